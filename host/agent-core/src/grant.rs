@@ -1,0 +1,123 @@
+//! Authority as data: what a tool's author asks for (the ceiling) and what a tool holds in a run (the grant).
+//!
+//! A [`Grant`] is made only by `config::authority`, from the operator's rules and a ceiling; the sandbox receives it and can
+//! only use it. Nothing here opens or reaches anything: a directory becomes a handle in the shell, a host an address in the
+//! sandbox's sender.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{EffectClass, HttpMethod};
+use crate::limits::Limits;
+use crate::pattern::UrlPattern;
+
+
+/// A kind of authority. Pure ones (clock, random, log) are always granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capability {
+    /// Files below a mount.
+    Fs,
+    /// HTTP requests.
+    Http,
+    /// Environment variables of the host.
+    Env,
+    /// Raw sockets. Known so that a refusal can name it; never granted.
+    Sockets,
+    /// The virtual clock.
+    Clock,
+    /// Seeded random numbers.
+    Random,
+    /// Log records, standard output and standard error.
+    Log,
+}
+
+/// What may be done below a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Open, list and read.
+    Read,
+    /// Also create, change, rename and delete.
+    Write,
+}
+
+/// Where a line of authority was said, for messages: `policy.toml:12`, `--allow-read`, `answered by the operator`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RuleSource(pub String);
+
+impl fmt::Display for RuleSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The concrete authority that a tool holds in a run: requested ∩ allowed. Recorded in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Directories, each at its mount.
+    pub fs: Vec<FsGrant>,
+    /// HTTP requests that may be made.
+    pub http: Vec<HttpGrant>,
+    /// Environment variables that may be read.
+    pub env: Vec<EnvGrant>,
+    /// The limits of each call.
+    pub limits: Limits,
+}
+
+/// One directory of the host at one place of the guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FsGrant {
+    /// The directory on the host: an absolute path.
+    pub host: String,
+    /// Where the guest sees it: an absolute path such as `/data`.
+    pub mount: String,
+    /// What may be done there.
+    pub access: Access,
+    /// Where this was said.
+    pub source: RuleSource,
+}
+
+/// One set of requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpGrant {
+    /// Scheme, host, port and path prefix.
+    pub url: UrlPattern,
+    /// The methods allowed.
+    pub methods: Vec<HttpMethod>,
+    /// The header that makes a write keyed: the host mints the key, and sending again does nothing twice.
+    pub idempotency_header: Option<String>,
+    /// A class that the operator raised this to, such as opaque for a GET that changes things.
+    pub class: Option<EffectClass>,
+    /// Where this was said.
+    pub source: RuleSource,
+}
+
+/// One environment variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvGrant {
+    /// The variable's name. Its value is read by the shell when a call starts and is not recorded.
+    pub name: String,
+    /// Where this was said.
+    pub source: RuleSource,
+}
+
+impl Grant {
+    /// No authority at all, under the standard limits.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { fs: Vec::new(), http: Vec::new(), env: Vec::new(), limits: Limits::STANDARD }
+    }
+
+    /// Whether a call under this grant may change files: such calls do not run side by side.
+    #[must_use]
+    pub fn may_write_files(&self) -> bool {
+        self.fs.iter().any(|fs| fs.access == Access::Write)
+    }
+}
