@@ -1,0 +1,54 @@
+//! The ceilings of one run, and what of them is spent. The machine ends a run that meets one; the agent file and flags set
+//! them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Fuel, Millis};
+
+/// What one run may use at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Model requests that were answered.
+    pub turns: u32,
+    /// Tool calls, whatever came of them.
+    pub tool_calls: u32,
+    /// Model tokens, in and out; `None` is no ceiling.
+    pub tokens: Option<u64>,
+    /// Guest instructions of all calls together.
+    pub fuel: Fuel,
+    /// Time in which the run was active, so not the time for which it was suspended.
+    pub time: Millis,
+}
+
+impl Budget {
+    /// What a run gets when nobody says otherwise.
+    pub const STANDARD: Self =
+        Self { turns: 30, tool_calls: 100, tokens: None, fuel: Fuel(5_000_000_000_000), time: Millis(600_000) };
+}
+
+/// What a run has used so far. Recovery never lowers it: a crash refunds nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spent {
+    /// Model requests that were answered.
+    pub turns: u32,
+    /// Tool calls.
+    pub tool_calls: u32,
+    /// Tokens sent to models.
+    pub input_tokens: u64,
+    /// Tokens that models wrote.
+    pub output_tokens: u64,
+    /// Guest instructions; a faulted call counts with its whole limit.
+    pub fuel: Fuel,
+    /// Active time up to the last event.
+    pub time: Millis,
+}
+
+impl Spent {
+    /// Tokens in both directions.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
