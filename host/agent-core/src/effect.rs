@@ -120,6 +120,17 @@ pub enum Decision {
     },
 }
 
+/// The gate's whole answer: the decision, and what it means for recovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruling {
+    /// Whether it may happen.
+    pub decision: Decision,
+    /// The effect's class, after a grant raised it.
+    pub class: EffectClass,
+    /// The header that carries the host-minted key of a keyed write.
+    pub idempotency_header: Option<String>,
+}
+
 /// Stable names of refused effects. The guest sees an ordinary error; the record carries this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,89 @@
+//! The EffectGate: the one object that every effect of a guest passes. The driver implements it, the capability hosts call
+//! it, in this order: decide, intend (for a write), act, done.
+//!
+//! Requests and answers are plain data, so that a guest can later live in a process of its own.
+
+use agent_core::effect::{Effect, EffectClass, EffectRequest, Ruling, UndoEntry};
+use async_trait::async_trait;
+
+use crate::transcript::TranscriptSnapshot;
+
+/// Decides about effects, announces them, records them.
+#[async_trait]
+pub trait EffectGate: Send + Sync {
+    /// Decides about an effect. May wait for a person; the call's deadline stands still meanwhile.
+    async fn decide(&self, request: &EffectRequest) -> Ruling;
+
+    /// Makes durable what is needed to undo an owned write. Returns before the change is made.
+    ///
+    /// # Errors
+    /// Where it could not be recorded: the change must not happen and the call ends.
+    async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed>;
+
+    /// Makes durable that a keyed or opaque write is about to be sent, and with it the transcript so far. Returns before
+    /// the first byte leaves; for a keyed write, with the key to send.
+    ///
+    /// # Errors
+    /// Where it could not be recorded: nothing must be sent and the call ends.
+    async fn intend_send(&self, intent: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed>;
+
+    /// Records what came of a write that `intend_send` announced. Returns before the guest sees the answer.
+    ///
+    /// # Errors
+    /// Where it could not be recorded: the guest must not see the answer and the call ends.
+    async fn done(&self, effect: &Effect) -> Result<(), GateClosed>;
+
+    /// Tells the person who waits how far the call is.
+    fn progress(&self, progress: Progress);
+}
+
+/// An owned write, before it happens.
+#[derive(Debug, Clone)]
+pub struct ChangeIntent {
+    /// The effect's number within the call.
+    pub number: u32,
+    /// What is about to be done.
+    pub request: EffectRequest,
+    /// What to restore, in the order in which it was taken.
+    pub undo: Vec<Undo>,
+}
+
+/// What to restore, with the content that it names.
+#[derive(Debug, Clone)]
+pub struct Undo {
+    /// What was at the path.
+    pub entry: UndoEntry,
+    /// The bytes, where the entry is [`agent_core::effect::Before::Content`].
+    pub content: Option<Vec<u8>>,
+}
+
+/// A keyed or opaque write, before it is sent.
+#[derive(Debug, Clone)]
+pub struct SendIntent {
+    /// The effect's number within the call.
+    pub number: u32,
+    /// What is about to be sent.
+    pub request: EffectRequest,
+    /// Keyed or opaque.
+    pub class: EffectClass,
+    /// Every answer that the guest has had so far.
+    pub transcript: TranscriptSnapshot,
+}
+
+/// The value of an idempotency header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(pub String);
+
+/// A guest's word about how far it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// A short text. Not yet neutralised for a terminal.
+    pub message: String,
+    /// Between 0 and 1, where known.
+    pub fraction: Option<f64>,
+}
+
+/// The gate cannot record any more: the call must end, and so must the run.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the effect could not be recorded: {0}")]
+pub struct GateClosed(pub String);
