@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// Scheme, host, port and path prefix that a request must match.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct UrlPattern {
     /// The scheme; `https` unless the pattern says `http`.
     pub scheme: Scheme,
@@ -19,7 +19,7 @@ pub struct UrlPattern {
 }
 
 /// A scheme that a request may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Scheme {
     Http,
@@ -27,7 +27,7 @@ pub enum Scheme {
 }
 
 /// The hosts that a pattern covers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum HostMatch {
     /// Every public host: only in a ceiling, since a grant must name hosts.
     Any,

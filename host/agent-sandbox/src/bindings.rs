@@ -1,7 +1,5 @@
 //! Host bindings of our own WIT world (`wit/tool.wit`): what `hosts` implements and `call` invokes.
 
-#![expect(missing_docs, unreachable_pub, reason = "generated code")]
-
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "tool",
