@@ -11,6 +11,8 @@ pub mod effect;
 pub mod grant;
 pub mod json;
 pub mod limits;
+pub mod message;
+pub mod model;
 pub mod name;
 pub mod outcome;
 pub mod pattern;
