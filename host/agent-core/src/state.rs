@@ -4,7 +4,7 @@
 use crate::budget::{Budget, Spent};
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
-use crate::effect::{EffectRequest, UndoEntry};
+use crate::effect::{EffectRequest, EffectResult, UndoEntry};
 use crate::event::{
     Approval, ApprovalDecided, ApprovalSubject, CallUndone, DoubtResolved, EffectDone, EffectIntended, Event, ModelFailed,
     ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, ToolFinished, ToolInDoubt,
@@ -379,9 +379,14 @@ impl State {
     }
 
     fn effect_done(&mut self, body: &EffectDone) -> Result<(), &'static str> {
-        let attempt = self.attempt(body.call, body.attempt)?;
-        let send = attempt.sends.iter_mut().find(|send| send.number == body.effect.number).ok_or("it was not announced")?;
-        send.done = true;
+        let sends = &mut self.attempt(body.call, body.attempt)?.sends;
+        let index = sends.iter().position(|send| send.number == body.effect.number).ok_or("it was not announced")?;
+        match body.effect.result {
+            // Certainly not sent: the call may run again as if it had never tried.
+            EffectResult::NotSent(_) | EffectResult::Refused => drop(sends.remove(index)),
+            EffectResult::Done(_) | EffectResult::Failed(_) => sends[index].done = true,
+            EffectResult::Unknown(_) => {}
+        }
         Ok(())
     }
 
