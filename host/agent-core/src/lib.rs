@@ -6,6 +6,7 @@
 //! [`effect`]s, [`grant`]s and [`outcome`]s in the words defined here.
 
 pub mod budget;
+pub mod config;
 pub mod digest;
 pub mod effect;
 pub mod grant;

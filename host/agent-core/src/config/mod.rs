@@ -1,0 +1,9 @@
+//! Files that say what a tool may do and how an agent runs: `tool.toml`, `agent.toml`, `policy.toml`; and what follows from
+//! them: the [`grant::Grant`](crate::grant::Grant) of each tool and the answer to each effect.
+//!
+//! Text goes in, typed values or a list of [`problem::Problem`]s come out. Nothing here reads a file: the shell passes the
+//! text, the name to show in messages, and the directory against which relative paths resolve.
+
+pub mod problem;
+pub mod quantity;
+mod reader;
