@@ -311,6 +311,15 @@ impl HttpMethod {
         }
     }
 
+    /// Whether a request of this method may change something, as far as methods tell.
+    #[must_use]
+    pub fn is_write(self) -> bool {
+        match self {
+            Self::Get | Self::Head | Self::Options => false,
+            Self::Post | Self::Put | Self::Patch | Self::Delete => true,
+        }
+    }
+
     /// The method of this name as sent: methods are case-sensitive. `None` for one that no grant can name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -186,17 +186,18 @@ pub enum Least {
 #[serde(transparent)]
 pub struct LimitsChange(pub BTreeMap<Limit, u64>);
 
+/// The limits that the sandbox cannot raise at will: its pool of memories and tables is laid out for these.
+const HIGHEST: [(Limit, u64); 3] = [
+    (Limit::Deadline, Limits::DEADLINE_MAX.0),
+    (Limit::Memory, Limits::MEMORY_MAX.0),
+    (Limit::TableElements, Limits::STANDARD.table_elements),
+];
+
 impl Limit {
     /// The highest value that an operator may grant; `None` where any number can be enforced.
     #[must_use]
     pub fn highest(self) -> Option<u64> {
-        match self {
-            Self::Deadline => Some(Limits::DEADLINE_MAX.0),
-            Self::Memory => Some(Limits::MEMORY_MAX.0),
-            // The sandbox's pool of tables is laid out for this many.
-            Self::TableElements => Some(Limits::STANDARD.table_elements),
-            _ => None,
-        }
+        HIGHEST.iter().find(|(limit, _)| *limit == self).map(|(_, highest)| *highest)
     }
 }
 

@@ -154,16 +154,18 @@ pub(super) fn did_you_mean<'w>(text: &str, known: impl IntoIterator<Item = &'w s
     if text.len() > WORD_BYTES_MAX {
         return None;
     }
-    let scored = known.into_iter().map(|word| (strsim::jaro_winkler(text, word), word));
+    let likeness = |word: &str| strsim::jaro_winkler(&text.to_lowercase(), &word.to_lowercase());
+    let scored = known.into_iter().map(|word| (likeness(word), word));
     scored.filter(|(score, _)| *score >= SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
 }
 
 /// `did you mean …?` if there is a likely word, else the list of all.
 pub(super) fn suggestion(text: &str, known: &[&str]) -> Option<String> {
-    if let Some(word) = did_you_mean(text, known.iter().copied()) {
-        return Some(format!("did you mean `{word}`?"));
+    match did_you_mean(text, known.iter().copied()) {
+        Some(word) => Some(format!("did you mean `{word}`?")),
+        None if known.is_empty() => None,
+        None => Some(format!("known here: {}", quoted(known))),
     }
-    (!known.is_empty()).then(|| format!("known here: {}", quoted(known)))
 }
 
 /// `` `a`, `b`, `c` ``
@@ -234,7 +236,7 @@ mod tests {
     fn misspelled_words_are_recognised() {
         let known = ["url", "methods", "idempotency_header", "deadline"];
         let cases =
-            [("mehtods", Some("methods")), ("method", Some("methods")), ("deadlin", Some("deadline")), ("fuel", None)];
+            [("mehtods", Some("methods")), ("method", Some("methods")), ("deadlin", Some("deadline")), ("URL", Some("url")), ("fuel", None)];
         for (text, word) in cases {
             assert_eq!(did_you_mean(text, known), word, "{text}");
         }

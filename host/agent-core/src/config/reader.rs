@@ -9,11 +9,11 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{PROBLEMS_MAX, Problem, ProblemKind, Problems, quoted, shown, suggestion};
+use super::problem::{PROBLEMS_MAX, Problem, ProblemKind, Problems, shown, suggestion};
 use crate::grant::RuleSource;
 
 /// Largest file that is read. An honest one has a few KiB.
-pub const FILE_BYTES_MAX: usize = 1 << 20;
+pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// Parses `text` and lets `read` take from its root table what it knows; the rest is a problem.
 ///
@@ -35,7 +35,7 @@ pub(super) fn read_file<T>(
         findings.add(error.span().unwrap_or_default(), error.message().replace('\n', " "));
     }
     Problems::none_of(findings.problems.take())?;
-    let mut table = Table { findings: &findings, entries: root.get_ref(), span: 0..0, asked: Vec::new(), why_unknown: "" };
+    let mut table = Table { findings: &findings, entries: root.get_ref(), span: 0..0, asked: Vec::new(), refused: Vec::new(), why_unknown: "" };
     let value = read(&mut table);
     table.finish();
     Problems::none_of(findings.problems.into_inner())?;
@@ -59,6 +59,8 @@ pub(super) struct Table<'f> {
     /// The header of the table, or the inline table.
     span: Range<usize>,
     asked: Vec<&'static str>,
+    /// Known words that were already reported.
+    refused: Vec<&'static str>,
     why_unknown: &'static str,
 }
 
@@ -98,11 +100,16 @@ impl<'f> Table<'f> {
         self.get(key).map(|value| value.tables(read)).unwrap_or_default()
     }
 
-    /// A key that this version knows and cannot honour.
-    pub(super) fn unsupported(&mut self, key: &'static str, why: &str) {
+    /// Whether a key is there, known or not.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Refuses a key that is a known word here, with the reason. It is not among the suggestions for misspelled keys.
+    pub(super) fn refuse(&mut self, key: &'static str, why: &str) {
         if let Some((written, _)) = self.entries.get_key_value(key) {
-            self.asked.push(key);
-            self.findings.add(written.span(), format!("`{key}` is not supported in this version: {why}"));
+            self.refused.push(key);
+            self.findings.add(written.span(), format!("`{key}` {why}"));
         }
     }
 
@@ -128,7 +135,8 @@ impl<'f> Table<'f> {
 
     /// Reports the keys that nobody asked for.
     fn finish(self) {
-        for key in self.entries.keys().filter(|key| !self.asked.contains(&key.get_ref().as_ref())) {
+        let known = |key: &&str| self.asked.contains(key) || self.refused.contains(key);
+        for key in self.entries.keys().filter(|key| !known(&key.get_ref().as_ref())) {
             let message = format!("unknown key `{}`{}", shown(key.get_ref()), self.why_unknown);
             let hint = suggestion(key.get_ref(), &self.asked);
             self.findings.push(Problem { hint, ..self.findings.problem(key.span(), message) });
@@ -156,8 +164,7 @@ impl<'f> Value<'f> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            let hint = suggestion(text, &known);
-            self.problem(format!("`{}` cannot be `{}`: use one of {}", self.key, shown(text), quoted(&known)), hint);
+            self.problem(format!("`{}` cannot be `{}`", self.key, shown(text)), suggestion(text, &known));
         }
         found
     }
@@ -186,7 +193,7 @@ impl<'f> Value<'f> {
     /// A table, read by `read`. What `read` does not ask for is a problem.
     pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'f>) -> T) -> Option<T> {
         let DeValue::Table(entries) = self.value else { return self.wrong_type("a table") };
-        let mut table = Table { findings: self.findings, entries, span: self.span.clone(), asked: Vec::new(), why_unknown: "" };
+        let mut table = Table { findings: self.findings, entries, span: self.span.clone(), asked: Vec::new(), refused: Vec::new(), why_unknown: "" };
         let value = read(&mut table);
         table.finish();
         Some(value)
