@@ -72,7 +72,7 @@ pub struct BudgetChange {
 impl BudgetChange {
     /// `budget` with what this states in place of its own.
     #[must_use]
-    pub fn applied_to(&self, budget: Budget) -> Budget {
+    pub fn applied_to(&self, budget: &Budget) -> Budget {
         Budget {
             turns: self.turns.unwrap_or(budget.turns),
             tool_calls: self.tool_calls.unwrap_or(budget.tool_calls),

@@ -111,7 +111,9 @@ impl FsCeiling {
     pub fn access_at(&self, mount: &Mount) -> Option<Access> {
         match self {
             Self::Any => Some(Access::Write),
-            Self::Mounts(requests) => requests.iter().find(|request| request.mount == *mount).map(|request| request.access),
+            Self::Mounts(requests) => {
+                requests.iter().find(|request| request.mount == *mount).map(|request| request.access)
+            }
         }
     }
 }

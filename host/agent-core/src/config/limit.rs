@@ -34,7 +34,10 @@ fn read_limit(value: &Value<'_>, limit: Limit, stated_by: StatedBy) -> Option<u6
         StatedBy::Author => (
             Some(Limits::STANDARD.get(limit)),
             "a manifest can only lower it",
-            Some(format!("only the operator raises a limit: `limits = {{ {limit} = \"{}\" }}` in a grant", shown(&text))),
+            Some(format!(
+                "only the operator raises a limit: `limits = {{ {limit} = \"{}\" }}` in a grant",
+                shown(&text)
+            )),
         ),
         StatedBy::Operator => (limit.highest(), "the sandbox enforces no more", None),
     };

@@ -171,10 +171,14 @@ fn read_http_request(table: &mut Table<'_>) -> Option<HttpRequest> {
 
 /// A list of methods, in the order of [`HttpMethod::ALL`] and each once.
 pub(super) fn read_methods(value: &Value<'_>) -> Option<Vec<HttpMethod>> {
-    let words: Vec<(&'static str, HttpMethod)> = HttpMethod::ALL.iter().map(|method| (method.as_str(), *method)).collect();
+    let words: Vec<(&'static str, HttpMethod)> =
+        HttpMethod::ALL.iter().map(|method| (method.as_str(), *method)).collect();
     let mut methods = value.list()?.iter().map(|element| element.one_of(&words)).collect::<Option<Vec<_>>>()?;
     if methods.is_empty() {
-        value.problem("`methods` is empty, so nothing is covered".to_owned(), Some("write `methods = [\"GET\"]`".to_owned()));
+        value.problem(
+            "`methods` is empty, so nothing is covered".to_owned(),
+            Some("write `methods = [\"GET\"]`".to_owned()),
+        );
         return None;
     }
     methods.sort();

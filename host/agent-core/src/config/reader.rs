@@ -35,7 +35,14 @@ pub(super) fn read_file<T>(
         findings.add(error.span().unwrap_or_default(), error.message().replace('\n', " "));
     }
     Problems::none_of(findings.problems.take())?;
-    let mut table = Table { findings: &findings, entries: root.get_ref(), span: 0..0, asked: Vec::new(), refused: Vec::new(), why_unknown: "" };
+    let mut table = Table {
+        findings: &findings,
+        entries: root.get_ref(),
+        span: 0..0,
+        asked: Vec::new(),
+        refused: Vec::new(),
+        why_unknown: "",
+    };
     let value = read(&mut table);
     table.finish();
     Problems::none_of(findings.problems.into_inner())?;
@@ -153,6 +160,11 @@ impl<'f> Value<'f> {
         }
     }
 
+    /// Whether this is a string, where a list would do as well.
+    pub(super) fn is_string(&self) -> bool {
+        matches!(self.value, DeValue::String(_))
+    }
+
     /// A string that reads as a `T`.
     pub(super) fn parse<T: FromStr<Err: fmt::Display>>(&self) -> Option<T> {
         self.accept(self.string()?.parse())
@@ -181,7 +193,8 @@ impl<'f> Value<'f> {
     /// The elements of a list.
     pub(super) fn list(&self) -> Option<Vec<Self>> {
         let DeValue::Array(elements) = self.value else { return self.wrong_type("a list") };
-        let element = |entry: &'f Spanned<DeValue<'f>>| Self { value: entry.get_ref(), span: entry.span(), ..self.clone() };
+        let element =
+            |entry: &'f Spanned<DeValue<'f>>| Self { value: entry.get_ref(), span: entry.span(), ..self.clone() };
         Some(elements.iter().map(element).collect())
     }
 
@@ -193,7 +206,14 @@ impl<'f> Value<'f> {
     /// A table, read by `read`. What `read` does not ask for is a problem.
     pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'f>) -> T) -> Option<T> {
         let DeValue::Table(entries) = self.value else { return self.wrong_type("a table") };
-        let mut table = Table { findings: self.findings, entries, span: self.span.clone(), asked: Vec::new(), refused: Vec::new(), why_unknown: "" };
+        let mut table = Table {
+            findings: self.findings,
+            entries,
+            span: self.span.clone(),
+            asked: Vec::new(),
+            refused: Vec::new(),
+            why_unknown: "",
+        };
         let value = read(&mut table);
         table.finish();
         Some(value)
