@@ -210,7 +210,7 @@ fn propose(state: &State, calls: &[PendingCall], index: usize, pending: &Pending
     if let Some(reason) = over_budget(state, calls, index) {
         return Some(refuse(pending, RefusedCall::RunBudget, reason));
     }
-    if state.authorities[tool].asks_for_call() {
+    if state.authorities[tool].asks_before_call().is_some() {
         return Some(Action::AskApproval(pending.number));
     }
     free.then(|| start(state, pending, 1))
