@@ -21,6 +21,7 @@ pub mod refusal;
 pub mod resolve;
 mod rules;
 pub mod selector;
+pub mod widen;
 
 #[cfg(test)]
 mod gallery;
