@@ -23,4 +23,8 @@ mod rules;
 pub mod selector;
 
 #[cfg(test)]
+mod decide_tests;
+#[cfg(test)]
 mod gallery;
+#[cfg(test)]
+mod resolve_tests;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{PROBLEMS_MAX, Problem, ProblemKind, Problems, shown, suggestion};
+use super::problem::{PROBLEMS_MAX, Problem, ProblemKind, Problems, did_you_mean, shown, suggestion};
 use crate::grant::RuleSource;
 
 /// Largest file that is read. An honest one has a few KiB.
@@ -32,17 +32,10 @@ pub(super) fn read_file<T>(
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in errors.iter().take(PROBLEMS_MAX + 1) {
-        findings.add(error.span().unwrap_or_default(), error.message().replace('\n', " "));
+        findings.add_syntax(error);
     }
     Problems::none_of(findings.problems.take())?;
-    let mut table = Table {
-        findings: &findings,
-        entries: root.get_ref(),
-        span: 0..0,
-        asked: Vec::new(),
-        refused: Vec::new(),
-        why_unknown: "",
-    };
+    let mut table = Table::new(&findings, root.get_ref(), 0..0);
     let value = read(&mut table);
     table.finish();
     Problems::none_of(findings.problems.into_inner())?;
@@ -69,6 +62,8 @@ pub(super) struct Table<'f> {
     /// Known words that were already reported.
     refused: Vec<&'static str>,
     why_unknown: &'static str,
+    /// Keys that must be there and are not, each with its hint.
+    missing: Vec<(&'static str, String)>,
 }
 
 /// A value and its place.
@@ -82,6 +77,10 @@ pub(super) struct Value<'f> {
 }
 
 impl<'f> Table<'f> {
+    fn new(findings: &'f Findings<'f>, entries: &'f DeTable<'f>, span: Range<usize>) -> Self {
+        Self { findings, entries, span, asked: Vec::new(), refused: Vec::new(), why_unknown: "", missing: Vec::new() }
+    }
+
     /// The value of a key that may be there.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Value<'f>> {
         self.asked.push(key);
@@ -92,7 +91,7 @@ impl<'f> Table<'f> {
     pub(super) fn require(&mut self, key: &'static str, example: &str) -> Option<Value<'f>> {
         let value = self.get(key);
         if value.is_none() {
-            self.problem(format!("`{key}` is missing"), Some(format!("write `{key} = {example}`")));
+            self.missing.push((key, format!("write `{key} = {example}`")));
         }
         value
     }
@@ -140,13 +139,18 @@ impl<'f> Table<'f> {
         Value { findings: self.findings, value: entry.get_ref(), span: entry.span(), key }
     }
 
-    /// Reports the keys that nobody asked for.
-    fn finish(self) {
-        let known = |key: &&str| self.asked.contains(key) || self.refused.contains(key);
-        for key in self.entries.keys().filter(|key| !known(&key.get_ref().as_ref())) {
+    /// Reports the keys that nobody asked for, and those that are missing. A misspelled key is not also a missing one.
+    fn finish(mut self) {
+        let known = |key: &str| self.asked.contains(&key) || self.refused.contains(&key);
+        for key in self.entries.keys().filter(|key| !known(key.get_ref())) {
             let message = format!("unknown key `{}`{}", shown(key.get_ref()), self.why_unknown);
+            let meant = did_you_mean(key.get_ref(), self.asked.iter().copied());
+            self.missing.retain(|(missing, _)| meant != Some(*missing));
             let hint = suggestion(key.get_ref(), &self.asked);
             self.findings.push(Problem { hint, ..self.findings.problem(key.span(), message) });
+        }
+        for (key, hint) in &self.missing {
+            self.problem(format!("`{key}` is missing"), Some(hint.clone()));
         }
     }
 }
@@ -181,11 +185,14 @@ impl<'f> Value<'f> {
         found
     }
 
-    /// A string or a whole number, as text.
+    /// A string or a whole number, as decimal text.
     pub(super) fn quantity(&self) -> Option<String> {
         match self.value {
             DeValue::String(text) => Some(text.clone().into_owned()),
             DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+            DeValue::Integer(number) => {
+                self.accept(u64::from_str_radix(number.as_str(), number.radix())).map(|number| number.to_string())
+            }
             _ => self.wrong_type("a whole number, or a number and a unit in quotes"),
         }
     }
@@ -206,14 +213,7 @@ impl<'f> Value<'f> {
     /// A table, read by `read`. What `read` does not ask for is a problem.
     pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'f>) -> T) -> Option<T> {
         let DeValue::Table(entries) = self.value else { return self.wrong_type("a table") };
-        let mut table = Table {
-            findings: self.findings,
-            entries,
-            span: self.span.clone(),
-            asked: Vec::new(),
-            refused: Vec::new(),
-            why_unknown: "",
-        };
+        let mut table = Table::new(self.findings, entries, self.span.clone());
         let value = read(&mut table);
         table.finish();
         Some(value)
@@ -243,6 +243,15 @@ impl<'f> Value<'f> {
 impl Findings<'_> {
     fn add(&self, span: Range<usize>, message: String) {
         self.push(self.problem(span, message));
+    }
+
+    /// What the TOML parser says, with the text that it says it about.
+    fn add_syntax(&self, error: &toml::de::Error) {
+        let span = error.span().unwrap_or_default();
+        let message = error.message().replace('\n', " ");
+        let text = self.text.get(span.clone()).unwrap_or_default().trim();
+        let about = if text.is_empty() { String::new() } else { format!(": `{}`", shown(text)) };
+        self.add(span, format!("{message}{about}"));
     }
 
     fn push(&self, problem: Problem) {

@@ -14,7 +14,7 @@ use super::mount::Mount;
 use super::problem::{Problem, ProblemKind, Problems};
 use super::selector::Selector;
 use crate::effect::{EffectClass, HttpMethod};
-use crate::grant::{Access, EnvGrant, FsGrant, Grant, HttpGrant, RuleSource};
+use crate::grant::{EnvGrant, FsGrant, Grant, HttpGrant, RuleSource};
 use crate::limits::{Limit, Limits, LimitsChange};
 use crate::name::ToolName;
 use crate::pattern::UrlPattern;
