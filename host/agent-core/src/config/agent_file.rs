@@ -1,10 +1,11 @@
 //! `agent.toml`: an agent, and what it proposes to be granted. The proposal counts only once the operator trusts the file.
 
 use super::authority::Authority;
+use super::file::read_file;
 use super::mount::is_clean;
 use super::problem::{ProblemKind, Problems, shown};
 use super::quantity::parse_count;
-use super::reader::{Table, Value, read_file};
+use super::reader::{Table, Value};
 use super::rules::read_authority;
 use crate::budget::BudgetChange;
 use crate::name::Name;

@@ -1,5 +1,7 @@
 //! Broken files and what the user reads about them. Read the messages as the person who made the mistake.
 
+use proptest::prelude::*;
+
 use super::agent_file::AgentFile;
 use super::manifest::Manifest;
 use super::policy::parse_policy;
@@ -402,8 +404,51 @@ fn bombs_are_refused() {
     let dotted = format!("{}a = 1", "a.".repeat(100_000));
     let tables = "[[capabilities.fs]]\n".repeat(50_000);
     let keys: String = (0..100_000).map(|number| format!("k{number}=1\n")).collect();
-    for text in [format!("a = {nested}"), dotted, tables, keys] {
+    let mounts: String = (0..20_000).map(|number| format!("{{mount=\"/a{number}\",access=\"read\"}},")).collect();
+    let mounts = format!("capabilities.fs = [{mounts}]");
+    for text in [format!("a = {nested}"), dotted, tables, keys, mounts, "=\n".repeat(500_000)] {
         let problems = Manifest::parse("tool.toml", &text).map_err(Problems::into_vec).err().unwrap_or_default();
         assert!((1..=51).contains(&problems.len()), "{} problems of {} bytes", problems.len(), text.len());
+    }
+}
+
+const PARTS: [&str; 24] = [
+    "[agent]\n",
+    "[tool]\n",
+    "[[grant]]\n",
+    "[[approval]]\n",
+    "[[deny]]\n",
+    "[limits]\n",
+    "[budget]\n",
+    "[build]\n",
+    "[[capabilities.fs]]\n",
+    "[[capabilities.http]]\n",
+    "[[capabilities.env]]\n",
+    "tool = \"files\"\n",
+    "name = \"a\"\n",
+    "instructions = \"Be brief.\"\n",
+    "effect = \"http\"\n",
+    "methods = [\"POST\"]\n",
+    "http = [\"example.org\"]\n",
+    "fs = [{ host = \"a\", access = \"read\" }]\n",
+    "url = \"https://*\"\n",
+    "mount = \"/data\"\n",
+    "access = \"write\"\n",
+    "deadline = \"1s\"\n",
+    "turns = 1\n",
+    "version = 1\n",
+];
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused(
+        parts in prop::collection::vec(prop::sample::select(PARTS.to_vec()), 0..12), noise in "\\PC{0,4}", at in 0_usize..200,
+    ) {
+        let mut text = parts.concat();
+        let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.insert_str(at, &noise);
+        for said in [of_manifest(&text), of_agent(&text), of_policy(&text)] {
+            prop_assert!(!said.is_empty());
+        }
     }
 }

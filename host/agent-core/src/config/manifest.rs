@@ -2,11 +2,12 @@
 //! rules. Read when a component is loaded, from the file beside it or from the section embedded in it.
 
 use super::ceiling::{Ceiling, EnvCeiling, FsCeiling, FsRequest, HttpCeiling, HttpRequest};
+use super::file::read_file;
 use super::foreign_name::EnvName;
 use super::limit::{StatedBy, read_limits};
 use super::mount::{Mount, is_clean};
 use super::problem::{ProblemKind, Problems, is_invisible, shown};
-use super::reader::{Table, Value, read_file};
+use super::reader::{Table, Value};
 use crate::effect::HttpMethod;
 use crate::grant::Access;
 use crate::limits::LimitsChange;

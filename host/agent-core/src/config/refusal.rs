@@ -170,7 +170,7 @@ impl Grant {
 
 impl Ceiling {
     /// Whether some rule could allow the effect.
-    fn may_hold(&self, request: &EffectRequest) -> bool {
+    pub(super) fn may_hold(&self, request: &EffectRequest) -> bool {
         match request {
             EffectRequest::File { operation, path, to } => {
                 [Some(path), to.as_ref()].into_iter().flatten().all(|path| self.fs.may_hold(*operation, path))
