@@ -1,6 +1,6 @@
 //! Authority as data: what a tool's author asks for (the ceiling) and what a tool holds in a run (the grant).
 //!
-//! A [`Grant`] is made only by `config::authority`, from the operator's rules and a ceiling; the sandbox receives it and can
+//! A [`Grant`] is made only by `config::resolve`, from the operator's rules and a ceiling; the sandbox receives it and can
 //! only use it. Nothing here opens or reaches anything: a directory becomes a handle in the shell, a host an address in the
 //! sandbox's sender.
 

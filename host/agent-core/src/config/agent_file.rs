@@ -1,10 +1,11 @@
 //! `agent.toml`: an agent, and what it proposes to be granted. The proposal counts only once the operator trusts the file.
 
 use super::authority::Authority;
+use super::file::read_file;
 use super::mount::is_clean;
 use super::problem::{ProblemKind, Problems, shown};
 use super::quantity::parse_count;
-use super::reader::{Table, Value, read_file};
+use super::reader::{Table, Value};
 use super::rules::read_authority;
 use crate::budget::BudgetChange;
 use crate::name::Name;
@@ -137,4 +138,137 @@ fn positive<T: Default + PartialEq>(value: &Value<'_>, amount: T) -> Option<T> {
         value.problem("a run that may spend nothing cannot begin".to_owned(), None);
     }
     (!is_zero).then_some(amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::authority::{ApprovalRule, Asks, FsRule, GrantRule, HttpRule, TreatAs};
+    use super::*;
+    use crate::budget::Budget;
+    use crate::effect::HttpMethod;
+    use crate::grant::{Access, RuleSource};
+    use crate::limits::{Limit, LimitsChange};
+    use crate::units::Millis;
+
+    const SUPPORT: &str = r#"
+[agent]
+name = "support"
+instructions = "./prompt.md"
+model = ["anthropic:large", "openai:small"]
+tools = ["tools"]
+[budget]
+turns = 40
+tool_calls = 0
+tokens = 200_000
+fuel = "5T"
+time = "10m"
+[[grant]]
+tool = "files"
+fs = [{ host = "./docs", mount = "/data", access = "write" }]
+[[grant]]
+tool = "fetch.get"
+http = [{ url = "https://en.wikipedia.org", methods = ["GET"], class = "opaque" }]
+limits = { deadline = "60s" }
+[[approval]]
+tool = "files.write"
+[[approval]]
+effect = "http"
+methods = ["POST", "PUT", "DELETE"]
+"#;
+
+    fn source(line: u32) -> RuleSource {
+        RuleSource(format!("agent.toml:{line}"))
+    }
+
+    #[test]
+    fn an_agent_file_reads_as_it_is_written() -> Result<(), Box<dyn std::error::Error>> {
+        let files = GrantRule {
+            selector: "files".parse()?,
+            fs: vec![FsRule { host: "/home/ada/docs".parse()?, mount: Some("/data".parse()?), access: Access::Write }],
+            http: Vec::new(),
+            env: Vec::new(),
+            limits: LimitsChange::default(),
+            source: source(13),
+        };
+        let fetch = GrantRule {
+            selector: "fetch.get".parse()?,
+            fs: Vec::new(),
+            http: vec![HttpRule {
+                url: "https://en.wikipedia.org".parse()?,
+                methods: vec![HttpMethod::Get],
+                idempotency_header: None,
+                treat_as: TreatAs::Opaque,
+            }],
+            env: Vec::new(),
+            limits: LimitsChange([(Limit::Deadline, 60_000)].into()),
+            source: source(16),
+        };
+        let methods = vec![HttpMethod::Post, HttpMethod::Put, HttpMethod::Delete];
+        let expected = AgentFile {
+            name: "support".parse()?,
+            instructions: Instructions::File("prompt.md".to_owned()),
+            models: vec!["anthropic:large".to_owned(), "openai:small".to_owned()],
+            tool_mode: None,
+            tools: vec!["tools".to_owned()],
+            budget: BudgetChange {
+                turns: Some(40),
+                tool_calls: Some(0),
+                tokens: Some(200_000),
+                fuel: Some(Fuel(5_000_000_000_000)),
+                time: Some(Millis(600_000)),
+            },
+            authority: Authority {
+                grants: vec![files, fetch],
+                approvals: vec![
+                    ApprovalRule { selector: "files.write".parse()?, asks: Asks::Call, source: source(20) },
+                    ApprovalRule { selector: "*".parse()?, asks: Asks::Http(methods), source: source(22) },
+                ],
+                denies: Vec::new(),
+            },
+        };
+        let read = AgentFile::parse("agent.toml", "/home/ada", SUPPORT)?;
+        assert_eq!(read, expected);
+        let stored = serde_json::to_string(&read.authority)?;
+        assert_eq!(serde_json::from_str::<Authority>(&stored)?, read.authority);
+        Ok(())
+    }
+
+    #[test]
+    fn instructions_are_a_file_by_their_form() -> Result<(), Problems> {
+        let file = |path: &str| Instructions::File(path.to_owned());
+        let text = |text: &str| Instructions::Text(text.to_owned());
+        let cases = [
+            ("prompt.md", file("prompt.md")),
+            ("./prompts/support.txt", file("prompts/support.txt")),
+            ("Be brief.", text("Be brief.")),
+            ("Answer from notes.txt", text("Answer from notes.txt")),
+            ("Answer.\nSee prompt.md", text("Answer.\nSee prompt.md")),
+        ];
+        for (written, expected) in cases {
+            let agent = format!("agent = {{ name = \"a\", instructions = {written:?}, model = \"scripted:x\" }}");
+            let read = AgentFile::parse("agent.toml", "/", &agent)?;
+            assert_eq!((read.instructions, read.models), (expected, vec!["scripted:x".to_owned()]));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_budget_changes_what_it_states() {
+        let change = BudgetChange { turns: Some(3), ..BudgetChange::default() };
+        assert_eq!(change.applied_to(&Budget::STANDARD), Budget { turns: 3, ..Budget::STANDARD });
+    }
+
+    #[test]
+    fn a_rule_for_a_tool_that_the_agent_lacks_is_a_problem() -> Result<(), Box<dyn std::error::Error>> {
+        let read = AgentFile::parse("agent.toml", "/home/ada", SUPPORT)?;
+        let tools = ["file.write".parse()?, "fetch.get".parse()?];
+        let problems = read.authority.check_selectors(ProblemKind::AgentFileInvalid, &tools).err();
+        insta::assert_snapshot!(problems.map(|problems| problems.to_string()).unwrap_or_default(), @"
+    agent.toml:13: no tool of this agent is called `files`
+      hint: did you mean `file`?
+    agent.toml:20: no tool of this agent is called `files.write`
+      hint: did you mean `file.write`?
+    ");
+        Ok(())
+    }
 }

@@ -2,11 +2,12 @@
 //! rules. Read when a component is loaded, from the file beside it or from the section embedded in it.
 
 use super::ceiling::{Ceiling, EnvCeiling, FsCeiling, FsRequest, HttpCeiling, HttpRequest};
+use super::file::read_file;
 use super::foreign_name::EnvName;
 use super::limit::{StatedBy, read_limits};
 use super::mount::{Mount, is_clean};
 use super::problem::{ProblemKind, Problems, is_invisible, shown};
-use super::reader::{Table, Value, read_file};
+use super::reader::{Table, Value};
 use crate::effect::HttpMethod;
 use crate::grant::Access;
 use crate::limits::LimitsChange;
@@ -184,4 +185,76 @@ pub(super) fn read_methods(value: &Value<'_>) -> Option<Vec<HttpMethod>> {
     methods.sort();
     methods.dedup();
     Some(methods)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limit;
+
+    const FETCH: &str = r#"
+[tool]
+name = "fetch"
+version = "0.1.0"
+description = "Fetch a page and return it as Markdown."
+[build]
+command = "cargo build --release --target wasm32-wasip2"
+artifact = "target/wasm32-wasip2/release/fetch.wasm"
+[[capabilities.http]]
+url = "https://*"
+methods = ["HEAD", "GET", "GET"]
+[[capabilities.http]]
+url = "https://api.example.com/orders"
+methods = ["POST"]
+idempotency_header = "Idempotency-Key"
+[[capabilities.fs]]
+mount = "/data"
+access = "read"
+[[capabilities.env]]
+name = "TZ"
+[limits]
+memory = "64MiB"
+deadline = "20s"
+log_records = 0
+"#;
+
+    #[test]
+    fn a_manifest_reads_as_it_is_written() -> Result<(), Box<dyn std::error::Error>> {
+        let orders = HttpRequest {
+            url: "https://api.example.com/orders".parse()?,
+            methods: vec![HttpMethod::Post],
+            idempotency_header: Some("Idempotency-Key".parse()?),
+        };
+        let pages = HttpRequest {
+            url: "https://*".parse()?,
+            methods: vec![HttpMethod::Get, HttpMethod::Head],
+            idempotency_header: None,
+        };
+        let limits = [(Limit::Memory, 64 << 20), (Limit::Deadline, 20_000), (Limit::LogRecords, 0)];
+        let expected = Manifest {
+            name: "fetch".parse()?,
+            version: "0.1.0".to_owned(),
+            description: "Fetch a page and return it as Markdown.".to_owned(),
+            build: Some(Build {
+                command: "cargo build --release --target wasm32-wasip2".to_owned(),
+                artifact: "target/wasm32-wasip2/release/fetch.wasm".to_owned(),
+            }),
+            ceiling: Ceiling {
+                fs: FsCeiling::Mounts(vec![FsRequest { mount: "/data".parse()?, access: Access::Read }]),
+                http: HttpCeiling::Requests(vec![pages, orders]),
+                env: EnvCeiling::Names(vec!["TZ".parse()?]),
+            },
+            limits: LimitsChange(limits.into()),
+        };
+        assert_eq!(Manifest::parse("tool.toml", FETCH)?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_manifest_that_asks_for_nothing_has_an_empty_ceiling() -> Result<(), Problems> {
+        let text = "tool = { name = \"calc\", version = \"1\", description = \"Calculate.\" }";
+        let manifest = Manifest::parse("tool.toml", text)?;
+        assert_eq!((manifest.ceiling, manifest.limits), (Ceiling::nothing(), LimitsChange::default()));
+        Ok(())
+    }
 }

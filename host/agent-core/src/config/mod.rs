@@ -8,6 +8,7 @@ pub mod agent_file;
 pub mod authority;
 pub mod ceiling;
 pub mod decide;
+mod file;
 pub mod foreign_name;
 pub mod host_path;
 mod limit;
@@ -24,4 +25,8 @@ pub mod selector;
 pub mod widen;
 
 #[cfg(test)]
+mod decide_tests;
+#[cfg(test)]
 mod gallery;
+#[cfg(test)]
+mod resolve_tests;

@@ -2,8 +2,8 @@
 //! the rules, so it reads as an [`Authority`].
 
 use super::authority::Authority;
+use super::file::read_file;
 use super::problem::{ProblemKind, Problems};
-use super::reader::read_file;
 use super::rules::read_authority;
 
 /// Reads the text of a policy. `file` is its name in messages; `base_dir` is the absolute directory against which relative

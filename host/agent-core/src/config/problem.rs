@@ -87,14 +87,11 @@ impl Problems {
         }
         problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         problems.dedup();
-        let more = problems.len().saturating_sub(PROBLEMS_MAX);
-        problems.truncate(PROBLEMS_MAX);
-        if more > 0
-            && let Some(last) = problems.last()
-        {
-            let message = format!("{more} more problems are not shown");
-            problems.push(Problem { message, hint: None, ..last.clone() });
+        if let Some(first_left_out) = problems.get_mut(PROBLEMS_MAX) {
+            first_left_out.message = "more problems are not shown".to_owned();
+            first_left_out.hint = None;
         }
+        problems.truncate(PROBLEMS_MAX + 1);
         Err(Self(problems))
     }
 
@@ -149,16 +146,23 @@ impl fmt::Display for ProblemKind {
 
 /// The known word that `text` was probably meant to be.
 pub(super) fn did_you_mean<'w>(text: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    /// Jaro-Winkler similarity from which two words count as one misspelled: `mehtods` has 0.94, `method` 0.97, `url` 0.
-    const SIMILAR: f64 = 0.8;
     /// Longer texts are no misspelled words, and comparing them takes the product of both lengths.
     const WORD_BYTES_MAX: usize = 64;
     if text.len() > WORD_BYTES_MAX {
         return None;
     }
-    let likeness = |word: &str| strsim::jaro_winkler(&text.to_lowercase(), &word.to_lowercase());
-    let scored = known.into_iter().map(|word| (likeness(word), word));
-    scored.filter(|(score, _)| *score >= SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
+    let scored =
+        known.into_iter().filter_map(|word| Some((likeness(&text.to_lowercase(), &word.to_lowercase())?, word)));
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
+}
+
+/// How alike two words are, if they are alike at all: by their letters, or because one slip of a finger makes one the other.
+fn likeness(text: &str, word: &str) -> Option<f64> {
+    /// Jaro-Winkler similarity from which two words count as one: `mehtods` and `methods` have 0.95, `tool` and `tokens` 0.72.
+    const SIMILAR: f64 = 0.8;
+    let similarity = strsim::jaro_winkler(text, word);
+    let one_slip = word.len() > 2 && strsim::osa_distance(text, word) == 1;
+    (one_slip || similarity >= SIMILAR).then_some(if one_slip { similarity.max(SIMILAR) } else { similarity })
 }
 
 /// `did you mean …?` if there is a likely word, else the list of all.
@@ -232,7 +236,7 @@ mod tests {
         let many = (0..1_000).map(|line| problem(line, "bad")).collect();
         let problems = Problems::none_of(many).map_err(Problems::into_vec).err().unwrap_or_default();
         assert_eq!(problems.len(), PROBLEMS_MAX + 1);
-        assert_eq!(problems[PROBLEMS_MAX].message, "950 more problems are not shown");
+        assert_eq!(problems[PROBLEMS_MAX].message, "more problems are not shown");
     }
 
     #[test]
@@ -243,6 +247,7 @@ mod tests {
             ("method", Some("methods")),
             ("deadlin", Some("deadline")),
             ("URL", Some("url")),
+            ("ulr", Some("url")),
             ("fuel", None),
         ];
         for (text, word) in cases {

@@ -1,7 +1,6 @@
 //! Reads TOML values with their places. Every table knows which keys it was asked for, so that the others are reported as
 //! unknown; a wrong type is reported and reading goes on, so that one look at the file finds all that is wrong with it.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -9,55 +8,12 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{PROBLEMS_MAX, Problem, ProblemKind, Problems, shown, suggestion};
+use super::file::Findings;
+use super::problem::{PROBLEMS_MAX, Problem, did_you_mean, shown, suggestion};
 use crate::grant::RuleSource;
 
-/// Largest file that is read. An honest one has a few KiB.
-pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
-
-/// Parses `text` and lets `read` take from its root table what it knows; the rest is a problem.
-///
-/// # Errors
-/// Everything that is wrong with the file: its size or its syntax alone, else all that `read` found.
-pub(super) fn read_file<T>(
-    kind: ProblemKind,
-    file: &str,
-    text: &str,
-    read: impl FnOnce(&mut Table<'_>) -> Option<T>,
-) -> Result<T, Problems> {
-    let findings = Findings { kind, file, lines: line_starts(text), text, problems: RefCell::default() };
-    if text.len() > FILE_BYTES_MAX {
-        let message = format!("the file has {} bytes: at most {FILE_BYTES_MAX} are read", text.len());
-        return Err(Problem { kind: ProblemKind::RequestTooLarge, ..findings.problem(0..0, message) }.into());
-    }
-    let (root, errors) = DeTable::parse_recoverable(text);
-    for error in errors.iter().take(PROBLEMS_MAX + 1) {
-        findings.add(error.span().unwrap_or_default(), error.message().replace('\n', " "));
-    }
-    Problems::none_of(findings.problems.take())?;
-    let mut table = Table {
-        findings: &findings,
-        entries: root.get_ref(),
-        span: 0..0,
-        asked: Vec::new(),
-        refused: Vec::new(),
-        why_unknown: "",
-    };
-    let value = read(&mut table);
-    table.finish();
-    Problems::none_of(findings.problems.into_inner())?;
-    value.ok_or_else(|| unreachable!("a reader that returns nothing has said why"))
-}
-
-/// Where problems are collected.
-struct Findings<'f> {
-    kind: ProblemKind,
-    file: &'f str,
-    text: &'f str,
-    /// The offset at which each line begins.
-    lines: Vec<usize>,
-    problems: RefCell<Vec<Problem>>,
-}
+/// Most elements of one list. No tool has this many mounts, nor a person this many rules.
+const LIST_MAX: usize = 256;
 
 /// A table and the keys that it was asked for.
 pub(super) struct Table<'f> {
@@ -69,6 +25,8 @@ pub(super) struct Table<'f> {
     /// Known words that were already reported.
     refused: Vec<&'static str>,
     why_unknown: &'static str,
+    /// Keys that must be there and are not, each with its hint.
+    missing: Vec<(&'static str, String)>,
 }
 
 /// A value and its place.
@@ -82,6 +40,10 @@ pub(super) struct Value<'f> {
 }
 
 impl<'f> Table<'f> {
+    pub(super) fn new(findings: &'f Findings<'f>, entries: &'f DeTable<'f>, span: Range<usize>) -> Self {
+        Self { findings, entries, span, asked: Vec::new(), refused: Vec::new(), why_unknown: "", missing: Vec::new() }
+    }
+
     /// The value of a key that may be there.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Value<'f>> {
         self.asked.push(key);
@@ -92,7 +54,7 @@ impl<'f> Table<'f> {
     pub(super) fn require(&mut self, key: &'static str, example: &str) -> Option<Value<'f>> {
         let value = self.get(key);
         if value.is_none() {
-            self.problem(format!("`{key}` is missing"), Some(format!("write `{key} = {example}`")));
+            self.missing.push((key, format!("write `{key} = {example}`")));
         }
         value
     }
@@ -140,13 +102,21 @@ impl<'f> Table<'f> {
         Value { findings: self.findings, value: entry.get_ref(), span: entry.span(), key }
     }
 
-    /// Reports the keys that nobody asked for.
-    fn finish(self) {
-        let known = |key: &&str| self.asked.contains(key) || self.refused.contains(key);
-        for key in self.entries.keys().filter(|key| !known(&key.get_ref().as_ref())) {
+    /// Reports the keys that nobody asked for, and those that are missing. A misspelled key is not also a missing one.
+    pub(super) fn finish(mut self) {
+        let known = |key: &str| self.asked.contains(&key) || self.refused.contains(&key);
+        let mut unknown: Vec<_> = self.entries.keys().filter(|key| !known(key.get_ref())).collect();
+        unknown.sort_by_key(|key| key.span().start);
+        unknown.truncate(PROBLEMS_MAX + 1);
+        for key in unknown {
             let message = format!("unknown key `{}`{}", shown(key.get_ref()), self.why_unknown);
+            let meant = did_you_mean(key.get_ref(), self.asked.iter().copied());
+            self.missing.retain(|(missing, _)| meant != Some(*missing));
             let hint = suggestion(key.get_ref(), &self.asked);
             self.findings.push(Problem { hint, ..self.findings.problem(key.span(), message) });
+        }
+        for (key, hint) in &self.missing {
+            self.problem(format!("`{key}` is missing"), Some(hint.clone()));
         }
     }
 }
@@ -181,18 +151,25 @@ impl<'f> Value<'f> {
         found
     }
 
-    /// A string or a whole number, as text.
+    /// A string or a whole number, as decimal text.
     pub(super) fn quantity(&self) -> Option<String> {
         match self.value {
             DeValue::String(text) => Some(text.clone().into_owned()),
             DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+            DeValue::Integer(number) => {
+                self.accept(u64::from_str_radix(number.as_str(), number.radix())).map(|number| number.to_string())
+            }
             _ => self.wrong_type("a whole number, or a number and a unit in quotes"),
         }
     }
 
-    /// The elements of a list.
+    /// The elements of a list: at most [`LIST_MAX`].
     pub(super) fn list(&self) -> Option<Vec<Self>> {
         let DeValue::Array(elements) = self.value else { return self.wrong_type("a list") };
+        if elements.len() > LIST_MAX {
+            self.problem(format!("`{}` has {} elements: at most {LIST_MAX} are read", self.key, elements.len()), None);
+            return None;
+        }
         let element =
             |entry: &'f Spanned<DeValue<'f>>| Self { value: entry.get_ref(), span: entry.span(), ..self.clone() };
         Some(elements.iter().map(element).collect())
@@ -206,14 +183,7 @@ impl<'f> Value<'f> {
     /// A table, read by `read`. What `read` does not ask for is a problem.
     pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'f>) -> T) -> Option<T> {
         let DeValue::Table(entries) = self.value else { return self.wrong_type("a table") };
-        let mut table = Table {
-            findings: self.findings,
-            entries,
-            span: self.span.clone(),
-            asked: Vec::new(),
-            refused: Vec::new(),
-            why_unknown: "",
-        };
+        let mut table = Table::new(self.findings, entries, self.span.clone());
         let value = read(&mut table);
         table.finish();
         Some(value)
@@ -238,33 +208,6 @@ impl<'f> Value<'f> {
         self.problem(format!("`{}` must be {wanted}, not {}", self.key, type_name(self.value)), None);
         None
     }
-}
-
-impl Findings<'_> {
-    fn add(&self, span: Range<usize>, message: String) {
-        self.push(self.problem(span, message));
-    }
-
-    fn push(&self, problem: Problem) {
-        self.problems.borrow_mut().push(problem);
-    }
-
-    fn problem(&self, span: Range<usize>, message: String) -> Problem {
-        let (line, column) = self.place(span.start);
-        let (line, column) = (Some(line), Some(column));
-        Problem { kind: self.kind, file: self.file.to_owned(), line, column, message, hint: None }
-    }
-
-    fn place(&self, offset: usize) -> (u32, u32) {
-        let line = self.lines.partition_point(|start| *start <= offset).max(1);
-        let before = self.text.get(self.lines[line - 1]..offset).unwrap_or_default();
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        (number(line), number(before.chars().count() + 1))
-    }
-}
-
-fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 fn type_name(value: &DeValue<'_>) -> &'static str {

@@ -5,6 +5,7 @@ use url::Url;
 use super::ceiling::{Ceiling, FsCeiling, HttpCeiling};
 use super::foreign_name::EnvName;
 use super::mount::{DEFAULT_MOUNT, is_at_or_below};
+use super::problem::shown;
 use crate::effect::{Decision, EffectRequest, FileOperation, HttpMethod, Refusal};
 use crate::grant::{Capability, FsGrant, Grant, HttpGrant};
 use crate::name::ToolName;
@@ -45,8 +46,8 @@ fn refusal_of(request: &EffectRequest) -> Refusal {
 /// Explains why `grant` does not cover `request`. Where the ceiling is known and would not let it be granted, there is no
 /// hint: a line that makes the next load fail is no cure.
 pub(super) fn explain(tool: &ToolName, grant: &Grant, ceiling: Option<&Ceiling>, request: &EffectRequest) -> Denial {
-    if let EffectRequest::Socket { .. } = request {
-        return Denial::by_rule(request, "raw sockets cannot be granted in this version".to_owned());
+    if let Some(why) = ungrantable(request) {
+        return Denial::by_rule(request, why);
     }
     if ceiling.is_some_and(|ceiling| !ceiling.may_hold(request)) {
         return Denial::by_rule(request, format!("`{}` does not ask for it, so no rule can grant it", tool.component));
@@ -55,9 +56,9 @@ pub(super) fn explain(tool: &ToolName, grant: &Grant, ceiling: Option<&Ceiling>,
     let (rule, cure) = match request {
         EffectRequest::File { operation, path, to } => {
             let uncovered = if grant.covers_file(*operation, path) { to.as_deref().unwrap_or(path) } else { path };
-            (fs_rule(&grant.fs), fs_cure(&grant.fs, *operation, uncovered, &mount))
+            (fs_rule(&grant.fs, uncovered), fs_cure(&grant.fs, *operation, uncovered, &mount))
         }
-        EffectRequest::Http { method, url, .. } => (http_rule(&grant.http), http_cure(method, url)),
+        EffectRequest::Http { method, url, .. } => (http_rule(&grant.http, url), http_cure(method, url)),
         EffectRequest::Env { name } => (None, env_cure(name)),
         EffectRequest::Socket { .. } => (None, None),
     };
@@ -87,45 +88,73 @@ fn noun(capability: Capability) -> &'static str {
     }
 }
 
-fn fs_rule(grants: &[FsGrant]) -> Option<String> {
-    let first = grants.first()?;
-    Some(format!("{} allows only to {} `{}`{}", first.source, first.access, first.mount, and_more(grants.len())))
+/// What no rule of this version can allow, whatever the tool.
+fn ungrantable(request: &EffectRequest) -> Option<String> {
+    match request {
+        EffectRequest::Http { method, .. } if HttpMethod::from_name(method).is_none() => {
+            Some(format!("method `{}` cannot be granted in this version", shown(method)))
+        }
+        EffectRequest::Http { url, .. } if pattern_of(url).is_none() => {
+            Some(format!("`{}` is not an HTTP URL that can be granted", shown(url)))
+        }
+        EffectRequest::Env { name } if name.parse::<EnvName>().is_err() => {
+            Some(format!("`{}` is not the name of a variable", shown(name)))
+        }
+        EffectRequest::Socket { .. } => Some("raw sockets cannot be granted in this version".to_owned()),
+        EffectRequest::File { .. } | EffectRequest::Http { .. } | EffectRequest::Env { .. } => None,
+    }
 }
 
-fn http_rule(grants: &[HttpGrant]) -> Option<String> {
-    let first = grants.first()?;
-    let methods: Vec<&str> = first.methods.iter().map(|method| method.as_str()).collect();
+/// The pattern of everything at the origin of a URL.
+fn pattern_of(url: &str) -> Option<UrlPattern> {
+    let url = Url::parse(url).ok()?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", url.scheme(), url.host_str()?).parse().ok()
+}
+
+/// Of several grants, the one that comes closest is the one that the person wrote for this.
+fn fs_rule(grants: &[FsGrant], path: &str) -> Option<String> {
+    let nearest = grants.iter().find(|fs| is_at_or_below(path, &fs.mount)).or(grants.first())?;
+    let others = and_others(grants.len() - 1);
+    Some(format!("{} allows only to {} `{}`{others}", nearest.source, nearest.access, nearest.mount))
+}
+
+fn http_rule(grants: &[HttpGrant], url: &str) -> Option<String> {
+    let asked = pattern_of(url);
+    let same_host =
+        |http: &&HttpGrant| asked.as_ref().is_some_and(|asked| http.url.host.intersect(&asked.host).is_some());
+    let nearest = grants.iter().find(same_host).or(grants.first())?;
+    let methods: Vec<&str> = nearest.methods.iter().map(|method| method.as_str()).collect();
     let methods = if methods.len() == HttpMethod::ALL.len() { "requests to".to_owned() } else { methods.join(", ") };
-    Some(format!("{} allows only {methods} `{}`{}", first.source, first.url, and_more(grants.len())))
+    let others = and_others(grants.len() - 1);
+    Some(format!("{} allows only {methods} `{}`{others}", nearest.source, nearest.url))
 }
 
-fn and_more(grants: usize) -> String {
-    if grants > 1 { format!(", and there are {} more", grants - 1) } else { String::new() }
+fn and_others(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => ", beside one other grant".to_owned(),
+        others => format!(", beside {others} other grants"),
+    }
 }
 
 /// The directory is already there and needs more access, or a directory is missing.
-fn fs_cure(grants: &[FsGrant], operation: FileOperation, path: &str, mount: &str) -> Option<Cure> {
+fn fs_cure(grants: &[FsGrant], operation: FileOperation, path: &str, standard_mount: &str) -> Option<Cure> {
     let access = operation.needs();
-    let present = grants.iter().find(|fs| is_at_or_below(path, &fs.mount));
-    let mount = present.map_or(mount, |fs| &fs.mount);
-    if present.is_none()
-        && (grants.iter().any(|fs| fs.mount == mount) || !(path.is_empty() || is_at_or_below(path, mount)))
-    {
-        return None; // The path lies beside what the tool can be given: no line would help.
-    }
-    let host = present.map_or("DIR", |fs| &fs.host);
-    let flag = (mount == DEFAULT_MOUNT).then(|| format!("--allow-{access} {host}"));
+    let (host, mount) = match grants.iter().find(|fs| is_at_or_below(path, &fs.mount)) {
+        Some(present) => (present.host.as_str(), present.mount.as_str()),
+        None if grants.iter().any(|fs| fs.mount == standard_mount) => return None,
+        None if path.is_empty() || is_at_or_below(path, standard_mount) => ("DIR", standard_mount),
+        None => return None, // The path lies beside what the tool can be given: no line would help.
+    };
+    let flag = (mount == standard_mount).then(|| format!("--allow-{access} {host}"));
     Some(Cure { line: format!("{{ host = {host:?}, mount = {mount:?}, access = \"{access}\" }}"), flag })
 }
 
 fn http_cure(method: &str, url: &str) -> Option<Cure> {
-    let method = HttpMethod::from_name(method)?;
-    let url = Url::parse(url).ok()?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let pattern: UrlPattern = format!("{}://{}{port}", url.scheme(), url.host_str()?).parse().ok()?;
-    let shown = pattern.to_string();
-    let flag = Some(format!("--allow-net {}", shown.strip_prefix("https://").unwrap_or(&shown)));
-    Some(Cure { line: format!("{{ url = \"{shown}\", methods = [\"{method}\"] }}"), flag })
+    let (method, url) = (HttpMethod::from_name(method)?, pattern_of(url)?.to_string());
+    let flag = Some(format!("--allow-net {}", url.strip_prefix("https://").unwrap_or(&url)));
+    Some(Cure { line: format!("{{ url = \"{url}\", methods = [\"{method}\"] }}"), flag })
 }
 
 fn env_cure(name: &str) -> Option<Cure> {
@@ -141,7 +170,7 @@ impl Grant {
 
 impl Ceiling {
     /// Whether some rule could allow the effect.
-    fn may_hold(&self, request: &EffectRequest) -> bool {
+    pub(super) fn may_hold(&self, request: &EffectRequest) -> bool {
         match request {
             EffectRequest::File { operation, path, to } => {
                 [Some(path), to.as_ref()].into_iter().flatten().all(|path| self.fs.may_hold(*operation, path))

@@ -83,6 +83,9 @@ fn resolve_limits(manifest: &LimitsChange, grants: &[&GrantRule]) -> Limits {
     Limit::ALL.iter().fold(Limits::STANDARD, |limits, limit| limits.with(*limit, resolved(*limit)))
 }
 
+/// Most things that one tool is granted, counted before each rule: every effect looks through all of them.
+const GRANTED_MAX: usize = 256;
+
 /// A grant in the making.
 struct Join<'j> {
     tool: &'j ToolName,
@@ -103,6 +106,10 @@ enum Excess {
 
 impl Join<'_> {
     fn add(&mut self, rule: &GrantRule) {
+        if self.grant.fs.len() + self.grant.http.len() + self.grant.env.len() > GRANTED_MAX {
+            let message = format!("`{}` is granted more than {GRANTED_MAX} things: this rule is too many", self.tool);
+            return self.problems.push(Problem::at_source(ProblemKind::PolicyInvalid, &rule.source, message));
+        }
         let excess = match rule.selector {
             Selector::Everything => Excess::Dropped,
             Selector::Component(_) | Selector::Tool(_) => Excess::Refused,
