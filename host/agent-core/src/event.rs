@@ -124,7 +124,9 @@ pub enum EventError {
     #[error("unknown event kind `{0}`: the journal was written by a newer agent-host, or is damaged")]
     UnknownKind(String),
     /// The version is newer than this program.
-    #[error("event `{kind}` has version {version}, this agent-host reads up to {VERSION}: use the newer one that wrote it")]
+    #[error(
+        "event `{kind}` has version {version}, this agent-host reads up to {VERSION}: use the newer one that wrote it"
+    )]
     Newer {
         /// The kind.
         kind: String,
@@ -439,7 +441,11 @@ impl Event {
     pub fn carries_authority(&self) -> bool {
         matches!(
             self,
-            Self::RunStarted(_) | Self::ApprovalDecided(_) | Self::GrantWidened(_) | Self::DoubtResolved(_) | Self::RunResumed(_)
+            Self::RunStarted(_)
+                | Self::ApprovalDecided(_)
+                | Self::GrantWidened(_)
+                | Self::DoubtResolved(_)
+                | Self::RunResumed(_)
         )
     }
 }

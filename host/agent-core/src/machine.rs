@@ -156,7 +156,9 @@ fn ask(state: &State, asking: &Asking) -> Action {
         return Action::CallModel { turn: asking.turn, attempt: 1, model: asking.model, wait: Millis(0) };
     }
     match &asking.last {
-        Some(failure) if asking.failures >= MODEL_ATTEMPTS_MAX || !failure.kind.is_transient() => no_reply(state, failure),
+        Some(failure) if asking.failures >= MODEL_ATTEMPTS_MAX || !failure.kind.is_transient() => {
+            no_reply(state, failure)
+        }
         last => {
             let asked = last.as_ref().and_then(|failure| failure.retry_after);
             let doubled = RETRY_WAIT.0.saturating_mul(1 << (asking.failures - 1).min(10));
@@ -191,7 +193,13 @@ fn act(state: &State, calls: &[PendingCall]) -> Action {
 }
 
 /// What one call wants, where it can have it now.
-fn advance(state: &State, calls: &[PendingCall], index: usize, pending: &PendingCall, running: usize) -> Option<Action> {
+fn advance(
+    state: &State,
+    calls: &[PendingCall],
+    index: usize,
+    pending: &PendingCall,
+    running: usize,
+) -> Option<Action> {
     let free = || running < CONCURRENT_CALLS_MAX && !waits_for_earlier(state, calls, index);
     match &pending.status {
         CallStatus::Finished(_) | CallStatus::Running(_) | CallStatus::InDoubt { .. } => None,
@@ -246,7 +254,9 @@ fn over_budget(state: &State, calls: &[PendingCall], index: usize) -> Option<Str
     let finished = calls.iter().filter(|call| call.is_finished()).count();
     let before = state.spent.tool_calls as usize - finished;
     if index >= CALLS_PER_TURN_MAX {
-        return Some(format!("one turn may make at most {CALLS_PER_TURN_MAX} calls; ask for the rest in the next turn"));
+        return Some(format!(
+            "one turn may make at most {CALLS_PER_TURN_MAX} calls; ask for the rest in the next turn"
+        ));
     }
     if before + index >= state.budget.tool_calls as usize {
         return Some(format!("the run's {} tool calls are used up", state.budget.tool_calls));

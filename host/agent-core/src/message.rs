@@ -80,8 +80,12 @@ impl ToolResult {
         let (content, is_error) = match outcome {
             ToolOutcome::Returned { content } => (content.clone(), false),
             ToolOutcome::Failed { message } => (vec![Content::Text(message.clone())], true),
-            ToolOutcome::Refused { reason, message } => (vec![Content::Text(format!("refused ({reason}): {message}"))], true),
-            ToolOutcome::Faulted { fault, message } => (vec![Content::Text(format!("stopped ({fault}): {message}"))], true),
+            ToolOutcome::Refused { reason, message } => {
+                (vec![Content::Text(format!("refused ({reason}): {message}"))], true)
+            }
+            ToolOutcome::Faulted { fault, message } => {
+                (vec![Content::Text(format!("stopped ({fault}): {message}"))], true)
+            }
         };
         Self { id, tool, content, is_error }
     }

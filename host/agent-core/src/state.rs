@@ -6,9 +6,9 @@ use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::{EffectRequest, EffectResult, UndoEntry};
 use crate::event::{
-    Approval, ApprovalDecided, ApprovalSubject, CallUndone, DoubtResolved, EffectDone, EffectIntended, Event, ModelFailed,
-    ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, ToolFinished, ToolInDoubt,
-    ToolStarted,
+    Approval, ApprovalDecided, ApprovalSubject, CallUndone, DoubtResolved, EffectDone, EffectIntended, Event,
+    ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, ToolFinished,
+    ToolInDoubt, ToolStarted,
 };
 use crate::message::{Message, Part, Role, ToolCall, ToolResult};
 use crate::model::{ModelFailure, ProposedCall};
@@ -275,7 +275,9 @@ impl State {
 
     fn pending(&mut self, number: CallNumber) -> Result<&mut PendingCall, &'static str> {
         match &mut self.phase {
-            Phase::Acting(calls) => calls.iter_mut().find(|call| call.number == number).ok_or("no such call is pending"),
+            Phase::Acting(calls) => {
+                calls.iter_mut().find(|call| call.number == number).ok_or("no such call is pending")
+            }
             Phase::Asking(_) | Phase::Answered(_) => Err("no call is pending"),
         }
     }
@@ -350,12 +352,13 @@ impl State {
     }
 
     fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
-        let attempt =
-            Attempt { number: body.attempt, fuel: body.limits.fuel, changes: Vec::new(), sends: Vec::new() };
+        let attempt = Attempt { number: body.attempt, fuel: body.limits.fuel, changes: Vec::new(), sends: Vec::new() };
         let pending = self.pending(body.call)?;
         let before = match &pending.status {
             CallStatus::Proposed | CallStatus::Approved { .. } => 0,
-            CallStatus::Interrupted(attempt) if attempt.changes.is_empty() && attempt.sends.is_empty() => attempt.number,
+            CallStatus::Interrupted(attempt) if attempt.changes.is_empty() && attempt.sends.is_empty() => {
+                attempt.number
+            }
             CallStatus::Again { attempts } => *attempts,
             CallStatus::Interrupted(_) => return Err("the attempt before was not undone"),
             CallStatus::Denied | CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {

@@ -9,11 +9,13 @@ use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::resolve;
 use agent_core::config::selector::Selector;
 use agent_core::digest::Digest;
-use agent_core::effect::{Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, UndoEntry};
+use agent_core::effect::{
+    Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, UndoEntry,
+};
 use agent_core::event::{
     Approval, ApprovalDecided, ApprovalSubject, CallUndone, Durability, EffectDone, EffectIntended, Event, LockedTool,
-    ModelChoice, ModelFailed, ModelReplied, ModelRequested, Recorded, RunResumed, RunStarted, ToolFinished, ToolInDoubt,
-    ToolMode, ToolStarted,
+    ModelChoice, ModelFailed, ModelReplied, ModelRequested, Recorded, RunResumed, RunStarted, ToolFinished,
+    ToolInDoubt, ToolMode, ToolStarted,
 };
 use agent_core::grant::{Access, Capability, RuleSource};
 use agent_core::json::JsonText;
@@ -239,12 +241,19 @@ fn results_enter_the_conversation_in_the_order_of_the_proposals() {
     assert_eq!(world.next(), Action::Wait);
     world.finish(first, returned("one"));
     let message = world.state.messages.last().unwrap();
-    let said: Vec<_> = message.parts.iter().map(|part| match part {
-        Part::ToolResult(result) => (result.id.clone(), format!("{:?}", result.content)),
-        other => panic!("{other:?}"),
-    }).collect();
+    let said: Vec<_> = message
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::ToolResult(result) => (result.id.clone(), format!("{:?}", result.content)),
+            other => panic!("{other:?}"),
+        })
+        .collect();
     assert_eq!(message.role, Role::Tool);
-    assert_eq!(said, [("call_1".to_owned(), "[Text(\"one\")]".to_owned()), ("call_2".to_owned(), "[Text(\"two\")]".to_owned())]);
+    assert_eq!(
+        said,
+        [("call_1".to_owned(), "[Text(\"one\")]".to_owned()), ("call_2".to_owned(), "[Text(\"two\")]".to_owned())]
+    );
     assert!(matches!(world.next(), Action::CallModel { turn: 2, attempt: 1, .. }));
 }
 

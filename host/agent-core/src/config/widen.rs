@@ -45,7 +45,8 @@ impl GrantRule {
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut lines = vec!["[[grant]]".to_owned(), format!("tool = {}", quoted(&self.selector.to_string()))];
-        let list = |key: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{key} = [{}]", items.join(", ")));
+        let list =
+            |key: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{key} = [{}]", items.join(", ")));
         lines.extend(list("fs", self.fs.iter().map(fs_entry).collect()));
         lines.extend(list("http", self.http.iter().map(http_entry).collect()));
         lines.extend(list("env", self.env.iter().map(|name| quoted(name.as_str())).collect()));
