@@ -37,10 +37,9 @@ fn base(working_directory: Option<PathBuf>, mount: &str) -> PathBuf {
 /// ```
 #[must_use]
 pub fn problem(error: &io::Error, path: &str) -> String {
-    if is_outside_every_mount(error) {
-        return outside(path);
-    }
     match error.kind() {
+        io::ErrorKind::NotFound if is_outside_every_mount(path) => outside(path),
+        io::ErrorKind::PermissionDenied if path.split('/').any(|part| part == "..") => outside(path),
         io::ErrorKind::NotFound => format!("`{path}` does not exist"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("this tool may not do that to `{path}`: the folder was granted for less, or the operator refused")
@@ -52,16 +51,15 @@ pub fn problem(error: &io::Error, path: &str) -> String {
     }
 }
 
-/// The C library below std finds no granted folder that the path begins with. It has no error kind of its own.
-fn is_outside_every_mount(error: &io::Error) -> bool {
-    const ENOTCAPABLE: i32 = 76;
-    error.raw_os_error() == Some(ENOTCAPABLE) && cfg!(target_family = "wasm")
-        || error.to_string().contains("pre-opened file descriptor")
+/// A guest sees nothing but its mounts, so that a path outside them is simply not there: nor is any folder on the way to it.
+fn is_outside_every_mount(path: &str) -> bool {
+    let place = resolve(path);
+    cfg!(target_family = "wasm") && !place.ancestors().any(|folder| folder != Path::new("/") && folder.exists())
 }
 
 fn outside(path: &str) -> String {
-    if std::fs::metadata(resolve(".")).is_ok() {
-        let mount = resolve("");
+    let mount = resolve("");
+    if mount.exists() {
         let mount = mount.display().to_string();
         format!(
             "`{path}` is outside the folder granted to this tool: use a path below `{}`",
