@@ -161,9 +161,11 @@ impl Writer {
     }
 
     fn text(&mut self, text: &str) {
+        if self.skipped.is_some() {
+            return;
+        }
         if self.in_title {
             self.title.push_str(text);
-        } else if self.skipped.is_some() {
         } else if self.preformatted {
             for (index, line) in text.split('\n').enumerate() {
                 if index > 0 {

@@ -103,7 +103,7 @@ mod tests {
     fn a_long_line_is_cut_and_counted() {
         let mut input = "x".repeat(LINE_BYTES_MAX + 10).into_bytes();
         let expected = format!("{} … [10 more bytes in this line]", "x".repeat(LINE_BYTES_MAX));
-        assert_eq!(texts(&input), [expected.clone()]);
+        assert_eq!(texts(&input), std::slice::from_ref(&expected));
         input.extend_from_slice(b"\nnext");
         assert_eq!(texts(&input), [expected, "next".to_owned()]);
         let just = "x".repeat(LINE_BYTES_MAX) + "\r\n";

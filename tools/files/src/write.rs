@@ -22,10 +22,10 @@ pub(crate) fn write(write: Write) -> Result<Json<Value>, String> {
         Ok(_) => false,
         Err(_) => true,
     };
-    if let (true, Some(folder)) = (created, place.parent()) {
-        if !folder.is_dir() {
-            fs::create_dir_all(folder).map_err(problem)?;
-        }
+    if let Some(folder) = place.parent()
+        && !folder.is_dir()
+    {
+        fs::create_dir_all(folder).map_err(problem)?;
     }
     fs::write(&place, &write.content).map_err(problem)?;
     Ok(Json(json!({"path": write.path, "bytes": write.content.len(), "created": created})))

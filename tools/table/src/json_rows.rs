@@ -10,12 +10,10 @@ use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::source::COLUMNS_MAX;
+use crate::source::{COLUMNS_MAX, Cells};
 
 /// Longest line of a JSON lines file.
 const LINE_BYTES_MAX: u64 = 1 << 20;
-
-type Cells = Vec<Option<Cow<'static, str>>>;
 
 /// What is done with each object.
 trait Objects {
@@ -41,7 +39,7 @@ pub(crate) fn array_rows(
     reader: impl Read,
     shown: &str,
     columns: &[String],
-    each: &mut dyn FnMut(Cells) -> Result<(), String>,
+    each: &mut dyn FnMut(Cells<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut rows = Rows::new(columns, each);
     let outcome = read_array(reader, shown, &mut rows);
@@ -53,7 +51,7 @@ pub(crate) fn line_rows(
     reader: impl BufRead,
     shown: &str,
     columns: &[String],
-    each: &mut dyn FnMut(Cells) -> Result<(), String>,
+    each: &mut dyn FnMut(Cells<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut rows = Rows::new(columns, each);
     let outcome = read_lines(reader, shown, &mut rows);
@@ -84,13 +82,13 @@ impl Objects for Columns {
 
 struct Rows<'a> {
     places: HashMap<&'a str, usize>,
-    each: &'a mut dyn FnMut(Cells) -> Result<(), String>,
+    each: &'a mut dyn FnMut(Cells<'_>) -> Result<(), String>,
     /// Why the receiver of the rows wants no more.
     stopped: Option<String>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(columns: &'a [String], each: &'a mut dyn FnMut(Cells) -> Result<(), String>) -> Self {
+    fn new(columns: &'a [String], each: &'a mut dyn FnMut(Cells<'_>) -> Result<(), String>) -> Self {
         let places = columns.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
         Self { places, each, stopped: None }
     }
@@ -98,7 +96,7 @@ impl<'a> Rows<'a> {
 
 impl Objects for Rows<'_> {
     fn visit<'de, A: MapAccess<'de>>(&mut self, mut object: A) -> Result<(), A::Error> {
-        let mut cells: Cells = vec![None; self.places.len()];
+        let mut cells: Cells<'_> = vec![None; self.places.len()];
         while let Some((name, value)) = object.next_entry::<String, Box<RawValue>>()? {
             if let Some(&place) = self.places.get(name.as_str()) {
                 cells[place] = cell(&value).map_err(A::Error::custom)?;

@@ -18,6 +18,9 @@ pub(crate) const COLUMNS_MAX: usize = 1_000;
 /// How often the person who waits hears of it, in rows.
 const ROWS_PER_PROGRESS: u64 = 200_000;
 
+/// The cells of one row, in the order of the table's columns.
+pub(crate) type Cells<'a> = Vec<Option<Cow<'a, str>>>;
+
 /// One row; its cells are in the order of the table's columns.
 pub(crate) struct Row<'a> {
     /// From 1, without the header.
@@ -64,7 +67,7 @@ impl Table {
     /// Calls `each` with every row in order, until it fails.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Row<'_>) -> Result<(), String>) -> Result<(), String> {
         let mut number = 0;
-        let mut each = |mut cells: Vec<Option<Cow<'_, str>>>| {
+        let mut each = |mut cells: Cells<'_>| {
             number += 1;
             if number % ROWS_PER_PROGRESS == 0 {
                 progress(&format!("read {number} rows"), None);
@@ -104,11 +107,7 @@ impl Table {
         Ok(columns)
     }
 
-    fn separated_rows(
-        &self,
-        by: u8,
-        each: &mut dyn FnMut(Vec<Option<Cow<'_, str>>>) -> Result<(), String>,
-    ) -> Result<(), String> {
+    fn separated_rows(&self, by: u8, each: &mut dyn FnMut(Cells<'_>) -> Result<(), String>) -> Result<(), String> {
         let mut records = Records::new(self.reader()?, by, &self.shown);
         records.next_record()?;
         let mut number = 0;
@@ -118,7 +117,7 @@ impl Table {
                 let (found, header) = (record.len(), self.columns.len());
                 return Err(format!("row {number} of `{}` has {found} fields, but the header {header}", self.shown));
             }
-            let mut cells: Vec<Option<Cow<'_, str>>> = record
+            let mut cells: Cells<'_> = record
                 .into_iter()
                 .map(|cell| match cell {
                     Cow::Borrowed(text) => Some(Cow::Borrowed(text.trim())),

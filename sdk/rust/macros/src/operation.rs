@@ -1,7 +1,7 @@
 //! `#[tool]`: from one function to one implementation of `agent_host_tool::Operation`.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Token, Type};
@@ -53,6 +53,8 @@ pub(crate) fn expand(options: Options, function: &ItemFn) -> syn::Result<TokenSt
         ),
     };
     Ok(quote! {
+        // The arguments are read for this call alone: there is nobody to borrow them from.
+        #[allow(clippy::needless_pass_by_value)]
         #function
 
         #[doc(hidden)]
@@ -105,11 +107,7 @@ fn description(attributes: &[Attribute], ident: &Ident) -> syn::Result<String> {
     let lines: Vec<String> = attributes.iter().filter_map(doc_line).collect();
     let text = lines.join("\n").trim().to_owned();
     if text.is_empty() {
-        let example = format_ident!("{}", ident);
-        return Err(Error::new(
-            ident.span(),
-            format!("`{example}` needs a doc comment: the model chooses a tool by it"),
-        ));
+        return Err(Error::new(ident.span(), format!("`{ident}` needs a doc comment: the model chooses a tool by it")));
     }
     if text.len() > DESCRIPTION_BYTES_MAX {
         let said = format!("the doc comment has {} bytes, a description at most {DESCRIPTION_BYTES_MAX}", text.len());
