@@ -67,7 +67,7 @@ async fn realloc_and_post_return_are_inside_the_same_fuel() {
                 (func (export "run") (param i32 i32)))
             (core instance $i (instantiate $m))
             (func (export "run") (param "s" string)
-                (canon lift (core func $i "run") (memory $i "memory") (realloc (func $i "realloc")))))"#
+                (canon lift (core func $i "run") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#
     );
     let report = call_within(&load(&realloc), "run", r#"{"s":"x"}"#, little_fuel()).await;
     assert_eq!(fault(&report), Some(Fault::FuelExhausted), "{}", shown(&report.outcome));
@@ -79,7 +79,7 @@ async fn realloc_and_post_return_are_inside_the_same_fuel() {
                 (func (export "post") (param i32) {LOOP}))
             (core instance $i (instantiate $m))
             (func (export "run") (result u32)
-                (canon lift (core func $i "run") (post-return (func $i "post")))))"#
+                (canon lift (core func $i "run") (post-return (core func $i "post")))))"#
     );
     check(&post_return, little_fuel(), Fault::FuelExhausted, "limits.fuel").await;
 }
@@ -252,7 +252,7 @@ fn logger(bytes: u32) -> String {
                 (export "log" (func (param "level" $level) (param "message" string)))))
             (core module $memory (memory (export "memory") 128))
             (core instance $memory (instantiate $memory))
-            (core func $log (canon lower (func $host "log") (memory $memory "memory")))
+            (core func $log (canon lower (func $host "log") (memory (core memory $memory "memory"))))
             (core module $m
                 (import "" "log" (func $log (param i32 i32 i32)))
                 (func (export "run") (call $log (i32.const 0) (i32.const 0) (i32.const {bytes}))))
@@ -281,7 +281,7 @@ fn talker(bytes: u32) -> String {
                     (i32.const 0)))
             (core instance $i (instantiate $m))
             (func (export "run") (result string)
-                (canon lift (core func $i "run") (memory $i "memory"))))"#
+                (canon lift (core func $i "run") (memory (core memory $i "memory")))))"#
     )
 }
 

@@ -117,7 +117,7 @@ fn monstrous_types_are_refused_or_not_callable() {
     let wide = format!(
         r#"(component {wide} (core module $m (memory (export "m") 1) (func (export "r") (param i32 i32 i32 i32) (result i32) (i32.const 0)) (func (export "f") (param i32)))
             (core instance $i (instantiate $m))
-            (func (export "f") (param "x" $t29) (canon lift (core func $i "f") (memory $i "m") (realloc (func $i "r")))))"#
+            (func (export "f") (param "x" $t29) (canon lift (core func $i "f") (memory (core memory $i "m")) (realloc (core func $i "r")))))"#
     );
     check_text(&wide, "component_invalid: this is not a valid component");
 
