@@ -81,7 +81,10 @@ fn describe(tools: Vec<ToolInfo>) -> Result<Vec<Description>, Unusable> {
 }
 
 fn describe_one(tool: ToolInfo) -> Result<Description, Unusable> {
-    let operation: Name = tool.name.parse().map_err(|_| Unusable(format!("`{}` is not a tool name", crate::value::excerpt(&tool.name))))?;
+    let operation: Name = tool
+        .name
+        .parse()
+        .map_err(|_| Unusable(format!("`{}` is not a tool name", crate::value::excerpt(&tool.name))))?;
     let unusable = |problem: String| Unusable(format!("tool `{operation}`: {problem}"));
     if tool.description.len() > DESCRIPTION_BYTES_MAX {
         return Err(unusable(format!("its description is longer than {DESCRIPTION_BYTES_MAX} bytes")));

@@ -161,7 +161,8 @@ async fn memory_growth_ends_at_the_limit() {
 #[tokio::test]
 async fn a_guest_that_starts_too_large_never_starts() {
     check(&guest("(memory 65536)", ""), Limits::STANDARD, Fault::MemoryLimit, "128 MiB").await;
-    check(&guest("(memory 1)", "(drop (memory.grow (i32.const 65535)))"), Limits::STANDARD, Fault::MemoryLimit, "").await;
+    check(&guest("(memory 1)", "(drop (memory.grow (i32.const 65535)))"), Limits::STANDARD, Fault::MemoryLimit, "")
+        .await;
 }
 
 #[tokio::test]
@@ -181,17 +182,16 @@ async fn memories_count_together() {
 
 #[tokio::test]
 async fn growth_beyond_the_guests_own_maximum_is_its_own_business() {
-    let modest = guest(
-        "(memory 1 2)",
-        "(if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))",
-    );
+    let modest = guest("(memory 1 2)", "(if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))");
     let report = call(&load(&modest), "run", "{}").await;
     assert_eq!(shown(&report.outcome), "returned ");
 }
 
 #[tokio::test]
 async fn tables_count_together_too() {
-    let grow = |elements: u32| guest("(table 1 funcref)", &format!("(drop (table.grow (ref.null func) (i32.const {elements})))"));
+    let grow = |elements: u32| {
+        guest("(table 1 funcref)", &format!("(drop (table.grow (ref.null func) (i32.const {elements})))"))
+    };
     check(&grow(0x8000_0000), Limits::STANDARD, Fault::TableLimit, "its limit of 20000").await;
     check(&grow(20_000), Limits::STANDARD, Fault::TableLimit, "").await;
     let two = guest("(table 15000 funcref) (table 15000 funcref)", "");
