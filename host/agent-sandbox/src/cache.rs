@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use agent_core::digest::Digest;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -106,7 +107,7 @@ impl CodeCache {
         make_directory(&options.directory).map_err(|error| unreadable(&name, &error))?;
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, &options.directory, flags, Mode::empty())
-            .map_err(|error| open_error(&name, error.into()))?;
+            .map_err(|error| open_error(&name, error))?;
         let directory = File::from(directory);
         check_ours(&directory, &name, FileType::Directory)?;
         Ok(Self { directory, key: options.key })
@@ -147,8 +148,8 @@ impl CodeCache {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.directory, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(open_error(name, error.into())),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(open_error(name, error)),
         };
         check_ours(&file, name, FileType::RegularFile)?;
         Ok(Some(file))
@@ -197,10 +198,12 @@ fn check_ours(file: &File, name: &str, expected: FileType) -> Result<(), CacheRe
     Ok(())
 }
 
-fn open_error(name: &str, error: io::Error) -> CacheRejected {
+fn open_error(name: &str, error: Errno) -> CacheRejected {
     // What NOFOLLOW and DIRECTORY say of a symbolic link.
-    let link = [rustix::io::Errno::LOOP, rustix::io::Errno::NOTDIR].map(|errno| Some(errno.raw_os_error()));
-    if link.contains(&error.raw_os_error()) { CacheRejected::NotPlain(name.to_owned()) } else { unreadable(name, &error) }
+    if matches!(error, Errno::LOOP | Errno::NOTDIR) {
+        return CacheRejected::NotPlain(name.to_owned());
+    }
+    unreadable(name, &error.into())
 }
 
 fn unreadable(name: &str, error: &io::Error) -> CacheRejected {

@@ -133,5 +133,9 @@ fn quoted(names: &[String]) -> String {
 
 fn advice(imports: &[String]) -> &'static str {
     let newer = |import: &String| import.starts_with("wasi:") && !import.contains("@0.2.");
-    if imports.iter().any(newer) { ": it was built for another WASI than 0.2; build it for `wasm32-wasip2`" } else { "" }
+    if imports.iter().any(newer) {
+        ": it was built for another WASI than 0.2; build it for `wasm32-wasip2`"
+    } else {
+        ""
+    }
 }

@@ -49,7 +49,10 @@ pub(crate) fn classify(error: &wasmtime::Error, limits: &Limits) -> Stopped {
         return Stopped::Overloaded;
     }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        return Stopped::fault(Fault::GuestTrap, format!("the tool ended itself with exit code {} instead of returning", exit.0));
+        return Stopped::fault(
+            Fault::GuestTrap,
+            format!("the tool ended itself with exit code {} instead of returning", exit.0),
+        );
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return classify_trap(*trap, error, limits);
@@ -79,7 +82,8 @@ fn classify_text(error: &wasmtime::Error, limits: &Limits) -> Stopped {
         return copied_too_much(error, limits);
     }
     if cause.contains("store handle limit exceeded") {
-        let message = format!("the tool held more than {} resource handles at once; raise `limits.handles`", limits.handles);
+        let message =
+            format!("the tool held more than {} resource handles at once; raise `limits.handles`", limits.handles);
         return Stopped::fault(Fault::HandleLimit, message);
     }
     if cause.starts_with("resource limit exceeded: ") {
@@ -94,12 +98,16 @@ fn classify_text(error: &wasmtime::Error, limits: &Limits) -> Stopped {
 fn copied_too_much(error: &wasmtime::Error, limits: &Limits) -> Stopped {
     let limit = limits.copy_bytes;
     if error.is::<WasmBacktrace>() {
-        let message = format!("the tool handed more than {limit} to one host call; do it in pieces, or raise `limits.copy_bytes`");
+        let message = format!(
+            "the tool handed more than {limit} to one host call; do it in pieces, or raise `limits.copy_bytes`"
+        );
         return Stopped::fault(Fault::CopyLimit, message);
     }
     Stopped::fault(
         Fault::ResultInvalid,
-        format!("the result is too large: copying it takes more than {limit}; ask for less, or raise `limits.copy_bytes`"),
+        format!(
+            "the result is too large: copying it takes more than {limit}; ask for less, or raise `limits.copy_bytes`"
+        ),
     )
 }
 

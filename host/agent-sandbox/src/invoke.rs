@@ -2,6 +2,7 @@
 //! `sandbox` runs this on the guests' runtime, for calls and for the one question at load.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent_core::outcome::MeteredFuel;
 use agent_core::units::{Bytes, Fuel, Millis};
@@ -14,6 +15,10 @@ use crate::bindings::exports::agent_host::tool::tools::{Part, ToolInfo};
 use crate::engine::YIELD_INTERVAL_FUEL;
 use crate::patience::Patience;
 use crate::state::{Account, CallParts, CallState};
+
+/// How long the file operations that a call started may take to end once the guest is gone. Whoever rolls back needs them
+/// ended, so a call whose operations hang is the host's failure and not an outcome.
+const ACCOUNT_WAIT: Duration = Duration::from_secs(10);
 
 /// What to call.
 pub(crate) enum Target {
@@ -66,7 +71,8 @@ pub(crate) async fn run(engine: &Engine, target: Target, parts: CallParts) -> wa
     };
     let memory_peak = store.data().limiter.memory_peak();
     // Drops the instance: after a trap it must never be entered again.
-    let account = store.into_data().finish().await;
+    let account = tokio::time::timeout(ACCOUNT_WAIT, store.into_data().finish()).await;
+    let account = account.map_err(|_| wasmtime::Error::msg("the call's file operations did not end"))?;
     Ok(Finished { ending, fuel, memory_peak, duration, account })
 }
 

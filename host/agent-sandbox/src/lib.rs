@@ -21,6 +21,7 @@ pub mod gate;
 mod hosts;
 mod invoke;
 mod limiter;
+mod loading;
 pub mod mount;
 mod patience;
 mod plain_text;

@@ -110,7 +110,9 @@ impl wasmtime::ResourceLimiter for CallLimiter {
 impl CallLimiter {
     fn memory_message(&self) -> String {
         let limit = Bytes(self.memory.limit);
-        format!("the tool wanted more memory than its limit of {limit}; give it less to do at once, or raise `limits.memory`")
+        format!(
+            "the tool wanted more memory than its limit of {limit}; give it less to do at once, or raise `limits.memory`"
+        )
     }
 
     fn table_message(&self) -> String {

@@ -7,6 +7,14 @@ pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
     cut(plain, chars_max)
 }
 
+/// An error of wasmtime with its causes, on one line.
+pub(crate) fn error_line(error: &wasmtime::Error) -> String {
+    one_line(&format!("{error:#}"), ERROR_CHARS_MAX)
+}
+
+/// Longest text of an error that wasmtime made.
+const ERROR_CHARS_MAX: usize = 500;
+
 fn cut(chars: impl Iterator<Item = char>, chars_max: usize) -> String {
     let mut out = String::new();
     for (count, c) in chars.enumerate() {

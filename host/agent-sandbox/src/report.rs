@@ -6,8 +6,8 @@ use agent_core::outcome::{Content, Fault, Media, Metering, RefusedCall, Resource
 use wasmtime::component::Val;
 
 use crate::base64;
-use crate::bindings::exports::agent_host::tool::tools::Part;
 use crate::bindings::agent_host::tool::types;
+use crate::bindings::exports::agent_host::tool::tools::Part;
 use crate::call::{CallReport, Output};
 use crate::fault::{Stopped, classify};
 use crate::gate::GateClosed;
@@ -214,7 +214,9 @@ impl Room {
 }
 
 fn mime_type(text: String) -> Result<String, Invalid> {
-    let plain = text.len() <= MIME_TYPE_BYTES_MAX && text.contains('/') && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    let plain = text.len() <= MIME_TYPE_BYTES_MAX
+        && text.contains('/')
+        && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
     if plain { Ok(text) } else { Err(Invalid(format!("`{}` is not a media type", crate::value::excerpt(&text)))) }
 }
 
@@ -228,7 +230,10 @@ fn check_numbers(json: &Json<'_>) -> Result<(), Invalid> {
             if finite && text.len() <= NUMBER_BYTES_MAX {
                 return Ok(());
             }
-            Err(Invalid(format!("the number `{}` is beyond what readers of JSON can hold", crate::value::excerpt(text))))
+            Err(Invalid(format!(
+                "the number `{}` is beyond what readers of JSON can hold",
+                crate::value::excerpt(text)
+            )))
         }
         Json::Array(items) => items.iter().try_for_each(check_numbers),
         Json::Object(members) => members.iter().try_for_each(|(_, value)| check_numbers(value)),

@@ -1,43 +1,31 @@
 //! The sandbox as its caller sees it: load a component, call it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use agent_core::digest::Digest;
-use agent_core::json::JsonText;
-use agent_core::name::{Name, ToolName};
+use agent_core::name::Name;
 use agent_core::outcome::RefusedCall;
-use agent_core::tool::ToolDescriptor;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component as Code, InstancePre, Linker};
+use wasmtime::component::Linker;
 
-use crate::bindings::ToolPre;
-use crate::cache::{CacheOptions, CacheRejected, CodeCache, CodeId};
+use crate::cache::{CacheOptions, CacheRejected, CodeCache};
 use crate::call::{Call, CallReport};
-use crate::component::{CodeOrigin, Component, Entry, Import, LoadError};
-use crate::describe::{Description, Door, Unusable, docs_section, exports, world};
+use crate::component::{Component, Entry};
 use crate::engine::{self, EngineSettings, Residue};
 use crate::gate::GateClosed;
 use crate::invoke::{self, Target};
 use crate::patience::Patience;
+use crate::plain_text::error_line;
 use crate::runtime::GuestRuntime;
 use crate::state::{CallParts, CallState};
-use crate::{hosts, plain_text, report, structure};
+use crate::value::json::Json;
+use crate::value::{Mismatch, Path};
+use crate::{hosts, report};
 
-/// Longest text of an error that wasmtime made.
-const PROBLEM_CHARS_MAX: usize = 500;
-
-/// A compile that takes longer is announced.
-const COMPILE_ANNOUNCED_AFTER: Duration = Duration::from_millis(300);
-
-/// A larger component is announced at once: it will take that long.
-const COMPILE_ANNOUNCED_FROM_BYTES: usize = 1 << 20;
-
-/// The interface by which a component describes itself, in the version that we know and its later patches.
-const TOOLS_INTERFACE: &str = "agent-host:tool/tools@0.1.";
+/// Longest text of a call's arguments.
+const ARGUMENTS_BYTES_MAX: usize = 1 << 20;
 
 /// How a sandbox is set up.
 #[derive(Clone)]
@@ -51,8 +39,11 @@ pub struct SandboxOptions {
     /// Where compiled code is kept; without it, each process compiles anew.
     pub cache: Option<CacheOptions>,
     /// Told when a component is compiled and that takes a while. Called from any thread; must not block.
-    pub on_compile: Option<Arc<dyn Fn(&Compiling) + Send + Sync>>,
+    pub on_compile: Option<OnCompile>,
 }
+
+/// Hears of compiles.
+pub type OnCompile = Arc<dyn Fn(&Compiling) + Send + Sync>;
 
 /// A component is being compiled, and somebody may be waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,29 +57,23 @@ pub struct Compiling {
 impl Default for SandboxOptions {
     /// Room for the 32 calls that one turn may propose. No cache: a key is the caller's to keep.
     fn default() -> Self {
-        Self {
-            calls_max: 32,
-            slot_wait: Duration::from_secs(5),
-            residue: Residue::Kept,
-            cache: None,
-            on_compile: None,
-        }
+        Self { calls_max: 32, slot_wait: Duration::from_secs(5), residue: Residue::Kept, cache: None, on_compile: None }
     }
 }
 
 /// Runs tool calls. One for each process: it holds the pool of slots and the guests' threads.
 pub struct Sandbox {
-    engine: Engine,
-    settings: EngineSettings,
-    linker: Linker<CallState>,
+    pub(crate) engine: Engine,
+    pub(crate) settings: EngineSettings,
+    pub(crate) linker: Linker<CallState>,
     slots: Arc<Semaphore>,
     slot_wait: Duration,
-    cache: Option<Result<CodeCache, CacheRejected>>,
-    on_compile: Option<Arc<dyn Fn(&Compiling) + Send + Sync>>,
+    pub(crate) cache: Option<Result<CodeCache, CacheRejected>>,
+    pub(crate) on_compile: Option<OnCompile>,
     /// One compile at a time: each uses every core already.
-    compiling: Mutex<()>,
+    pub(crate) compiling: Mutex<()>,
     /// Last, so that what runs is cancelled after nothing can start any more.
-    guests: GuestRuntime,
+    pub(crate) guests: GuestRuntime,
 }
 
 /// The sandbox could not be set up.
@@ -144,30 +129,6 @@ impl Sandbox {
         &self.settings
     }
 
-    /// Loads a component: checks it, compiles it or takes its code from the cache, links it and finds out what it offers.
-    /// May take seconds: for threads that may block.
-    ///
-    /// # Errors
-    /// Where it cannot be used, with what the user can do about it.
-    pub fn load(&self, name: &Name, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
-        structure::check(bytes)?;
-        let digest = Digest::of(bytes);
-        let (code, origin) = self.code(name, digest, bytes)?;
-        let imports = self.imports(&code)?;
-        let pre = self.linker.instantiate_pre(&code).map_err(|error| LoadError::Link(shown(&error)))?;
-        let offer = self.offer(&code, pre, bytes).map_err(|Unusable(problem)| LoadError::Description(problem))?;
-        Ok(Arc::new(Component {
-            tools: offer.descriptions.into_iter().map(|description| descriptor(name, description)).collect(),
-            name: name.clone(),
-            digest,
-            door: offer.door,
-            imports,
-            unsupported: offer.unsupported,
-            code: origin,
-            entry: offer.entry,
-        }))
-    }
-
     /// Performs one call in a store of its own. Dropping the future cancels the call.
     ///
     /// # Errors
@@ -193,7 +154,7 @@ impl Sandbox {
         });
         match running.await {
             Ok(Ok(finished)) => Ok(report::of_finished(finished, &limits)?),
-            Ok(Err(error)) => Err(CallError::Host(shown(&error))),
+            Ok(Err(error)) => Err(CallError::Host(error_line(&error))),
             Err(panicked) => Err(CallError::Host(panicked.to_string())),
         }
     }
@@ -201,123 +162,16 @@ impl Sandbox {
     async fn slot(&self, cancel: &CancellationToken) -> Slot {
         let slots = Arc::clone(&self.slots);
         tokio::select! {
+            // What was cancelled before it began does not begin.
             biased;
+            () = cancel.cancelled() => Slot::Cancelled,
             slot = slots.acquire_owned() => match slot {
                 Ok(slot) => Slot::Taken(slot),
                 Err(closed) => unreachable!("nobody closes the semaphore: {closed}"),
             },
-            () = cancel.cancelled() => Slot::Cancelled,
             () = tokio::time::sleep(self.slot_wait) => Slot::Overloaded,
         }
     }
-
-    fn code(&self, name: &Name, component: Digest, bytes: &[u8]) -> Result<(Code, CodeOrigin), LoadError> {
-        let id = CodeId { component, settings: self.settings.digest };
-        let rejected = match self.cached(id) {
-            Ok(Some(code)) => return Ok((code, CodeOrigin::Cached)),
-            Ok(None) => None,
-            Err(rejected) => Some(rejected),
-        };
-        if let Some(reason) = &rejected {
-            tracing::warn!(component = %name, %reason, "cache_rejected: the component is compiled anew");
-        }
-        let started = Instant::now();
-        let code = self.compile(name, bytes)?;
-        self.keep(id, &code);
-        Ok((code, CodeOrigin::Compiled { took: started.elapsed(), rejected }))
-    }
-
-    fn cached(&self, id: CodeId) -> Result<Option<Code>, CacheRejected> {
-        match &self.cache {
-            None => Ok(None),
-            Some(Ok(cache)) => cache.load(&self.engine, id),
-            Some(Err(rejected)) => Err(rejected.clone()),
-        }
-    }
-
-    /// A cache that cannot be written costs the next start some time, nothing else.
-    fn keep(&self, id: CodeId, code: &Code) {
-        let Some(Ok(cache)) = &self.cache else { return };
-        let kept = code.serialize().map_err(|error| shown(&error));
-        if let Err(reason) = kept.and_then(|bytes| cache.store(id, &bytes).map_err(|error| error.to_string())) {
-            tracing::warn!(%reason, "compiled code could not be kept");
-        }
-    }
-
-    fn compile(&self, name: &Name, bytes: &[u8]) -> Result<Code, LoadError> {
-        let _one_at_a_time = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
-        let _announcement = self.announce(name, bytes.len());
-        // Never `new`, which also takes text.
-        Code::from_binary(&self.engine, bytes).map_err(|error| {
-            let problem = shown(&error);
-            if problem.contains("transitively contains") { LoadError::TooManyParts(problem) } else { LoadError::Invalid(problem) }
-        })
-    }
-
-    /// Says that a compile is under way: at once for a large component, else when it takes a while.
-    fn announce(&self, name: &Name, bytes: usize) -> Option<tokio_util::sync::DropGuard> {
-        let tell = Arc::clone(self.on_compile.as_ref()?);
-        let compiling = Compiling { component: name.clone(), bytes };
-        if bytes >= COMPILE_ANNOUNCED_FROM_BYTES {
-            tell(&compiling);
-            return None;
-        }
-        let done = CancellationToken::new();
-        let waiting = done.clone();
-        self.guests.spawn(async move {
-            tokio::select! {
-                () = waiting.cancelled() => {}
-                () = tokio::time::sleep(COMPILE_ANNOUNCED_AFTER) => tell(&compiling),
-            }
-        });
-        Some(done.drop_guard())
-    }
-
-    /// The component's own types are the truth about what it wants.
-    fn imports(&self, code: &Code) -> Result<Vec<Import>, LoadError> {
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for (name, item) in code.component_type().imports(&self.engine) {
-            match hosts::known_capability(name) {
-                Some(capability) => known.push(Import { name: name.to_owned(), capability }),
-                // A bare type that an imported function mentions asks for nothing.
-                None if matches!(item.ty, ComponentItem::Type(_)) => {}
-                None => unknown.push(plain_text::one_line(name, PROBLEM_CHARS_MAX)),
-            }
-        }
-        if unknown.is_empty() { Ok(known) } else { Err(LoadError::UnknownImport { imports: unknown }) }
-    }
-
-    fn offer(&self, code: &Code, pre: InstancePre<CallState>, bytes: &[u8]) -> Result<Offer, Unusable> {
-        let ty = code.component_type();
-        if ty.exports(&self.engine).any(|(name, _)| name.starts_with(TOOLS_INTERFACE)) {
-            return self.offer_of_world(pre);
-        }
-        let found = exports::find(code, &docs_section::read(bytes)?)?;
-        Ok(Offer {
-            door: Door::Exports,
-            descriptions: found.descriptions,
-            unsupported: found.unsupported,
-            entry: Entry::Exports { pre, operations: found.operations },
-        })
-    }
-
-    fn offer_of_world(&self, pre: InstancePre<CallState>) -> Result<Offer, Unusable> {
-        let pre = ToolPre::new(pre).map_err(|error| Unusable(shown(&error)))?;
-        // One question at a time: the pool has one slot for it.
-        let _one_at_a_time = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
-        let (engine, question) = (self.engine.clone(), pre.clone());
-        let answer = self.guests.wait(async move { world::ask(&engine, question).await });
-        let descriptions = answer.ok_or_else(|| Unusable("the host failed while it asked for the tools".to_owned()))??;
-        Ok(Offer { door: Door::World, descriptions, unsupported: Vec::new(), entry: Entry::World { pre } })
-    }
-}
-
-/// What a component turned out to offer.
-struct Offer {
-    door: Door,
-    descriptions: Vec<Description>,
-    unsupported: Vec<crate::describe::Unsupported>,
-    entry: Entry,
 }
 
 enum Slot {
@@ -326,26 +180,18 @@ enum Slot {
     Cancelled,
 }
 
-fn descriptor(component: &Name, description: Description) -> ToolDescriptor {
-    ToolDescriptor {
-        name: ToolName { component: component.clone(), operation: description.operation },
-        description: description.description,
-        input_schema: JsonText::from_value(&description.input_schema),
-    }
-}
-
 /// What the call is for, its arguments converted; or why it is not started.
 fn target(component: &Component, call: &Call) -> Result<Target, Box<CallReport>> {
     let unknown = || {
         let message = format!("`{}` has no operation `{}`", component.name, call.operation);
         Box::new(report::refused(RefusedCall::UnknownTool, message))
     };
+    let invalid = |mismatch: Mismatch| Box::new(report::refused(RefusedCall::ArgsInvalid, mismatch.to_string()));
+    let json = arguments(call.arguments.as_str()).map_err(invalid)?;
     match &component.entry {
         Entry::Exports { pre, operations } => {
             let export = operations.get(&call.operation).ok_or_else(unknown)?;
-            let arguments = export
-                .lower(call.arguments.as_str())
-                .map_err(|mismatch| Box::new(report::refused(RefusedCall::ArgsInvalid, mismatch.to_string())))?;
+            let arguments = export.lower(&json).map_err(invalid)?;
             Ok(Target::Export { pre: pre.clone(), function: export.function, arguments, returns: export.returns })
         }
         Entry::World { pre } => {
@@ -353,6 +199,18 @@ fn target(component: &Component, call: &Call) -> Result<Target, Box<CallReport>>
             let (operation, arguments) = (call.operation.to_string(), call.arguments.as_str().to_owned());
             Ok(Target::CallTool { pre: pre.clone(), operation, arguments })
         }
+    }
+}
+
+/// The arguments within their bounds, whoever reads them then.
+fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
+    const ROOT: &str = "arguments";
+    if text.len() > ARGUMENTS_BYTES_MAX {
+        return Err(Path::root(ROOT).mismatch(format!("larger than {ARGUMENTS_BYTES_MAX} bytes")));
+    }
+    match Json::parse(text, ROOT)? {
+        object @ Json::Object(_) => Ok(object),
+        other => Err(Path::root(ROOT).mismatch(format!("expected an object, found {}", other.kind()))),
     }
 }
 
@@ -368,8 +226,4 @@ fn parts(call: Call, cancel: CancellationToken) -> CallParts {
         gate: call.gate,
         cancel,
     }
-}
-
-fn shown(error: &wasmtime::Error) -> String {
-    plain_text::one_line(&format!("{error:#}"), PROBLEM_CHARS_MAX)
 }

@@ -42,6 +42,7 @@ pub(crate) struct Account {
 }
 
 impl CallState {
+    #[expect(clippy::needless_pass_by_value, reason = "the signature of what replaces this")]
     pub(crate) fn new(parts: CallParts) -> wasmtime::Result<Self> {
         let limiter = crate::limiter::CallLimiter::new(&parts.limits);
         Ok(Self { limiter, wasi: WasiCtx::builder().build(), table: ResourceTable::new() })

@@ -43,7 +43,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
     check_kind(bytes)?;
     let mut outline = Outline::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        outline.count(&payload.map_err(invalid)?)?;
+        outline.count(&payload.map_err(|error| invalid(&error))?)?;
     }
     Ok(())
 }
@@ -65,7 +65,7 @@ fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::Invalid("it does not begin as a component does".to_owned()))
 }
 
-fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {
+fn invalid(error: &wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Invalid(plain_text::one_line(&error.to_string(), PROBLEM_CHARS_MAX))
 }
 
@@ -97,15 +97,17 @@ impl Outline {
                 within(self.functions, FUNCTIONS_MAX, "functions")
             }
             Payload::ComponentTypeSection(section) => section.clone().into_iter().try_for_each(|ty| {
-                self.types = self.types.saturating_add(declared(&ty.map_err(invalid)?));
+                self.types = self.types.saturating_add(declared(&ty.map_err(|error| invalid(&error))?));
                 within(self.types, TYPES_MAX, "types")
             }),
-            Payload::ComponentImportSection(section) => {
-                section.clone().into_iter().try_for_each(|import| self.name(import.map_err(invalid)?.name.name))
-            }
-            Payload::ComponentExportSection(section) => {
-                section.clone().into_iter().try_for_each(|export| self.name(export.map_err(invalid)?.name.name))
-            }
+            Payload::ComponentImportSection(section) => section
+                .clone()
+                .into_iter()
+                .try_for_each(|import| self.name(import.map_err(|error| invalid(&error))?.name.name)),
+            Payload::ComponentExportSection(section) => section
+                .clone()
+                .into_iter()
+                .try_for_each(|export| self.name(export.map_err(|error| invalid(&error))?.name.name)),
             // Sections of core modules and bodies are wasmtime's to validate.
             _ => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agent_core::name::Name;
 use agent_core::tool::DESCRIPTION_BYTES_MAX;
-use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Val};
 
 use crate::describe::docs_section::Docs;
@@ -43,10 +43,9 @@ impl Parameters {
 }
 
 impl Export {
-    /// The function's arguments from the text of a JSON object.
-    pub(crate) fn lower(&self, arguments: &str) -> Result<Vec<Val>, Mismatch> {
-        let json = Json::parse(arguments, "arguments")?;
-        let fields = lower_fields(&json, self.parameters.fields(), &Path::root("arguments"))?;
+    /// The function's arguments from a JSON object.
+    pub(crate) fn lower(&self, arguments: &Json<'_>) -> Result<Vec<Val>, Mismatch> {
+        let fields = lower_fields(arguments, self.parameters.fields(), &Path::root("arguments"))?;
         Ok(match self.parameters {
             Parameters::Each(_) => fields.into_iter().map(|(_, val)| val).collect(),
             Parameters::OneRecord(_) => vec![Val::Record(fields)],
@@ -111,19 +110,21 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn walk(&mut self) {
-        let (component, engine) = (self.component, self.component.engine());
-        for (name, item) in component.component_type().exports(engine) {
+        let component = self.component;
+        for (name, item) in component.component_type().exports(component.engine()) {
             match item.ty {
                 ComponentItem::ComponentFunc(function) => self.look_at(None, name, &function),
-                ComponentItem::ComponentInstance(instance) => {
-                    for (function_name, item) in instance.exports(engine) {
-                        match item.ty {
-                            ComponentItem::ComponentFunc(function) => self.look_at(Some(name), function_name, &function),
-                            other => self.skip(&format!("{name}#{function_name}"), &other),
-                        }
-                    }
-                }
+                ComponentItem::ComponentInstance(interface) => self.walk_interface(name, &interface),
                 other => self.skip(name, &other),
+            }
+        }
+    }
+
+    fn walk_interface(&mut self, name: &str, interface: &ComponentInstance) {
+        for (function_name, item) in interface.exports(self.component.engine()) {
+            match item.ty {
+                ComponentItem::ComponentFunc(function) => self.look_at(Some(name), function_name, &function),
+                other => self.skip(&format!("{name}#{function_name}"), &other),
             }
         }
     }
@@ -169,7 +170,8 @@ impl Search<'_> {
             ComponentItem::CoreFunc(_) => "a core function",
             ComponentItem::ComponentFunc(_) => unreachable!("functions are looked at"),
         };
-        self.unsupported.push(Unsupported { export: export.to_owned(), reason: format!("it is {what}, not a function") });
+        self.unsupported
+            .push(Unsupported { export: export.to_owned(), reason: format!("it is {what}, not a function") });
     }
 }
 

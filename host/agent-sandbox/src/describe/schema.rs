@@ -60,13 +60,13 @@ fn of_cases<'s>(cases: impl Iterator<Item = (&'s str, Option<&'s Shape>)>) -> Va
     }
     alternatives.extend(with.into_iter().filter_map(|(name, payload)| {
         let field = Field { name: name.to_owned(), shape: payload?.clone() };
-        Some(required_object(field))
+        Some(required_object(&field))
     }));
     json!({ "oneOf": alternatives })
 }
 
 /// An object with exactly this one member, also where its shape is an option.
-fn required_object(field: Field) -> Value {
+fn required_object(field: &Field) -> Value {
     let schema = of(&field.shape);
     let mut properties = Map::new();
     properties.insert(field.name.clone(), schema);

@@ -32,7 +32,7 @@ const SCHEMA_BYTES_MAX: usize = 64 << 10;
 /// What the one question may use. An interpreter must start within it; a tool that computes its own list needs far less.
 fn question_limits() -> Limits {
     Limits {
-        fuel: Fuel(20_000_000_000),
+        fuel: Fuel(5_000_000_000),
         deadline: Millis(10_000),
         host_calls: 10_000,
         copy_bytes: Bytes(1 << 20),
@@ -81,7 +81,10 @@ fn describe(tools: Vec<ToolInfo>) -> Result<Vec<Description>, Unusable> {
 }
 
 fn describe_one(tool: ToolInfo) -> Result<Description, Unusable> {
-    let operation: Name = tool.name.parse().map_err(|_| Unusable(format!("`{}` is not a tool name", crate::value::excerpt(&tool.name))))?;
+    let operation: Name = tool
+        .name
+        .parse()
+        .map_err(|_| Unusable(format!("`{}` is not a tool name", crate::value::excerpt(&tool.name))))?;
     let unusable = |problem: String| Unusable(format!("tool `{operation}`: {problem}"));
     if tool.description.len() > DESCRIPTION_BYTES_MAX {
         return Err(unusable(format!("its description is longer than {DESCRIPTION_BYTES_MAX} bytes")));

@@ -54,10 +54,8 @@ struct Reader {
 
 impl Reader {
     fn read<'a>(&mut self, text: &'a str, path: &Path<'_>, depth_left: usize) -> Result<Json<'a>, Mismatch> {
-        self.nodes_left = self
-            .nodes_left
-            .checked_sub(1)
-            .ok_or_else(|| path.mismatch(format!("more than {NODES_MAX} values")))?;
+        self.nodes_left =
+            self.nodes_left.checked_sub(1).ok_or_else(|| path.mismatch(format!("more than {NODES_MAX} values")))?;
         match text.as_bytes().first() {
             Some(b'{') => self.read_object(text, path, deeper(depth_left, path)?),
             Some(b'[') => self.read_array(text, path, deeper(depth_left, path)?),

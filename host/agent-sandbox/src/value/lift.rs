@@ -45,7 +45,12 @@ impl Writer {
             Val::Option(None) => self.out.push_str("null"),
             Val::Option(Some(inner)) => self.value(inner, path)?,
             Val::Flags(names) => self.names(names),
-            Val::Map(_) | Val::FixedLengthList(_) | Val::Resource(_) | Val::Future(_) | Val::Stream(_) | Val::ErrorContext(_) => {
+            Val::Map(_)
+            | Val::FixedLengthList(_)
+            | Val::Resource(_)
+            | Val::Future(_)
+            | Val::Stream(_)
+            | Val::ErrorContext(_) => {
                 return Err(path.mismatch("a value that JSON cannot carry"));
             }
         }
@@ -66,7 +71,11 @@ impl Writer {
         Err(path.mismatch(format!("the result is larger than {} bytes", self.bytes_max)))
     }
 
-    fn nested(&mut self, path: &Path<'_>, inner: impl FnOnce(&mut Self) -> Result<(), Mismatch>) -> Result<(), Mismatch> {
+    fn nested(
+        &mut self,
+        path: &Path<'_>,
+        inner: impl FnOnce(&mut Self) -> Result<(), Mismatch>,
+    ) -> Result<(), Mismatch> {
         if self.depth == DEPTH_MAX {
             return Err(path.mismatch(format!("nested deeper than {DEPTH_MAX}")));
         }
@@ -88,7 +97,11 @@ impl Writer {
         })
     }
 
-    fn object<'v>(&mut self, fields: impl Iterator<Item = (&'v str, &'v Val)>, path: &Path<'_>) -> Result<(), Mismatch> {
+    fn object<'v>(
+        &mut self,
+        fields: impl Iterator<Item = (&'v str, &'v Val)>,
+        path: &Path<'_>,
+    ) -> Result<(), Mismatch> {
         self.nested(path, |writer| {
             writer.out.push('{');
             for (index, (name, val)) in fields.enumerate() {

@@ -31,15 +31,12 @@ pub(crate) fn lower(json: &Json<'_>, shape: &Shape, path: &Path<'_>) -> Result<V
 }
 
 /// The members of an object, in the order of `fields`. An absent option is `none`; a member that is no field is an error.
-pub(crate) fn lower_fields(
-    json: &Json<'_>,
-    fields: &[Field],
-    path: &Path<'_>,
-) -> Result<Vec<(String, Val)>, Mismatch> {
+pub(crate) fn lower_fields(json: &Json<'_>, fields: &[Field], path: &Path<'_>) -> Result<Vec<(String, Val)>, Mismatch> {
     let Json::Object(members) = json else { return Err(expected("an object", json, path)) };
     if let Some((stranger, _)) = members.iter().find(|(key, _)| fields.iter().all(|field| field.name != *key)) {
         let known = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join("`, `");
-        let hint = if known.is_empty() { "none is expected".to_owned() } else { format!("expected `{}`", excerpt(&known)) };
+        let hint =
+            if known.is_empty() { "none is expected".to_owned() } else { format!("expected `{}`", excerpt(&known)) };
         return Err(path.field(stranger).mismatch(format!("unknown field; {hint}")));
     }
     fields.iter().map(|field| Ok((field.name.clone(), lower_field(members, field, path)?))).collect()
@@ -206,7 +203,8 @@ mod tests {
     fn check(shape: Shape, text: &str, expected: &str) {
         let fields = [Field { name: "x".into(), shape }];
         let text = format!("{{\"x\": {text}}}");
-        let lowered = Json::parse(&text, "arguments").and_then(|json| lower_fields(&json, &fields, &Path::root("arguments")));
+        let lowered =
+            Json::parse(&text, "arguments").and_then(|json| lower_fields(&json, &fields, &Path::root("arguments")));
         let shown = lowered.map_or_else(|error| error.to_string(), |fields| format!("{:?}", fields[0].1));
         assert_eq!(shown, expected);
     }
@@ -214,7 +212,11 @@ mod tests {
     #[test]
     fn errors_name_the_place_and_what_was_expected() {
         let list = || Shape::List(Box::new(item_shape()));
-        check(list(), r#"[{"price":1},{"price":300}]"#, "arguments.x[1].price: expected an integer from 0 to 255, found `300`");
+        check(
+            list(),
+            r#"[{"price":1},{"price":300}]"#,
+            "arguments.x[1].price: expected an integer from 0 to 255, found `300`",
+        );
         check(list(), r#"[{"price":1.5}]"#, "arguments.x[0].price: expected an integer from 0 to 255, found `1.5`");
         check(list(), r#"[{}]"#, "arguments.x[0].price: missing; expected an integer from 0 to 255");
         check(list(), r#"[{"price":1,"prise":2}]"#, "arguments.x[0].prise: unknown field; expected `price`, `note`");
@@ -228,10 +230,8 @@ mod tests {
 
     #[test]
     fn options_and_cases_have_two_spellings() {
-        let cases = vec![
-            Case { name: "none".into(), payload: None },
-            Case { name: "some".into(), payload: Some(Shape::Bool) },
-        ];
+        let cases =
+            vec![Case { name: "none".into(), payload: None }, Case { name: "some".into(), payload: Some(Shape::Bool) }];
         check(item_shape(), r#"{"price":1,"note":null}"#, r#"Record([("price", U8(1)), ("note", Option(None))])"#);
         check(item_shape(), r#"{"price":1}"#, r#"Record([("price", U8(1)), ("note", Option(None))])"#);
         check(Shape::Variant(cases.clone()), r#""none""#, r#"Variant("none", None)"#);

@@ -7,16 +7,8 @@ use super::json::Json;
 use super::shape::{Case, Field, Integer, Shape};
 use super::{Path, lift, lower};
 
-const INTEGERS: [Integer; 8] = [
-    Integer::S8,
-    Integer::U8,
-    Integer::S16,
-    Integer::U16,
-    Integer::S32,
-    Integer::U32,
-    Integer::S64,
-    Integer::U64,
-];
+const INTEGERS: [Integer; 8] =
+    [Integer::S8, Integer::U8, Integer::S16, Integer::U16, Integer::S32, Integer::U32, Integer::S64, Integer::U64];
 
 fn leaf() -> impl Strategy<Value = Shape> {
     prop_oneof![
@@ -58,7 +50,9 @@ fn record(shapes: Vec<Shape>) -> Shape {
 }
 
 fn variant(payloads: Vec<Option<Shape>>) -> Shape {
-    Shape::Variant(names(payloads.len()).into_iter().zip(payloads).map(|(name, payload)| Case { name, payload }).collect())
+    Shape::Variant(
+        names(payloads.len()).into_iter().zip(payloads).map(|(name, payload)| Case { name, payload }).collect(),
+    )
 }
 
 fn value(shape: &Shape) -> BoxedStrategy<Val> {

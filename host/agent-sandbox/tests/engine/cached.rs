@@ -24,7 +24,9 @@ fn origin(sandbox: &Sandbox) -> String {
     match &sandbox.load(&"guest".parse().unwrap(), &bytes).unwrap().code {
         CodeOrigin::Cached => "cached".to_owned(),
         CodeOrigin::Compiled { rejected: None, .. } => "compiled".to_owned(),
-        CodeOrigin::Compiled { rejected: Some(rejected), .. } => format!("{rejected:?}").split('(').next().unwrap().to_owned(),
+        CodeOrigin::Compiled { rejected: Some(rejected), .. } => {
+            format!("{rejected:?}").split('(').next().unwrap().to_owned()
+        }
     }
 }
 
@@ -77,7 +79,8 @@ fn code_of_another_key_or_another_component_is_not_ours() {
     let other = wat::parse_str(guest("(memory 2)", "")).unwrap();
     sandbox(&directory, KEY).load(&"guest".parse().unwrap(), &other).unwrap();
     let entries: Vec<_> = fs::read_dir(&directory).unwrap().map(|file| file.unwrap().path()).collect();
-    let other_entry = entries.iter().find(|path| path.extension().is_some_and(|e| e == "entry") && **path != entry).unwrap();
+    let other_entry =
+        entries.iter().find(|path| path.extension().is_some_and(|e| e == "entry") && **path != entry).unwrap();
     let (ours, theirs) = (fs::read(&entry).unwrap(), fs::read(other_entry).unwrap());
     fs::write(&entry, &theirs).unwrap();
     fs::write(other_entry, &ours).unwrap();

@@ -19,7 +19,7 @@ fn echo(types: &str, parameter: &str) -> String {
             (core instance $i (instantiate $m))
             {types}
             (func (export "echo") (param "value" {parameter}) (result {parameter})
-                (canon lift (core func $i "echo") (memory $i "memory") (realloc (func $i "realloc")))))"#
+                (canon lift (core func $i "echo") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#
     )
 }
 
@@ -68,9 +68,17 @@ async fn every_kind_of_value_goes_in_and_comes_out_the_same() {
 
 #[tokio::test]
 async fn wrong_arguments_never_reach_the_guest() {
-    check_order("pair=[true,65536]", "args_invalid: arguments.pair[1]: expected an integer from 0 to 65535, found `65536`").await;
-    check_order("colour=1", "args_invalid: arguments.colour: unknown field; expected `id`, `delta`, `small`, `letter`, `share`, `price`, `title`, `n…").await;
-    check_order("marks=[\"old\"]", "args_invalid: arguments.marks[0]: expected one of `new`, `sold`, `rare`, found `old`").await;
+    check_order(
+        "pair=[true,65536]",
+        "args_invalid: arguments.pair[1]: expected an integer from 0 to 65535, found `65536`",
+    )
+    .await;
+    check_order("colour=1", "args_invalid: arguments.colour: unknown field; expected `id`, `delta`, `small`, `letter`, `share`, `price`, `title`, …`").await;
+    check_order(
+        "marks=[\"old\"]",
+        "args_invalid: arguments.marks[0]: expected one of `new`, `sold`, `rare`, found `old`",
+    )
+    .await;
     let component = load(&echo(ORDER, "$order"));
     let report = call(&component, "echo", "[]").await;
     assert_eq!(shown(&report.outcome), "args_invalid: arguments: expected an object, found an array");
@@ -100,7 +108,7 @@ const FALLIBLE: &str = r#"(component
             (i32.const 0)))
     (core instance $i (instantiate $m))
     (func (export "run") (param "fail" bool) (result (result string (error string)))
-        (canon lift (core func $i "run") (memory $i "memory"))))"#;
+        (canon lift (core func $i "run") (memory (core memory $i "memory")))))"#;
 
 #[tokio::test]
 async fn an_error_of_the_tool_is_a_failure_not_a_fault() {
@@ -118,7 +126,10 @@ async fn a_float_that_json_cannot_say_is_an_invalid_result() {
             (func (export "run") (result float64) (canon lift (core func $i "run"))))"#,
     );
     let said = shown(&call(&component, "run", "{}").await.outcome);
-    assert_eq!(said, "result_invalid: the tool's result cannot be used: result: not a finite number, which JSON cannot say");
+    assert_eq!(
+        said,
+        "result_invalid: the tool's result cannot be used: result: not a finite number, which JSON cannot say"
+    );
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ async fn realloc_and_post_return_are_inside_the_same_fuel() {
                 (func (export "run") (param i32 i32)))
             (core instance $i (instantiate $m))
             (func (export "run") (param "s" string)
-                (canon lift (core func $i "run") (memory $i "memory") (realloc (func $i "realloc")))))"#
+                (canon lift (core func $i "run") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#
     );
     let report = call_within(&load(&realloc), "run", r#"{"s":"x"}"#, little_fuel()).await;
     assert_eq!(fault(&report), Some(Fault::FuelExhausted), "{}", shown(&report.outcome));
@@ -79,7 +79,7 @@ async fn realloc_and_post_return_are_inside_the_same_fuel() {
                 (func (export "post") (param i32) {LOOP}))
             (core instance $i (instantiate $m))
             (func (export "run") (result u32)
-                (canon lift (core func $i "run") (post-return (func $i "post")))))"#
+                (canon lift (core func $i "run") (post-return (core func $i "post")))))"#
     );
     check(&post_return, little_fuel(), Fault::FuelExhausted, "limits.fuel").await;
 }
@@ -161,7 +161,8 @@ async fn memory_growth_ends_at_the_limit() {
 #[tokio::test]
 async fn a_guest_that_starts_too_large_never_starts() {
     check(&guest("(memory 65536)", ""), Limits::STANDARD, Fault::MemoryLimit, "128 MiB").await;
-    check(&guest("(memory 1)", "(drop (memory.grow (i32.const 65535)))"), Limits::STANDARD, Fault::MemoryLimit, "").await;
+    check(&guest("(memory 1)", "(drop (memory.grow (i32.const 65535)))"), Limits::STANDARD, Fault::MemoryLimit, "")
+        .await;
 }
 
 #[tokio::test]
@@ -181,17 +182,16 @@ async fn memories_count_together() {
 
 #[tokio::test]
 async fn growth_beyond_the_guests_own_maximum_is_its_own_business() {
-    let modest = guest(
-        "(memory 1 2)",
-        "(if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))",
-    );
+    let modest = guest("(memory 1 2)", "(if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))");
     let report = call(&load(&modest), "run", "{}").await;
     assert_eq!(shown(&report.outcome), "returned ");
 }
 
 #[tokio::test]
 async fn tables_count_together_too() {
-    let grow = |elements: u32| guest("(table 1 funcref)", &format!("(drop (table.grow (ref.null func) (i32.const {elements})))"));
+    let grow = |elements: u32| {
+        guest("(table 1 funcref)", &format!("(drop (table.grow (ref.null func) (i32.const {elements})))"))
+    };
     check(&grow(0x8000_0000), Limits::STANDARD, Fault::TableLimit, "its limit of 20000").await;
     check(&grow(20_000), Limits::STANDARD, Fault::TableLimit, "").await;
     let two = guest("(table 15000 funcref) (table 15000 funcref)", "");
@@ -252,7 +252,7 @@ fn logger(bytes: u32) -> String {
                 (export "log" (func (param "level" $level) (param "message" string)))))
             (core module $memory (memory (export "memory") 128))
             (core instance $memory (instantiate $memory))
-            (core func $log (canon lower (func $host "log") (memory $memory "memory")))
+            (core func $log (canon lower (func $host "log") (memory (core memory $memory "memory"))))
             (core module $m
                 (import "" "log" (func $log (param i32 i32 i32)))
                 (func (export "run") (call $log (i32.const 0) (i32.const 0) (i32.const {bytes}))))
@@ -281,7 +281,7 @@ fn talker(bytes: u32) -> String {
                     (i32.const 0)))
             (core instance $i (instantiate $m))
             (func (export "run") (result string)
-                (canon lift (core func $i "run") (memory $i "memory"))))"#
+                (canon lift (core func $i "run") (memory (core memory $i "memory")))))"#
     )
 }
 

@@ -62,7 +62,9 @@ fn a_known_interface_with_an_unknown_function_is_a_version_problem() {
 
 #[test]
 fn a_newer_patch_of_wasi_links() {
-    load(r#"(component (import "wasi:random/random@0.2.99" (instance (export "get-random-u64" (func (result u64))))))"#);
+    load(
+        r#"(component (import "wasi:random/random@0.2.99" (instance (export "get-random-u64" (func (result u64))))))"#,
+    );
 }
 
 #[test]
@@ -88,12 +90,17 @@ fn too_many_parts_are_refused_before_they_are_made() {
     let memories = "(core instance (instantiate $m))".repeat(9);
     check_text(&format!("(component (core module $m (memory 1)) {memories})"), "instance_limit: ");
     let modules = "(core module)".repeat(300);
-    check_text(&format!("(component {modules})"), "component_invalid: this is not a valid component: it has more than 256");
+    check_text(
+        &format!("(component {modules})"),
+        "component_invalid: this is not a valid component: it has more than 256",
+    );
     let nested = format!("{}{}", "(component ".repeat(20), ")".repeat(20));
     check_text(&nested, "component_invalid: this is not a valid component: it has more than 16 levels of nesting");
     let name = "a".repeat(600);
     check_text(
-        &format!("(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) (func (export \"{name}\") (canon lift (core func $i \"f\"))))"),
+        &format!(
+            "(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) (func (export \"{name}\") (canon lift (core func $i \"f\"))))"
+        ),
         "component_invalid: this is not a valid component: it has more than 512 bytes in one name",
     );
 }
@@ -117,7 +124,7 @@ fn monstrous_types_are_refused_or_not_callable() {
     let wide = format!(
         r#"(component {wide} (core module $m (memory (export "m") 1) (func (export "r") (param i32 i32 i32 i32) (result i32) (i32.const 0)) (func (export "f") (param i32)))
             (core instance $i (instantiate $m))
-            (func (export "f") (param "x" $t29) (canon lift (core func $i "f") (memory $i "m") (realloc (func $i "r")))))"#
+            (func (export "f") (param "x" $t29) (canon lift (core func $i "f") (memory (core memory $i "m")) (realloc (core func $i "r")))))"#
     );
     check_text(&wide, "component_invalid: this is not a valid component");
 
@@ -138,7 +145,8 @@ fn what_json_cannot_carry_is_listed_with_its_reason() {
     );
     let tools: Vec<_> = component.tools.iter().map(|tool| tool.name.to_string()).collect();
     assert_eq!(tools, ["guest.run"]);
-    let unsupported: Vec<_> = component.unsupported.iter().map(|item| format!("{}: {}", item.export, item.reason)).collect();
+    let unsupported: Vec<_> =
+        component.unsupported.iter().map(|item| format!("{}: {}", item.export, item.reason)).collect();
     assert_eq!(unsupported, ["use-it: it uses a resource, which only lives inside one call"]);
 }
 
@@ -166,7 +174,10 @@ fn descriptions_come_from_the_docs_section_or_from_the_signature() {
 
 #[test]
 fn imports_are_listed_with_their_capability() {
-    let component = load(r#"(component (import "wasi:random/random@0.2.0" (instance)) (import "wasi:http/types@0.2.0" (instance)))"#);
-    let imports: Vec<_> = component.imports.iter().map(|import| format!("{} {:?}", import.name, import.capability)).collect();
+    let component = load(
+        r#"(component (import "wasi:random/random@0.2.0" (instance)) (import "wasi:http/types@0.2.0" (instance)))"#,
+    );
+    let imports: Vec<_> =
+        component.imports.iter().map(|import| format!("{} {:?}", import.name, import.capability)).collect();
     assert_eq!(imports, ["wasi:random/random@0.2.0 Random", "wasi:http/types@0.2.0 Http"]);
 }

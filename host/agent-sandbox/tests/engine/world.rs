@@ -48,9 +48,9 @@ fn tool(name: &str, schema: &str, list: &str, part: u8, text: &str) -> String {
         (instance $types (instantiate $types))
         (alias export $types "tool-info" (type $info))
         (alias export $types "part" (type $part))
-        (func $list (result (list $info)) (canon lift (core func $i "list") (memory $i "memory")))
+        (func $list (result (list $info)) (canon lift (core func $i "list") (memory (core memory $i "memory"))))
         (func $call (param "name" string) (param "arguments" string) (result (result (list $part) (error string)))
-            (canon lift (core func $i "call") (memory $i "memory") (realloc (func $i "realloc"))))
+            (canon lift (core func $i "call") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
         (export $types-out "agent-host:tool/types@0.1.0" (instance $types))
         (alias export $types-out "tool-info" (type $info-out))
         (alias export $types-out "part" (type $part-out))
@@ -101,8 +101,13 @@ fn a_component_that_cannot_describe_itself_is_refused() {
     let error = |text: &str| load_error(&wat::parse_str(text).unwrap());
     let problem = "component_invalid: the component's description of its tools cannot be used: ";
     assert_eq!(error(&tool("Echo", SCHEMA, "", 0, "")), format!("{problem}`Echo` is not a tool name"));
-    assert_eq!(error(&tool("echo", "[]", "", 0, "")), format!("{problem}tool `echo`: its schema is not of type `object`"));
+    assert_eq!(
+        error(&tool("echo", "[]", "", 0, "")),
+        format!("{problem}tool `echo`: its schema is not of type `object`")
+    );
     assert!(error(&tool("echo", SCHEMA, "unreachable", 0, "")).starts_with(&format!("{problem}guest_trap: ")));
-    assert!(error(&tool("echo", SCHEMA, "(loop $l (br $l))", 0, "")).starts_with(&format!("{problem}fuel_exhausted: ")));
+    assert!(
+        error(&tool("echo", SCHEMA, "(loop $l (br $l))", 0, "")).starts_with(&format!("{problem}fuel_exhausted: "))
+    );
     load_bytes(&wat::parse_str(tool("echo", SCHEMA, "", 0, "")).unwrap());
 }
