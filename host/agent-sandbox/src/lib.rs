@@ -6,8 +6,14 @@
 
 mod bindings;
 pub mod call;
+mod charge;
+mod effects;
 pub mod gate;
+mod hosts;
+mod limiter;
 pub mod mount;
 mod patience;
+mod state;
 mod stop;
 pub mod transcript;
+pub mod undo;
