@@ -13,8 +13,10 @@ mod base64;
 mod bindings;
 pub mod cache;
 pub mod call;
+mod charge;
 pub mod component;
 pub mod describe;
+mod effects;
 pub mod engine;
 mod fault;
 pub mod gate;
@@ -32,6 +34,7 @@ mod state;
 mod stop;
 mod structure;
 pub mod transcript;
+pub mod undo;
 mod value;
 
 pub use sandbox::Sandbox;

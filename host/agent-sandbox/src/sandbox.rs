@@ -225,5 +225,6 @@ fn parts(call: Call, cancel: CancellationToken) -> CallParts {
         clock_start: call.clock_start,
         gate: call.gate,
         cancel,
+        host: tokio::runtime::Handle::current(),
     }
 }

@@ -1,25 +1,139 @@
-//! Stand-in for the capability hosts, until they arrive.
+//! The host side of every interface that a tool may import: one module per capability, linked here, all of them always.
+//! What was not granted refuses when it is used, with a record, so that any component instantiates.
+
+pub(crate) mod cli;
+pub(crate) mod clocks;
+pub(crate) mod fs;
+pub(crate) mod http;
+mod io;
+pub(crate) mod log;
+pub(crate) mod random;
+mod sockets;
 
 use agent_core::grant::Capability;
 use wasmtime::component::{HasSelf, Linker};
+use wasmtime_wasi::p2::bindings as wasi;
+use wasmtime_wasi_http::p2::bindings::http as wasi_http;
+use wasmtime_wasi_io::bindings::wasi::io as wasi_io;
 
+use crate::bindings::agent_host;
 use crate::state::CallState;
 
+type Own = HasSelf<CallState>;
+
+/// Links every interface that this host provides.
 pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    crate::bindings::agent_host::tool::host::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
+    add_io_and_clocks(linker)?;
+    add_cli(linker)?;
+    wasi::filesystem::types::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::filesystem::preopens::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::random::random::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::random::insecure::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::random::insecure_seed::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi_http::types::add_to_linker::<_, Own>(
+        linker,
+        &wasi_http::types::LinkOptions::default(),
+        |s| s,
+    )?;
+    wasi_http::outgoing_handler::add_to_linker::<_, Own>(linker, |s| s)?;
+    add_sockets(linker)?;
+    agent_host::tool::host::add_to_linker::<_, Own>(linker, |s| s)
 }
 
-pub(crate) fn known_capability(import: &str) -> Option<Capability> {
-    let interface = import.split_once('@').map_or(import, |(name, _)| name);
-    match interface.split_once('/')?.0 {
-        "wasi:filesystem" => Some(Capability::Fs),
-        "wasi:http" => Some(Capability::Http),
-        "wasi:sockets" => Some(Capability::Sockets),
-        "wasi:clocks" => Some(Capability::Clock),
-        "wasi:random" => Some(Capability::Random),
-        "wasi:cli" if interface == "wasi:cli/environment" => Some(Capability::Env),
-        "wasi:cli" | "wasi:io" | "agent-host:tool" => Some(Capability::Log),
-        _ => None,
+fn add_io_and_clocks(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    wasi_io::error::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi_io::poll::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi_io::streams::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::clocks::wall_clock::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::clocks::monotonic_clock::add_to_linker::<_, Own>(linker, |s| s)
+}
+
+fn add_cli(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    wasi::cli::environment::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::exit::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::stdin::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::stdout::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::stderr::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::terminal_input::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::terminal_output::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::terminal_stdin::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::terminal_stdout::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::cli::terminal_stderr::add_to_linker::<_, Own>(linker, |s| s)
+}
+
+fn add_sockets(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    wasi::sockets::network::add_to_linker::<_, Own>(
+        linker,
+        &wasi::sockets::network::LinkOptions::default(),
+        |s| s,
+    )?;
+    wasi::sockets::instance_network::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::sockets::ip_name_lookup::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::sockets::tcp::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::sockets::tcp_create_socket::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::sockets::udp::add_to_linker::<_, Own>(linker, |s| s)?;
+    wasi::sockets::udp_create_socket::add_to_linker::<_, Own>(linker, |s| s)
+}
+
+/// What an imported interface is, for `inspect` and for the check at load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KnownImport {
+    /// It uses a capability.
+    Uses(Capability),
+    /// It grants nothing by itself: streams, types, terminals.
+    Plain,
+    /// Nobody provides it.
+    Unknown,
+}
+
+/// What the interface named `import` is, such as `wasi:http/outgoing-handler@0.2.9`.
+pub(crate) fn known_capability(import: &str) -> KnownImport {
+    let name = import.split_once('@').map_or(import, |(name, _)| name);
+    let Some((package, interface)) = name.split_once('/') else {
+        return KnownImport::Unknown;
+    };
+    match (package, interface) {
+        ("wasi:filesystem", "types" | "preopens") => KnownImport::Uses(Capability::Fs),
+        ("wasi:http", "outgoing-handler") => KnownImport::Uses(Capability::Http),
+        ("wasi:http", "types") => KnownImport::Plain,
+        ("wasi:cli", "environment") => KnownImport::Uses(Capability::Env),
+        ("wasi:cli", "stdout" | "stderr") => KnownImport::Uses(Capability::Log),
+        ("wasi:cli", "exit" | "stdin") => KnownImport::Plain,
+        ("wasi:cli", "terminal-input" | "terminal-output") => KnownImport::Plain,
+        ("wasi:cli", "terminal-stdin" | "terminal-stdout" | "terminal-stderr") => {
+            KnownImport::Plain
+        }
+        ("wasi:clocks", "wall-clock" | "monotonic-clock") => KnownImport::Uses(Capability::Clock),
+        ("wasi:random", "random" | "insecure" | "insecure-seed") => {
+            KnownImport::Uses(Capability::Random)
+        }
+        ("wasi:io", "error" | "poll" | "streams") => KnownImport::Plain,
+        ("wasi:sockets", "network" | "instance-network" | "ip-name-lookup") => {
+            KnownImport::Uses(Capability::Sockets)
+        }
+        ("wasi:sockets", "tcp" | "tcp-create-socket") => KnownImport::Uses(Capability::Sockets),
+        ("wasi:sockets", "udp" | "udp-create-socket") => KnownImport::Uses(Capability::Sockets),
+        ("agent-host:tool", "host") => KnownImport::Uses(Capability::Log),
+        ("agent-host:tool", "types") => KnownImport::Plain,
+        _ => KnownImport::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_are_known_with_and_without_a_version() {
+        assert_eq!(
+            known_capability("wasi:filesystem/types@0.2.3"),
+            KnownImport::Uses(Capability::Fs)
+        );
+        assert_eq!(known_capability("wasi:io/streams"), KnownImport::Plain);
+        assert_eq!(
+            known_capability("wasi:keyvalue/store@0.2.0"),
+            KnownImport::Unknown
+        );
+        assert_eq!(known_capability("nonsense"), KnownImport::Unknown);
     }
 }
