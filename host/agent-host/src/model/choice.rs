@@ -19,6 +19,12 @@ use super::wire::{REPLY_TIMEOUT, Wire, is_loopback};
 /// The provider name of scripts.
 const SCRIPTED: &str = "scripted";
 
+/// Cohere's OpenAI-compatible side.
+const COHERE_COMPATIBLE: &str = "https://api.cohere.ai/compatibility/v1/";
+
+/// What genai puts into Vertex's address; without it, it makes a broken one.
+const VERTEX_PROJECT: &str = "VERTEX_PROJECT_ID";
+
 /// What servers are sent that need no key.
 const NO_KEY: &str = "none";
 
@@ -69,6 +75,14 @@ pub(crate) enum OpenModelError {
     /// The provider wants a key and none is set.
     #[error("model `{model}` needs a key\n  hint: set `{variable}`, or give the base URL of a server that needs none")]
     NoKey {
+        /// The model as written.
+        model: String,
+        /// The environment variable that is read.
+        variable: &'static str,
+    },
+    /// The provider's address depends on a variable that is not set.
+    #[error("model `{model}` needs a project\n  hint: set `{variable}`, or give a base URL")]
+    NoProject {
         /// The model as written.
         model: String,
         /// The environment variable that is read.
@@ -195,7 +209,7 @@ impl ProviderChoice<'_> {
         };
         match self.tool_mode {
             ToolMode::Native => Ok(Box::new(provider)),
-            ToolMode::Json(_) if !takes_schemas(provider.kind) => Err(OpenModelError::NoSchema { model: self.written.to_owned() }),
+            ToolMode::Json(_) if !takes_schemas(self.kind) => Err(OpenModelError::NoSchema { model: self.written.to_owned() }),
             ToolMode::Json(mode) => Ok(Box::new(JsonMode::new(provider, mode))),
         }
     }
@@ -206,11 +220,12 @@ impl ProviderChoice<'_> {
         Client::builder().with_reqwest(to_relay).build().map_err(|error| self.client_error(&error))
     }
 
-    /// Whose JSON is spoken. genai's adapters of Baidu and Z.ai are OpenAI's with an address that cannot be changed, and its
-    /// adapter of Ollama drops schemas, which Ollama's OpenAI-compatible side takes.
+    /// Whose JSON is spoken. genai's adapters of Baidu and Z.ai are OpenAI's with an address that cannot be changed, that of
+    /// Cohere drops tools and that of Ollama drops schemas; the OpenAI-compatible side of all four takes them.
     fn spoken(&self) -> AdapterKind {
         match (self.kind, self.tool_mode) {
-            (AdapterKind::Baidu | AdapterKind::Zai, _) | (AdapterKind::Ollama, ToolMode::Json(_)) => AdapterKind::OpenAI,
+            (AdapterKind::Baidu | AdapterKind::Zai | AdapterKind::Cohere, _) => AdapterKind::OpenAI,
+            (AdapterKind::Ollama, ToolMode::Json(_)) => AdapterKind::OpenAI,
             // OpenAI's newer models have tool calls in the Responses API only; other servers of the Chat API have no other.
             (AdapterKind::OpenAI, _) if self.base_url.is_none() => match AdapterKind::from_model(self.model) {
                 Ok(AdapterKind::OpenAIResp) => AdapterKind::OpenAIResp,
@@ -223,6 +238,12 @@ impl ProviderChoice<'_> {
     async fn base(&self, genai: &Client) -> Result<reqwest::Url, OpenModelError> {
         if let Some(written) = self.base_url {
             return parsed_base(written);
+        }
+        if self.kind == AdapterKind::Cohere {
+            return parsed_base(COHERE_COMPATIBLE);
+        }
+        if self.kind == AdapterKind::Vertex && std::env::var_os(VERTEX_PROJECT).is_none() {
+            return Err(OpenModelError::NoProject { model: self.written.to_owned(), variable: VERTEX_PROJECT });
         }
         let target = genai.resolve_service_target(ModelIden::new(self.kind, self.model)).await;
         let target = target.map_err(|error| self.client_error(&error))?;
@@ -262,12 +283,9 @@ impl ProviderChoice<'_> {
     }
 }
 
-/// Whether genai's adapter passes a schema on.
+/// Whether a schema reaches the model: genai's adapters of some drop it, and Cohere takes another form.
 fn takes_schemas(kind: AdapterKind) -> bool {
-    !matches!(
-        kind,
-        AdapterKind::Ollama | AdapterKind::OllamaCloud | AdapterKind::Cohere | AdapterKind::BedrockApi | AdapterKind::Vertex
-    )
+    !matches!(kind, AdapterKind::OllamaCloud | AdapterKind::Cohere | AdapterKind::BedrockApi | AdapterKind::Vertex)
 }
 
 fn parsed_base(written: &str) -> Result<reqwest::Url, OpenModelError> {
@@ -329,6 +347,33 @@ mod tests {
     fn scripts_are_found_beside_the_file_that_names_them() {
         let choice = "scripted:demo.toml".parse::<ModelChoice>().unwrap().relative_to(Path::new("/agents"));
         assert_eq!(choice.source, ModelSource::Script(PathBuf::from("/agents/demo.toml")));
+    }
+
+    async fn opened(model: &str, base_url: Option<&str>, tool_mode: ToolMode) -> Result<String, String> {
+        let opened = open(&model.parse().unwrap(), base_url, tool_mode).await;
+        opened.map(|model| model.name().to_owned()).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn what_cannot_work_is_told_before_a_run() {
+        let (native, json) = (ToolMode::Native, ToolMode::Json(JsonToolMode::USUAL));
+        let local = Some("http://127.0.0.1:8080/v1");
+        // A provider whose key no machine that builds this has.
+        let no_key = "model `heabsy:m` needs a key\n  hint: set `HEABSY_API_KEY`, or give the base URL of a server that needs none";
+        assert_eq!(opened("heabsy:m", None, native).await, Err(no_key.to_owned()));
+        for (model, base_url, mode) in [("heabsy:m", local, native), ("heabsy:m", local, json), ("ollama:m", None, native), ("ollama:m", None, json)] {
+            assert_eq!(opened(model, base_url, mode).await, Ok(model.to_owned()));
+        }
+        for (model, base_url, mode, expected) in [
+            ("cohere:m", local, json, "model `cohere:m` cannot be held to a JSON schema"),
+            ("scripted:x.toml", local, native, "model `scripted:x.toml` takes no base URL"),
+            ("scripted:x.toml", None, json, "model `scripted:x.toml` takes no JSON tool mode"),
+            ("scripted:/no/such.toml", None, native, "cannot read the script `/no/such.toml`"),
+            ("openai:m", Some("nowhere"), native, "`nowhere` is not a base URL"),
+        ] {
+            let error = opened(model, base_url, mode).await.unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
     }
 
     #[test]
