@@ -52,3 +52,33 @@ impl Spent {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 }
+
+/// Some ceilings of a run, as an agent file or flags state them; `None` says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetChange {
+    /// Model requests that were answered: at least one.
+    pub turns: Option<u32>,
+    /// Tool calls; none is a budget too.
+    pub tool_calls: Option<u32>,
+    /// Model tokens, in and out: at least one.
+    pub tokens: Option<u64>,
+    /// Guest instructions of all calls together; none is a budget too.
+    pub fuel: Option<Fuel>,
+    /// Active time: at least a millisecond.
+    pub time: Option<Millis>,
+}
+
+impl BudgetChange {
+    /// `budget` with what this states in place of its own.
+    #[must_use]
+    pub fn applied_to(&self, budget: &Budget) -> Budget {
+        Budget {
+            turns: self.turns.unwrap_or(budget.turns),
+            tool_calls: self.tool_calls.unwrap_or(budget.tool_calls),
+            tokens: self.tokens.or(budget.tokens),
+            fuel: self.fuel.unwrap_or(budget.fuel),
+            time: self.time.unwrap_or(budget.time),
+        }
+    }
+}

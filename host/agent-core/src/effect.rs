@@ -295,8 +295,7 @@ impl Refusal {
 
 impl HttpMethod {
     /// Every method that a grant can name.
-    pub const ALL: [Self; 7] =
-        [Self::Get, Self::Head, Self::Options, Self::Post, Self::Put, Self::Patch, Self::Delete];
+    pub const ALL: [Self; 7] = [Self::Get, Self::Head, Self::Options, Self::Post, Self::Put, Self::Patch, Self::Delete];
 
     /// The method as sent.
     #[must_use]
@@ -310,6 +309,21 @@ impl HttpMethod {
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
+    }
+
+    /// Whether a request of this method may change something, as far as methods tell.
+    #[must_use]
+    pub fn is_write(self) -> bool {
+        match self {
+            Self::Get | Self::Head | Self::Options => false,
+            Self::Post | Self::Put | Self::Patch | Self::Delete => true,
+        }
+    }
+
+    /// The method of this name as sent: methods are case-sensitive. `None` for one that no grant can name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == name)
     }
 }
 

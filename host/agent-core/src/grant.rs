@@ -1,6 +1,6 @@
 //! Authority as data: what a tool's author asks for (the ceiling) and what a tool holds in a run (the grant).
 //!
-//! A [`Grant`] is made only by `config::authority`, from the operator's rules and a ceiling; the sandbox receives it and can
+//! A [`Grant`] is made only by `config::resolve`, from the operator's rules and a ceiling; the sandbox receives it and can
 //! only use it. Nothing here opens or reaches anything: a directory becomes a handle in the shell, a host an address in the
 //! sandbox's sender.
 
@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{EffectClass, HttpMethod};
 use crate::limits::Limits;
 use crate::pattern::UrlPattern;
-
 
 /// A kind of authority. Pure ones (clock, random, log) are always granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +46,15 @@ pub enum Access {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RuleSource(pub String);
+
+impl RuleSource {
+    /// The file and, where the text ends in one, the line.
+    #[must_use]
+    pub fn place(&self) -> (&str, Option<u32>) {
+        let split = self.0.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?)));
+        split.map_or((&self.0, None), |(file, line)| (file, Some(line)))
+    }
+}
 
 impl fmt::Display for RuleSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,5 +127,14 @@ impl Grant {
     #[must_use]
     pub fn may_write_files(&self) -> bool {
         self.fs.iter().any(|fs| fs.access == Access::Write)
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        })
     }
 }

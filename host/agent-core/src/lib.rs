@@ -2,17 +2,24 @@
 //!
 //! Everything here is data and functions over data. There is no clock, no randomness, no input or output, no async and
 //! no wasmtime: a test reads the dependency tree and keeps it so. The program around it (`agent-host`) does what
-//! `machine::next` says and reports back facts as `event::Event`s; the sandbox (`agent-sandbox`) speaks of
+//! [`machine::next`] says and reports back facts as [`event::Event`]s; the sandbox (`agent-sandbox`) speaks of
 //! [`effect`]s, [`grant`]s and [`outcome`]s in the words defined here.
 
 pub mod budget;
+pub mod config;
 pub mod digest;
 pub mod effect;
+pub mod event;
 pub mod grant;
 pub mod json;
 pub mod limits;
+pub mod machine;
+pub mod message;
+pub mod model;
 pub mod name;
 pub mod outcome;
 pub mod pattern;
+pub mod state;
+pub mod stop;
 pub mod tool;
 pub mod units;

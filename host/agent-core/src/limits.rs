@@ -1,6 +1,9 @@
 //! The ceilings of one tool call. Every field here is enforced by the sandbox; a limit that is not in this struct cannot be
 //! written in a manifest, so that no limit is ever only decoration.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Bytes, Fuel, Millis};
@@ -75,4 +78,177 @@ impl Limits {
 
     /// The most memory that an operator may grant: what one 32-bit memory can address.
     pub const MEMORY_MAX: Bytes = Bytes(4 << 30);
+}
+
+// One row per field of `Limits`, so that a new limit cannot be forgotten in one of these places.
+macro_rules! limits {
+    ($($name:ident = $field:ident $(.$inner:tt)?, $unit:ident, $least:ident;)*) => {
+        /// The name of one limit: the fields of [`Limits`], as files state them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[expect(missing_docs, reason = "the fields of `Limits` say it")]
+        pub enum Limit {
+            $($name,)*
+        }
+
+        impl Limit {
+            /// Every limit.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name as files state it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($field),)*
+                }
+            }
+
+            /// In what it is counted.
+            #[must_use]
+            pub fn unit(self) -> LimitUnit {
+                match self {
+                    $(Self::$name => LimitUnit::$unit,)*
+                }
+            }
+
+            /// The lowest value that makes sense.
+            #[must_use]
+            pub fn least(self) -> Least {
+                match self {
+                    $(Self::$name => Least::$least,)*
+                }
+            }
+        }
+
+        impl Limits {
+            /// The value of one limit, in its unit.
+            #[must_use]
+            pub fn get(&self, limit: Limit) -> u64 {
+                match limit {
+                    $(Limit::$name => self.$field$(.$inner)?,)*
+                }
+            }
+
+            /// The same limits with one of them changed.
+            #[must_use]
+            pub fn with(mut self, limit: Limit, value: u64) -> Self {
+                match limit {
+                    $(Limit::$name => self.$field$(.$inner)? = value,)*
+                }
+                self
+            }
+        }
+    };
+}
+
+limits! {
+    Fuel = fuel.0, Count, Positive;
+    Deadline = deadline.0, Millis, Positive;
+    Memory = memory.0, Bytes, Positive;
+    TableElements = table_elements, Count, Positive;
+    HostCalls = host_calls, Count, Positive;
+    CopyBytes = copy_bytes.0, Bytes, Positive;
+    Handles = handles, Count, Positive;
+    ResultBytes = result_bytes.0, Bytes, Positive;
+    OutputBytes = output_bytes.0, Bytes, OrZero;
+    LogRecords = log_records, Count, OrZero;
+    RandomBytes = random_bytes.0, Bytes, OrZero;
+    FsWriteBytes = fs_write_bytes.0, Bytes, OrZero;
+    FsReadBytes = fs_read_bytes.0, Bytes, OrZero;
+    FsFiles = fs_files, Count, OrZero;
+    HttpRequests = http_requests, Count, OrZero;
+    HttpResponseBytes = http_response_bytes.0, Bytes, OrZero;
+    HttpRequestBytes = http_request_bytes.0, Bytes, OrZero;
+}
+
+/// In what a limit is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitUnit {
+    /// Instructions, calls, records.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Milliseconds.
+    Millis,
+}
+
+/// The lowest value of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Least {
+    /// Without some of it there is no call.
+    Positive,
+    /// A call can do without: no files, no requests, no log.
+    OrZero,
+}
+
+/// Some limits, each with the value that a file or flag states for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LimitsChange(pub BTreeMap<Limit, u64>);
+
+/// The limits that the sandbox cannot raise at will: its pool of memories and tables is laid out for these.
+const HIGHEST: [(Limit, u64); 3] = [
+    (Limit::Deadline, Limits::DEADLINE_MAX.0),
+    (Limit::Memory, Limits::MEMORY_MAX.0),
+    (Limit::TableElements, Limits::STANDARD.table_elements),
+];
+
+impl Limit {
+    /// The highest value that an operator may grant; `None` where any number can be enforced.
+    #[must_use]
+    pub fn highest(self) -> Option<u64> {
+        HIGHEST.iter().find(|(limit, _)| *limit == self).map(|(_, highest)| *highest)
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl LimitUnit {
+    /// A value as files write it: `500ms`, `64MiB`, `200_000`. Reads back as the same value.
+    #[must_use]
+    pub fn written(self, value: u64) -> String {
+        let steps: &[(u64, &str)] = match self {
+            Self::Count => &[(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"), (1, "")],
+            Self::Bytes => &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")],
+            Self::Millis => &[(1_000, "s"), (1, "ms")],
+        };
+        let exact = steps.iter().find(|(step, _)| value >= *step && value.is_multiple_of(*step)).or(steps.last());
+        exact.map_or_else(|| value.to_string(), |(step, unit)| format!("{}{unit}", value / step))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_the_name_of_its_field() -> Result<(), serde_json::Error> {
+        let stored = serde_json::to_value(&Limits::STANDARD)?;
+        for limit in Limit::ALL {
+            assert_eq!(stored[limit.name()], Limits::STANDARD.get(*limit), "{limit}");
+            assert_eq!(serde_json::to_value(limit)?, limit.name());
+            assert_eq!(Limits::STANDARD.with(*limit, 7).get(*limit), 7, "{limit}");
+        }
+        assert_eq!(stored.as_object().map(serde_json::Map::len), Some(Limit::ALL.len()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_limit_is_written_as_it_is_read() {
+        let cases = [
+            (LimitUnit::Count, 200_000_000_000, "200G"),
+            (LimitUnit::Count, 1_234, "1234"),
+            (LimitUnit::Bytes, 64 << 20, "64MiB"),
+            (LimitUnit::Bytes, 1_500, "1500B"),
+            (LimitUnit::Millis, 90_000, "90s"),
+            (LimitUnit::Millis, 0, "0ms"),
+        ];
+        for (unit, value, text) in cases {
+            assert_eq!(unit.written(value), text);
+        }
+    }
 }

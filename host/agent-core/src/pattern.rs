@@ -1,11 +1,22 @@
 //! URL patterns: which scheme, hosts, port and path prefix a line of authority covers. Parsed once from manifests and
 //! policy; no string comparison decides authority after that.
+//!
+//! The sets that patterns describe are nested or disjoint in each of their four fields. So the intersection of two patterns
+//! is again a pattern, which is how a grant is cut down to a ceiling.
+
+mod host;
+mod path;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::str::FromStr;
 
-/// Scheme, host, port and path prefix that a request must match.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+use url::Url;
+
+pub use self::host::{HostMatch, InvalidHost, TooWide};
+pub use self::path::InvalidPath;
+
+/// Scheme, host, port and path prefix that a request must match. Written and stored as text: `https://*.example.org/orders`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UrlPattern {
     /// The scheme; `https` unless the pattern says `http`.
     pub scheme: Scheme,
@@ -19,31 +30,185 @@ pub struct UrlPattern {
 }
 
 /// A scheme that a request may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Scheme {
     Http,
     Https,
 }
 
-/// The hosts that a pattern covers.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum HostMatch {
-    /// Every public host: only in a ceiling, since a grant must name hosts.
-    Any,
-    /// This host, as its lower-case A-label form without a trailing dot.
-    Exact(String),
-    /// Every host one or more labels below this one: `*.example.org`.
-    Below(String),
-    /// This address literal: the only way to grant a private or loopback address.
-    Address(IpAddr),
+/// Why a text is not a URL pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPattern {
+    /// The text is too long to be meant.
+    #[error("a URL pattern has at most {PATTERN_BYTES_MAX} bytes")]
+    TooLong,
+    /// A space, control character or backslash: parsers disagree about these.
+    #[error("`{}` in a URL pattern is read differently by different programs", .0.escape_default())]
+    Character(char),
+    /// Not `http` or `https`.
+    #[error("scheme `{0}` cannot be granted: use `https` or `http`")]
+    Scheme(String),
+    /// A user name or password before the host.
+    #[error("a URL pattern holds no user name or password")]
+    Credentials,
+    /// A query or fragment.
+    #[error("a URL pattern ends with its path: a query or fragment decides nothing")]
+    Query,
+    /// Not one port number.
+    #[error("`{0}` is not a port: write one number from 1 to 65535")]
+    Port(String),
+    /// An address with a prefix length or a range of last numbers.
+    #[error("`{0}` is a range of addresses, which cannot be granted: name each address")]
+    AddressRange(String),
+    /// The host is not one that can be matched.
+    #[error(transparent)]
+    Host(#[from] InvalidHost),
+    /// The path prefix is not one that can be matched.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+}
+
+/// Longest pattern in bytes: a host name has at most 253, and a longer path prefix than this is a mistake.
+pub const PATTERN_BYTES_MAX: usize = 2048;
+
+impl UrlPattern {
+    /// Whether a request to `url` is among those that this pattern describes. A URL with credentials never is.
+    #[must_use]
+    pub fn covers(&self, url: &Url) -> bool {
+        url.scheme() == self.scheme.as_str()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.port_or_known_default() == Some(self.port)
+            && url.host().is_some_and(|host| self.host.covers(&host))
+            && path::covers_request(&self.path_prefix, url.path())
+    }
+
+    /// Whether every request that `other` describes is also described by this pattern.
+    #[must_use]
+    pub fn covers_pattern(&self, other: &Self) -> bool {
+        self.intersect(other).as_ref() == Some(other)
+    }
+
+    /// The pattern of what both describe; `None` if they have nothing in common.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Option<Self> {
+        let path_prefix = path::intersect(&self.path_prefix, &other.path_prefix)?;
+        let host = self.host.intersect(&other.host)?;
+        let same_origin = self.scheme == other.scheme && self.port == other.port;
+        same_origin.then(|| Self { scheme: self.scheme, host, port: self.port, path_prefix: path_prefix.to_owned() })
+    }
+}
+
+impl Scheme {
+    /// The scheme as in a URL.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port of a URL that names none.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl FromStr for UrlPattern {
+    type Err = InvalidPattern;
+
+    /// Reads `[scheme://]host[:port][/path]`. A missing scheme is `https`.
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        refuse_ambiguous(text)?;
+        let (scheme, rest) = match text.split_once("://") {
+            None => (Scheme::Https, text),
+            Some(("https", rest)) => (Scheme::Https, rest),
+            Some(("http", rest)) => (Scheme::Http, rest),
+            Some((other, _)) => return Err(InvalidPattern::Scheme(other.to_owned())),
+        };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(InvalidPattern::Credentials);
+        }
+        let (host, port) = split_port(authority)?;
+        let host: HostMatch = host.parse()?;
+        if matches!(host, HostMatch::Address(_)) && is_prefix_length(path) {
+            return Err(InvalidPattern::AddressRange(rest.to_owned()));
+        }
+        Ok(Self { scheme, host, port: port.unwrap_or(scheme.default_port()), path_prefix: path::parse_prefix(path)? })
+    }
+}
+
+fn refuse_ambiguous(text: &str) -> Result<(), InvalidPattern> {
+    if text.len() > PATTERN_BYTES_MAX {
+        return Err(InvalidPattern::TooLong);
+    }
+    if text.contains(['?', '#']) {
+        return Err(InvalidPattern::Query);
+    }
+    let ambiguous = |c: &char| c.is_whitespace() || c.is_control() || *c == '\\';
+    text.chars().find(ambiguous).map_or(Ok(()), |c| Err(InvalidPattern::Character(c)))
+}
+
+fn split_port(authority: &str) -> Result<(&str, Option<u16>), InvalidPattern> {
+    let after_literal = authority.rfind(']').map_or(0, |end| end + 1);
+    let Some(colon) = authority[after_literal..].find(':') else { return Ok((authority, None)) };
+    let (host, port) = (&authority[..after_literal + colon], &authority[after_literal + colon + 1..]);
+    let canonical = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+    match port.parse() {
+        Ok(number) if canonical => Ok((host, Some(number))),
+        _ => Err(InvalidPattern::Port(port.to_owned())),
+    }
+}
+
+fn is_prefix_length(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+}
+
+impl fmt::Display for UrlPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        if self.port != self.scheme.default_port() {
+            write!(f, ":{}", self.port)?;
+        }
+        if self.path_prefix != "/" {
+            f.write_str(&self.path_prefix)?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        })
+        f.write_str(self.as_str())
     }
 }
+
+/// Types that are stored as the text that they show, and read back by their `FromStr`.
+macro_rules! stored_as_text {
+    ($($name:ident),*) => {$(
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+pub(crate) use stored_as_text;
+stored_as_text!(UrlPattern, HostMatch);
+
+#[cfg(test)]
+mod tests;

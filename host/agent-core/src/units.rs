@@ -64,7 +64,8 @@ impl UnixMillis {
 impl fmt::Display for Fuel {
     /// At most three digits and a unit: `1.28 M`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const STEPS: [(u64, &str); 4] = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
+        const STEPS: [(u64, &str); 4] =
+            [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
         write_scaled(f, self.0, &STEPS, "")
     }
 }

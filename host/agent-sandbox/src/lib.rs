@@ -3,17 +3,38 @@
 //! The only crate that names wasmtime. It knows nothing of models, journals or terminals: it speaks to its caller through one
 //! trait, the [`gate::EffectGate`], and returns a [`call::CallReport`]. Load a component once ([`Sandbox::load`]), call it
 //! often ([`Sandbox::call`]); every call has a fresh wasmtime `Store`.
+//!
+//! What happens in a call, module by module: `sandbox` finds the operation and takes a slot, `value` turns JSON into component
+//! values, `invoke` arms the limits and runs the guest on the guests' own `runtime` while `hosts` answer it, `fault` names
+//! what stopped it, `report` says what came of it. What happens in a load: `structure` looks, `cache` has the code or `engine`
+//! makes it, `describe` finds the operations.
 
+mod base64;
 mod bindings;
+pub mod cache;
 pub mod call;
 mod charge;
+pub mod component;
+pub mod describe;
 mod effects;
+pub mod engine;
+mod fault;
 pub mod gate;
 mod hosts;
+mod invoke;
 mod limiter;
+mod loading;
 pub mod mount;
 mod patience;
+mod plain_text;
+mod report;
+mod runtime;
+pub mod sandbox;
 mod state;
 mod stop;
+mod structure;
 pub mod transcript;
 pub mod undo;
+mod value;
+
+pub use sandbox::Sandbox;

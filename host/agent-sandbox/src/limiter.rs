@@ -1,13 +1,169 @@
-//! Stand-in until the engine's limiter arrives with its half of this crate.
+//! What the instances of one call may allocate: linear memory summed over all memories, table elements summed over all
+//! tables. wasmtime asks before each allocation; its own `StoreLimits` counts per memory, so eight memories would have eight
+//! times the limit.
+//!
+//! A refusal is a trap with the fault's name, not the `-1` of `memory.grow`: guests turn that into an abort whose reason
+//! nobody can read. Only growth beyond what the guest's own type declares answers `-1`.
 
 use agent_core::limits::Limits;
+use agent_core::outcome::Fault;
+use agent_core::units::Bytes;
 
-/// Counts memory and tables of one call.
-pub(crate) struct CallLimiter {}
+use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
+use crate::stop::Stop;
+
+/// Counts what one store has allocated. Part of the store's data.
+pub(crate) struct CallLimiter {
+    memory: Allowance,
+    table_elements: Allowance,
+}
 
 impl CallLimiter {
-    /// Nothing used yet.
-    pub(crate) fn new(_limits: &Limits) -> Self {
-        Self {}
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { memory: Allowance::new(limits.memory.0), table_elements: Allowance::new(limits.table_elements) }
+    }
+
+    /// The highest sum of linear memory so far. Memories never shrink, so it is also the current one.
+    pub(crate) fn memory_peak(&self) -> Bytes {
+        Bytes(self.memory.used)
+    }
+}
+
+/// A sum with a ceiling.
+struct Allowance {
+    limit: u64,
+    used: u64,
+    /// The last growth that was allowed, taken back if wasmtime then fails to do it.
+    last: u64,
+}
+
+/// What to answer to a wish to grow.
+enum Growth {
+    Allowed,
+    BeyondItsType,
+    BeyondTheLimit,
+}
+
+impl Allowance {
+    fn new(limit: u64) -> Self {
+        Self { limit, used: 0, last: 0 }
+    }
+
+    fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Growth {
+        let more = desired.saturating_sub(current) as u64;
+        let sum = self.used.saturating_add(more);
+        if sum > self.limit {
+            return Growth::BeyondTheLimit;
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Growth::BeyondItsType;
+        }
+        (self.used, self.last) = (sum, more);
+        Growth::Allowed
+    }
+
+    fn take_back(&mut self) {
+        self.used = self.used.saturating_sub(std::mem::take(&mut self.last));
+    }
+}
+
+impl wasmtime::ResourceLimiter for CallLimiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        match self.memory.grow(current, desired, maximum) {
+            Growth::Allowed => Ok(true),
+            Growth::BeyondItsType => Ok(false),
+            Growth::BeyondTheLimit => Err(Stop::fault(Fault::MemoryLimit, self.memory_message()).into()),
+        }
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.memory.take_back();
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        match self.table_elements.grow(current, desired, maximum) {
+            Growth::Allowed => Ok(true),
+            Growth::BeyondItsType => Ok(false),
+            Growth::BeyondTheLimit => Err(Stop::fault(Fault::TableLimit, self.table_message()).into()),
+        }
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.table_elements.take_back();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX as usize
+    }
+}
+
+impl CallLimiter {
+    fn memory_message(&self) -> String {
+        let limit = Bytes(self.memory.limit);
+        format!(
+            "the tool wanted more memory than its limit of {limit}; give it less to do at once, or raise `limits.memory`"
+        )
+    }
+
+    fn table_message(&self) -> String {
+        let limit = self.table_elements.limit;
+        format!("the tool wanted more table elements than its limit of {limit}; raise `limits.table_elements`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::ResourceLimiter as _;
+
+    use super::*;
+
+    fn limiter() -> CallLimiter {
+        CallLimiter::new(&Limits { memory: Bytes(1000), table_elements: 10, ..Limits::STANDARD })
+    }
+
+    fn fault(answer: wasmtime::Result<bool>) -> Option<Fault> {
+        let error = answer.err()?;
+        match error.downcast_ref::<Stop>() {
+            Some(Stop::Fault { fault, .. }) => Some(*fault),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn memories_are_summed() -> wasmtime::Result<()> {
+        let mut limiter = limiter();
+        assert!(limiter.memory_growing(0, 600, None)?);
+        assert_eq!(fault(limiter.memory_growing(0, 600, None)), Some(Fault::MemoryLimit));
+        assert!(limiter.memory_growing(600, 1000, None)?);
+        assert_eq!(limiter.memory_peak(), Bytes(1000));
+        Ok(())
+    }
+
+    #[test]
+    fn growth_that_fails_is_not_counted() -> wasmtime::Result<()> {
+        let mut limiter = limiter();
+        assert!(limiter.memory_growing(0, 900, None)?);
+        limiter.memory_grow_failed(wasmtime::Error::msg("out of memory"))?;
+        assert!(limiter.memory_growing(0, 900, None)?);
+        assert!(!limiter.memory_growing(900, 950, Some(920))?, "beyond its own type: the guest sees -1");
+        Ok(())
+    }
+
+    #[test]
+    fn tables_are_summed() -> wasmtime::Result<()> {
+        let mut limiter = limiter();
+        assert!(limiter.table_growing(0, 6, None)?);
+        assert_eq!(fault(limiter.table_growing(0, 5, None)), Some(Fault::TableLimit));
+        Ok(())
     }
 }

@@ -1,0 +1,212 @@
+//! The operator's rules: what is granted, what a person is asked about, what is denied. The same tables stand in
+//! `policy.toml` and, as a proposal, in an agent file; flags and a person's answers make single rules.
+//!
+//! Rules are data and decide nothing by themselves: `config::resolve` makes a grant of them, `config::decide` an answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::foreign_name::{EnvName, HeaderName};
+use super::host_path::HostPath;
+use super::mount::Mount;
+use super::problem::{Problem, ProblemKind, Problems, did_you_mean};
+use super::selector::Selector;
+use crate::effect::HttpMethod;
+use crate::grant::{Access, Capability, RuleSource};
+use crate::limits::LimitsChange;
+use crate::name::ToolName;
+use crate::pattern::{HostMatch, TooWide, UrlPattern};
+
+/// The rules of one file, or of the flags of one command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// What is allowed.
+    pub grants: Vec<GrantRule>,
+    /// What a person is asked about first.
+    pub approvals: Vec<ApprovalRule>,
+    /// What is forbidden, whatever else allows it.
+    pub denies: Vec<DenyRule>,
+}
+
+/// One `[[grant]]`. What several grants allow one tool is added up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRule {
+    /// Whom it is for.
+    pub selector: Selector,
+    /// Directories.
+    pub fs: Vec<FsRule>,
+    /// HTTP requests.
+    pub http: Vec<HttpRule>,
+    /// Environment variables.
+    pub env: Vec<EnvName>,
+    /// Limits, raised or lowered.
+    pub limits: LimitsChange,
+    /// Where it is said.
+    pub source: RuleSource,
+}
+
+/// One directory of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FsRule {
+    /// The directory on the host.
+    pub host: HostPath,
+    /// Where the guest sees it; without it, at the tool's one declared mount, else at `/data`.
+    pub mount: Option<Mount>,
+    /// What may be done there.
+    pub access: Access,
+}
+
+/// One set of HTTP requests of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpRule {
+    /// Scheme, host, port and path prefix. The host is named.
+    pub url: UrlPattern,
+    /// The methods: at least one.
+    pub methods: Vec<HttpMethod>,
+    /// The operator's word that the server recognises a repeated write by this header, where no manifest says so.
+    pub idempotency_header: Option<HeaderName>,
+    /// Whether requests that look harmless are to be treated as writes that may not be repeated.
+    pub treat_as: TreatAs,
+}
+
+/// How the requests of a rule are classed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TreatAs {
+    /// By what is sent.
+    Computed,
+    /// As opaque writes: a GET that changes things. Written `class = "opaque"`.
+    Opaque,
+}
+
+/// One `[[approval]]`: ask a person before a call of the tool, or before each effect of a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalRule {
+    /// Whom it is for.
+    pub selector: Selector,
+    /// What is asked about.
+    pub asks: Asks,
+    /// Where it is said.
+    pub source: RuleSource,
+}
+
+/// What a person is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Asks {
+    /// Each call, before it starts.
+    Call,
+    /// Each file operation that needs this access or more: `Read` means every one.
+    Fs(Access),
+    /// Each HTTP request of one of these methods; empty means every one.
+    Http(Vec<HttpMethod>),
+    /// Each look at an environment variable.
+    Env,
+}
+
+/// One `[[deny]]`. With nothing but a selector it forbids the tool altogether.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenyRule {
+    /// Whom it is for.
+    pub selector: Selector,
+    /// Hosts, on every port and at every path. A server may read one path in many spellings, so a path cannot be denied.
+    pub http: Vec<HostMatch>,
+    /// Directories: neither they nor what lies in them is ever mounted. A grant of a directory around one is a problem at
+    /// load: below a mount, a link or a second name could lead to the denied part, so that could not be enforced.
+    pub fs: Vec<HostPath>,
+    /// Environment variables.
+    pub env: Vec<EnvName>,
+    /// Where it is said.
+    pub source: RuleSource,
+}
+
+impl Authority {
+    /// No rule at all.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { grants: Vec::new(), approvals: Vec::new(), denies: Vec::new() }
+    }
+
+    /// Whether every rule selects one of `tools`. For an agent file, which knows its tools; a policy file may speak of tools
+    /// of other runs.
+    ///
+    /// # Errors
+    /// A problem for each rule that selects nothing, with the name that was probably meant.
+    pub fn check_selectors(&self, kind: ProblemKind, tools: &[ToolName]) -> Result<(), Problems> {
+        let grants = self.grants.iter().map(|rule| (&rule.selector, &rule.source));
+        let approvals = self.approvals.iter().map(|rule| (&rule.selector, &rule.source));
+        let denies = self.denies.iter().map(|rule| (&rule.selector, &rule.source));
+        let unmatched = |(selector, _): &(&Selector, &RuleSource)| !tools.iter().any(|tool| selector.covers(tool));
+        let rules = grants.chain(approvals).chain(denies).filter(unmatched);
+        Problems::none_of(rules.map(|(selector, source)| unknown_tool(kind, selector, source, tools)).collect())
+    }
+}
+
+fn unknown_tool(kind: ProblemKind, selector: &Selector, source: &RuleSource, tools: &[ToolName]) -> Problem {
+    let problem = Problem::at_source(kind, source, format!("no tool of this agent is called `{selector}`"));
+    let names: Vec<String> = tools.iter().flat_map(|tool| [tool.component.to_string(), tool.to_string()]).collect();
+    let hint = did_you_mean(&selector.to_string(), names.iter().map(String::as_str));
+    Problem { hint: hint.map(|name| format!("did you mean `{name}`?")), ..problem }
+}
+
+impl GrantRule {
+    /// What `--allow-read DIR` and `--allow-write DIR` say: the directory, for every tool that may have one.
+    #[must_use]
+    pub fn directory(host: HostPath, access: Access, source: RuleSource) -> Self {
+        Self { fs: vec![FsRule { host, mount: None, access }], ..Self::empty(source) }
+    }
+
+    /// What `--allow-net HOST` says: requests of every method to the host, for every tool that may make them.
+    ///
+    /// # Errors
+    /// A pattern that covers hosts of many owners.
+    pub fn host(url: UrlPattern, source: RuleSource) -> Result<Self, TooWide> {
+        url.host.check_grantable()?;
+        let methods = HttpMethod::ALL.to_vec();
+        let rule = HttpRule { url, methods, idempotency_header: None, treat_as: TreatAs::Computed };
+        Ok(Self { http: vec![rule], ..Self::empty(source) })
+    }
+
+    /// What `--allow-env NAME` says: the variable, for every tool that may see it.
+    #[must_use]
+    pub fn variable(name: EnvName, source: RuleSource) -> Self {
+        Self { env: vec![name], ..Self::empty(source) }
+    }
+
+    fn empty(source: RuleSource) -> Self {
+        Self {
+            selector: Selector::Everything,
+            fs: Vec::new(),
+            http: Vec::new(),
+            env: Vec::new(),
+            limits: LimitsChange::default(),
+            source,
+        }
+    }
+}
+
+impl ApprovalRule {
+    /// The capability whose effects are asked about; `None` if it is the call itself.
+    #[must_use]
+    pub fn capability(&self) -> Option<Capability> {
+        match self.asks {
+            Asks::Call => None,
+            Asks::Fs(_) => Some(Capability::Fs),
+            Asks::Http(_) => Some(Capability::Http),
+            Asks::Env => Some(Capability::Env),
+        }
+    }
+}
+
+impl DenyRule {
+    /// Whether the tool is forbidden altogether.
+    #[must_use]
+    pub fn forbids_tool(&self) -> bool {
+        self.http.is_empty() && self.fs.is_empty() && self.env.is_empty()
+    }
+}

@@ -1,0 +1,161 @@
+//! The answer to each effect: any deny wins, then what is not granted is denied, then any approval asks, else it is allowed.
+//! Asked by the effect gate, for every host call with an effect.
+
+use url::Url;
+
+use super::authority::{ApprovalRule, Asks, DenyRule};
+use super::mount::is_at_or_below;
+use super::refusal::{Denial, explain};
+use super::resolve::ToolAuthority;
+use crate::effect::{Decision, EffectClass, EffectRequest, FileOperation, HttpMethod};
+use crate::grant::{Access, Grant, HttpGrant, RuleSource};
+use crate::name::ToolName;
+
+/// The answer to an effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may happen.
+    Allow(Permit),
+    /// It may happen if a person agrees.
+    Ask {
+        /// The approval rule.
+        rule: RuleSource,
+        /// What then allows it.
+        permit: Permit,
+    },
+    /// It does not happen.
+    Deny(Denial),
+}
+
+/// What allows an effect, and how it is treated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    /// The grant.
+    pub rule: RuleSource,
+    /// The class, as computed from the request and raised by any grant that covers it.
+    pub class: EffectClass,
+    /// The header that carries the host's key: with a keyed write and nothing else.
+    pub idempotency_header: Option<String>,
+}
+
+impl ToolAuthority {
+    /// The answer to an effect of this tool.
+    #[must_use]
+    pub fn decide(&self, request: &EffectRequest) -> Verdict {
+        if let Some(denial) = self.denies.iter().find_map(|deny| deny.denial(request)) {
+            return Verdict::Deny(denial);
+        }
+        let Some(permit) = self.grant.permit(request) else {
+            return Verdict::Deny(explain(&self.tool, &self.grant, Some(&self.ceiling), request));
+        };
+        match self.approvals.iter().find(|approval| approval.asks_about(request)) {
+            Some(approval) => Verdict::Ask { rule: approval.source.clone(), permit },
+            None => Verdict::Allow(permit),
+        }
+    }
+
+    /// The rule that forbids the tool altogether. Such a tool is not offered to the model.
+    #[must_use]
+    pub fn forbidden_by(&self) -> Option<&RuleSource> {
+        self.denies.iter().find(|deny| deny.forbids_tool()).map(|deny| &deny.source)
+    }
+
+    /// The rule by which a person is asked before each call.
+    #[must_use]
+    pub fn asks_before_call(&self) -> Option<&RuleSource> {
+        self.approvals.iter().find(|approval| approval.asks == Asks::Call).map(|approval| &approval.source)
+    }
+}
+
+impl Grant {
+    /// Whether an effect is within this grant, with the reason and, for a denial, the line that would allow it. Knows
+    /// neither denies nor approvals: those are in [`ToolAuthority::decide`].
+    #[must_use]
+    pub fn decide(&self, tool: &ToolName, request: &EffectRequest) -> Decision {
+        match self.permit(request) {
+            Some(permit) => Decision::Allow { rule: permit.rule },
+            None => explain(tool, self, None, request).into(),
+        }
+    }
+
+    /// What in this grant allows an effect; `None` if nothing does.
+    #[must_use]
+    pub fn permit(&self, request: &EffectRequest) -> Option<Permit> {
+        let unkeyed =
+            |rule: &RuleSource| Permit { rule: rule.clone(), class: request.class(false), idempotency_header: None };
+        match request {
+            EffectRequest::File { operation, path, to } => {
+                let access = operation.needs();
+                let rule = self.directory_rule(path, access)?;
+                to.iter().all(|to| self.directory_rule(to, access).is_some()).then(|| unkeyed(rule))
+            }
+            EffectRequest::Http { method, url, .. } => self.permit_http(request, method, url),
+            EffectRequest::Env { name } => {
+                self.env.iter().find(|env| env.name == *name).map(|env| unkeyed(&env.source))
+            }
+            EffectRequest::Socket { .. } => None,
+        }
+    }
+
+    fn directory_rule(&self, path: &str, access: Access) -> Option<&RuleSource> {
+        let covers = |mount: &str, granted: Access| is_at_or_below(path, mount) && granted >= access;
+        self.fs.iter().find(|fs| covers(&fs.mount, fs.access)).map(|fs| &fs.source)
+    }
+
+    /// The highest class of all that cover the request counts; a header of any makes a write keyed.
+    fn permit_http(&self, request: &EffectRequest, method: &str, url: &str) -> Option<Permit> {
+        let (method, url) = (HttpMethod::from_name(method)?, Url::parse(url).ok()?);
+        let covering: Vec<&HttpGrant> =
+            self.http.iter().filter(|http| http.methods.contains(&method) && http.url.covers(&url)).collect();
+        let rule = covering.first()?.source.clone();
+        let header = covering.iter().find_map(|http| http.idempotency_header.clone());
+        let computed = request.class(header.is_some());
+        let class = covering.iter().filter_map(|http| http.class).fold(computed, EffectClass::max);
+        Some(Permit { rule, class, idempotency_header: header.filter(|_| class == EffectClass::KeyedWrite) })
+    }
+}
+
+impl FileOperation {
+    /// The access without which the operation is refused.
+    #[must_use]
+    pub fn needs(self) -> Access {
+        match self.class() {
+            EffectClass::Pure | EffectClass::Read => Access::Read,
+            EffectClass::OwnedWrite | EffectClass::KeyedWrite | EffectClass::OpaqueWrite => Access::Write,
+        }
+    }
+}
+
+impl ApprovalRule {
+    fn asks_about(&self, request: &EffectRequest) -> bool {
+        match (&self.asks, request) {
+            (Asks::Fs(least), EffectRequest::File { operation, .. }) => operation.needs() >= *least,
+            (Asks::Http(methods), EffectRequest::Http { method, .. }) => {
+                methods.is_empty() || methods.iter().any(|asked| asked.as_str() == method)
+            }
+            (Asks::Env, EffectRequest::Env { .. }) => true,
+            (Asks::Call | Asks::Fs(_) | Asks::Http(_) | Asks::Env, _) => false,
+        }
+    }
+}
+
+impl DenyRule {
+    /// Denied directories are not here: `config::resolve` never mounts them.
+    fn denial(&self, request: &EffectRequest) -> Option<Denial> {
+        let denied = match request {
+            _ if self.forbids_tool() => Some(format!("`{}`", self.selector)),
+            EffectRequest::Http { url, .. } => self.denied_host(url),
+            EffectRequest::Env { name } => {
+                self.env.iter().find(|env| env.as_str() == name).map(|env| format!("`{env}`"))
+            }
+            EffectRequest::File { .. } | EffectRequest::Socket { .. } => None,
+        };
+        denied.map(|what| Denial::by_rule(request, format!("{} denies {what}", self.source)))
+    }
+
+    fn denied_host(&self, url: &str) -> Option<String> {
+        let url = Url::parse(url).ok()?;
+        let host = url.host()?;
+        self.http.iter().find(|denied| denied.covers(&host)).map(|denied| format!("`{denied}`"))
+    }
+}

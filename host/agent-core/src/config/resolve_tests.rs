@@ -1,0 +1,247 @@
+//! Tables of rules and ceilings, and the grants that they make.
+
+use super::authority::{Authority, GrantRule};
+use super::ceiling::Ceiling;
+use super::manifest::Manifest;
+use super::policy::parse_policy;
+use super::problem::Problems;
+use super::resolve::{ToolAuthority, resolve};
+use crate::grant::{Access, Capability, Grant, RuleSource};
+use crate::limits::{Limits, LimitsChange};
+use crate::units::{Bytes, Millis};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// The grant of `files.read` under a manifest and a policy, one line for each thing granted.
+fn granted(capabilities: &str, policy: &str) -> Result<String, Failure> {
+    Ok(resolved(capabilities, policy)?.map_or_else(|problems| problems.to_string(), |it| listed(&it.grant)))
+}
+
+fn resolved(capabilities: &str, policy: &str) -> Result<Result<ToolAuthority, Problems>, Failure> {
+    let tool = "tool = { name = \"files\", version = \"1\", description = \"Read files.\" }";
+    let manifest = Manifest::parse("tool.toml", &format!("{tool}\n{capabilities}"))?;
+    let policy = parse_policy("policy.toml", "/home/ada", policy)?;
+    Ok(resolve(&"files.read".parse()?, &manifest.ceiling, &manifest.limits, &[&policy]))
+}
+
+fn listed(grant: &Grant) -> String {
+    let fs = grant.fs.iter().map(|fs| format!("{} {} at {} ({})", fs.access, fs.host, fs.mount, fs.source));
+    let http = grant.http.iter().map(|http| {
+        let methods: Vec<&str> = http.methods.iter().map(|method| method.as_str()).collect();
+        let key = http.idempotency_header.iter().map(|header| format!(" keyed by {header}")).collect::<String>();
+        format!("{} {}{key} ({})", methods.join(" "), http.url, http.source)
+    });
+    let env = grant.env.iter().map(|env| format!("{} ({})", env.name, env.source));
+    let lines: Vec<String> = fs.chain(http).chain(env).collect();
+    if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") }
+}
+
+const READS_DATA: &str = "capabilities.fs = [{ mount = \"/data\", access = \"read\" }]";
+const TWO_MOUNTS: &str =
+    "capabilities.fs = [{ mount = \"/in\", access = \"read\" }, { mount = \"/out\", access = \"write\" }]";
+const REACHES: &str = "
+[[capabilities.http]]
+url = \"https://*\"
+methods = [\"GET\"]
+[[capabilities.http]]
+url = \"https://api.example.com/orders\"
+methods = [\"POST\"]
+idempotency_header = \"Idempotency-Key\"
+";
+
+#[test]
+fn nothing_is_granted_by_default() -> Result<(), Failure> {
+    for ceiling in ["", READS_DATA, REACHES] {
+        assert_eq!(granted(ceiling, "")?, "nothing");
+    }
+    Ok(())
+}
+
+#[test]
+fn rules_for_others_do_not_count() -> Result<(), Failure> {
+    let policy = "
+        grant = [
+            { tool = \"files.write\", fs = [{ host = \"a\", access = \"read\" }] },
+            { tool = \"fetch\", fs = [{ host = \"b\", access = \"read\" }] },
+            { tool = \"files\", fs = [{ host = \"c\", access = \"read\" }] },
+        ]";
+    insta::assert_snapshot!(granted(READS_DATA, policy)?, @"read /home/ada/c at /data (policy.toml:5)");
+    Ok(())
+}
+
+#[test]
+fn a_rule_for_every_tool_is_cut_to_the_ceiling() -> Result<(), Failure> {
+    let policy = "
+        [[grant]]
+        tool = \"*\"
+        fs = [{ host = \"docs\", access = \"write\" }, { host = \"more\", mount = \"/more\", access = \"read\" }]
+        http = [{ url = \"https://*.example.com\", methods = [\"GET\", \"POST\", \"PUT\"] }]
+        env = [\"TZ\"]";
+    insta::assert_snapshot!(granted(READS_DATA, policy)?, @"read /home/ada/docs at /data (policy.toml:2)");
+    insta::assert_snapshot!(granted(REACHES, policy)?, @"
+    GET https://*.example.com (policy.toml:2)
+    POST https://api.example.com/orders keyed by Idempotency-Key (policy.toml:2)
+    ");
+    assert_eq!(granted("", policy)?, "nothing");
+    Ok(())
+}
+
+#[test]
+fn a_rule_for_one_tool_may_not_exceed_its_ceiling() -> Result<(), Failure> {
+    let policy = "
+        [[grant]]
+        tool = \"files\"
+        fs = [{ host = \"docs\", access = \"write\" }, { host = \"more\", mount = \"/more\", access = \"read\" }]
+        http = [{ url = \"https://api.example.com\", methods = [\"GET\", \"POST\"] }]
+        env = [\"TZ\"]";
+    insta::assert_snapshot!(granted(READS_DATA, policy)?, @"
+    policy.toml:2: `files` asks only to read at `/data`
+    policy.toml:2: `files` asks for no directory at `/more`
+      hint: it asks for `/data` to read
+    policy.toml:2: `files` does not ask for GET `https://api.example.com`
+      hint: it asks for no requests
+    policy.toml:2: `files` asks for no variable `TZ`
+    ");
+    insta::assert_snapshot!(granted(REACHES, policy)?, @"
+    policy.toml:2: `files` asks for no directory at `/data`
+      hint: it asks for no directories
+    policy.toml:2: `files` asks for no directory at `/more`
+      hint: it asks for no directories
+    policy.toml:2: `files` does not ask for POST `https://api.example.com`
+      hint: it asks for GET `https://*`; POST `https://api.example.com/orders`
+    policy.toml:2: `files` asks for no variable `TZ`
+    ");
+    Ok(())
+}
+
+#[test]
+fn a_write_is_keyed_where_the_manifest_names_a_header() -> Result<(), Failure> {
+    let policy = "
+        [[grant]]
+        tool = \"files\"
+        http = [{ url = \"https://api.example.com/orders/new\", methods = [\"GET\", \"POST\"] }]";
+    insta::assert_snapshot!(granted(REACHES, policy)?, @"
+    GET https://api.example.com/orders/new (policy.toml:2)
+    POST https://api.example.com/orders/new keyed by Idempotency-Key (policy.toml:2)
+    ");
+    Ok(())
+}
+
+#[test]
+fn a_directory_without_mount_goes_where_the_tool_expects_it() -> Result<(), Failure> {
+    let policy = "grant = [{ tool = \"files\", fs = [{ host = \"docs\", access = \"read\" }] }]";
+    let at_in = "capabilities.fs = [{ mount = \"/in\", access = \"read\" }]";
+    insta::assert_snapshot!(granted(at_in, policy)?, @"read /home/ada/docs at /in (policy.toml:1)");
+    insta::assert_snapshot!(granted(TWO_MOUNTS, policy)?, @"
+    policy.toml:1: `files` asks for no directory at `/data`
+      hint: it asks for `/in` to read; `/out` to write
+    ");
+    Ok(())
+}
+
+#[test]
+fn one_directory_at_one_mount_has_the_higher_access() -> Result<(), Failure> {
+    let policy = "
+        [[grant]]
+        tool = \"*\"
+        fs = [{ host = \"docs\", mount = \"/out\", access = \"read\" }]
+        [[grant]]
+        tool = \"files\"
+        fs = [{ host = \"./docs/\", mount = \"/out\", access = \"write\" }]";
+    insta::assert_snapshot!(granted(TWO_MOUNTS, policy)?, @"write /home/ada/docs at /out (policy.toml:5)");
+    Ok(())
+}
+
+#[test]
+fn two_directories_do_not_share_a_mount() -> Result<(), Failure> {
+    let policy = "
+        [[grant]]
+        tool = \"files\"
+        fs = [{ host = \"a\", access = \"read\" }, { host = \"b\", access = \"read\" }]";
+    insta::assert_snapshot!(granted(READS_DATA, policy)?, @r#"
+    policy.toml:2: `/home/ada/b` cannot appear at `/data` of `files.read`: policy.toml:2 puts `/home/ada/a` at `/data`
+      hint: give each a mount of its own in a grant: `mount = "/other"`
+    "#);
+    Ok(())
+}
+
+#[test]
+fn a_denied_directory_is_not_mounted() -> Result<(), Failure> {
+    let policy = "
+        grant = [{ tool = \"*\", fs = [{ host = \"docs/private\", access = \"read\" }] }]
+        deny = [{ fs = [\"docs\"] }]";
+    assert_eq!(granted(READS_DATA, policy)?, "nothing");
+    let around = "
+        grant = [{ tool = \"*\", fs = [{ host = \"docs\", access = \"read\" }] }]
+        deny = [{ fs = [\"docs/private\"] }]";
+    insta::assert_snapshot!(granted(READS_DATA, around)?, @"
+    policy.toml:2: `/home/ada/docs` holds `/home/ada/docs/private`, which policy.toml:3 denies
+      hint: grant the directories beside it one by one
+    ");
+    Ok(())
+}
+
+#[test]
+fn a_forbidden_tool_holds_nothing() -> Result<(), Failure> {
+    let policy = "
+        grant = [{ tool = \"files\", fs = [{ host = \"docs\", access = \"read\" }] }]
+        deny = [{ tool = \"files\" }]";
+    let authority = resolved(READS_DATA, policy)??;
+    assert_eq!(listed(&authority.grant), "nothing");
+    assert_eq!(authority.forbidden_by(), Some(&RuleSource("policy.toml:3".to_owned())));
+    Ok(())
+}
+
+#[test]
+fn limits_follow_the_narrowest_rule() -> Result<(), Failure> {
+    let standard = Limits::STANDARD.deadline.0;
+    let star = "{ tool = \"*\", limits = { deadline = \"60s\" } }";
+    let component = "{ tool = \"files\", limits = { deadline = \"90s\" } }";
+    let lower = "{ tool = \"files\", limits = { deadline = \"5s\" } }";
+    let tool = "{ tool = \"files.read\", limits = { deadline = \"10s\" } }";
+    let cases = [
+        ("", vec![], standard),
+        ("20s", vec![], 20_000),
+        ("", vec![star], 60_000),
+        ("20s", vec![star], 20_000),
+        ("20s", vec![component], 90_000),
+        ("20s", vec![lower], 5_000),
+        ("20s", vec![component, lower], 90_000),
+        ("20s", vec![star, component, tool], 10_000),
+    ];
+    for (manifest, grants, deadline) in cases {
+        let lowered = if manifest.is_empty() { String::new() } else { format!("limits.deadline = \"{manifest}\"") };
+        let policy = format!("grant = [{}]", grants.join(", "));
+        let limits = resolved(&lowered, &policy)??.grant.limits;
+        assert_eq!(limits, Limits { deadline: Millis(deadline), ..Limits::STANDARD }, "{manifest} and {policy}");
+    }
+    let memory =
+        resolved("limits.memory = \"1MiB\"", "grant = [{ tool = \"files\", limits = { memory = \"4GiB\" } }]")??;
+    assert_eq!(memory.grant.limits.memory, Bytes(4 << 30));
+    Ok(())
+}
+
+#[test]
+fn flags_grant_to_every_tool_that_imports_the_capability() -> Result<(), Failure> {
+    let source = |flag: &str| RuleSource(flag.to_owned());
+    let grants = vec![
+        GrantRule::directory("/srv/docs".parse()?, Access::Write, source("--allow-write")),
+        GrantRule::host("example.org".parse()?, source("--allow-net"))?,
+        GrantRule::variable("TZ".parse()?, source("--allow-env")),
+    ];
+    let flags = Authority { grants, ..Authority::nothing() };
+    let grant = |imports: &[Capability]| -> Result<String, Failure> {
+        let ceiling = Ceiling::of_imports(imports);
+        let resolved =
+            resolve(&"any.tool".parse()?, &ceiling, &LimitsChange::default(), &[&Authority::nothing(), &flags])?;
+        Ok(listed(&resolved.grant))
+    };
+    assert_eq!(grant(&[Capability::Clock])?, "nothing");
+    insta::assert_snapshot!(grant(&[Capability::Fs, Capability::Http, Capability::Env])?, @"
+    write /srv/docs at /data (--allow-write)
+    GET HEAD OPTIONS POST PUT PATCH DELETE https://example.org (--allow-net)
+    TZ (--allow-env)
+    ");
+    assert!(GrantRule::host("https://*.com".parse()?, source("--allow-net")).is_err());
+    Ok(())
+}

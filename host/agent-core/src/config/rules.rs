@@ -1,0 +1,131 @@
+//! Reads `[[grant]]`, `[[approval]]` and `[[deny]]`, which mean the same in `policy.toml` and in an agent file.
+
+use super::authority::{ApprovalRule, Asks, Authority, DenyRule, FsRule, GrantRule, HttpRule, TreatAs};
+use super::foreign_name::EnvName;
+use super::host_path::HostPath;
+use super::limit::{StatedBy, read_limits};
+use super::manifest::{ACCESS_WORDS, read_methods, refuse_other_capabilities};
+use super::reader::{Table, Value};
+use super::selector::Selector;
+use crate::grant::{Access, Capability};
+use crate::pattern::{HostMatch, UrlPattern};
+
+/// Reads the rules in `root`. Relative directories resolve against `base_dir`.
+pub(super) fn read_authority(root: &mut Table<'_>, base_dir: &str) -> Authority {
+    Authority {
+        grants: root.tables("grant", |table| read_grant(table, base_dir)),
+        approvals: root.tables("approval", read_approval),
+        denies: root.tables("deny", |table| read_deny(table, base_dir)),
+    }
+}
+
+fn read_grant(table: &mut Table<'_>, base_dir: &str) -> Option<GrantRule> {
+    let selector = table.require("tool", "\"files\"").and_then(|value| value.parse());
+    if !["fs", "http", "env", "limits"].iter().any(|key| table.has(key)) {
+        table.problem("this grant gives nothing".to_owned(), Some("give `fs`, `http`, `env` or `limits`".to_owned()));
+    }
+    let fs = table.tables("fs", |entry| read_fs(entry, base_dir));
+    let http = table.tables("http", read_http);
+    let env = read_env(table);
+    let limits = table.table("limits", |limits| read_limits(limits, StatedBy::Operator)).unwrap_or_default();
+    refuse_other_capabilities(table);
+    Some(GrantRule { selector: selector?, fs, http, env, limits, source: table.source() })
+}
+
+fn read_fs(table: &mut Table<'_>, base_dir: &str) -> Option<FsRule> {
+    let host = table.require("host", "\"./docs\"").and_then(|value| read_host_path(&value, base_dir));
+    let mount = table.get("mount");
+    let access = table.require("access", "\"read\"").and_then(|value| value.one_of(&ACCESS_WORDS));
+    let mount = match mount {
+        None => None,
+        Some(value) => Some(value.parse()?),
+    };
+    Some(FsRule { host: host?, mount, access: access? })
+}
+
+fn read_host_path(value: &Value<'_>, base_dir: &str) -> Option<HostPath> {
+    value.accept(HostPath::join(base_dir, value.string()?))
+}
+
+fn read_http(table: &mut Table<'_>) -> Option<HttpRule> {
+    let url = table.require("url", "\"https://example.org\"").and_then(|value| read_granted_url(&value));
+    let methods = table.require("methods", "[\"GET\"]").and_then(|value| read_methods(&value));
+    let header = table.get("idempotency_header").map(|value| value.parse());
+    let treat_as = table.get("class").map(|value| value.one_of(&[("opaque", TreatAs::Opaque)]));
+    Some(HttpRule {
+        url: url?,
+        methods: methods?,
+        idempotency_header: header.map_or(Some(None), |header| header.map(Some))?,
+        treat_as: treat_as.unwrap_or(Some(TreatAs::Computed))?,
+    })
+}
+
+fn read_granted_url(value: &Value<'_>) -> Option<UrlPattern> {
+    let url: UrlPattern = value.parse()?;
+    value.accept(url.host.check_grantable())?;
+    Some(url)
+}
+
+fn read_env(table: &mut Table<'_>) -> Vec<EnvName> {
+    table.get("env").map(|names| names.each(|name| name.parse())).unwrap_or_default()
+}
+
+fn read_approval(table: &mut Table<'_>) -> Option<ApprovalRule> {
+    const EFFECTS: [(&str, Capability); 3] =
+        [("fs", Capability::Fs), ("http", Capability::Http), ("env", Capability::Env)];
+    let tool = table.get("tool");
+    let effect = table.get("effect");
+    if tool.is_none() && effect.is_none() {
+        let hint = "write `tool = \"files.write\"`, or `effect = \"http\"`, or both";
+        table.problem("this approval asks about nothing".to_owned(), Some(hint.to_owned()));
+        return None;
+    }
+    let selector = tool.map_or(Some(Selector::Everything), |tool| tool.parse());
+    let asks = match effect.map(|effect| effect.one_of(&EFFECTS)) {
+        None => Asks::Call,
+        Some(Some(Capability::Fs)) => Asks::Fs(read_least_access(table)?),
+        Some(Some(Capability::Http)) => {
+            Asks::Http(table.get("methods").map_or(Some(Vec::new()), |it| read_methods(&it))?)
+        }
+        Some(Some(Capability::Env)) => Asks::Env,
+        Some(_) => return None,
+    };
+    Some(ApprovalRule { selector: selector?, asks, source: table.source() })
+}
+
+fn read_least_access(table: &mut Table<'_>) -> Option<Access> {
+    table.get("access").map_or(Some(Access::Read), |value| value.one_of(&ACCESS_WORDS))
+}
+
+fn read_deny(table: &mut Table<'_>, base_dir: &str) -> Option<DenyRule> {
+    let stated = ["tool", "http", "fs", "env"].iter().any(|key| table.has(key));
+    if !stated {
+        let hint = "write `tool = \"fetch\"`, or `http`, `fs` or `env` with a list";
+        table.problem("this deny forbids nothing".to_owned(), Some(hint.to_owned()));
+    }
+    let selector = table.get("tool").map_or(Some(Selector::Everything), |tool| tool.parse());
+    let http = table.get("http").map(|hosts| read_denied(&hosts, read_denied_host));
+    let fs = table.get("fs").map(|paths| read_denied(&paths, |path| read_host_path(path, base_dir)));
+    let env = table.get("env").map(|names| read_denied(&names, |name| name.parse()));
+    let (http, fs, env) = (http.unwrap_or_default(), fs.unwrap_or_default(), env.unwrap_or_default());
+    Some(DenyRule { selector: selector?, http, fs, env, source: table.source() })
+}
+
+/// A list of what is denied. An empty one would turn a narrow deny into one of the whole tool.
+fn read_denied<'f, T>(list: &Value<'f>, read: impl Fn(&Value<'f>) -> Option<T>) -> Vec<T> {
+    if list.list().is_some_and(|elements| elements.is_empty()) {
+        list.problem("the list is empty, so nothing is denied".to_owned(), None);
+    }
+    list.each(|element| read(&element))
+}
+
+fn read_denied_host(value: &Value<'_>) -> Option<HostMatch> {
+    let text = value.string()?;
+    let is_url = text.contains('/') || (text.contains(':') && !text.starts_with('['));
+    if is_url {
+        let hint = text.parse::<UrlPattern>().ok().map(|url| format!("write `\"{}\"`", url.host));
+        value.problem("a deny names a host, and holds on every port and path".to_owned(), hint);
+        return None;
+    }
+    value.parse()
+}

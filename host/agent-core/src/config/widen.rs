@@ -1,0 +1,162 @@
+//! Widening a grant in the middle of a run: the rule that would allow what was refused, how that rule is written in a policy
+//! file, and the authority with it. Called when a person is asked; never decides that anything is allowed.
+
+use url::Url;
+
+use super::authority::{Authority, FsRule, GrantRule, HttpRule, TreatAs};
+use super::host_path::HostPath;
+use super::problem::Problems;
+use super::resolve::{ToolAuthority, resolve};
+use super::selector::Selector;
+use crate::effect::{EffectRequest, HttpMethod};
+use crate::grant::{Access, RuleSource};
+use crate::limits::LimitsChange;
+use crate::name::ToolName;
+
+impl GrantRule {
+    /// The narrowest rule by which `tool` could do this: one method of one origin, or one variable. `None` where a request
+    /// alone does not say enough, as with a path of the guest, or where no rule could allow it.
+    #[must_use]
+    pub fn allowing(tool: &ToolName, request: &EffectRequest, source: RuleSource) -> Option<Self> {
+        let nothing = Self::for_tool(tool, source);
+        match request {
+            EffectRequest::Http { method, url, .. } => {
+                let rule = HttpRule {
+                    url: Url::parse(url).ok()?.origin().ascii_serialization().parse().ok()?,
+                    methods: vec![HttpMethod::from_name(method)?],
+                    idempotency_header: None,
+                    treat_as: TreatAs::Computed,
+                };
+                Some(Self { http: vec![rule], ..nothing })
+            }
+            EffectRequest::Env { name } => Some(Self { env: vec![name.parse().ok()?], ..nothing }),
+            EffectRequest::File { .. } | EffectRequest::Socket { .. } => None,
+        }
+    }
+
+    /// The rule by which all tools of `tool`'s component get a directory at their standard mount.
+    #[must_use]
+    pub fn directory_for(tool: &ToolName, host: HostPath, access: Access, source: RuleSource) -> Self {
+        let selector = Selector::Component(tool.component.clone());
+        Self { selector, fs: vec![FsRule { host, mount: None, access }], ..Self::for_tool(tool, source) }
+    }
+
+    /// The rule as a table of `policy.toml`.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut lines = vec!["[[grant]]".to_owned(), format!("tool = {}", quoted(&self.selector.to_string()))];
+        let list =
+            |key: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{key} = [{}]", items.join(", ")));
+        lines.extend(list("fs", self.fs.iter().map(fs_entry).collect()));
+        lines.extend(list("http", self.http.iter().map(http_entry).collect()));
+        lines.extend(list("env", self.env.iter().map(|name| quoted(name.as_str())).collect()));
+        lines.join("\n") + "\n"
+    }
+
+    fn for_tool(tool: &ToolName, source: RuleSource) -> Self {
+        Self {
+            selector: Selector::Tool(tool.clone()),
+            fs: Vec::new(),
+            http: Vec::new(),
+            env: Vec::new(),
+            limits: LimitsChange::default(),
+            source,
+        }
+    }
+}
+
+impl ToolAuthority {
+    /// This authority and what `rule` adds, within the ceiling and what is denied.
+    ///
+    /// # Errors
+    /// Where the rule gives more than the ceiling, or a directory at a mount that is taken.
+    pub fn widened(&self, rule: &GrantRule) -> Result<Self, Problems> {
+        let rules = Authority { grants: self.as_rules(rule), approvals: Vec::new(), denies: self.denies.clone() };
+        let joined = resolve(&self.tool, &self.ceiling, &LimitsChange::default(), &[&rules])?;
+        let mut widened = self.clone();
+        widened.grant.fs = joined.grant.fs;
+        let added = |known: &[_], new| if known.contains(&new) { None } else { Some(new) };
+        let http: Vec<_> = joined.grant.http.into_iter().filter_map(|new| added(&self.grant.http, new)).collect();
+        widened.grant.http.extend(http);
+        widened.grant.env.extend(joined.grant.env);
+        Ok(widened)
+    }
+
+    /// `rule`, and the directories held already as rules, so that joining them finds what collides.
+    fn as_rules(&self, rule: &GrantRule) -> Vec<GrantRule> {
+        let held = self.grant.fs.iter().filter_map(|fs| {
+            let host = HostPath::join("/", &fs.host).ok()?;
+            let directory = FsRule { host, mount: fs.mount.parse().ok(), access: fs.access };
+            Some(GrantRule { fs: vec![directory], ..GrantRule::for_tool(&self.tool, fs.source.clone()) })
+        });
+        held.chain([rule.clone()]).collect()
+    }
+}
+
+fn fs_entry(rule: &FsRule) -> String {
+    let mount = rule.mount.as_ref().map(|mount| format!(", mount = {}", quoted(mount.as_str()))).unwrap_or_default();
+    let access = match rule.access {
+        Access::Read => "read",
+        Access::Write => "write",
+    };
+    format!("{{ host = {}{mount}, access = \"{access}\" }}", quoted(rule.host.as_str()))
+}
+
+fn http_entry(rule: &HttpRule) -> String {
+    let methods: Vec<_> = rule.methods.iter().map(|method| quoted(method.as_str())).collect();
+    format!("{{ url = {}, methods = [{}] }}", quoted(&rule.url.to_string()), methods.join(", "))
+}
+
+/// A TOML basic string, whose escapes are those of JSON.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decide::Verdict;
+    use super::super::policy::parse_policy;
+    use super::*;
+    use crate::config::ceiling::Ceiling;
+    use crate::digest::Digest;
+    use crate::grant::Capability;
+    use crate::units::Bytes;
+
+    type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+    fn get(url: &str) -> EffectRequest {
+        EffectRequest::Http { method: "GET".into(), url: url.into(), body_bytes: Bytes(0), digest: Digest::of(b"") }
+    }
+
+    fn source() -> RuleSource {
+        RuleSource("answered".into())
+    }
+
+    #[test]
+    fn a_wider_grant_allows_what_was_asked_and_no_more() -> TestResult {
+        let tool: ToolName = "fetch.get".parse()?;
+        let ceiling = Ceiling::of_imports(&[Capability::Http]);
+        let before = resolve(&tool, &ceiling, &LimitsChange::default(), &[])?;
+        let rule = GrantRule::allowing(&tool, &get("https://example.org/a?b"), source()).ok_or("no rule")?;
+        let after = before.widened(&rule)?;
+        assert!(matches!(before.decide(&get("https://example.org/a")), Verdict::Deny(_)));
+        assert!(matches!(after.decide(&get("https://example.org/other")), Verdict::Allow(_)));
+        assert!(matches!(after.decide(&get("https://example.com/")), Verdict::Deny(_)));
+        assert!(matches!(after.decide(&get("https://example.org:8443/")), Verdict::Deny(_)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_written_rule_reads_back() -> TestResult {
+        let tool: ToolName = "files.read".parse()?;
+        let host = HostPath::join("/", "/home/a \"b\"")?;
+        let directory = GrantRule::directory_for(&tool, host, Access::Write, source());
+        let request = GrantRule::allowing(&tool, &get("https://example.org/"), source()).ok_or("no rule")?;
+        for rule in [directory, request] {
+            let read = parse_policy("policy.toml", "/", &rule.to_toml())?;
+            let read = GrantRule { source: source(), ..read.grants[0].clone() };
+            assert_eq!(read, rule);
+        }
+        Ok(())
+    }
+}

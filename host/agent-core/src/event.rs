@@ -1,0 +1,451 @@
+//! Events: the facts of a run, past tense, as the journal stores them. State is their fold; nothing else is stored.
+//!
+//! The journal keeps an event as kind, version and JSON body. A body is read back only by its own kind and version: an
+//! unknown kind, field or newer version is an error, never a guess.
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Budget;
+use crate::config::resolve::ToolAuthority;
+use crate::digest::Digest;
+use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
+use crate::limits::Limits;
+use crate::model::{ModelFailure, ModelReply};
+use crate::name::{CallNumber, Name, RunId};
+use crate::outcome::{Metering, ToolOutcome};
+use crate::stop::StopReason;
+use crate::tool::ToolDescriptor;
+use crate::units::UnixMillis;
+
+/// The version in which this program writes every kind.
+pub const VERSION: u32 = 1;
+
+/// An event with its place in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The run.
+    pub run: RunId,
+    /// Its number in the run, from 1, without gaps.
+    pub seq: u64,
+    /// The lease under which it was written: never decreases.
+    pub epoch: u64,
+    /// When it was written. Never used for order.
+    pub at: UnixMillis,
+    /// The fact.
+    pub event: Event,
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $kind:ident),* $(,)?) => {
+        /// A fact of a run.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Event {
+            $($(#[$doc])* $kind($kind)),*
+        }
+
+        impl Event {
+            /// The stable name of the kind, as stored and shown.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$kind(_) => stringify!($kind)),* }
+            }
+
+            /// The body as stored.
+            ///
+            /// # Errors
+            /// Where serde cannot write it, which no event of this program brings about.
+            pub fn to_body(&self) -> Result<String, serde_json::Error> {
+                match self { $(Self::$kind(body) => serde_json::to_string(body)),* }
+            }
+
+            /// Reads a stored event.
+            ///
+            /// # Errors
+            /// Where the kind is unknown, the version is newer than this program, or the body is not of its kind.
+            pub fn from_stored(kind: &str, version: u32, body: &str) -> Result<Self, EventError> {
+                if version > VERSION {
+                    return Err(EventError::Newer { kind: kind.to_owned(), version });
+                }
+                let read = match kind {
+                    $(stringify!($kind) => serde_json::from_str(body).map(Self::$kind),)*
+                    _ => return Err(EventError::UnknownKind(kind.to_owned())),
+                };
+                read.map_err(|source| EventError::Body { kind: kind.to_owned(), source })
+            }
+        }
+
+        $(impl From<$kind> for Event {
+            fn from(body: $kind) -> Self {
+                Self::$kind(body)
+            }
+        })*
+    };
+}
+
+events! {
+    /// The run began, with everything pinned that a resume uses.
+    RunStarted,
+    /// A request to the model is about to leave.
+    ModelRequested,
+    /// A complete reply came, and with it the calls that it proposes.
+    ModelReplied,
+    /// There was no reply.
+    ModelFailed,
+    /// A person is asked.
+    ApprovalRequested,
+    /// A person answered.
+    ApprovalDecided,
+    /// A person allowed a tool more in the middle of the run.
+    GrantWidened,
+    /// A call is about to start.
+    ToolStarted,
+    /// A write is about to happen.
+    EffectIntended,
+    /// An announced keyed or opaque write has its result.
+    EffectDone,
+    /// What an interrupted attempt had changed was restored.
+    CallUndone,
+    /// A call has its outcome.
+    ToolFinished,
+    /// A call may or may not have had its effect.
+    ToolInDoubt,
+    /// A person said what became of a call in doubt.
+    DoubtResolved,
+    /// A host took the run up again.
+    RunResumed,
+    /// The run stopped.
+    RunEnded,
+}
+
+/// Why a stored event cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// The kind is not one of this program's.
+    #[error("unknown event kind `{0}`: the journal was written by a newer agent-host, or is damaged")]
+    UnknownKind(String),
+    /// The version is newer than this program.
+    #[error(
+        "event `{kind}` has version {version}, this agent-host reads up to {VERSION}: use the newer one that wrote it"
+    )]
+    Newer {
+        /// The kind.
+        kind: String,
+        /// The stored version.
+        version: u32,
+    },
+    /// The body does not fit its kind.
+    #[error("the body of a stored `{kind}` cannot be read")]
+    Body {
+        /// The kind.
+        kind: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// See [`Event::RunStarted`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunStarted {
+    /// The agent's name.
+    pub agent: Name,
+    /// The digest of the agent file, where there is one.
+    pub agent_file: Option<Digest>,
+    /// The instructions, in full: a resume does not read the file again.
+    pub instructions: String,
+    /// The input.
+    pub input: String,
+    /// The models to ask, the first that works.
+    pub models: Vec<ModelChoice>,
+    /// The tools, with digests and authority.
+    pub tools: Vec<LockedTool>,
+    /// What the run may use.
+    pub budget: Budget,
+    /// How much survives a power loss.
+    pub durability: Durability,
+}
+
+/// A model and how it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelChoice {
+    /// As the operator wrote it: `openai:gpt-5`.
+    pub name: String,
+    /// The server, where it is not the provider's own.
+    pub base_url: Option<String>,
+    /// How calls are asked for.
+    pub tool_mode: ToolMode,
+}
+
+/// How a model is asked for tool calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolMode {
+    /// By the provider's own tool calls.
+    Native,
+    /// By one JSON Schema that covers all tools and the answer, for models without native calls.
+    Json,
+}
+
+/// How much of the journal survives what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Synced before anything depends on it: survives power loss.
+    Strict,
+    /// Written, not synced: survives a killed process, and may lose its tail at power loss.
+    Relaxed,
+}
+
+/// One tool of a run, pinned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedTool {
+    /// What the model sees.
+    pub descriptor: ToolDescriptor,
+    /// The digest of the component that offers it. Its bytes are in the journal under this digest.
+    pub component: Digest,
+    /// What the tool may do.
+    pub authority: ToolAuthority,
+}
+
+/// See [`Event::ModelRequested`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelRequested {
+    /// The turn, from 1.
+    pub turn: u32,
+    /// The attempt within the turn, from 1.
+    pub attempt: u32,
+    /// The model that is asked: an index into [`RunStarted::models`].
+    pub model: usize,
+}
+
+/// See [`Event::ModelReplied`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelReplied {
+    /// The turn.
+    pub turn: u32,
+    /// The reply.
+    pub reply: ModelReply,
+}
+
+/// See [`Event::ModelFailed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFailed {
+    /// The turn.
+    pub turn: u32,
+    /// Why.
+    pub failure: ModelFailure,
+}
+
+/// What a person is asked to approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ApprovalSubject {
+    /// The call as a whole, before it starts.
+    Call,
+    /// One effect of the call.
+    Effect(EffectRequest),
+}
+
+/// See [`Event::ApprovalRequested`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalRequested {
+    /// The call.
+    pub call: CallNumber,
+    /// What of it.
+    pub subject: ApprovalSubject,
+    /// Binds the answer to exactly this request.
+    pub digest: Digest,
+}
+
+/// See [`Event::ApprovalDecided`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalDecided {
+    /// The call.
+    pub call: CallNumber,
+    /// What of it.
+    pub subject: ApprovalSubject,
+    /// The digest of the request that is answered.
+    pub digest: Digest,
+    /// The answer.
+    pub answer: Approval,
+}
+
+/// A person's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// Yes, this once.
+    Approved,
+    /// No.
+    Denied,
+}
+
+/// See [`Event::GrantWidened`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantWidened {
+    /// The wire name of the tool.
+    pub tool: String,
+    /// What the tool holds from now on.
+    pub authority: ToolAuthority,
+}
+
+/// See [`Event::ToolStarted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolStarted {
+    /// The call.
+    pub call: CallNumber,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The component that is called.
+    pub component: Digest,
+    /// The ceilings.
+    pub limits: Limits,
+    /// The digest of the whole authority under which it runs.
+    pub authority: Digest,
+    /// Seeds the guest's random numbers: 64 hexadecimal digits.
+    pub seed: String,
+    /// What the guest's clock says at the start.
+    pub clock_start: UnixMillis,
+    /// Version and settings of the engine, which a replay needs to be the same.
+    pub engine: String,
+}
+
+/// See [`Event::EffectIntended`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EffectIntended {
+    /// The call.
+    pub call: CallNumber,
+    /// The attempt.
+    pub attempt: u32,
+    /// The effect's number within the call.
+    pub number: u32,
+    /// What is about to happen.
+    pub request: EffectRequest,
+    /// Its class.
+    pub class: EffectClass,
+    /// For an owned write: what to restore.
+    pub undo: Vec<UndoEntry>,
+    /// For a keyed write: the key.
+    pub idempotency_key: Option<String>,
+    /// For a keyed or opaque write: the digest of the host-call transcript so far, kept in the journal.
+    pub transcript: Option<Digest>,
+}
+
+/// See [`Event::EffectDone`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EffectDone {
+    /// The call.
+    pub call: CallNumber,
+    /// The attempt.
+    pub attempt: u32,
+    /// The effect, with its result.
+    pub effect: Effect,
+}
+
+/// See [`Event::CallUndone`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallUndone {
+    /// The call.
+    pub call: CallNumber,
+    /// The attempt that was undone.
+    pub attempt: u32,
+    /// How many paths were restored.
+    pub restored: u32,
+}
+
+/// See [`Event::ToolFinished`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolFinished {
+    /// The call.
+    pub call: CallNumber,
+    /// How it ended.
+    pub outcome: ToolOutcome,
+    /// What it used.
+    pub metering: Metering,
+    /// What it did.
+    pub effects: Vec<Effect>,
+    /// What it printed to standard error, the kept part, for people.
+    pub stderr: String,
+}
+
+/// See [`Event::ToolInDoubt`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolInDoubt {
+    /// The call.
+    pub call: CallNumber,
+    /// What may or may not have happened.
+    pub request: EffectRequest,
+    /// What is known.
+    pub reason: String,
+}
+
+/// See [`Event::DoubtResolved`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DoubtResolved {
+    /// The call.
+    pub call: CallNumber,
+    /// What the person says.
+    pub resolution: Resolution,
+}
+
+/// What became of a call in doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Resolution {
+    /// It happened: this is what the model is told.
+    Happened(String),
+    /// It did not happen: the model is told so.
+    DidNotHappen,
+    /// Do it again, knowing that it may happen twice.
+    Retry,
+}
+
+/// See [`Event::RunResumed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunResumed {
+    /// The budget from now on.
+    pub budget: Budget,
+}
+
+/// See [`Event::RunEnded`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEnded {
+    /// Why.
+    pub stop: StopReason,
+    /// The answer, where there is one.
+    pub answer: Option<String>,
+    /// What happened, for a person, where the reason alone does not say.
+    pub detail: Option<String>,
+}
+
+impl Event {
+    /// Whether the event carries authority: such an event counts only with this host's own mark on it.
+    #[must_use]
+    pub fn carries_authority(&self) -> bool {
+        matches!(
+            self,
+            Self::RunStarted(_)
+                | Self::ApprovalDecided(_)
+                | Self::GrantWidened(_)
+                | Self::DoubtResolved(_)
+                | Self::RunResumed(_)
+        )
+    }
+}

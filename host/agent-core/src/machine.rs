@@ -1,0 +1,305 @@
+//! The machine: what a run wants next, decided from its state alone. The driver does it and reports a fact; there is no other
+//! way on, and no recovery path beside this one: resume is fold, then [`next`].
+
+use crate::digest::Digest;
+use crate::effect::EffectRequest;
+use crate::event::RunEnded;
+use crate::grant::Grant;
+use crate::model::{ModelFailure, ModelFailureKind};
+use crate::name::CallNumber;
+use crate::outcome::{Fault, RefusedCall, ToolOutcome};
+use crate::state::{Asking, Attempt, CallStatus, PendingCall, Phase, State};
+use crate::stop::StopReason;
+use crate::units::{Fuel, Millis};
+
+/// Requests to one model within one turn, the first included. More would keep a person waiting on a provider that is down.
+pub const MODEL_ATTEMPTS_MAX: u32 = 4;
+/// Calls of one turn that are made; the model is told that the rest was refused.
+pub const CALLS_PER_TURN_MAX: usize = 32;
+/// Calls that run side by side.
+pub const CONCURRENT_CALLS_MAX: usize = 8;
+/// Attempts of one call whose host keeps being killed. A call that kills its host must not do so for ever.
+pub const CALL_ATTEMPTS_MAX: u32 = 3;
+/// The same call with the same result in a row after which the run is going round in circles.
+pub const REPEATS_MAX: u32 = 10;
+/// Calls in a row that did not do what was asked after which going on is pointless.
+pub const FAILURES_IN_ROW_MAX: u32 = 12;
+/// The wait before the first repetition of a model request; it doubles with each further one.
+pub const RETRY_WAIT: Millis = Millis(500);
+/// The longest wait before a repetition, whatever the provider asks for.
+pub const RETRY_WAIT_MAX: Millis = Millis(30_000);
+
+/// What a run wants next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Ask the model.
+    CallModel {
+        /// The turn.
+        turn: u32,
+        /// The attempt within the turn and model, from 1.
+        attempt: u32,
+        /// The model: an index into the run's models.
+        model: usize,
+        /// How long to wait first. The driver adds jitter.
+        wait: Millis,
+    },
+    /// Ask a person whether a call may be made.
+    AskApproval(CallNumber),
+    /// Make a call.
+    CallTool {
+        /// The call.
+        call: CallNumber,
+        /// The attempt, from 1.
+        attempt: u32,
+        /// Fuel that the run has left: the call gets no more than this.
+        fuel: Fuel,
+    },
+    /// Give a call its outcome without making it.
+    SettleCall {
+        /// The call.
+        call: CallNumber,
+        /// The outcome.
+        outcome: ToolOutcome,
+    },
+    /// Restore what an interrupted attempt had changed.
+    UndoCall(CallNumber),
+    /// Record that a call may or may not have had its effect.
+    MarkInDoubt {
+        /// The call.
+        call: CallNumber,
+        /// What is unknown.
+        request: EffectRequest,
+        /// What is known.
+        reason: String,
+    },
+    /// Stop.
+    Finish(RunEnded),
+    /// Nothing, until something under way reports.
+    Wait,
+    /// Nothing at all: the run has stopped.
+    Rest,
+}
+
+/// What the run wants next.
+#[must_use]
+pub fn next(state: &State) -> Action {
+    if state.stopped.is_some() {
+        return Action::Rest;
+    }
+    match &state.phase {
+        Phase::Answered(answer) => finish(StopReason::Completed, Some(answer.clone()), None),
+        Phase::Asking(asking) if asking.requested => Action::Wait,
+        Phase::Asking(asking) => spent_up(state).or_else(|| gone_wrong(state)).unwrap_or_else(|| ask(state, asking)),
+        Phase::Acting(calls) => act(state, calls),
+    }
+}
+
+/// What an approval of a call is bound to: run, call, component, tool, arguments and authority. A change of any asks again.
+#[must_use]
+pub fn approval_digest(state: &State, pending: &PendingCall) -> Digest {
+    let tool = pending.tool.map(|index| (&state.started.tools[index].component, authority_digest(state, index)));
+    let (component, authority) = tool.map_or_else(Default::default, |(c, a)| (c.to_string(), a.to_string()));
+    Digest::of_parts(&[
+        state.run.as_str().as_bytes(),
+        pending.number.to_string().as_bytes(),
+        component.as_bytes(),
+        pending.call.tool.as_bytes(),
+        pending.call.arguments.as_bytes(),
+        authority.as_bytes(),
+    ])
+}
+
+/// The digest of a tool's authority as it is now.
+#[must_use]
+pub fn authority_digest(state: &State, tool: usize) -> Digest {
+    match serde_json::to_vec(&state.authorities[tool]) {
+        Ok(bytes) => Digest::of(&bytes),
+        Err(error) => unreachable!("authority is plain data: {error}"),
+    }
+}
+
+fn spent_up(state: &State) -> Option<Action> {
+    let (spent, budget) = (&state.spent, &state.budget);
+    let reached = |stop, what: String| Some(finish(stop, None, Some(what)));
+    if spent.time >= budget.time {
+        return reached(StopReason::TimeBudget, format!("{} of {} are used", spent.time, budget.time));
+    }
+    if spent.tool_calls > budget.tool_calls {
+        return reached(StopReason::MaxToolCalls, format!("the budget has {} tool calls", budget.tool_calls));
+    }
+    if spent.turns >= budget.turns {
+        return reached(StopReason::MaxTurns, format!("the budget has {} turns", budget.turns));
+    }
+    if let Some(tokens) = budget.tokens.filter(|tokens| spent.tokens() >= *tokens) {
+        return reached(StopReason::TokenBudget, format!("{} of {tokens} tokens are used", spent.tokens()));
+    }
+    if spent.fuel >= budget.fuel {
+        return reached(StopReason::FuelBudget, format!("{} of {} fuel is used", spent.fuel, budget.fuel));
+    }
+    None
+}
+
+fn gone_wrong(state: &State) -> Option<Action> {
+    if state.repeats.count >= REPEATS_MAX {
+        let what = format!("the same call gave the same result {REPEATS_MAX} times in a row");
+        return Some(finish(StopReason::LoopDetected, None, Some(what)));
+    }
+    if state.failures_in_row >= FAILURES_IN_ROW_MAX {
+        let what = format!("{FAILURES_IN_ROW_MAX} tool calls in a row did not do what was asked");
+        return Some(finish(StopReason::ToolErrors, None, Some(what)));
+    }
+    None
+}
+
+fn ask(state: &State, asking: &Asking) -> Action {
+    if asking.failures == 0 {
+        return Action::CallModel { turn: asking.turn, attempt: 1, model: asking.model, wait: Millis(0) };
+    }
+    match &asking.last {
+        Some(failure) if asking.failures >= MODEL_ATTEMPTS_MAX || !failure.kind.is_transient() => {
+            no_reply(state, failure)
+        }
+        last => {
+            let asked = last.as_ref().and_then(|failure| failure.retry_after);
+            let doubled = RETRY_WAIT.0.saturating_mul(1 << (asking.failures - 1).min(10));
+            let wait = Millis(asked.map_or(doubled, |wait| wait.0.max(doubled)).min(RETRY_WAIT_MAX.0));
+            Action::CallModel { turn: asking.turn, attempt: asking.failures + 1, model: asking.model, wait }
+        }
+    }
+}
+
+fn no_reply(state: &State, failure: &ModelFailure) -> Action {
+    let stop = match failure.kind {
+        ModelFailureKind::BadReply => StopReason::OutputInvalid,
+        ModelFailureKind::Unauthorized
+        | ModelFailureKind::RateLimited
+        | ModelFailureKind::ServerError
+        | ModelFailureKind::Timeout
+        | ModelFailureKind::Network
+        | ModelFailureKind::BadRequest => StopReason::Error,
+    };
+    let model = state.started.models.last().map_or("", |model| model.name.as_str());
+    finish(stop, None, Some(format!("model `{model}`: {}", failure.message)))
+}
+
+fn act(state: &State, calls: &[PendingCall]) -> Action {
+    let running = calls.iter().filter(|call| matches!(call.status, CallStatus::Running(_))).count();
+    let wanted = calls.iter().enumerate().find_map(|(index, call)| advance(state, calls, index, call, running));
+    match wanted {
+        Some(action) => action,
+        None if running > 0 => Action::Wait,
+        None => suspend(calls),
+    }
+}
+
+/// What one call wants, where it can have it now.
+fn advance(
+    state: &State,
+    calls: &[PendingCall],
+    index: usize,
+    pending: &PendingCall,
+    running: usize,
+) -> Option<Action> {
+    let free = || running < CONCURRENT_CALLS_MAX && !waits_for_earlier(state, calls, index);
+    match &pending.status {
+        CallStatus::Finished(_) | CallStatus::Running(_) | CallStatus::InDoubt { .. } => None,
+        CallStatus::Denied => Some(denied(pending)),
+        CallStatus::Proposed => propose(state, calls, index, pending, free()),
+        CallStatus::Approved { .. } => free().then(|| start(state, pending, 1)),
+        CallStatus::Again { attempts } => free().then(|| start(state, pending, attempts + 1)),
+        CallStatus::Interrupted(attempt) => {
+            recover(pending, attempt).or_else(|| free().then(|| start(state, pending, attempt.number + 1)))
+        }
+    }
+}
+
+fn propose(state: &State, calls: &[PendingCall], index: usize, pending: &PendingCall, free: bool) -> Option<Action> {
+    let Some(tool) = pending.tool else { return Some(unknown_tool(state, pending)) };
+    if let Some(reason) = over_budget(state, calls, index) {
+        return Some(refuse(pending, RefusedCall::RunBudget, reason));
+    }
+    if state.authorities[tool].asks_before_call().is_some() {
+        return Some(Action::AskApproval(pending.number));
+    }
+    free.then(|| start(state, pending, 1))
+}
+
+fn start(state: &State, pending: &PendingCall, attempt: u32) -> Action {
+    Action::CallTool { call: pending.number, attempt, fuel: state.budget.fuel.saturating_sub(state.spent.fuel) }
+}
+
+/// What an interrupted attempt needs before it may run again; `None` where it may.
+fn recover(pending: &PendingCall, attempt: &Attempt) -> Option<Action> {
+    if let Some(send) = attempt.unresolved().or_else(|| attempt.sends.last()) {
+        let reason = if send.done {
+            "its write was answered, but the host ended before the call did; it cannot be continued from there"
+        } else {
+            "the host ended after it was announced and before its answer was recorded"
+        };
+        let (request, reason) = (send.request.clone(), reason.to_owned());
+        return Some(Action::MarkInDoubt { call: pending.number, request, reason });
+    }
+    if !attempt.changes.is_empty() {
+        return Some(Action::UndoCall(pending.number));
+    }
+    (attempt.number >= CALL_ATTEMPTS_MAX).then(|| {
+        let message = format!("the host was killed during each of {CALL_ATTEMPTS_MAX} attempts");
+        let outcome = ToolOutcome::Faulted { fault: Fault::Interrupted, message };
+        Action::SettleCall { call: pending.number, outcome }
+    })
+}
+
+/// Why the budget does not allow the call at this place of its turn.
+fn over_budget(state: &State, calls: &[PendingCall], index: usize) -> Option<String> {
+    let finished = calls.iter().filter(|call| call.is_finished()).count();
+    let before = state.spent.tool_calls as usize - finished;
+    if index >= CALLS_PER_TURN_MAX {
+        return Some(format!(
+            "one turn may make at most {CALLS_PER_TURN_MAX} calls; ask for the rest in the next turn"
+        ));
+    }
+    if before + index >= state.budget.tool_calls as usize {
+        return Some(format!("the run's {} tool calls are used up", state.budget.tool_calls));
+    }
+    (state.spent.fuel >= state.budget.fuel).then(|| format!("the run's {} fuel is used up", state.budget.fuel))
+}
+
+/// Calls that hold files run in their order as soon as one of them may write: side by side they could mix their changes.
+fn waits_for_earlier(state: &State, calls: &[PendingCall], index: usize) -> bool {
+    let grant = |call: &PendingCall| call.tool.map(|tool| &state.authorities[tool].grant);
+    let Some(own) = grant(&calls[index]) else { return false };
+    let excludes = |other: &Grant| {
+        !own.fs.is_empty() && !other.fs.is_empty() && (own.may_write_files() || other.may_write_files())
+    };
+    calls[..index].iter().filter(|call| !call.is_finished()).filter_map(grant).any(excludes)
+}
+
+fn suspend(calls: &[PendingCall]) -> Action {
+    let doubtful = calls.iter().find_map(|call| match &call.status {
+        CallStatus::InDoubt { request, .. } => Some((call, request)),
+        _ => None,
+    });
+    let Some((call, request)) = doubtful else {
+        unreachable!("a turn without a running, doubtful or startable call has ended");
+    };
+    let detail = format!("call {} `{}` may or may not have done this: {request}", call.number, call.call.tool);
+    finish(StopReason::SuspendedDoubt, None, Some(detail))
+}
+
+fn unknown_tool(state: &State, pending: &PendingCall) -> Action {
+    let known: Vec<_> = state.descriptors.iter().map(|tool| tool.name.wire()).collect();
+    let message = format!("there is no tool `{}`; the tools are: {}", pending.call.tool, known.join(", "));
+    refuse(pending, RefusedCall::UnknownTool, message)
+}
+
+fn denied(pending: &PendingCall) -> Action {
+    refuse(pending, RefusedCall::ApprovalDenied, "the operator was asked and said no".to_owned())
+}
+
+fn refuse(pending: &PendingCall, reason: RefusedCall, message: String) -> Action {
+    Action::SettleCall { call: pending.number, outcome: ToolOutcome::Refused { reason, message } }
+}
+
+fn finish(stop: StopReason, answer: Option<String>, detail: Option<String>) -> Action {
+    Action::Finish(RunEnded { stop, answer, detail })
+}

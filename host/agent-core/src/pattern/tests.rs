@@ -1,0 +1,254 @@
+//! Tables of patterns and requests, and `covers` against a model that splits instead of comparing prefixes.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn pattern(text: &str) -> UrlPattern {
+    text.parse().unwrap_or_else(|problem| panic!("{text}: {problem}"))
+}
+
+fn parsed(url: &str) -> Url {
+    Url::parse(url).unwrap_or_else(|problem| panic!("{url}: {problem}"))
+}
+
+#[test]
+fn a_pattern_is_shown_in_its_shortest_form() {
+    let cases = [
+        ("example.org", "https://example.org"),
+        ("https://Example.ORG.:443/", "https://example.org"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("https://*", "https://*"),
+        ("https://*.example.org/orders", "https://*.example.org/orders"),
+        ("https://api.example.org:8443/v1/", "https://api.example.org:8443/v1/"),
+        ("http://127.0.0.1:3000/a%20b", "http://127.0.0.1:3000/a%20b"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("bücher.example", "https://xn--bcher-kva.example"),
+    ];
+    for (text, shown) in cases {
+        assert_eq!(pattern(text).to_string(), shown, "{text}");
+        assert_eq!(pattern(shown), pattern(text), "{text}");
+    }
+}
+
+#[test]
+fn what_is_ambiguous_or_unmatchable_is_refused() {
+    let cases = [
+        "",
+        "https://",
+        "https:///path",
+        "ftp://example.org",
+        "HTTPS://example.org",
+        "https://user@example.org",
+        "https://example.org@evil.example",
+        "https://example.org?q",
+        "https://example.org/#a",
+        "https://example.org\\@evil.example",
+        "https://example.org/a b",
+        "https://exa\tmple.org",
+        "https://example.org:0",
+        "https://example.org:65536",
+        "https://example.org:",
+        "https://example.org:080",
+        "https://example.org:+80",
+        "https://example.org:80-90",
+        "https://example.org:*",
+        "https://127.1",
+        "https://2130706433",
+        "https://0x7f000001",
+        "https://0177.0.0.1",
+        "https://0",
+        "https://127.0.0.1.",
+        "https://[0:0:0:0:0:0:0:1]",
+        "https://[::ffff:127.0.0.1]",
+        "https://::1",
+        "https://10.0.0.0/8",
+        "https://[fc00::]/7",
+        "https://10.0.0.*",
+        "https://10.0.0.1-10.0.0.9",
+        "https://*.10.0.0.1",
+        "https://api.*.example.org",
+        "https://*api.example.org",
+        "https://**",
+        "https://*.*.org",
+        "https://*.",
+        "https://.",
+        "https://.example.org",
+        "https://a..example.org",
+        "https://ａllowed.example",
+        "https://allowed。example",
+        "https://ex%61mple.org",
+        "https://xn--a.example",
+        "https://exa mple.org",
+        "https://example.org/a/../b",
+        "https://example.org/a/%2e%2e/b",
+        "https://example.org/./a",
+        "https://example.org/a%2fb",
+        "https://example.org/%61",
+        "https://example.org/%zz",
+        "https://example.org/a//b",
+        "https://example.org/ä",
+    ];
+    for text in cases {
+        assert!(text.parse::<UrlPattern>().is_err(), "{text} was read as {:?}", text.parse::<UrlPattern>());
+    }
+    let long_label = format!("https://{}.example", "a".repeat(64));
+    assert!(long_label.parse::<UrlPattern>().is_err());
+}
+
+#[test]
+fn a_pattern_covers_what_it_says_and_nothing_beside() {
+    let cases = [
+        ("https://example.org", "https://example.org/any/path?q#f", true),
+        ("https://example.org", "https://EXAMPLE.org./", true),
+        ("https://example.org", "http://example.org/", false),
+        ("https://example.org", "https://example.org:8443/", false),
+        ("https://example.org", "https://sub.example.org/", false),
+        ("https://example.org", "https://example.org.evil.example/", false),
+        ("https://example.org", "https://evilexample.org/", false),
+        ("https://example.org", "https://user@example.org/", false),
+        ("https://example.org", "https://:word@example.org/", false),
+        ("https://example.org", "https://example.org@evil.example/", false),
+        ("https://example.org", "https://evil.example#@example.org/", false),
+        ("https://example.org", "https://evil.example\\@example.org/", false),
+        ("https://*.example.org", "https://a.b.example.org/", true),
+        ("https://*.example.org", "https://example.org/", false),
+        ("https://*.example.org", "https://example.org.evil.example/", false),
+        ("https://*.example.org", "https://evilexample.org/", false),
+        ("http://127.0.0.1", "http://127.0.0.1/", true),
+        ("http://127.0.0.1", "http://127.1/", true),
+        ("http://127.0.0.1", "http://[::ffff:127.0.0.1]/", false),
+        ("http://127.0.0.1", "http://localhost/", false),
+        ("http://localhost", "http://127.0.0.1/", false),
+        ("https://example.org/orders", "https://example.org/orders", true),
+        ("https://example.org/orders", "https://example.org/orders/7?x", true),
+        ("https://example.org/orders", "https://example.org/orders-old", false),
+        ("https://example.org/orders", "https://example.org/Orders", false),
+        ("https://example.org/orders", "https://example.org/orders/../admin", false),
+        ("https://example.org/orders", "https://example.org/orders/%2e%2e/admin", false),
+        ("https://example.org/orders", "https://example.org/orders/%2e%2e%2fadmin", false),
+        ("https://example.org/orders", "https://example.org/orders/..%5cadmin", false),
+        ("https://example.org/orders", "https://example.org/orders/..;/admin", false),
+        ("https://example.org/orders", "https://example.org/orders/%252e%252e%252fadmin", false),
+        ("https://example.org/orders/", "https://example.org/orders", false),
+        ("https://example.org/orders/", "https://example.org/orders/7", true),
+        ("https://example.org", "https://example.org/a%2fb", true),
+        ("https://*", "https://127.0.0.1/", true),
+        ("https://*", "https://example.org:444/", false),
+    ];
+    for (text, url, covered) in cases {
+        assert_eq!(pattern(text).covers(&parsed(url)), covered, "{text} and {url}");
+    }
+}
+
+#[test]
+fn patterns_intersect_field_by_field() {
+    let cases = [
+        ("https://*", "https://example.org", Some("https://example.org")),
+        ("https://*.example.org/orders", "https://api.example.org", Some("https://api.example.org/orders")),
+        ("https://*.example.org", "https://*.api.example.org", Some("https://*.api.example.org")),
+        ("https://*.example.org", "https://*.example.org", Some("https://*.example.org")),
+        ("https://*.example.org", "https://example.org", None),
+        ("https://*", "http://example.org", None),
+        ("https://*", "https://example.org:8443", None),
+        ("https://*", "https://10.0.0.1", Some("https://10.0.0.1")),
+        ("https://h.example/a", "https://h.example/ab", None),
+        ("https://h.example/a", "https://h.example/a/", Some("https://h.example/a/")),
+    ];
+    for (one, other, both) in cases {
+        let both = both.map(pattern);
+        assert_eq!(pattern(one).intersect(&pattern(other)), both, "{one} and {other}");
+        assert_eq!(pattern(other).intersect(&pattern(one)), both, "{other} and {one}");
+    }
+}
+
+#[test]
+fn a_grant_names_its_hosts() {
+    for good in ["https://example.org", "https://*.example.org", "http://localhost", "http://10.0.0.1", "https://co.uk"]
+    {
+        assert_eq!(pattern(good).host.check_grantable(), Ok(()), "{good}");
+    }
+    for wide in ["https://*", "https://*.com", "https://*.localhost", "https://*.co.uk", "https://*.github.io"] {
+        assert!(pattern(wide).host.check_grantable().is_err(), "{wide}");
+    }
+}
+
+#[test]
+fn a_pattern_is_stored_as_its_text() -> Result<(), serde_json::Error> {
+    let stored = serde_json::to_string(&pattern("https://*.example.org/a"))?;
+    assert_eq!(stored, r#""https://*.example.org/a""#);
+    assert_eq!(serde_json::from_str::<UrlPattern>(&stored)?, pattern("https://*.example.org/a"));
+    assert!(serde_json::from_str::<UrlPattern>(r#""https://a@b""#).is_err());
+    Ok(())
+}
+
+/// The same meaning by other means: lists of labels and segments, compared element by element.
+fn model_covers(scheme: &str, wildcard: bool, labels: &[&str], port: u16, segments: &[&str], url: &Url) -> bool {
+    let asked: Vec<&str> = url.host_str().unwrap_or_default().split('.').collect();
+    let tail: Vec<&&str> = asked.iter().rev().take(labels.len()).rev().collect();
+    let same_tail = tail.len() == labels.len() && tail.iter().zip(labels).all(|(a, b)| **a == *b);
+    let longer = asked.len() > labels.len();
+    let path: Vec<&str> = url.path().split('/').skip(1).collect();
+    url.scheme() == scheme
+        && url.port_or_known_default() == Some(port)
+        && same_tail
+        && longer == wildcard
+        && path.len() >= segments.len()
+        && path.iter().zip(segments).all(|(a, b)| a == b)
+}
+
+fn labels() -> impl Strategy<Value = Vec<&'static str>> {
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "ab", "org"]), 1..4)
+}
+
+fn segments() -> impl Strategy<Value = Vec<&'static str>> {
+    prop::collection::vec(prop::sample::select(vec!["x", "y", "xy"]), 0..3)
+}
+
+fn any_pattern() -> impl Strategy<Value = UrlPattern> {
+    let host = prop_oneof![
+        labels().prop_map(|labels| HostMatch::Exact(labels.join("."))),
+        labels().prop_map(|labels| HostMatch::Below(labels.join("."))),
+        Just(HostMatch::Any),
+    ];
+    (host, segments()).prop_map(|(host, path)| UrlPattern {
+        scheme: Scheme::Https,
+        host,
+        port: 443,
+        path_prefix: format!("/{}", path.join("/")),
+    })
+}
+
+proptest! {
+    #[test]
+    fn covers_agrees_with_the_model(
+        scheme in prop::sample::select(vec!["http", "https"]), wildcard: bool, host in labels(), path in segments(),
+        port in prop::sample::select(vec![80_u16, 443]),
+        asked_scheme in prop::sample::select(vec!["http", "https"]), asked_host in labels(), asked_path in segments(),
+        asked_port in prop::sample::select(vec!["", ":80", ":443"]),
+    ) {
+        let star = if wildcard { "*." } else { "" };
+        let text = format!("{scheme}://{star}{}:{port}/{}", host.join("."), path.join("/"));
+        let url = format!("{asked_scheme}://{}{asked_port}/{}", asked_host.join("."), asked_path.join("/"));
+        let url = parsed(&url);
+        let expected = model_covers(scheme, wildcard, &host, port, &path, &url);
+        prop_assert_eq!(pattern(&text).covers(&url), expected, "{} and {}", text, url);
+    }
+
+    #[test]
+    fn an_intersection_covers_exactly_what_both_cover(
+        one in any_pattern(), other in any_pattern(), host in labels(), path in segments(),
+    ) {
+        let url = parsed(&format!("https://{}/{}", host.join("."), path.join("/")));
+        let both = one.intersect(&other).is_some_and(|pattern| pattern.covers(&url));
+        prop_assert_eq!(both, one.covers(&url) && other.covers(&url));
+        prop_assert!(!one.covers_pattern(&other) || !other.covers(&url) || one.covers(&url));
+    }
+
+    #[test]
+    fn whatever_is_read_is_shown_so_that_it_reads_the_same(text in "(https?://)?[*a-z0-9.\\[\\]:%/@?é-]{0,24}") {
+        if let Ok(pattern) = text.parse::<UrlPattern>() {
+            prop_assert_eq!(pattern.to_string().parse(), Ok(pattern));
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! State: the fold of a run's events. [`State::apply`] is the only way it changes; it performs nothing, so folding the same
+//! events always gives the same state. `machine` reads it to say what comes next.
+
+use crate::budget::{Budget, Spent};
+use crate::config::resolve::ToolAuthority;
+use crate::digest::Digest;
+use crate::effect::{EffectRequest, EffectResult, UndoEntry};
+use crate::event::{
+    Approval, ApprovalDecided, ApprovalSubject, CallUndone, DoubtResolved, EffectDone, EffectIntended, Event,
+    ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, ToolFinished,
+    ToolInDoubt, ToolStarted,
+};
+use crate::message::{Message, Part, Role, ToolCall, ToolResult};
+use crate::model::{ModelFailure, ProposedCall};
+use crate::name::{CallNumber, RunId};
+use crate::outcome::{Content, MeteredFuel, ToolOutcome};
+use crate::tool::ToolDescriptor;
+use crate::units::{Fuel, Millis, UnixMillis};
+
+/// How long a person's approval of a call is good for, counted from the decision.
+pub const APPROVAL_TIME_MAX: Millis = Millis(600_000);
+
+/// Everything that the machine knows of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// The run.
+    pub run: RunId,
+    /// How it began.
+    pub started: RunStarted,
+    /// What the tools of the run may do by now, in the order of `started.tools`.
+    pub authorities: Vec<ToolAuthority>,
+    /// The tools as the model sees them, in the same order.
+    pub descriptors: Vec<ToolDescriptor>,
+    /// The conversation.
+    pub messages: Vec<Message>,
+    /// What is going on.
+    pub phase: Phase,
+    /// Why the run is not going on, if it is not.
+    pub stopped: Option<RunEnded>,
+    /// What it may use.
+    pub budget: Budget,
+    /// What it has used.
+    pub spent: Spent,
+    /// The last call and result, and how often they came in a row.
+    pub repeats: Repeats,
+    /// Tool calls in a row that did not do what was asked.
+    pub failures_in_row: u32,
+    /// The number of the last event.
+    pub seq: u64,
+    next_call: u32,
+    last_at: UnixMillis,
+}
+
+/// What is going on in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// The model is to reply.
+    Asking(Asking),
+    /// The calls of a turn are to be made.
+    Acting(Vec<PendingCall>),
+    /// The model has answered.
+    Answered(String),
+}
+
+/// A turn whose reply is awaited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    /// The turn, from 1.
+    pub turn: u32,
+    /// The model that is asked: an index into the run's models.
+    pub model: usize,
+    /// Requests to this model in this turn that were answered by a failure.
+    pub failures: u32,
+    /// The last failure.
+    pub last: Option<ModelFailure>,
+    /// Whether a request is on its way.
+    pub requested: bool,
+}
+
+/// A proposed call on its way to its outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingCall {
+    /// Its number in the run.
+    pub number: CallNumber,
+    /// What the model asked for.
+    pub call: ToolCall,
+    /// The tool: an index into the run's tools; `None` where the model named no tool of this run.
+    pub tool: Option<usize>,
+    /// How far it is.
+    pub status: CallStatus,
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallStatus {
+    /// Nothing has happened yet.
+    Proposed,
+    /// A person allowed it.
+    Approved {
+        /// When.
+        at: UnixMillis,
+    },
+    /// A person refused it.
+    Denied,
+    /// An attempt is going on in a living host.
+    Running(Attempt),
+    /// An attempt was going on when its host ended.
+    Interrupted(Attempt),
+    /// It may or may not have had its effect.
+    InDoubt {
+        /// What is unknown.
+        request: EffectRequest,
+        /// Attempts so far.
+        attempts: u32,
+    },
+    /// A person wants it to run again in spite of the doubt.
+    Again {
+        /// Attempts so far.
+        attempts: u32,
+    },
+    /// It has its outcome.
+    Finished(ToolOutcome),
+}
+
+/// One attempt of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its fuel limit: what it is charged if its own count is lost.
+    pub fuel: Fuel,
+    /// What to restore if it is undone, in the order in which it was taken.
+    pub changes: Vec<UndoEntry>,
+    /// The keyed and opaque writes that it announced.
+    pub sends: Vec<Send>,
+}
+
+/// A keyed or opaque write that was announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Send {
+    /// The effect's number.
+    pub number: u32,
+    /// What was to be sent.
+    pub request: EffectRequest,
+    /// Whether its result is recorded.
+    pub done: bool,
+}
+
+/// Repetitions of one call with one result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repeats {
+    digest: Option<Digest>,
+    /// How often in a row.
+    pub count: u32,
+}
+
+/// An event does not fit the state: the journal is damaged, or two hosts wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {seq} `{kind}` does not follow: {why}")]
+pub struct Unexpected {
+    /// The event's number.
+    pub seq: u64,
+    /// Its kind.
+    pub kind: &'static str,
+    /// What does not fit.
+    pub why: &'static str,
+}
+
+impl State {
+    /// The state after a run's first event.
+    ///
+    /// # Errors
+    /// Where the event is not a `RunStarted` with number 1.
+    pub fn begin(first: &Recorded) -> Result<Self, Unexpected> {
+        let Event::RunStarted(started) = &first.event else {
+            return Err(unexpected(first, "a run begins with `RunStarted`"));
+        };
+        if first.seq != 1 {
+            return Err(unexpected(first, "a run begins with event 1"));
+        }
+        Ok(Self {
+            run: first.run.clone(),
+            authorities: started.tools.iter().map(|tool| tool.authority.clone()).collect(),
+            descriptors: started.tools.iter().map(|tool| tool.descriptor.clone()).collect(),
+            messages: vec![Message::from_user(started.input.clone())],
+            phase: Phase::Asking(Asking::turn(1)),
+            stopped: None,
+            budget: started.budget.clone(),
+            spent: Spent::default(),
+            repeats: Repeats::default(),
+            failures_in_row: 0,
+            seq: 1,
+            next_call: 1,
+            last_at: first.at,
+            started: started.clone(),
+        })
+    }
+
+    /// Folds all events of a run.
+    ///
+    /// # Errors
+    /// Where one does not follow; `None` where there is none.
+    pub fn fold<'a>(events: impl IntoIterator<Item = &'a Recorded>) -> Result<Option<Self>, Unexpected> {
+        let mut events = events.into_iter();
+        let Some(first) = events.next() else { return Ok(None) };
+        let mut state = Self::begin(first)?;
+        for event in events {
+            state.apply(event)?;
+        }
+        Ok(Some(state))
+    }
+
+    /// The state after one more event.
+    ///
+    /// # Errors
+    /// Where the event does not follow; the state must not be used further.
+    pub fn apply(&mut self, recorded: &Recorded) -> Result<(), Unexpected> {
+        if recorded.seq != self.seq + 1 {
+            return Err(unexpected(recorded, "its number is not the next"));
+        }
+        let resumes = matches!(recorded.event, Event::RunResumed(_));
+        if self.stopped.is_some() && !resumes && !matches!(recorded.event, Event::DoubtResolved(_)) {
+            return Err(unexpected(recorded, "the run has stopped"));
+        }
+        if self.stopped.is_none() && !resumes {
+            // A killed host leaves a gap before `RunResumed`, in which the run was not active.
+            self.spent.time = Millis(self.spent.time.0.saturating_add(recorded.at.since(self.last_at).0));
+        }
+        self.dispatch(recorded).map_err(|why| unexpected(recorded, why))?;
+        self.seq = recorded.seq;
+        self.last_at = recorded.at;
+        Ok(())
+    }
+
+    /// The pending call of that number.
+    #[must_use]
+    pub fn call(&self, number: CallNumber) -> Option<&PendingCall> {
+        match &self.phase {
+            Phase::Acting(calls) => calls.iter().find(|call| call.number == number),
+            Phase::Asking(_) | Phase::Answered(_) => None,
+        }
+    }
+
+    fn dispatch(&mut self, recorded: &Recorded) -> Result<(), &'static str> {
+        match &recorded.event {
+            Event::RunStarted(_) => Err("the run has begun already"),
+            Event::ModelRequested(body) => self.model_requested(body),
+            Event::ModelReplied(body) => self.model_replied(body),
+            Event::ModelFailed(body) => self.model_failed(body),
+            Event::ApprovalRequested(body) => self.pending(body.call).map(drop),
+            Event::ApprovalDecided(body) => self.approval_decided(body, recorded.at),
+            Event::GrantWidened(body) => self.grant_widened(&body.tool, &body.authority),
+            Event::ToolStarted(body) => self.tool_started(body),
+            Event::EffectIntended(body) => self.effect_intended(body),
+            Event::EffectDone(body) => self.effect_done(body),
+            Event::CallUndone(body) => self.call_undone(body),
+            Event::ToolFinished(body) => self.tool_finished(body),
+            Event::ToolInDoubt(body) => self.tool_in_doubt(body),
+            Event::DoubtResolved(body) => self.doubt_resolved(body),
+            Event::RunResumed(body) => self.run_resumed(body, recorded.at),
+            Event::RunEnded(body) => {
+                self.stopped = Some(body.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn asking(&mut self, turn: u32) -> Result<&mut Asking, &'static str> {
+        match &mut self.phase {
+            Phase::Asking(asking) if asking.turn == turn => Ok(asking),
+            Phase::Asking(_) => Err("it belongs to another turn"),
+            Phase::Acting(_) | Phase::Answered(_) => Err("no reply is awaited"),
+        }
+    }
+
+    fn pending(&mut self, number: CallNumber) -> Result<&mut PendingCall, &'static str> {
+        match &mut self.phase {
+            Phase::Acting(calls) => {
+                calls.iter_mut().find(|call| call.number == number).ok_or("no such call is pending")
+            }
+            Phase::Asking(_) | Phase::Answered(_) => Err("no call is pending"),
+        }
+    }
+
+    fn attempt(&mut self, number: CallNumber, attempt: u32) -> Result<&mut Attempt, &'static str> {
+        match &mut self.pending(number)?.status {
+            CallStatus::Running(found) | CallStatus::Interrupted(found) if found.number == attempt => Ok(found),
+            _ => Err("no such attempt is going on"),
+        }
+    }
+
+    fn model_requested(&mut self, body: &ModelRequested) -> Result<(), &'static str> {
+        let asking = self.asking(body.turn)?;
+        asking.model = body.model;
+        asking.requested = true;
+        Ok(())
+    }
+
+    fn model_failed(&mut self, body: &ModelFailed) -> Result<(), &'static str> {
+        let models = self.started.models.len();
+        let asking = self.asking(body.turn)?;
+        asking.requested = false;
+        asking.failures += 1;
+        asking.last = Some(body.failure.clone());
+        let exhausted = !body.failure.kind.is_transient() || asking.failures >= crate::machine::MODEL_ATTEMPTS_MAX;
+        if exhausted && asking.model + 1 < models {
+            asking.model += 1;
+            asking.failures = 0;
+        }
+        Ok(())
+    }
+
+    fn model_replied(&mut self, body: &ModelReplied) -> Result<(), &'static str> {
+        self.asking(body.turn)?;
+        self.spent.turns += 1;
+        self.spent.input_tokens = self.spent.input_tokens.saturating_add(body.reply.usage.input);
+        self.spent.output_tokens = self.spent.output_tokens.saturating_add(body.reply.usage.output);
+        let calls: Vec<_> = body.reply.calls.iter().map(|call| self.propose(call)).collect();
+        self.messages.push(assistant_message(&body.reply.text, &calls));
+        self.phase = if calls.is_empty() { Phase::Answered(body.reply.text.clone()) } else { Phase::Acting(calls) };
+        Ok(())
+    }
+
+    fn propose(&mut self, proposed: &ProposedCall) -> PendingCall {
+        let number = CallNumber(self.next_call);
+        self.next_call += 1;
+        let tool = self.descriptors.iter().position(|tool| tool.name.wire() == proposed.tool);
+        // Providers repeat identifiers, or give none; ours are unique, and theirs have no further meaning.
+        let id = format!("call_{number}");
+        let call = ToolCall { id, tool: proposed.tool.clone(), arguments: proposed.arguments.clone() };
+        PendingCall { number, call, tool, status: CallStatus::Proposed }
+    }
+
+    fn approval_decided(&mut self, body: &ApprovalDecided, at: UnixMillis) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        match (&body.subject, &pending.status, body.answer) {
+            // An effect is asked about while its call runs, which waits for the answer itself.
+            (ApprovalSubject::Effect(_), CallStatus::Running(_), _) => {}
+            (ApprovalSubject::Call, CallStatus::Proposed, Approval::Approved) => {
+                pending.status = CallStatus::Approved { at };
+            }
+            (ApprovalSubject::Call, CallStatus::Proposed, Approval::Denied) => pending.status = CallStatus::Denied,
+            (ApprovalSubject::Call | ApprovalSubject::Effect(_), _, _) => return Err("nothing waits for that answer"),
+        }
+        Ok(())
+    }
+
+    fn grant_widened(&mut self, tool: &str, authority: &ToolAuthority) -> Result<(), &'static str> {
+        let index = self.descriptors.iter().position(|known| known.name.wire() == tool).ok_or("no such tool")?;
+        self.authorities[index] = authority.clone();
+        Ok(())
+    }
+
+    fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
+        let attempt = Attempt { number: body.attempt, fuel: body.limits.fuel, changes: Vec::new(), sends: Vec::new() };
+        let pending = self.pending(body.call)?;
+        let before = match &pending.status {
+            CallStatus::Proposed | CallStatus::Approved { .. } => 0,
+            CallStatus::Interrupted(attempt) if attempt.changes.is_empty() && attempt.sends.is_empty() => {
+                attempt.number
+            }
+            CallStatus::Again { attempts } => *attempts,
+            CallStatus::Interrupted(_) => return Err("the attempt before was not undone"),
+            CallStatus::Denied | CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {
+                return Err("the call cannot start from where it is");
+            }
+        };
+        if body.attempt != before + 1 {
+            return Err("the attempt is not the next");
+        }
+        pending.status = CallStatus::Running(attempt);
+        Ok(())
+    }
+
+    fn effect_intended(&mut self, body: &EffectIntended) -> Result<(), &'static str> {
+        let attempt = self.attempt(body.call, body.attempt)?;
+        attempt.changes.extend(body.undo.iter().cloned());
+        if body.transcript.is_some() {
+            attempt.sends.push(Send { number: body.number, request: body.request.clone(), done: false });
+        }
+        Ok(())
+    }
+
+    fn effect_done(&mut self, body: &EffectDone) -> Result<(), &'static str> {
+        let sends = &mut self.attempt(body.call, body.attempt)?.sends;
+        let index = sends.iter().position(|send| send.number == body.effect.number).ok_or("it was not announced")?;
+        match body.effect.result {
+            // Certainly not sent: the call may run again as if it had never tried.
+            EffectResult::NotSent(_) | EffectResult::Refused => drop(sends.remove(index)),
+            EffectResult::Done(_) | EffectResult::Failed(_) => sends[index].done = true,
+            EffectResult::Unknown(_) => {}
+        }
+        Ok(())
+    }
+
+    fn call_undone(&mut self, body: &CallUndone) -> Result<(), &'static str> {
+        self.attempt(body.call, body.attempt)?.changes.clear();
+        Ok(())
+    }
+
+    fn tool_finished(&mut self, body: &ToolFinished) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        let charged = match (&pending.status, body.metering.fuel) {
+            (CallStatus::Finished(_), _) => return Err("the call has its outcome already"),
+            (_, MeteredFuel::Exact(fuel)) => fuel,
+            (CallStatus::Running(attempt) | CallStatus::Interrupted(attempt), MeteredFuel::AtLeast(_)) => attempt.fuel,
+            (_, MeteredFuel::AtLeast(fuel)) => fuel,
+        };
+        pending.status = CallStatus::Finished(body.outcome.clone());
+        self.spent.fuel = self.spent.fuel.saturating_add(charged);
+        self.spent.tool_calls += 1;
+        self.end_turn_if_complete();
+        Ok(())
+    }
+
+    fn tool_in_doubt(&mut self, body: &ToolInDoubt) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        let (CallStatus::Running(attempt) | CallStatus::Interrupted(attempt)) = &pending.status else {
+            return Err("no attempt of the call was made");
+        };
+        pending.status = CallStatus::InDoubt { request: body.request.clone(), attempts: attempt.number };
+        Ok(())
+    }
+
+    fn doubt_resolved(&mut self, body: &DoubtResolved) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        let CallStatus::InDoubt { attempts, .. } = pending.status else { return Err("the call is not in doubt") };
+        pending.status = match &body.resolution {
+            Resolution::Happened(text) => {
+                CallStatus::Finished(ToolOutcome::Returned { content: vec![Content::Text(text.clone())] })
+            }
+            Resolution::DidNotHappen => CallStatus::Finished(ToolOutcome::Failed {
+                message: "the call was interrupted, and its effect did not happen".to_owned(),
+            }),
+            Resolution::Retry => CallStatus::Again { attempts },
+        };
+        if matches!(pending.status, CallStatus::Finished(_)) {
+            self.spent.tool_calls += 1;
+            self.end_turn_if_complete();
+        }
+        Ok(())
+    }
+
+    fn run_resumed(&mut self, body: &RunResumed, at: UnixMillis) -> Result<(), &'static str> {
+        if self.stopped.as_ref().is_some_and(|stopped| !stopped.stop.is_resumable()) {
+            return Err("the run is complete");
+        }
+        self.stopped = None;
+        self.budget = body.budget.clone();
+        self.failures_in_row = 0;
+        self.repeats = Repeats::default();
+        match &mut self.phase {
+            Phase::Asking(asking) => {
+                // The request that was on its way is sent again; failures of another hour say nothing about this one.
+                *asking = Asking::turn(asking.turn);
+            }
+            Phase::Acting(calls) => {
+                let lost: u64 = calls.iter_mut().filter_map(|call| interrupt(&mut call.status, at)).sum();
+                self.spent.fuel = self.spent.fuel.saturating_add(Fuel(lost));
+            }
+            Phase::Answered(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Results enter the conversation in the order in which the calls were proposed, whatever finished first.
+    fn end_turn_if_complete(&mut self) {
+        let Phase::Acting(calls) = &self.phase else { return };
+        let Some(results) = calls.iter().map(PendingCall::result).collect::<Option<Vec<_>>>() else { return };
+        for (call, result) in calls.iter().zip(&results) {
+            self.failures_in_row = if result.is_error { self.failures_in_row + 1 } else { 0 };
+            self.repeats.count(&call.call, result);
+        }
+        self.messages.push(Message { role: Role::Tool, parts: results.into_iter().map(Part::ToolResult).collect() });
+        self.phase = Phase::Asking(Asking::turn(self.spent.turns + 1));
+    }
+}
+
+impl Asking {
+    fn turn(turn: u32) -> Self {
+        Self { turn, model: 0, failures: 0, last: None, requested: false }
+    }
+}
+
+impl PendingCall {
+    /// What the model will be told, once the call has its outcome.
+    fn result(&self) -> Option<ToolResult> {
+        match &self.status {
+            CallStatus::Finished(outcome) => {
+                Some(ToolResult::from_outcome(self.call.id.clone(), self.call.tool.clone(), outcome))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether nothing more will happen to it.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.status, CallStatus::Finished(_))
+    }
+}
+
+impl Attempt {
+    /// The announced write whose result is not recorded.
+    #[must_use]
+    pub fn unresolved(&self) -> Option<&Send> {
+        self.sends.iter().find(|send| !send.done)
+    }
+}
+
+impl Repeats {
+    fn count(&mut self, call: &ToolCall, result: &ToolResult) {
+        let content: Vec<String> = result.content.iter().map(|content| format!("{content:?}")).collect();
+        let mut parts = vec![call.tool.as_bytes(), call.arguments.as_bytes()];
+        parts.extend(content.iter().map(String::as_bytes));
+        let digest = Some(Digest::of_parts(&parts));
+        self.count = if self.digest == digest { self.count + 1 } else { 1 };
+        self.digest = digest;
+    }
+}
+
+/// A running attempt ended with its host; an approval may have expired. Returns the fuel to charge for a lost count.
+fn interrupt(status: &mut CallStatus, now: UnixMillis) -> Option<u64> {
+    match status {
+        CallStatus::Running(attempt) => {
+            let fuel = attempt.fuel.0;
+            *status = CallStatus::Interrupted(attempt.clone());
+            Some(fuel)
+        }
+        CallStatus::Approved { at } if now.since(*at) > APPROVAL_TIME_MAX => {
+            *status = CallStatus::Proposed;
+            None
+        }
+        _ => None,
+    }
+}
+
+fn assistant_message(text: &str, calls: &[PendingCall]) -> Message {
+    let said = (!text.is_empty()).then(|| Part::Text(text.to_owned()));
+    let asked = calls.iter().map(|pending| Part::ToolCall(pending.call.clone()));
+    Message { role: Role::Assistant, parts: said.into_iter().chain(asked).collect() }
+}
+
+fn unexpected(recorded: &Recorded, why: &'static str) -> Unexpected {
+    Unexpected { seq: recorded.seq, kind: recorded.event.kind(), why }
+}

@@ -1,0 +1,277 @@
+//! How the events of a run hang together: each carries the hash of the one before, and this host's mark over its own hash.
+//! Written by `log`, checked by everything that reads. `docs/journal.md` has the same in words.
+
+use std::fmt;
+
+use agent_core::digest::Digest;
+use agent_core::event::{Event, EventError, Recorded, VERSION};
+use agent_core::name::RunId;
+use agent_core::units::UnixMillis;
+use hmac::{Hmac, Mac as _};
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use sha2::Sha256;
+
+use super::key::{self, HostKey};
+
+/// What a hash is over, first of all: an event of this form and no other thing.
+const DOMAIN: &[u8] = b"agent-host journal event 1";
+
+/// The purpose of the key that marks are made with.
+const MARK_PURPOSE: &str = "journal mark 1";
+
+/// What stands where the first event has no event before it.
+const NO_HASH: [u8; 32] = [0; 32];
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Stored {
+    pub(super) seq: u64,
+    pub(super) epoch: u64,
+    pub(super) at: UnixMillis,
+    pub(super) kind: String,
+    pub(super) version: u32,
+    pub(super) body: Body,
+    pub(super) prev_hash: Digest,
+    pub(super) hash: Digest,
+    pub(super) mark: Option<[u8; 32]>,
+}
+
+/// A stored body, wherever it was kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Body {
+    Text(String),
+    /// The blob that should hold it is not there.
+    Missing,
+    /// The blob that should hold it has other content than its digest says.
+    Changed,
+}
+
+/// Where the events of a run stop hanging together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The number of the first event that is not intact.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub kind: DamageKind,
+}
+
+/// What is wrong with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DamageKind {
+    /// It is not there, but later ones are.
+    Missing,
+    /// It names another predecessor than the one before it.
+    OutOfChain,
+    /// Its content does not have its hash.
+    Changed,
+    /// Its body is not there.
+    BodyMissing,
+    /// Its body does not have the body's digest.
+    BodyChanged,
+    /// It was written under an earlier lease than the one before it.
+    EpochBackwards,
+    /// This host's mark on it is wrong.
+    MarkWrong,
+    /// The run was longer: this event and those after it are not there.
+    EndMissing,
+    /// The file cannot be read from here on.
+    Unreadable(String),
+    /// It is intact, but such an event cannot follow those before it.
+    DoesNotFollow(String),
+}
+
+/// The end of a chain that was found intact, or that is being written.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    pub(super) run: RunId,
+    pub(super) seq: u64,
+    pub(super) epoch: u64,
+    pub(super) head: Digest,
+}
+
+/// Makes and checks this host's marks.
+#[derive(Clone)]
+pub(super) struct Marker(Hmac<Sha256>);
+
+impl Chain {
+    /// Before the first event.
+    pub(super) fn begin(run: RunId) -> Self {
+        Self { run, seq: 0, epoch: 1, head: Digest::from_bytes(NO_HASH) }
+    }
+
+    /// The event that comes next, complete with hash and mark.
+    pub(super) fn next(&self, at: UnixMillis, kind: &str, body: String, marker: &Marker) -> Stored {
+        let mut next = Stored {
+            seq: self.seq + 1,
+            epoch: self.epoch,
+            at,
+            kind: kind.to_owned(),
+            version: VERSION,
+            prev_hash: self.head,
+            hash: Digest::from_bytes(NO_HASH),
+            mark: None,
+            body: Body::Text(String::new()),
+        };
+        next.hash = next.hash_with(&self.run, &Digest::of(body.as_bytes()));
+        next.mark = Some(marker.mark(&next.hash));
+        next.body = Body::Text(body);
+        next
+    }
+
+    /// Goes on to `stored`, if it is intact and comes next.
+    pub(super) fn follow(&mut self, stored: &Stored) -> Result<(), Damage> {
+        let seq = self.seq + 1;
+        self.check(stored).map_err(|kind| Damage { seq, kind })?;
+        (self.seq, self.epoch, self.head) = (seq, stored.epoch, stored.hash);
+        Ok(())
+    }
+
+    fn check(&self, stored: &Stored) -> Result<(), DamageKind> {
+        let body = match &stored.body {
+            Body::Text(text) => text,
+            _ if stored.seq != self.seq + 1 => return Err(DamageKind::Missing),
+            Body::Missing => return Err(DamageKind::BodyMissing),
+            Body::Changed => return Err(DamageKind::BodyChanged),
+        };
+        if stored.seq != self.seq + 1 {
+            return Err(DamageKind::Missing);
+        }
+        if stored.hash != stored.hash_with(&self.run, &Digest::of(body.as_bytes())) {
+            return Err(DamageKind::Changed);
+        }
+        if stored.prev_hash != self.head {
+            return Err(DamageKind::OutOfChain);
+        }
+        if stored.epoch < self.epoch {
+            return Err(DamageKind::EpochBackwards);
+        }
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn hash_with(&self, run: &RunId, body: &Digest) -> Digest {
+        Digest::of_parts(&[
+            DOMAIN,
+            self.prev_hash.as_bytes(),
+            run.as_str().as_bytes(),
+            &self.seq.to_le_bytes(),
+            &self.epoch.to_le_bytes(),
+            &self.at.0.to_le_bytes(),
+            self.kind.as_bytes(),
+            &self.version.to_le_bytes(),
+            body.as_bytes(),
+        ])
+    }
+
+    /// The event. Without its body it is read as if the body were empty, which no kind's is.
+    pub(super) fn to_recorded(&self, run: &RunId) -> Result<Recorded, EventError> {
+        let body = match &self.body {
+            Body::Text(text) => text,
+            Body::Missing | Body::Changed => "",
+        };
+        let event = Event::from_stored(&self.kind, self.version, body)?;
+        Ok(Recorded { run: run.clone(), seq: self.seq, epoch: self.epoch, at: self.at, event })
+    }
+}
+
+impl Marker {
+    pub(super) fn new(key: &HostKey) -> Self {
+        Self(key::keyed(&key.derive(MARK_PURPOSE)))
+    }
+
+    fn mark(&self, hash: &Digest) -> [u8; 32] {
+        self.0.clone().chain_update(hash.as_bytes()).finalize().into_bytes().into()
+    }
+
+    /// Whether `mark` was made by this host over `hash`. Takes the same time whatever is wrong.
+    pub(super) fn is_ours(&self, hash: &Digest, mark: &[u8; 32]) -> bool {
+        self.0.clone().chain_update(hash.as_bytes()).verify_slice(mark).is_ok()
+    }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.seq, e.epoch, e.at, e.kind, e.version, e.prev_hash, e.hash, e.mac, e.body, e.blob, b.bytes ",
+            "FROM events e LEFT JOIN blobs b ON b.digest = e.blob WHERE e.run = ?1 ",
+            $rest
+        )
+    };
+}
+
+/// Hands the stored events of a run to `see`, in order, until it fails. A failure of the store itself comes with the number
+/// of the event that could not be read.
+pub(super) fn read<E>(
+    connection: &Connection,
+    run: &RunId,
+    mut see: impl FnMut(Stored) -> Result<(), E>,
+) -> Result<Result<(), E>, (u64, rusqlite::Error)> {
+    let mut reached = 1;
+    let mut read = || {
+        let mut statement = connection.prepare_cached(select!("ORDER BY e.seq"))?;
+        let mut rows = statement.query([run.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let stored = from_row(row)?;
+            reached = stored.seq.saturating_add(1);
+            if let Err(stop) = see(stored) {
+                return Ok(Err(stop));
+            }
+        }
+        Ok(Ok(()))
+    };
+    let result = read();
+    result.map_err(|error| (reached, error))
+}
+
+/// The first event of a run and the last one, unchecked, for a listing.
+pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Result<[Option<Stored>; 2]> {
+    let one = |sql| connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional();
+    Ok([one(select!("ORDER BY e.seq LIMIT 1"))?, one(select!("ORDER BY e.seq DESC LIMIT 1"))?])
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        seq: row.get::<_, i64>(0)?.cast_unsigned(),
+        epoch: row.get::<_, i64>(1)?.cast_unsigned(),
+        at: UnixMillis(row.get::<_, i64>(2)?.cast_unsigned()),
+        kind: row.get(3)?,
+        version: row.get(4)?,
+        prev_hash: Digest::from_bytes(row.get(5)?),
+        hash: Digest::from_bytes(row.get(6)?),
+        mark: row.get(7)?,
+        body: body_from_row(row)?,
+    })
+}
+
+fn body_from_row(row: &Row<'_>) -> rusqlite::Result<Body> {
+    let Some(digest) = row.get::<_, Option<[u8; 32]>>(9)? else {
+        return row.get(8).map(Body::Text);
+    };
+    let Some(bytes) = row.get_ref(10)?.as_blob_or_null()? else { return Ok(Body::Missing) };
+    let intact = Digest::of(bytes) == Digest::from_bytes(digest);
+    Ok(std::str::from_utf8(bytes).ok().filter(|_| intact).map_or(Body::Changed, |text| Body::Text(text.to_owned())))
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event {}: {}", self.seq, self.kind)
+    }
+}
+
+impl fmt::Display for DamageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it is missing"),
+            Self::OutOfChain => f.write_str("it does not name the event before it"),
+            Self::Changed => f.write_str("its content was changed"),
+            Self::BodyMissing => f.write_str("its body is missing"),
+            Self::BodyChanged => f.write_str("its body was changed"),
+            Self::EpochBackwards => f.write_str("it was written under an older lease than the one before it"),
+            Self::MarkWrong => f.write_str("the host's mark on it is wrong"),
+            Self::EndMissing => f.write_str("it is missing, and with it the end of the run"),
+            Self::Unreadable(why) => write!(f, "the file cannot be read from here on: {why}"),
+            Self::DoesNotFollow(why) => write!(f, "it is intact but cannot follow: {why}"),
+        }
+    }
+}

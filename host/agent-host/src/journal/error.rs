@@ -1,0 +1,242 @@
+//! What can go wrong with a journal. Every text says what happened, where, and what a person can do about it; nothing here
+//! carries a key or the content of an event.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use agent_core::event::EventError;
+use agent_core::name::RunId;
+use rusqlite::ErrorCode;
+
+use super::chain::Damage;
+use super::lease::Holder;
+
+/// Why a journal, or one run in it, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// There is no journal to read.
+    #[error("no runs are kept in `{}`\n  hint: runs live in `.agent-host` beside the agent file: go there, or start one with `agent-host run`", .folder.display())]
+    NoJournal {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// A folder or file is not safely ours.
+    #[error("`{}` cannot hold a journal or a key: {why}\n  hint: move it away, or make it a plain one of your own", .path.display())]
+    Unsafe {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The file is a database of something else, or its tables are not ours.
+    #[error("`{}` is not a journal: {why}\n  hint: move it away, and a new one is begun", .path.display())]
+    NotJournal {
+        /// The file.
+        path: PathBuf,
+        /// What is different.
+        why: &'static str,
+    },
+    /// The file has a layout that this program does not know.
+    #[error("the journal `{}` has format {found}, this agent-host knows formats up to {known}\n  hint: use the newer agent-host that wrote it", .path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A file could not be read or written.
+    #[error("cannot use `{}`\n  hint: check that the disk is healthy and that you may write there", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder or file does not allow writing.
+    #[error("cannot write the journal `{}`\n  hint: make the folder and the file writable for you, or copy the folder and use the copy", .path.display())]
+    NotWritable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The disk, or the quota, has no room.
+    #[error("no room left for the journal `{}`: the event was not recorded\n  hint: free some space, then `agent-host resume`", .path.display())]
+    StoreFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is damaged below the level of events.
+    #[error("the journal `{}` is damaged: {what}\n  hint: copy the whole folder before anything else; `agent-host journal verify RUN` says how much of a run is intact", .path.display())]
+    StoreCorrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the store says.
+        what: String,
+    },
+    /// The file was deleted or replaced while it was in use.
+    #[error("the journal `{}` was moved, deleted or replaced while in use\n  hint: put it back and resume the run; what is written now would be lost", .path.display())]
+    StoreGone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process held the write lock for too long.
+    #[error("the journal `{}` is busy: another process has been writing for {waited_ms} ms\n  hint: try again; look for a stopped `agent-host`", .path.display())]
+    StoreBusy {
+        /// The file.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited_ms: u64,
+    },
+    /// An earlier write failed in a way that leaves its fate open.
+    #[error("the journal `{}` failed before and takes no more events from this process\n  hint: check the disk, then `agent-host resume`", .path.display())]
+    Poisoned {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A body or blob is larger than the journal keeps.
+    #[error("{bytes} bytes are too many for one entry of the journal, which keeps up to {bytes_max}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// SQLite failed in another way.
+    #[error("the journal `{}` failed", .path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A run of that identifier exists already.
+    #[error("run `{0}` exists already")]
+    RunExists(RunId),
+    /// No run has that identifier or prefix.
+    #[error("no run begins with `{prefix}`\n  hint: `agent-host ls` lists the runs")]
+    NoSuchRun {
+        /// What was asked for.
+        prefix: String,
+    },
+    /// There is no run yet.
+    #[error("no run yet in `{}`\n  hint: start one with `agent-host run`", .folder.display())]
+    NoRuns {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Several runs begin like that.
+    #[error("more than one run begins with `{prefix}`: {}\n  hint: give more characters", Listed(.runs))]
+    AmbiguousRun {
+        /// What was asked for.
+        prefix: String,
+        /// Some of them, the newest first.
+        runs: Vec<RunId>,
+    },
+    /// A living process drives the run.
+    #[error(
+        "run `{run}` is held by {holder}\n  hint: wait for it or end it; if you know that it is gone, take the run over with `--take-over`"
+    )]
+    RunLocked {
+        /// The run.
+        run: RunId,
+        /// Who holds it.
+        holder: Holder,
+    },
+    /// Another process took the run over.
+    #[error(
+        "run `{run}` was taken over by another process: this one may not go on\n  hint: `agent-host show {run}` says how it went on"
+    )]
+    LeaseLost {
+        /// The run.
+        run: RunId,
+    },
+    /// An event was not written by this host.
+    #[error(
+        "run `{run}` was not recorded by this host: event {seq} lacks its mark\n  hint: it can be shown; what it grants and approves does not count here, so it is not resumed"
+    )]
+    NotOurs {
+        /// The run.
+        run: RunId,
+        /// The first such event.
+        seq: u64,
+    },
+    /// The events of a run do not hang together.
+    #[error(
+        "run `{run}` is damaged at {damage}\n  hint: copy the whole folder before anything else; `agent-host journal verify {run}` says what is intact"
+    )]
+    RunDamaged {
+        /// The run.
+        run: RunId,
+        /// Where and how.
+        damage: Damage,
+    },
+    /// An intact event is not one of this program's.
+    #[error("event {seq} of run `{run}` cannot be read")]
+    Event {
+        /// The run.
+        run: RunId,
+        /// Its number.
+        seq: u64,
+        /// Why.
+        source: EventError,
+    },
+    /// An event could not be turned into text.
+    #[error("event `{kind}` cannot be written")]
+    Unwritable {
+        /// Its kind.
+        kind: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the system gives no random bytes")]
+    Random(#[source] getrandom::Error),
+}
+
+impl JournalError {
+    /// What an SQLite error means.
+    pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::StoreFull { path },
+            Some(ErrorCode::DatabaseCorrupt) => Self::StoreCorrupt { path, what: source.to_string() },
+            Some(ErrorCode::NotADatabase) => Self::StoreCorrupt { path, what: "it is not a database file".to_owned() },
+            Some(ErrorCode::DatabaseBusy) => Self::StoreBusy { path, waited_ms: super::schema::BUSY_MS_MAX },
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::NotWritable { path },
+            _ => match source {
+                // A stored value has another type than its column: only a damaged file does that.
+                rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::Utf8Error(..) => Self::StoreCorrupt { path, what: source.to_string() },
+                source => Self::Store { path, source },
+            },
+        }
+    }
+
+    /// Whether the store itself is in doubt after this error: whatever was being written may or may not be there.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Store { .. } | Self::StoreCorrupt { .. } | Self::StoreGone { .. } | Self::Io { .. })
+    }
+
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::NotWritable { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StoreFull { path },
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+struct Listed<'a>(&'a [RunId]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, run) in self.0.iter().enumerate() {
+            write!(f, "{}`{run}`", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}

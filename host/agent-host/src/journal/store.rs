@@ -1,0 +1,168 @@
+//! The one writing connection, and what a commit promises. Everything that touches the file goes through here.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use agent_core::digest::Digest;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+
+use super::chain::Marker;
+use super::error::JournalError;
+use super::key::HostKey;
+use super::lease::Holder;
+use super::{folder, schema};
+
+const FILE: &str = "journal.db";
+
+/// The largest blob. SQLite's own bound is a thousand million bytes; components and undone files are far smaller.
+pub const BLOB_BYTES_MAX: usize = 256 << 20;
+
+/// The smallest page, and so the smallest database, that SQLite knows.
+const SQLITE_BYTES_MIN: u64 = 512;
+
+/// What is on the disk when a commit returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Handed to the system: survives a killed process.
+    Written,
+    /// On the disk, and with it everything written before: survives a power loss.
+    Synced,
+}
+
+/// An open journal file.
+pub(super) struct Store {
+    pub(super) path: PathBuf,
+    pub(super) marker: Marker,
+    /// This process, as a lease names it.
+    pub(super) holder: Holder,
+    /// Device and file number, by which a replaced file is noticed.
+    identity: (u64, u64),
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
+    connection: Connection,
+    level: Level,
+    /// A write failed in a way that leaves its fate open; what the file then holds is for a new process to find out.
+    poisoned: bool,
+}
+
+impl Store {
+    /// Opens the journal in `folder`, and begins one if there is none.
+    pub(super) fn create_or_open(folder: &Path, key: &HostKey) -> Result<Self, JournalError> {
+        let path = folder::prepare_folder(folder)?.join(FILE);
+        folder::prepare_file(&path)?;
+        Self::open(path, key)
+    }
+
+    /// Opens the journal in `folder`.
+    pub(super) fn open_existing(folder: &Path, key: &HostKey) -> Result<Self, JournalError> {
+        match std::fs::symlink_metadata(folder.join(FILE)) {
+            Ok(_) => Self::open(folder::check_folder(folder)?.join(FILE), key),
+            Err(_) => Err(JournalError::NoJournal { folder: folder.to_path_buf() }),
+        }
+    }
+
+    fn open(path: PathBuf, key: &HostKey) -> Result<Self, JournalError> {
+        let file = folder::check_file(&path)?;
+        // SQLite takes a shorter file for an empty one, and would write over it.
+        if (1..SQLITE_BYTES_MIN).contains(&file.len()) {
+            return Err(JournalError::StoreCorrupt { path, what: "it was cut short".to_owned() });
+        }
+        let connection = schema::connect(&path)?;
+        let writer = Mutex::new(Writer { connection, level: Level::Written, poisoned: false });
+        let identity = (file.dev(), file.ino());
+        Ok(Self { path, marker: Marker::new(key), holder: Holder::this_process(), identity, writer })
+    }
+
+    /// Runs `act` in one transaction. When this returns, the transaction is at `level`; where it fails, nothing of it is
+    /// there, or this handle takes no more.
+    pub(super) fn write<T>(
+        &self,
+        level: Level,
+        act: impl FnOnce(&Transaction<'_>) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let mut writer = self.lock();
+        if writer.poisoned {
+            return Err(JournalError::Poisoned { path: self.path.clone() });
+        }
+        let result = self.transact(&mut writer, level, act);
+        writer.poisoned = result.as_ref().is_err_and(JournalError::leaves_doubt);
+        result
+    }
+
+    fn transact<T>(
+        &self,
+        writer: &mut Writer,
+        level: Level,
+        act: impl FnOnce(&Transaction<'_>) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        self.raise(writer, level)?;
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = writer.connection.transaction_with_behavior(behavior).map_err(|error| self.error(error))?;
+        let value = act(&transaction)?;
+        transaction.commit().map_err(|error| self.error(error))?;
+        Ok(value)
+    }
+
+    /// SQLite syncs the whole log at a commit under `FULL`, so what was committed under `NORMAL` before is on disk, too.
+    fn raise(&self, writer: &mut Writer, level: Level) -> Result<(), JournalError> {
+        if level == Level::Synced {
+            self.check_in_place()?;
+        }
+        if writer.level != level {
+            let name = match level {
+                Level::Written => "normal",
+                Level::Synced => "full",
+            };
+            writer.connection.pragma_update(None, "synchronous", name).map_err(|error| self.error(error))?;
+            writer.level = level;
+        }
+        Ok(())
+    }
+
+    /// SQLite goes on writing to a deleted file without an error.
+    fn check_in_place(&self) -> Result<(), JournalError> {
+        let found = std::fs::symlink_metadata(&self.path).ok().map(|file| (file.dev(), file.ino()));
+        if found == Some(self.identity) { Ok(()) } else { Err(JournalError::StoreGone { path: self.path.clone() }) }
+    }
+
+    /// Runs `act` on one state of the file.
+    pub(super) fn read<T>(&self, act: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        let mut writer = self.lock();
+        let transaction = writer.connection.transaction().map_err(|error| self.error(error))?;
+        act(&transaction)
+    }
+
+    /// Keeps `bytes` under their digest, once.
+    pub(super) fn put_blob(&self, connection: &Connection, digest: &Digest, bytes: &[u8]) -> Result<(), JournalError> {
+        if bytes.len() > BLOB_BYTES_MAX {
+            return Err(JournalError::TooLarge { bytes: bytes.len(), bytes_max: BLOB_BYTES_MAX });
+        }
+        let put = || {
+            let sql = "INSERT INTO blobs (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING";
+            connection.prepare_cached(sql)?.execute((digest.as_bytes(), bytes))
+        };
+        put().map(drop).map_err(|error| self.error(error))
+    }
+
+    /// The bytes kept under `digest`, unchecked.
+    pub(super) fn blob(&self, connection: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, JournalError> {
+        let get = || {
+            let mut statement = connection.prepare_cached("SELECT bytes FROM blobs WHERE digest = ?1")?;
+            statement.query_row([digest.as_bytes()], |row| row.get(0)).optional()
+        };
+        get().map_err(|error| self.error(error))
+    }
+
+    /// What an SQLite error means for this file.
+    pub(super) fn error(&self, source: rusqlite::Error) -> JournalError {
+        JournalError::from_sqlite(&self.path, source)
+    }
+
+    /// A thread that panicked inside a transaction has rolled it back.
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,17 @@
+//! Models: the port through which the driver asks for replies. Each implementation is a module beside this file.
+
+use agent_core::model::{ModelFailure, ModelReply, ModelRequest};
+use async_trait::async_trait;
+
+/// A model that replies to requests.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// The name as the operator wrote it: `openai:gpt-5`, `scripted:demo.toml`.
+    fn name(&self) -> &str;
+
+    /// Asks for one complete reply. Does not retry: the machine decides that.
+    ///
+    /// # Errors
+    /// Where there is no complete reply; the failure says whether trying again may help.
+    async fn reply(&self, request: ModelRequest<'_>) -> Result<ModelReply, ModelFailure>;
+}

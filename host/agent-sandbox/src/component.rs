@@ -1,0 +1,141 @@
+//! A component that was loaded: what it is, what it wants, what it offers. Made by `Sandbox::load`, called by
+//! `Sandbox::call`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use agent_core::digest::Digest;
+use agent_core::grant::Capability;
+use agent_core::name::Name;
+use agent_core::tool::ToolDescriptor;
+use wasmtime::component::InstancePre;
+
+use crate::bindings::ToolPre;
+use crate::cache::CacheRejected;
+use crate::describe::exports::Export;
+use crate::describe::{Door, Unsupported};
+use crate::state::CallState;
+use crate::structure::COMPONENT_BYTES_MAX;
+
+/// A component, compiled, linked and described: ready to be called any number of times.
+pub struct Component {
+    /// The name under which it was loaded.
+    pub name: Name,
+    /// The digest of the bytes that were loaded. The file is never read again.
+    pub digest: Digest,
+    /// Its operations, as the model sees them.
+    pub tools: Vec<ToolDescriptor>,
+    /// How it presents them.
+    pub door: Door,
+    /// What it asks of the host.
+    pub imports: Vec<Import>,
+    /// What it exports that is no tool.
+    pub unsupported: Vec<Unsupported>,
+    /// Where its code came from.
+    pub code: CodeOrigin,
+    pub(crate) entry: Entry,
+}
+
+/// One import, as the component names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// Such as `wasi:filesystem/types@0.2.3`.
+    pub name: String,
+    /// The authority that it is about.
+    pub capability: Capability,
+}
+
+/// Where compiled code came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CodeOrigin {
+    /// From the cache.
+    Cached,
+    /// Compiled just now.
+    Compiled {
+        /// How long that took.
+        took: Duration,
+        /// Why what the cache held was not used, where it held something.
+        rejected: Option<CacheRejected>,
+    },
+}
+
+/// How it is called.
+pub(crate) enum Entry {
+    Exports { pre: InstancePre<CallState>, operations: BTreeMap<Name, Export> },
+    World { pre: ToolPre<CallState> },
+}
+
+/// Why a component cannot be used. A problem that the user can fix.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// More bytes than a component may have.
+    #[error("the component has {bytes} bytes, more than the {COMPONENT_BYTES_MAX} that are accepted")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// A module without a component around it.
+    #[error(
+        "this is a core module, not a component: build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// Machine code, which is trusted only from our own cache.
+    #[error("this is compiled code, which is never loaded from outside: give the component it was compiled from")]
+    Precompiled,
+    /// WebAssembly text.
+    #[error("this is WebAssembly text: translate it with `wasm-tools parse`")]
+    TextFormat,
+    /// Broken, or of a form that no toolchain makes.
+    #[error("this is not a valid component: {0}")]
+    Invalid(String),
+    /// More core instances, memories or tables than a call may have.
+    #[error("the component has too many parts: {0}")]
+    TooManyParts(String),
+    /// It imports what nobody provides.
+    #[error("the component imports {}, which this host does not provide{}", quoted(.imports), advice(.imports))]
+    UnknownImport {
+        /// All of them.
+        imports: Vec<String>,
+    },
+    /// It imports more of a known interface than this host has.
+    #[error("the component does not fit this host's interfaces, perhaps it was built for a newer WASI 0.2: {0}")]
+    Link(String),
+    /// What it says about its own tools cannot be used.
+    #[error("the component's description of its tools cannot be used: {0}")]
+    Description(String),
+    /// The host itself failed.
+    #[error("the sandbox failed while it loaded the component: {0}")]
+    Host(String),
+}
+
+impl LoadError {
+    /// The stable name, as stored and shown.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "component_too_large",
+            Self::UnknownImport { .. } => "import_denied",
+            Self::TooManyParts(_) => "instance_limit",
+            Self::CoreModule
+            | Self::Precompiled
+            | Self::TextFormat
+            | Self::Invalid(_)
+            | Self::Link(_)
+            | Self::Description(_) => "component_invalid",
+            Self::Host(_) => "host_error",
+        }
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn advice(imports: &[String]) -> &'static str {
+    let newer = |import: &String| import.starts_with("wasi:") && !import.contains("@0.2.");
+    if imports.iter().any(newer) {
+        ": it was built for another WASI than 0.2; build it for `wasm32-wasip2`"
+    } else {
+        ""
+    }
+}

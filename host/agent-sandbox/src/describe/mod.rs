@@ -1,0 +1,41 @@
+//! What a component offers, found by reflection when it is loaded: its operations with their schemas, and what of it cannot
+//! be a tool. A component that exports our own world is asked (`world`); of any other, each exported function is a tool
+//! (`exports`). `component` calls this once for each load.
+
+use agent_core::name::Name;
+
+pub mod docs_section;
+pub(crate) mod exports;
+pub(crate) mod naming;
+pub(crate) mod schema;
+pub(crate) mod world;
+
+/// How a component presents its tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Each exported function is a tool, its schema derived from its WIT type.
+    Exports,
+    /// It exports `agent-host:tool/tools` and lists its tools itself.
+    World,
+}
+
+/// An export that is no tool, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The export's name, with its interface: `local:calc/tools@0.1.0#open`.
+    pub export: String,
+    /// Why it cannot be called.
+    pub reason: String,
+}
+
+/// One operation before it has its component's name.
+pub(crate) struct Description {
+    pub(crate) operation: Name,
+    pub(crate) description: String,
+    pub(crate) input_schema: serde_json::Value,
+}
+
+/// Why a component's own words about itself cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unusable(pub(crate) String);

@@ -1,0 +1,186 @@
+//! Our own world: the component is asked once for its tools. It holds nothing while it answers: no grant, no effect, little
+//! time. What it says goes to the model, so every word of it is bounded and checked.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling};
+use agent_core::limits::Limits;
+use agent_core::name::Name;
+use agent_core::tool::DESCRIPTION_BYTES_MAX;
+use agent_core::units::{Bytes, Fuel, Millis, UnixMillis};
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+use wasmtime::Engine;
+
+use crate::bindings::ToolPre;
+use crate::bindings::exports::agent_host::tool::tools::ToolInfo;
+use crate::describe::{Description, Unusable};
+use crate::fault::{Stopped, classify};
+use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use crate::invoke::{self, Answer, Ending, Target};
+use crate::patience::Patience;
+use crate::state::{CallParts, CallState};
+use crate::value::json::Json;
+
+/// Most tools of one component: each costs the model's attention.
+const TOOLS_MAX: usize = 100;
+
+/// Largest schema of one tool.
+const SCHEMA_BYTES_MAX: usize = 64 << 10;
+
+/// What the one question may use. An interpreter must start within it; a tool that computes its own list needs far less.
+fn question_limits() -> Limits {
+    Limits {
+        fuel: Fuel(5_000_000_000),
+        deadline: Millis(10_000),
+        host_calls: 10_000,
+        copy_bytes: Bytes(1 << 20),
+        output_bytes: Bytes(4 << 10),
+        log_records: 100,
+        ..Limits::STANDARD
+    }
+}
+
+/// Asks for the tools of `pre`. Runs guest code: only on the guests' runtime.
+pub(crate) async fn ask(engine: &Engine, pre: ToolPre<CallState>) -> Result<Vec<Description>, Unusable> {
+    let limits = question_limits();
+    let finished = invoke::run(engine, Target::ListTools { pre }, question_parts(limits.clone())).await;
+    let tools = match finished.map(|finished| finished.ending) {
+        Ok(Ending::Answered(Answer::Tools(tools))) => tools,
+        Ok(Ending::Answered(_)) => unreachable!("the question was for tools"),
+        Ok(Ending::Stopped(error)) | Err(error) => return Err(Unusable(stopped(classify(&error, &limits)))),
+        Ok(Ending::DeadlineExceeded) => return Err(Unusable(format!("it took longer than {}", limits.deadline))),
+        Ok(Ending::Cancelled) => unreachable!("nobody holds the token"),
+    };
+    describe(tools)
+}
+
+fn stopped(stopped: Stopped) -> String {
+    match stopped {
+        Stopped::Faulted { fault, message } => format!("{fault}: {message}"),
+        Stopped::Overloaded => crate::report::OVERLOADED.to_owned(),
+        Stopped::Gate(closed) => closed.to_string(),
+    }
+}
+
+fn describe(tools: Vec<ToolInfo>) -> Result<Vec<Description>, Unusable> {
+    if tools.len() > TOOLS_MAX {
+        return Err(Unusable(format!("it lists more than {TOOLS_MAX} tools")));
+    }
+    let mut names = BTreeSet::new();
+    let mut descriptions = Vec::with_capacity(tools.len());
+    for tool in tools {
+        let description = describe_one(tool)?;
+        if !names.insert(description.operation.clone()) {
+            return Err(Unusable(format!("it lists the tool `{}` twice", description.operation)));
+        }
+        descriptions.push(description);
+    }
+    Ok(descriptions)
+}
+
+fn describe_one(tool: ToolInfo) -> Result<Description, Unusable> {
+    let operation: Name = tool
+        .name
+        .parse()
+        .map_err(|_| Unusable(format!("`{}` is not a tool name", crate::value::excerpt(&tool.name))))?;
+    let unusable = |problem: String| Unusable(format!("tool `{operation}`: {problem}"));
+    if tool.description.len() > DESCRIPTION_BYTES_MAX {
+        return Err(unusable(format!("its description is longer than {DESCRIPTION_BYTES_MAX} bytes")));
+    }
+    if tool.input_schema.len() > SCHEMA_BYTES_MAX {
+        return Err(unusable(format!("its schema is larger than {SCHEMA_BYTES_MAX} bytes")));
+    }
+    let input_schema = object_schema(&tool.input_schema).map_err(unusable)?;
+    Ok(Description { description: tool.description, input_schema, operation })
+}
+
+/// The schema, if it is a JSON object of type `object`, no deeper and no larger than arguments may be.
+fn object_schema(text: &str) -> Result<serde_json::Value, String> {
+    Json::parse(text, "schema").map_err(|error| error.to_string())?;
+    let schema: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if schema.get("type").and_then(serde_json::Value::as_str) == Some("object") {
+        return Ok(schema);
+    }
+    Err("its schema is not of type `object`".to_owned())
+}
+
+fn question_parts(limits: Limits) -> CallParts {
+    CallParts {
+        mounts: Vec::new(),
+        env: Vec::new(),
+        patience: Arc::new(Patience::start(limits.deadline.to_duration())),
+        limits,
+        // The same question always gets the same clock and the same random numbers.
+        seed: [0; 32],
+        clock_start: UnixMillis(0),
+        gate: Arc::new(NoEffects),
+        cancel: CancellationToken::new(),
+        host: tokio::runtime::Handle::current(),
+    }
+}
+
+/// A component that is only asked for its tools may do nothing.
+struct NoEffects;
+
+#[async_trait]
+impl EffectGate for NoEffects {
+    async fn decide(&self, request: &EffectRequest) -> Ruling {
+        let decision = Decision::Deny {
+            refusal: refusal(request),
+            rule: "a component holds nothing while it lists its tools".to_owned(),
+            hint: None,
+        };
+        Ruling { decision, class: request.class(false), idempotency_header: None }
+    }
+
+    async fn intend_change(&self, _: ChangeIntent) -> Result<(), GateClosed> {
+        Err(GateClosed("no effect was allowed".to_owned()))
+    }
+
+    async fn intend_send(&self, _: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
+        Err(GateClosed("no effect was allowed".to_owned()))
+    }
+
+    async fn done(&self, effect: &Effect) -> Result<(), GateClosed> {
+        debug_assert!(effect.class <= EffectClass::Read, "nothing was allowed");
+        Ok(())
+    }
+
+    fn progress(&self, _: Progress) {}
+}
+
+fn refusal(request: &EffectRequest) -> Refusal {
+    match request {
+        EffectRequest::File { .. } => Refusal::FsDenied,
+        EffectRequest::Http { .. } | EffectRequest::Socket { .. } => Refusal::NetDenied,
+        EffectRequest::Env { .. } => Refusal::EnvDenied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(name: &str, description: &str, schema: &str) -> ToolInfo {
+        ToolInfo { name: name.into(), description: description.into(), input_schema: schema.into() }
+    }
+
+    fn check(tools: Vec<ToolInfo>, expected: &str) {
+        let answer = describe(tools).map_or_else(|error| error.to_string(), |tools| format!("{} tools", tools.len()));
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn what_a_component_says_of_itself_is_checked() {
+        let good = || tool("grep", "Searches.", r#"{"type":"object"}"#);
+        check(vec![good()], "1 tools");
+        check(vec![good(), good()], "it lists the tool `grep` twice");
+        check(vec![tool("Grep\n", "", "{}")], "`Grep ` is not a tool name");
+        check(vec![tool("grep", &"x".repeat(2049), "{}")], "tool `grep`: its description is longer than 2048 bytes");
+        check(vec![tool("grep", "", "{}")], "tool `grep`: its schema is not of type `object`");
+        check(vec![tool("grep", "", "[]")], "tool `grep`: its schema is not of type `object`");
+        check(vec![tool("grep", "", &"[".repeat(70_000))], "tool `grep`: its schema is larger than 65536 bytes");
+    }
+}

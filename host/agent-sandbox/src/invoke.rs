@@ -1,0 +1,122 @@
+//! One guest, from a fresh store to its account. Limits are armed before the instantiation, because that runs guest code.
+//! `sandbox` runs this on the guests' runtime, for calls and for the one question at load.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_core::outcome::MeteredFuel;
+use agent_core::units::{Bytes, Fuel, Millis};
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::{ComponentExportIndex, InstancePre, Val};
+use wasmtime::{Engine, Store};
+
+use crate::bindings::ToolPre;
+use crate::bindings::exports::agent_host::tool::tools::{Part, ToolInfo};
+use crate::engine::YIELD_INTERVAL_FUEL;
+use crate::patience::Patience;
+use crate::state::{Account, CallParts, CallState};
+
+/// How long the file operations that a call started may take to end once the guest is gone. Whoever rolls back needs them
+/// ended, so a call whose operations hang is the host's failure and not an outcome.
+const ACCOUNT_WAIT: Duration = Duration::from_secs(10);
+
+/// What to call.
+pub(crate) enum Target {
+    /// An exported function.
+    Export { pre: InstancePre<CallState>, function: ComponentExportIndex, arguments: Vec<Val>, returns: bool },
+    /// `call-tool` of our own world.
+    CallTool { pre: ToolPre<CallState>, operation: String, arguments: String },
+    /// `list-tools` of our own world.
+    ListTools { pre: ToolPre<CallState> },
+}
+
+/// What it answered.
+pub(crate) enum Answer {
+    Value(Option<Val>),
+    Parts(Result<Vec<Part>, String>),
+    Tools(Vec<ToolInfo>),
+}
+
+/// How it ended.
+pub(crate) enum Ending {
+    Answered(Answer),
+    Stopped(wasmtime::Error),
+    DeadlineExceeded,
+    Cancelled,
+}
+
+/// A guest that is gone, and what it leaves.
+pub(crate) struct Finished {
+    pub(crate) ending: Ending,
+    pub(crate) fuel: MeteredFuel,
+    pub(crate) memory_peak: Bytes,
+    pub(crate) duration: Millis,
+    pub(crate) account: Account,
+}
+
+/// Runs `target` to its end, whatever end that is.
+///
+/// # Errors
+/// Where the store could not even be made: the host's fault, not the guest's.
+pub(crate) async fn run(engine: &Engine, target: Target, parts: CallParts) -> wasmtime::Result<Finished> {
+    let (patience, cancel, fuel_limit) = (Arc::clone(&parts.patience), parts.cancel.clone(), parts.limits.fuel);
+    let mut store = armed_store(engine, parts)?;
+    let ending = race(&mut store, target, &patience, &cancel).await;
+    let duration = Millis(u64::try_from(patience.active().as_millis()).unwrap_or(u64::MAX));
+    let used = Fuel(fuel_limit.0.saturating_sub(store.get_fuel()?));
+    let fuel = match ending {
+        Ending::Answered(_) => MeteredFuel::Exact(used),
+        // After a trap wasmtime's counter is only a lower bound.
+        Ending::Stopped(_) | Ending::DeadlineExceeded | Ending::Cancelled => MeteredFuel::AtLeast(used),
+    };
+    let memory_peak = store.data().limiter.memory_peak();
+    // Drops the instance: after a trap it must never be entered again.
+    let account = tokio::time::timeout(ACCOUNT_WAIT, store.into_data().finish()).await;
+    let account = account.map_err(|_| wasmtime::Error::msg("the call's file operations did not end"))?;
+    Ok(Finished { ending, fuel, memory_peak, duration, account })
+}
+
+fn armed_store(engine: &Engine, parts: CallParts) -> wasmtime::Result<Store<CallState>> {
+    let limits = parts.limits.clone();
+    let mut store = Store::try_new(engine, CallState::new(parts)?)?;
+    store.limiter(|state| &mut state.limiter);
+    store.set_fuel(limits.fuel.0)?;
+    store.fuel_async_yield_interval(Some(YIELD_INTERVAL_FUEL))?;
+    store.set_hostcall_fuel(usize::try_from(limits.copy_bytes.0).unwrap_or(usize::MAX));
+    store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+    Ok(store)
+}
+
+/// The guest against its deadline and its cancellation. Whoever loses is dropped; a dropped guest leaves the store intact.
+async fn race(store: &mut Store<CallState>, target: Target, patience: &Patience, cancel: &CancellationToken) -> Ending {
+    tokio::select! {
+        // A guest that is done when its deadline comes is done.
+        biased;
+        answer = drive(store, target) => answer.map_or_else(Ending::Stopped, Ending::Answered),
+        () = cancel.cancelled() => Ending::Cancelled,
+        () = patience.expired() => Ending::DeadlineExceeded,
+    }
+}
+
+async fn drive(store: &mut Store<CallState>, target: Target) -> wasmtime::Result<Answer> {
+    match target {
+        Target::Export { pre, function, arguments, returns } => {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            let function = instance
+                .get_func(&mut *store, function)
+                .ok_or_else(|| wasmtime::Error::msg("the export is not a function"))?;
+            let mut results = if returns { vec![Val::Bool(false)] } else { Vec::new() };
+            function.call_async(store, &arguments, &mut results).await?;
+            Ok(Answer::Value(results.pop()))
+        }
+        Target::CallTool { pre, operation, arguments } => {
+            let tool = pre.instantiate_async(&mut *store).await?;
+            let parts = tool.agent_host_tool_tools().call_call_tool(store, &operation, &arguments).await?;
+            Ok(Answer::Parts(parts))
+        }
+        Target::ListTools { pre } => {
+            let tool = pre.instantiate_async(&mut *store).await?;
+            Ok(Answer::Tools(tool.agent_host_tool_tools().call_list_tools(store).await?))
+        }
+    }
+}

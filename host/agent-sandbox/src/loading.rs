@@ -1,0 +1,181 @@
+//! Loading: from bytes to a component that can be called. The steps of `Sandbox::load`, in order: look, compile or take from
+//! the cache, check the imports, link, find the operations.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use agent_core::digest::Digest;
+use agent_core::json::JsonText;
+use agent_core::name::{Name, ToolName};
+use agent_core::tool::ToolDescriptor;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component as Code, InstancePre};
+
+use crate::bindings::ToolPre;
+use crate::cache::{CacheRejected, CodeId};
+use crate::component::{CodeOrigin, Component, Entry, Import, LoadError};
+use crate::describe::{Description, Door, Unsupported, Unusable, docs_section, exports, world};
+use crate::plain_text::error_line;
+use crate::sandbox::{Compiling, Sandbox};
+use crate::state::CallState;
+use crate::{hosts, plain_text, structure};
+
+/// Longest name of an import in a message.
+const IMPORT_CHARS_MAX: usize = 200;
+
+/// A compile that takes longer is announced.
+const COMPILE_ANNOUNCED_AFTER: Duration = Duration::from_millis(300);
+
+/// A larger component is announced at once: it will take that long.
+const COMPILE_ANNOUNCED_FROM_BYTES: usize = 1 << 20;
+
+/// The interface by which a component describes itself, in the version that we know and its later patches.
+const TOOLS_INTERFACE: &str = "agent-host:tool/tools@0.1.";
+
+impl Sandbox {
+    /// Loads a component: checks it, compiles it or takes its code from the cache, links it and finds out what it offers.
+    /// May take seconds: for threads that may block.
+    ///
+    /// # Errors
+    /// Where it cannot be used, with what the user can do about it.
+    pub fn load(&self, name: &Name, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
+        structure::check(bytes)?;
+        let digest = Digest::of(bytes);
+        let (code, origin) = self.code(name, digest, bytes)?;
+        let imports = self.imports(&code)?;
+        let pre = self.linker.instantiate_pre(&code).map_err(|error| LoadError::Link(error_line(&error)))?;
+        let offer = self.offer(&code, pre, bytes).map_err(|Unusable(problem)| LoadError::Description(problem))?;
+        Ok(Arc::new(Component {
+            tools: offer.descriptions.into_iter().map(|description| descriptor(name, description)).collect(),
+            name: name.clone(),
+            digest,
+            door: offer.door,
+            imports,
+            unsupported: offer.unsupported,
+            code: origin,
+            entry: offer.entry,
+        }))
+    }
+
+    fn code(&self, name: &Name, component: Digest, bytes: &[u8]) -> Result<(Code, CodeOrigin), LoadError> {
+        let id = CodeId { component, settings: self.settings.digest };
+        let rejected = match self.cached(id) {
+            Ok(Some(code)) => return Ok((code, CodeOrigin::Cached)),
+            Ok(None) => None,
+            Err(rejected) => Some(rejected),
+        };
+        if let Some(reason) = &rejected {
+            tracing::warn!(component = %name, %reason, "cache_rejected: the component is compiled anew");
+        }
+        let started = Instant::now();
+        let code = self.compile(name, bytes)?;
+        self.keep(id, &code);
+        Ok((code, CodeOrigin::Compiled { took: started.elapsed(), rejected }))
+    }
+
+    fn cached(&self, id: CodeId) -> Result<Option<Code>, CacheRejected> {
+        match &self.cache {
+            None => Ok(None),
+            Some(Ok(cache)) => cache.load(&self.engine, id),
+            Some(Err(rejected)) => Err(rejected.clone()),
+        }
+    }
+
+    /// A cache that cannot be written costs the next start some time, nothing else.
+    fn keep(&self, id: CodeId, code: &Code) {
+        let Some(Ok(cache)) = &self.cache else { return };
+        let kept = code.serialize().map_err(|error| error_line(&error));
+        if let Err(reason) = kept.and_then(|bytes| cache.store(id, &bytes).map_err(|error| error.to_string())) {
+            tracing::warn!(%reason, "compiled code could not be kept");
+        }
+    }
+
+    fn compile(&self, name: &Name, bytes: &[u8]) -> Result<Code, LoadError> {
+        let _one_at_a_time = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _announcement = self.announce(name, bytes.len());
+        // Never `new`, which also takes text.
+        Code::from_binary(&self.engine, bytes).map_err(|error| {
+            let problem = error_line(&error);
+            if problem.contains("transitively contains") {
+                LoadError::TooManyParts(problem)
+            } else {
+                LoadError::Invalid(problem)
+            }
+        })
+    }
+
+    /// Says that a compile is under way: at once for a large component, else when it takes a while.
+    fn announce(&self, name: &Name, bytes: usize) -> Option<DropGuard> {
+        let tell = Arc::clone(self.on_compile.as_ref()?);
+        let compiling = Compiling { component: name.clone(), bytes };
+        if bytes >= COMPILE_ANNOUNCED_FROM_BYTES {
+            tell(&compiling);
+            return None;
+        }
+        let done = CancellationToken::new();
+        let waiting = done.clone();
+        self.guests.spawn(async move {
+            tokio::select! {
+                () = waiting.cancelled() => {}
+                () = tokio::time::sleep(COMPILE_ANNOUNCED_AFTER) => tell(&compiling),
+            }
+        });
+        Some(done.drop_guard())
+    }
+
+    /// The component's own types are the truth about what it wants.
+    fn imports(&self, code: &Code) -> Result<Vec<Import>, LoadError> {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for (name, item) in code.component_type().imports(&self.engine) {
+            match hosts::known_capability(name) {
+                Some(capability) => known.push(Import { name: name.to_owned(), capability }),
+                // A bare type that an imported function mentions asks for nothing.
+                None if matches!(item.ty, ComponentItem::Type(_)) => {}
+                None => unknown.push(plain_text::one_line(name, IMPORT_CHARS_MAX)),
+            }
+        }
+        if unknown.is_empty() { Ok(known) } else { Err(LoadError::UnknownImport { imports: unknown }) }
+    }
+
+    fn offer(&self, code: &Code, pre: InstancePre<CallState>, bytes: &[u8]) -> Result<Offer, Unusable> {
+        let ty = code.component_type();
+        if ty.exports(&self.engine).any(|(name, _)| name.starts_with(TOOLS_INTERFACE)) {
+            return self.offer_of_world(pre);
+        }
+        let found = exports::find(code, &docs_section::read(bytes)?)?;
+        Ok(Offer {
+            door: Door::Exports,
+            descriptions: found.descriptions,
+            unsupported: found.unsupported,
+            entry: Entry::Exports { pre, operations: found.operations },
+        })
+    }
+
+    fn offer_of_world(&self, pre: InstancePre<CallState>) -> Result<Offer, Unusable> {
+        let pre = ToolPre::new(pre).map_err(|error| Unusable(error_line(&error)))?;
+        // One question at a time: the pool has one slot for it.
+        let _one_at_a_time = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        let (engine, question) = (self.engine.clone(), pre.clone());
+        let answer = self.guests.wait(async move { world::ask(&engine, question).await });
+        let descriptions =
+            answer.ok_or_else(|| Unusable("the host failed while it asked for the tools".to_owned()))??;
+        Ok(Offer { door: Door::World, descriptions, unsupported: Vec::new(), entry: Entry::World { pre } })
+    }
+}
+
+/// What a component turned out to offer.
+struct Offer {
+    door: Door,
+    descriptions: Vec<Description>,
+    unsupported: Vec<Unsupported>,
+    entry: Entry,
+}
+
+fn descriptor(component: &Name, description: Description) -> ToolDescriptor {
+    ToolDescriptor {
+        name: ToolName { component: component.clone(), operation: description.operation },
+        description: description.description,
+        input_schema: JsonText::from_value(&description.input_schema),
+    }
+}

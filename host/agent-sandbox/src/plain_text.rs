@@ -1,0 +1,45 @@
+//! Texts that a guest or a library wrote, made fit for our messages: one line, bounded, no control characters. Used by
+//! every module that quotes somebody.
+
+/// `text` on one line with control characters removed, cut after `chars_max` characters.
+pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
+    let plain = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_invisible(*c));
+    cut(plain, chars_max)
+}
+
+/// An error of wasmtime with its causes, on one line.
+pub(crate) fn error_line(error: &wasmtime::Error) -> String {
+    one_line(&format!("{error:#}"), ERROR_CHARS_MAX)
+}
+
+/// Longest text of an error that wasmtime made.
+const ERROR_CHARS_MAX: usize = 500;
+
+fn cut(chars: impl Iterator<Item = char>, chars_max: usize) -> String {
+    let mut out = String::new();
+    for (count, c) in chars.enumerate() {
+        if count == chars_max {
+            out.push('…');
+            break;
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Control characters, and those that reorder or hide text: bidirectional overrides, zero-width and tag characters.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_cannot_break_a_line_or_hide() {
+        assert_eq!(one_line("a\nb\u{1b}[31mc\u{202e}d\u{e0041}", 20), "a b[31mcd");
+        assert_eq!(one_line("abcdef", 3), "abc…");
+    }
+}

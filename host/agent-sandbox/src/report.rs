@@ -1,0 +1,242 @@
+//! What came of a call, told to the caller: an answer within its bounds, or why there is none.
+
+use agent_core::json::JsonText;
+use agent_core::limits::Limits;
+use agent_core::outcome::{Content, Fault, Media, Metering, RefusedCall, ResourceBody, ToolOutcome};
+use wasmtime::component::Val;
+
+use crate::base64;
+use crate::bindings::agent_host::tool::types;
+use crate::bindings::exports::agent_host::tool::tools::Part;
+use crate::call::{CallReport, Output};
+use crate::fault::{Stopped, classify};
+use crate::gate::GateClosed;
+use crate::invoke::{Answer, Ending, Finished};
+use crate::plain_text;
+use crate::transcript::Transcript;
+use crate::value::{Mismatch, NODES_MAX, json::Json, lift::lift};
+
+/// Longest media type: RFC 6838 allows 127 characters on each side of the slash.
+const MIME_TYPE_BYTES_MAX: usize = 255;
+
+/// Longest name of an embedded resource.
+const URI_BYTES_MAX: usize = 2_048;
+
+/// The report of a guest that ran.
+///
+/// # Errors
+/// Where the gate closed during the call: nothing more can be recorded.
+pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallReport, GateClosed> {
+    let outcome = match finished.ending {
+        Ending::Answered(answer) => outcome_of(answer, limits),
+        Ending::Stopped(error) => match classify(&error, limits) {
+            Stopped::Faulted { fault, message } => ToolOutcome::Faulted { fault, message },
+            Stopped::Overloaded => return Ok(refused(RefusedCall::Overloaded, OVERLOADED)),
+            Stopped::Gate(closed) => return Err(closed),
+        },
+        Ending::DeadlineExceeded => deadline_exceeded(limits),
+        Ending::Cancelled => cancelled(),
+    };
+    let account = finished.account;
+    let metering = Metering {
+        fuel: finished.fuel,
+        memory_peak: finished.memory_peak,
+        duration: finished.duration,
+        host_calls: account.host_calls,
+        output_dropped: account.output.dropped,
+        log_dropped: account.log_dropped,
+    };
+    Ok(CallReport {
+        outcome,
+        metering,
+        effects: account.effects,
+        output: account.output,
+        log: account.log,
+        transcript: account.transcript,
+    })
+}
+
+/// What a caller is told whose call found no slot in time.
+pub(crate) const OVERLOADED: &str = "every slot of the sandbox is taken; try again in a moment";
+
+/// The report of a call that was not started.
+pub(crate) fn refused(reason: RefusedCall, message: impl Into<String>) -> CallReport {
+    not_started(ToolOutcome::Refused { reason, message: message.into() })
+}
+
+/// The report of a call that ended before it started.
+pub(crate) fn not_started(outcome: ToolOutcome) -> CallReport {
+    CallReport {
+        outcome,
+        metering: Metering::nothing(),
+        effects: Vec::new(),
+        output: Output::default(),
+        log: Vec::new(),
+        transcript: Transcript::default(),
+    }
+}
+
+fn deadline_exceeded(limits: &Limits) -> ToolOutcome {
+    let message = format!(
+        "the tool ran longer than its deadline of {}; give it less to do at once, or raise `limits.deadline`",
+        limits.deadline
+    );
+    ToolOutcome::Faulted { fault: Fault::DeadlineExceeded, message }
+}
+
+/// The outcome of a call that its caller ended.
+pub(crate) fn cancelled() -> ToolOutcome {
+    ToolOutcome::Faulted { fault: Fault::Cancelled, message: "the call was cancelled".to_owned() }
+}
+
+fn outcome_of(answer: Answer, limits: &Limits) -> ToolOutcome {
+    let mut room = Room { limit: limits.result_bytes.0, left: limits.result_bytes.0 };
+    let outcome = match answer {
+        Answer::Value(None) => Ok(ToolOutcome::Returned { content: Vec::new() }),
+        Answer::Value(Some(Val::Result(Ok(None)))) => Ok(ToolOutcome::Returned { content: Vec::new() }),
+        Answer::Value(Some(Val::Result(Ok(Some(val))))) => room.value(*val).map(returned),
+        Answer::Value(Some(Val::Result(Err(None)))) => Ok(failed("the tool failed without saying why".to_owned())),
+        Answer::Value(Some(Val::Result(Err(Some(val))))) => room.failure(*val).map(failed),
+        Answer::Value(Some(val)) => room.value(val).map(returned),
+        Answer::Parts(Ok(parts)) => room.parts(parts).map(|content| ToolOutcome::Returned { content }),
+        Answer::Parts(Err(message)) => room.text(message).map(failed),
+        Answer::Tools(_) => unreachable!("only `describe` asks for tools"),
+    };
+    outcome.unwrap_or_else(|Invalid(problem)| ToolOutcome::Faulted {
+        fault: Fault::ResultInvalid,
+        message: plain_text::one_line(&format!("the tool's result cannot be used: {problem}"), 4_000),
+    })
+}
+
+fn returned(content: Content) -> ToolOutcome {
+    ToolOutcome::Returned { content: vec![content] }
+}
+
+fn failed(message: String) -> ToolOutcome {
+    ToolOutcome::Failed { message }
+}
+
+/// Why a result cannot be used.
+struct Invalid(String);
+
+impl From<Mismatch> for Invalid {
+    fn from(mismatch: Mismatch) -> Self {
+        Self(mismatch.to_string())
+    }
+}
+
+/// What a result may still hold.
+struct Room {
+    limit: u64,
+    left: u64,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), Invalid> {
+        let left = self.left.checked_sub(bytes as u64);
+        let limit = agent_core::units::Bytes(self.limit);
+        self.left = left.ok_or_else(|| {
+            Invalid(format!("it is larger than {limit}; ask for less, or raise `limits.result_bytes`"))
+        })?;
+        Ok(())
+    }
+
+    fn text(&mut self, text: String) -> Result<String, Invalid> {
+        self.take(text.len())?;
+        Ok(text)
+    }
+
+    /// A string is text; everything else is JSON.
+    fn value(&mut self, val: Val) -> Result<Content, Invalid> {
+        match val {
+            Val::String(text) => self.text(text).map(Content::Text),
+            val => self.lifted(&val).map(Content::Json),
+        }
+    }
+
+    fn failure(&mut self, val: Val) -> Result<String, Invalid> {
+        match val {
+            Val::String(text) => self.text(text),
+            val => Ok(self.lifted(&val)?.as_str().to_owned()),
+        }
+    }
+
+    fn lifted(&mut self, val: &Val) -> Result<JsonText, Invalid> {
+        let text = lift(val, usize::try_from(self.left).unwrap_or(usize::MAX))?;
+        self.take(text.len())?;
+        JsonText::parse(&text).map_err(|error| Invalid(error.to_string()))
+    }
+
+    fn parts(&mut self, parts: Vec<Part>) -> Result<Vec<Content>, Invalid> {
+        if parts.len() > NODES_MAX {
+            return Err(Invalid(format!("it has more than {NODES_MAX} parts")));
+        }
+        parts.into_iter().map(|part| self.part(part)).collect()
+    }
+
+    fn part(&mut self, part: Part) -> Result<Content, Invalid> {
+        Ok(match part {
+            Part::Text(text) => Content::Text(self.text(text)?),
+            Part::Json(text) => Content::Json(self.json(&text)?),
+            Part::Image(media) => Content::Image(self.media(media)?),
+            Part::Audio(media) => Content::Audio(self.media(media)?),
+            Part::Embedded(resource) => self.resource(resource)?,
+        })
+    }
+
+    /// The guest's own JSON, kept as written. What no reader can hold exactly, or two could read differently, is refused.
+    fn json(&mut self, text: &str) -> Result<JsonText, Invalid> {
+        self.take(text.len())?;
+        let tree = Json::parse(text, "result")?;
+        check_numbers(&tree)?;
+        JsonText::parse(text).map_err(|error| Invalid(error.to_string()))
+    }
+
+    fn media(&mut self, media: types::Media) -> Result<Media, Invalid> {
+        self.take(base64::encoded_len(media.data.len()))?;
+        Ok(Media { mime_type: mime_type(media.mime_type)?, base64: base64::encode(&media.data) })
+    }
+
+    fn resource(&mut self, resource: types::ResourceContent) -> Result<Content, Invalid> {
+        if resource.uri.len() > URI_BYTES_MAX || resource.uri.chars().any(char::is_control) {
+            return Err(Invalid(format!("the name of a resource is no text of at most {URI_BYTES_MAX} bytes")));
+        }
+        let body = match resource.body {
+            types::ResourceBody::Text(text) => ResourceBody::Text(self.text(text)?),
+            types::ResourceBody::Blob(bytes) => {
+                self.take(base64::encoded_len(bytes.len()))?;
+                ResourceBody::Base64(base64::encode(&bytes))
+            }
+        };
+        let mime_type = resource.mime_type.map(mime_type).transpose()?;
+        Ok(Content::Resource { uri: self.text(resource.uri)?, mime_type, body })
+    }
+}
+
+fn mime_type(text: String) -> Result<String, Invalid> {
+    let plain = text.len() <= MIME_TYPE_BYTES_MAX
+        && text.contains('/')
+        && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    if plain { Ok(text) } else { Err(Invalid(format!("`{}` is not a media type", crate::value::excerpt(&text)))) }
+}
+
+/// Digits of a number in a guest's own JSON that some reader could still hold.
+const NUMBER_BYTES_MAX: usize = 400;
+
+fn check_numbers(json: &Json<'_>) -> Result<(), Invalid> {
+    match json {
+        Json::Number(text) => {
+            let finite = text.parse::<f64>().is_ok_and(f64::is_finite);
+            if finite && text.len() <= NUMBER_BYTES_MAX {
+                return Ok(());
+            }
+            Err(Invalid(format!(
+                "the number `{}` is beyond what readers of JSON can hold",
+                crate::value::excerpt(text)
+            )))
+        }
+        Json::Array(items) => items.iter().try_for_each(check_numbers),
+        Json::Object(members) => members.iter().try_for_each(|(_, value)| check_numbers(value)),
+        Json::Null | Json::Bool(_) | Json::String(_) => Ok(()),
+    }
+}

@@ -1,0 +1,232 @@
+//! The sandbox as its caller sees it: load a component, call it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agent_core::name::Name;
+use agent_core::outcome::RefusedCall;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::cache::{CacheOptions, CacheRejected, CodeCache};
+use crate::call::{Call, CallReport};
+use crate::component::{Component, Entry};
+use crate::engine::{self, EngineSettings, Residue};
+use crate::gate::GateClosed;
+use crate::invoke::{self, Target};
+use crate::patience::Patience;
+use crate::plain_text::error_line;
+use crate::runtime::GuestRuntime;
+use crate::state::{CallParts, CallState};
+use crate::value::json::Json;
+use crate::value::{Mismatch, Path};
+use crate::{hosts, report};
+
+/// Longest text of a call's arguments.
+const ARGUMENTS_BYTES_MAX: usize = 1 << 20;
+
+/// How a sandbox is set up.
+#[derive(Clone)]
+pub struct SandboxOptions {
+    /// Most calls at once. More wait for a slot.
+    pub calls_max: u32,
+    /// How long a call waits for a slot before it is refused as overloaded.
+    pub slot_wait: Duration,
+    /// Whether anything stays resident between calls.
+    pub residue: Residue,
+    /// Where compiled code is kept; without it, each process compiles anew.
+    pub cache: Option<CacheOptions>,
+    /// Told when a component is compiled and that takes a while. Called from any thread; must not block.
+    pub on_compile: Option<OnCompile>,
+}
+
+/// Hears of compiles.
+pub type OnCompile = Arc<dyn Fn(&Compiling) + Send + Sync>;
+
+/// A component is being compiled, and somebody may be waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiling {
+    /// Its name.
+    pub component: Name,
+    /// Its size.
+    pub bytes: usize,
+}
+
+impl Default for SandboxOptions {
+    /// Room for the 32 calls that one turn may propose. No cache: a key is the caller's to keep.
+    fn default() -> Self {
+        Self { calls_max: 32, slot_wait: Duration::from_secs(5), residue: Residue::Kept, cache: None, on_compile: None }
+    }
+}
+
+/// Runs tool calls. One for each process: it holds the pool of slots and the guests' threads.
+pub struct Sandbox {
+    pub(crate) engine: Engine,
+    pub(crate) settings: EngineSettings,
+    pub(crate) linker: Linker<CallState>,
+    slots: Arc<Semaphore>,
+    slot_wait: Duration,
+    pub(crate) cache: Option<Result<CodeCache, CacheRejected>>,
+    pub(crate) on_compile: Option<OnCompile>,
+    /// One compile at a time: each uses every core already.
+    pub(crate) compiling: Mutex<()>,
+    /// Last, so that what runs is cancelled after nothing can start any more.
+    pub(crate) guests: GuestRuntime,
+}
+
+/// The sandbox could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// wasmtime refused the engine's settings, for instance for want of address space.
+    #[error("cannot set up the sandbox: {0}")]
+    Engine(String),
+    /// The guests' threads could not be started.
+    #[error("cannot start the guests' threads")]
+    Threads(#[from] std::io::Error),
+}
+
+/// The call could not be carried out, and nobody but the host can do anything about it.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Nothing can be recorded any more, so nothing may happen any more.
+    #[error(transparent)]
+    Gate(#[from] GateClosed),
+    /// The sandbox itself failed.
+    #[error("the sandbox failed during the call: {0}")]
+    Host(String),
+}
+
+impl Sandbox {
+    /// Sets up the engine, the pool and the guests' threads.
+    ///
+    /// # Errors
+    /// Where the machine does not allow it.
+    pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let engine_error = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
+        let calls_max = options.calls_max.max(1);
+        // One slot more than calls: the question at load needs one too, and loading happens one at a time.
+        let engine = engine::build(calls_max.saturating_add(1), options.residue).map_err(engine_error)?;
+        let mut linker = Linker::new(&engine);
+        hosts::add_to_linker(&mut linker).map_err(engine_error)?;
+        Ok(Self {
+            settings: engine::settings(&engine),
+            slots: Arc::new(Semaphore::new(calls_max as usize)),
+            slot_wait: options.slot_wait,
+            cache: options.cache.as_ref().map(CodeCache::open),
+            on_compile: options.on_compile,
+            compiling: Mutex::new(()),
+            guests: GuestRuntime::start()?,
+            engine,
+            linker,
+        })
+    }
+
+    /// The settings that a recorded call names.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// Performs one call in a store of its own. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    /// Where the gate closed or the host failed. Everything that the model can react to is in the report.
+    pub async fn call(&self, component: &Arc<Component>, call: Call) -> Result<CallReport, CallError> {
+        let cancel = call.cancel.child_token();
+        let _cancelled_if_dropped = cancel.clone().drop_guard();
+        let target = match target(component, &call) {
+            Ok(target) => target,
+            Err(report) => return Ok(*report),
+        };
+        let slot = match self.slot(&cancel).await {
+            Slot::Taken(slot) => slot,
+            Slot::Overloaded => return Ok(report::refused(RefusedCall::Overloaded, report::OVERLOADED)),
+            Slot::Cancelled => return Ok(report::not_started(report::cancelled())),
+        };
+        let (engine, limits, parts) = (self.engine.clone(), call.limits.clone(), parts(call, cancel));
+        let running = self.guests.spawn(async move {
+            let finished = invoke::run(&engine, target, parts).await;
+            // Only now: the slot is free when the instance is gone.
+            drop(slot);
+            finished
+        });
+        match running.await {
+            Ok(Ok(finished)) => Ok(report::of_finished(finished, &limits)?),
+            Ok(Err(error)) => Err(CallError::Host(error_line(&error))),
+            Err(panicked) => Err(CallError::Host(panicked.to_string())),
+        }
+    }
+
+    async fn slot(&self, cancel: &CancellationToken) -> Slot {
+        let slots = Arc::clone(&self.slots);
+        tokio::select! {
+            // What was cancelled before it began does not begin.
+            biased;
+            () = cancel.cancelled() => Slot::Cancelled,
+            slot = slots.acquire_owned() => match slot {
+                Ok(slot) => Slot::Taken(slot),
+                Err(closed) => unreachable!("nobody closes the semaphore: {closed}"),
+            },
+            () = tokio::time::sleep(self.slot_wait) => Slot::Overloaded,
+        }
+    }
+}
+
+enum Slot {
+    Taken(OwnedSemaphorePermit),
+    Overloaded,
+    Cancelled,
+}
+
+/// What the call is for, its arguments converted; or why it is not started.
+fn target(component: &Component, call: &Call) -> Result<Target, Box<CallReport>> {
+    let unknown = || {
+        let message = format!("`{}` has no operation `{}`", component.name, call.operation);
+        Box::new(report::refused(RefusedCall::UnknownTool, message))
+    };
+    let invalid = |mismatch: Mismatch| Box::new(report::refused(RefusedCall::ArgsInvalid, mismatch.to_string()));
+    let json = arguments(call.arguments.as_str()).map_err(invalid)?;
+    match &component.entry {
+        Entry::Exports { pre, operations } => {
+            let export = operations.get(&call.operation).ok_or_else(unknown)?;
+            let arguments = export.lower(&json).map_err(invalid)?;
+            Ok(Target::Export { pre: pre.clone(), function: export.function, arguments, returns: export.returns })
+        }
+        Entry::World { pre } => {
+            component.tools.iter().find(|tool| tool.name.operation == call.operation).ok_or_else(unknown)?;
+            let (operation, arguments) = (call.operation.to_string(), call.arguments.as_str().to_owned());
+            Ok(Target::CallTool { pre: pre.clone(), operation, arguments })
+        }
+    }
+}
+
+/// The arguments within their bounds, whoever reads them then.
+fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
+    const ROOT: &str = "arguments";
+    if text.len() > ARGUMENTS_BYTES_MAX {
+        return Err(Path::root(ROOT).mismatch(format!("larger than {ARGUMENTS_BYTES_MAX} bytes")));
+    }
+    match Json::parse(text, ROOT)? {
+        object @ Json::Object(_) => Ok(object),
+        other => Err(Path::root(ROOT).mismatch(format!("expected an object, found {}", other.kind()))),
+    }
+}
+
+/// The deadline begins here: a call that waited for a slot has its whole time. Its requests are sent by the caller's runtime,
+/// so that they are recorded though the guest is gone.
+fn parts(call: Call, cancel: CancellationToken) -> CallParts {
+    CallParts {
+        mounts: call.mounts,
+        env: call.env,
+        patience: Arc::new(Patience::start(call.limits.deadline.to_duration())),
+        limits: call.limits,
+        seed: call.seed,
+        clock_start: call.clock_start,
+        gate: call.gate,
+        cancel,
+        host: Handle::current(),
+    }
+}

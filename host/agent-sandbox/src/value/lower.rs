@@ -1,0 +1,253 @@
+//! Arguments: a JSON tree becomes component values of the given shapes, or an error that names the place.
+
+use std::borrow::Cow;
+
+use wasmtime::component::Val;
+
+use super::json::{Json, exact_integer};
+use super::shape::{Case, Field, Integer, Shape};
+use super::{Mismatch, Path, excerpt};
+
+/// The value of `json` as a `shape`.
+pub(crate) fn lower(json: &Json<'_>, shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
+    match (shape, json) {
+        (Shape::Bool, Json::Bool(value)) => Ok(Val::Bool(*value)),
+        (Shape::Integer(integer), json) => lower_integer(json, *integer, path),
+        (Shape::Float32, Json::Number(text)) => lower_float(text, path).map(Val::Float32),
+        (Shape::Float64, Json::Number(text)) => lower_float(text, path).map(Val::Float64),
+        (Shape::Char, Json::String(text)) => lower_char(text, path),
+        (Shape::String, Json::String(text)) => Ok(Val::String(text.clone().into_owned())),
+        (Shape::List(item), Json::Array(items)) => lower_list(items, item, path),
+        (Shape::Record(fields), json) => lower_fields(json, fields, path).map(Val::Record),
+        (Shape::Tuple(shapes), Json::Array(items)) => lower_tuple(items, shapes, path),
+        (Shape::Variant(cases), json) => lower_variant(json, cases, path),
+        (Shape::Enum(names), Json::String(name)) => lower_name(name, names, path).map(Val::Enum),
+        (Shape::Flags(names), Json::Array(items)) => lower_flags(items, names, path),
+        (Shape::Option(_), Json::Null) => Ok(Val::Option(None)),
+        (Shape::Option(inner), json) => Ok(Val::Option(Some(Box::new(lower(json, inner, path)?)))),
+        (Shape::Result { ok, err }, json) => lower_result(json, ok.as_deref(), err.as_deref(), path),
+        (shape, json) => Err(expected(&wanted(shape), json, path)),
+    }
+}
+
+/// The members of an object, in the order of `fields`. An absent option is `none`; a member that is no field is an error.
+pub(crate) fn lower_fields(json: &Json<'_>, fields: &[Field], path: &Path<'_>) -> Result<Vec<(String, Val)>, Mismatch> {
+    let Json::Object(members) = json else { return Err(expected("an object", json, path)) };
+    if let Some((stranger, _)) = members.iter().find(|(key, _)| fields.iter().all(|field| field.name != *key)) {
+        let known = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join("`, `");
+        let hint =
+            if known.is_empty() { "none is expected".to_owned() } else { format!("expected `{}`", excerpt(&known)) };
+        return Err(path.field(stranger).mismatch(format!("unknown field; {hint}")));
+    }
+    fields.iter().map(|field| Ok((field.name.clone(), lower_field(members, field, path)?))).collect()
+}
+
+fn lower_field(members: &[(Cow<'_, str>, Json<'_>)], field: &Field, path: &Path<'_>) -> Result<Val, Mismatch> {
+    let here = path.field(&field.name);
+    match members.iter().find(|(key, _)| *key == field.name) {
+        Some((_, json)) => lower(json, &field.shape, &here),
+        None if matches!(field.shape, Shape::Option(_)) => Ok(Val::Option(None)),
+        None => Err(here.mismatch(format!("missing; expected {}", wanted(&field.shape)))),
+    }
+}
+
+/// A 64-bit integer may also be a string of its decimal digits, for writers that have only floats.
+fn lower_integer(json: &Json<'_>, integer: Integer, path: &Path<'_>) -> Result<Val, Mismatch> {
+    let value = match json {
+        Json::Number(text) => exact_integer(text),
+        Json::String(text) if integer.exceeds_float() => exact_integer(text),
+        _ => None,
+    };
+    value.and_then(|value| integer.val(value)).ok_or_else(|| expected(&wanted(&Shape::Integer(integer)), json, path))
+}
+
+trait Float: std::str::FromStr {
+    fn is_finite(&self) -> bool;
+}
+
+impl Float for f32 {
+    fn is_finite(&self) -> bool {
+        Self::is_finite(*self)
+    }
+}
+
+impl Float for f64 {
+    fn is_finite(&self) -> bool {
+        Self::is_finite(*self)
+    }
+}
+
+/// The nearest float, which is what a decimal fraction means to a float; a number beyond its range is refused.
+fn lower_float<F: Float>(text: &str, path: &Path<'_>) -> Result<F, Mismatch> {
+    let value = text.parse().ok().filter(F::is_finite);
+    value.ok_or_else(|| path.mismatch(format!("`{}` is beyond the range of this float", excerpt(text))))
+}
+
+fn lower_char(text: &str, path: &Path<'_>) -> Result<Val, Mismatch> {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => Ok(Val::Char(c)),
+        _ => Err(path.mismatch(format!("expected exactly one character, found `{}`", excerpt(text)))),
+    }
+}
+
+fn lower_list(items: &[Json<'_>], shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
+    let lower_item = |(index, item)| lower(item, shape, &path.item(index));
+    items.iter().enumerate().map(lower_item).collect::<Result<_, _>>().map(Val::List)
+}
+
+fn lower_tuple(items: &[Json<'_>], shapes: &[Shape], path: &Path<'_>) -> Result<Val, Mismatch> {
+    if items.len() != shapes.len() {
+        return Err(path.mismatch(format!("expected {} items, found {}", shapes.len(), items.len())));
+    }
+    let pairs = items.iter().zip(shapes).enumerate();
+    pairs.map(|(index, (item, shape))| lower(item, shape, &path.item(index))).collect::<Result<_, _>>().map(Val::Tuple)
+}
+
+fn lower_name(name: &str, names: &[String], path: &Path<'_>) -> Result<String, Mismatch> {
+    let known = names.iter().find(|known| *known == name);
+    known.cloned().ok_or_else(|| {
+        path.mismatch(format!("expected one of `{}`, found `{}`", excerpt(&names.join("`, `")), excerpt(name)))
+    })
+}
+
+fn lower_flags(items: &[Json<'_>], names: &[String], path: &Path<'_>) -> Result<Val, Mismatch> {
+    let mut flags = Vec::with_capacity(items.len().min(names.len()));
+    for (index, item) in items.iter().enumerate() {
+        let here = path.item(index);
+        let Json::String(name) = item else { return Err(expected("a string", item, &here)) };
+        let flag = lower_name(name, names, &here)?;
+        if flags.contains(&flag) {
+            return Err(here.mismatch(format!("`{flag}` occurs twice")));
+        }
+        flags.push(flag);
+    }
+    // The component's order, so that the same set is the same value.
+    flags.sort_by_key(|flag| names.iter().position(|name| name == flag));
+    Ok(Val::Flags(flags))
+}
+
+fn lower_variant(json: &Json<'_>, cases: &[Case], path: &Path<'_>) -> Result<Val, Mismatch> {
+    let (name, payload) = lower_case(json, cases.iter().map(|case| (case.name.as_str(), case.payload.as_ref())), path)?;
+    Ok(Val::Variant(name, payload))
+}
+
+fn lower_result(json: &Json<'_>, ok: Option<&Shape>, err: Option<&Shape>, path: &Path<'_>) -> Result<Val, Mismatch> {
+    let (name, payload) = lower_case(json, [("ok", ok), ("err", err)].into_iter(), path)?;
+    Ok(Val::Result(if name == "ok" { Ok(payload) } else { Err(payload) }))
+}
+
+/// `{"case": payload}`; a case without payload is `"case"`, or `{"case": null}`.
+fn lower_case<'s>(
+    json: &Json<'_>,
+    mut cases: impl Iterator<Item = (&'s str, Option<&'s Shape>)> + Clone,
+    path: &Path<'_>,
+) -> Result<(String, Option<Box<Val>>), Mismatch> {
+    let all = cases.clone();
+    let (name, payload) = match json {
+        Json::String(name) => (name, None),
+        Json::Object(members) if members.len() == 1 => (&members[0].0, Some(&members[0].1)),
+        _ => return Err(expected(&wanted_case(all), json, path)),
+    };
+    let here = path.field(name);
+    match (cases.find(|(known, _)| *known == *name), payload) {
+        (None, _) => Err(here.mismatch(format!("no such case; expected {}", wanted_case(all)))),
+        (Some((name, None)), None | Some(Json::Null)) => Ok((name.to_owned(), None)),
+        (Some((_, None)), Some(_)) => Err(here.mismatch("this case has no value: write null, or only its name")),
+        (Some((_, Some(shape))), None) => Err(here.mismatch(format!("missing its value; expected {}", wanted(shape)))),
+        (Some((name, Some(shape))), Some(json)) => Ok((name.to_owned(), Some(Box::new(lower(json, shape, &here)?)))),
+    }
+}
+
+fn expected(what: &str, found: &Json<'_>, path: &Path<'_>) -> Mismatch {
+    let found = match found {
+        Json::Number(text) => format!("`{}`", excerpt(text)),
+        Json::String(text) => format!("the string `{}`", excerpt(text)),
+        Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => found.kind().to_owned(),
+    };
+    path.mismatch(format!("expected {what}, found {found}"))
+}
+
+fn wanted(shape: &Shape) -> String {
+    match shape {
+        Shape::Bool => "true or false".to_owned(),
+        Shape::Integer(integer) => format!("an integer from {} to {}", integer.min(), integer.max()),
+        Shape::Float32 | Shape::Float64 => "a number".to_owned(),
+        Shape::Char => "one character".to_owned(),
+        Shape::String => "a string".to_owned(),
+        Shape::List(_) | Shape::Tuple(_) => "an array".to_owned(),
+        Shape::Record(_) => "an object".to_owned(),
+        Shape::Variant(cases) => wanted_case(cases.iter().map(|case| (case.name.as_str(), case.payload.as_ref()))),
+        Shape::Enum(names) => format!("one of `{}`", excerpt(&names.join("`, `"))),
+        Shape::Flags(names) => format!("an array of `{}`", excerpt(&names.join("`, `"))),
+        Shape::Option(inner) => format!("{} or null", wanted(inner)),
+        Shape::Result { .. } => "an object with `ok` or `err`".to_owned(),
+    }
+}
+
+fn wanted_case<'s>(cases: impl Iterator<Item = (&'s str, Option<&'s Shape>)>) -> String {
+    let names = cases.map(|(name, _)| name).collect::<Vec<_>>().join("`, `");
+    format!("an object with one of `{}`", excerpt(&names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item_shape() -> Shape {
+        let price = Field { name: "price".into(), shape: Shape::Integer(Integer::U8) };
+        let note = Field { name: "note".into(), shape: Shape::Option(Box::new(Shape::String)) };
+        Shape::Record(vec![price, note])
+    }
+
+    fn check(shape: Shape, text: &str, expected: &str) {
+        let fields = [Field { name: "x".into(), shape }];
+        let text = format!("{{\"x\": {text}}}");
+        let lowered =
+            Json::parse(&text, "arguments").and_then(|json| lower_fields(&json, &fields, &Path::root("arguments")));
+        let shown = lowered.map_or_else(|error| error.to_string(), |fields| format!("{:?}", fields[0].1));
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn errors_name_the_place_and_what_was_expected() {
+        let list = || Shape::List(Box::new(item_shape()));
+        check(
+            list(),
+            r#"[{"price":1},{"price":300}]"#,
+            "arguments.x[1].price: expected an integer from 0 to 255, found `300`",
+        );
+        check(list(), r#"[{"price":1.5}]"#, "arguments.x[0].price: expected an integer from 0 to 255, found `1.5`");
+        check(list(), r#"[{}]"#, "arguments.x[0].price: missing; expected an integer from 0 to 255");
+        check(list(), r#"[{"price":1,"prise":2}]"#, "arguments.x[0].prise: unknown field; expected `price`, `note`");
+        check(list(), r#"{}"#, "arguments.x: expected an array, found an object");
+        check(Shape::Float32, "1e39", "arguments.x: `1e39` is beyond the range of this float");
+        check(Shape::Char, r#""ab""#, "arguments.x: expected exactly one character, found `ab`");
+        check(Shape::Enum(vec!["a".into(), "b".into()]), r#""c""#, "arguments.x: expected one of `a`, `b`, found `c`");
+        check(Shape::Flags(vec!["a".into()]), r#"["a","a"]"#, "arguments.x[1]: `a` occurs twice");
+        check(Shape::Tuple(vec![Shape::Bool]), "[]", "arguments.x: expected 1 items, found 0");
+    }
+
+    #[test]
+    fn options_and_cases_have_two_spellings() {
+        let cases =
+            vec![Case { name: "none".into(), payload: None }, Case { name: "some".into(), payload: Some(Shape::Bool) }];
+        check(item_shape(), r#"{"price":1,"note":null}"#, r#"Record([("price", U8(1)), ("note", Option(None))])"#);
+        check(item_shape(), r#"{"price":1}"#, r#"Record([("price", U8(1)), ("note", Option(None))])"#);
+        check(Shape::Variant(cases.clone()), r#""none""#, r#"Variant("none", None)"#);
+        check(Shape::Variant(cases.clone()), r#"{"none":null}"#, r#"Variant("none", None)"#);
+        check(Shape::Variant(cases.clone()), r#"{"some":true}"#, r#"Variant("some", Some(Bool(true)))"#);
+        check(Shape::Variant(cases), r#""some""#, "arguments.x.some: missing its value; expected true or false");
+    }
+
+    #[test]
+    fn only_64_bit_integers_may_be_strings() {
+        check(Shape::Integer(Integer::U64), r#""18446744073709551615""#, "U64(18446744073709551615)");
+        check(Shape::Integer(Integer::S64), "-9223372036854775808", "S64(-9223372036854775808)");
+        check(
+            Shape::Integer(Integer::U32),
+            r#""1""#,
+            "arguments.x: expected an integer from 0 to 4294967295, found the string `1`",
+        );
+    }
+}

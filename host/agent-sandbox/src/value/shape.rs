@@ -1,0 +1,270 @@
+//! A WIT type as we need it: a bounded tree without handles into a component, made once when the component is loaded. What
+//! JSON cannot carry is refused here with the reason, so that no call ever meets it.
+
+use std::fmt;
+
+use wasmtime::component::{Type, Val};
+
+use super::{DEPTH_MAX, NODES_MAX};
+
+/// A type that JSON can carry.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Shape {
+    Bool,
+    Integer(Integer),
+    Float32,
+    Float64,
+    Char,
+    String,
+    List(Box<Shape>),
+    Record(Vec<Field>),
+    Tuple(Vec<Shape>),
+    Variant(Vec<Case>),
+    Enum(Vec<String>),
+    /// Never directly inside another option: JSON has only one null.
+    Option(Box<Shape>),
+    Result {
+        ok: Option<Box<Shape>>,
+        err: Option<Box<Shape>>,
+    },
+    Flags(Vec<String>),
+}
+
+/// A named member of a record, or a named parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+}
+
+/// One alternative of a variant.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) payload: Option<Shape>,
+}
+
+/// The integer types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Integer {
+    S8,
+    U8,
+    S16,
+    U16,
+    S32,
+    U32,
+    S64,
+    U64,
+}
+
+/// Why a type cannot be carried. Shown in `component.unsupported`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UnsupportedType {
+    #[error("it uses a resource, which only lives inside one call")]
+    Resource,
+    #[error("it uses a stream or future, which need WASI 0.3")]
+    Concurrent,
+    #[error("it uses an option directly inside an option, which JSON cannot tell apart")]
+    NestedOption,
+    #[error("it uses a type of a later component model: {0}")]
+    Later(&'static str),
+    #[error("its types nest deeper than {DEPTH_MAX}")]
+    TooDeep,
+    #[error("its types, written out, have more than {NODES_MAX} parts")]
+    TooLarge,
+}
+
+impl Shape {
+    /// The shape of `ty`. `budget` is shared by all types of one function: a small type section can spell out an
+    /// exponentially large tree.
+    pub(crate) fn of(ty: &Type, budget: &mut Budget) -> Result<Self, UnsupportedType> {
+        budget.step(|budget| Self::of_bounded(ty, budget))
+    }
+
+    fn of_bounded(ty: &Type, budget: &mut Budget) -> Result<Self, UnsupportedType> {
+        Ok(match ty {
+            Type::Bool => Self::Bool,
+            Type::S8 => Self::Integer(Integer::S8),
+            Type::U8 => Self::Integer(Integer::U8),
+            Type::S16 => Self::Integer(Integer::S16),
+            Type::U16 => Self::Integer(Integer::U16),
+            Type::S32 => Self::Integer(Integer::S32),
+            Type::U32 => Self::Integer(Integer::U32),
+            Type::S64 => Self::Integer(Integer::S64),
+            Type::U64 => Self::Integer(Integer::U64),
+            Type::Float32 => Self::Float32,
+            Type::Float64 => Self::Float64,
+            Type::Char => Self::Char,
+            Type::String => Self::String,
+            Type::List(list) => Self::List(Box::new(Self::of(&list.ty(), budget)?)),
+            Type::Record(record) => Self::Record(fields(record.fields().map(|f| (f.name, f.ty)), budget)?),
+            Type::Tuple(tuple) => Self::Tuple(tuple.types().map(|ty| Self::of(&ty, budget)).collect::<Result<_, _>>()?),
+            Type::Variant(variant) => Self::Variant(
+                variant.cases().map(|case| Case::of(case.name, case.ty, budget)).collect::<Result<_, _>>()?,
+            ),
+            Type::Enum(names) => Self::Enum(budget.names(names.names())?),
+            Type::Flags(names) => Self::Flags(budget.names(names.names())?),
+            Type::Option(option) => match Self::of(&option.ty(), budget)? {
+                Self::Option(_) => return Err(UnsupportedType::NestedOption),
+                inner => Self::Option(Box::new(inner)),
+            },
+            Type::Result(result) => {
+                Self::Result { ok: payload(result.ok(), budget)?, err: payload(result.err(), budget)? }
+            }
+            Type::Own(_) | Type::Borrow(_) => return Err(UnsupportedType::Resource),
+            Type::Future(_) | Type::Stream(_) | Type::ErrorContext => return Err(UnsupportedType::Concurrent),
+            Type::Map(_) => return Err(UnsupportedType::Later("map")),
+            Type::FixedLengthList(_) => return Err(UnsupportedType::Later("list of fixed length")),
+        })
+    }
+}
+
+/// Named types in order.
+pub(crate) fn fields<'a>(
+    types: impl Iterator<Item = (&'a str, Type)>,
+    budget: &mut Budget,
+) -> Result<Vec<Field>, UnsupportedType> {
+    types.map(|(name, ty)| Ok(Field { name: name.to_owned(), shape: Shape::of(&ty, budget)? })).collect()
+}
+
+fn payload(ty: Option<Type>, budget: &mut Budget) -> Result<Option<Box<Shape>>, UnsupportedType> {
+    ty.map(|ty| Shape::of(&ty, budget).map(Box::new)).transpose()
+}
+
+impl Case {
+    fn of(name: &str, ty: Option<Type>, budget: &mut Budget) -> Result<Self, UnsupportedType> {
+        let payload = ty.map(|ty| Shape::of(&ty, budget)).transpose()?;
+        Ok(Self { name: name.to_owned(), payload })
+    }
+}
+
+/// What the types of one function may still spell out.
+pub(crate) struct Budget {
+    nodes_left: usize,
+    depth_left: usize,
+}
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self { nodes_left: NODES_MAX, depth_left: DEPTH_MAX }
+    }
+
+    fn step<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, UnsupportedType>) -> Result<T, UnsupportedType> {
+        self.nodes_left = self.nodes_left.checked_sub(1).ok_or(UnsupportedType::TooLarge)?;
+        self.depth_left = self.depth_left.checked_sub(1).ok_or(UnsupportedType::TooDeep)?;
+        let result = inner(self);
+        self.depth_left += 1;
+        result
+    }
+
+    fn names<'a>(&mut self, names: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<String>, UnsupportedType> {
+        self.nodes_left = self.nodes_left.checked_sub(names.len()).ok_or(UnsupportedType::TooLarge)?;
+        Ok(names.map(str::to_owned).collect())
+    }
+}
+
+impl Integer {
+    pub(crate) fn min(self) -> i128 {
+        match self {
+            Self::S8 => i8::MIN.into(),
+            Self::S16 => i16::MIN.into(),
+            Self::S32 => i32::MIN.into(),
+            Self::S64 => i64::MIN.into(),
+            Self::U8 | Self::U16 | Self::U32 | Self::U64 => 0,
+        }
+    }
+
+    pub(crate) fn max(self) -> i128 {
+        match self {
+            Self::S8 => i8::MAX.into(),
+            Self::U8 => u8::MAX.into(),
+            Self::S16 => i16::MAX.into(),
+            Self::U16 => u16::MAX.into(),
+            Self::S32 => i32::MAX.into(),
+            Self::U32 => u32::MAX.into(),
+            Self::S64 => i64::MAX.into(),
+            Self::U64 => u64::MAX.into(),
+        }
+    }
+
+    /// Whether readers of JSON that know only floats would lose digits of it.
+    pub(crate) fn exceeds_float(self) -> bool {
+        matches!(self, Self::S64 | Self::U64)
+    }
+
+    /// The component value, if `value` is in range.
+    pub(crate) fn val(self, value: i128) -> Option<Val> {
+        match self {
+            Self::S8 => value.try_into().ok().map(Val::S8),
+            Self::U8 => value.try_into().ok().map(Val::U8),
+            Self::S16 => value.try_into().ok().map(Val::S16),
+            Self::U16 => value.try_into().ok().map(Val::U16),
+            Self::S32 => value.try_into().ok().map(Val::S32),
+            Self::U32 => value.try_into().ok().map(Val::U32),
+            Self::S64 => value.try_into().ok().map(Val::S64),
+            Self::U64 => value.try_into().ok().map(Val::U64),
+        }
+    }
+}
+
+impl fmt::Display for Integer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::S8 => "s8",
+            Self::U8 => "u8",
+            Self::S16 => "s16",
+            Self::U16 => "u16",
+            Self::S32 => "s32",
+            Self::U32 => "u32",
+            Self::S64 => "s64",
+            Self::U64 => "u64",
+        })
+    }
+}
+
+impl fmt::Display for Shape {
+    /// As WIT would spell it; records and variants have no name here and are written out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool => f.write_str("bool"),
+            Self::Integer(integer) => integer.fmt(f),
+            Self::Float32 => f.write_str("f32"),
+            Self::Float64 => f.write_str("f64"),
+            Self::Char => f.write_str("char"),
+            Self::String => f.write_str("string"),
+            Self::List(item) => write!(f, "list<{item}>"),
+            Self::Record(fields) => write!(f, "{{{}}}", listed(fields)),
+            Self::Tuple(items) => write!(f, "tuple<{}>", listed(items)),
+            Self::Variant(cases) => write!(f, "variant<{}>", listed(cases)),
+            Self::Enum(names) => write!(f, "enum<{}>", names.join(", ")),
+            Self::Flags(names) => write!(f, "flags<{}>", names.join(", ")),
+            Self::Option(inner) => write!(f, "option<{inner}>"),
+            Self::Result { ok, err } => match (ok, err) {
+                (None, None) => f.write_str("result"),
+                (Some(ok), None) => write!(f, "result<{ok}>"),
+                (None, Some(err)) => write!(f, "result<_, {err}>"),
+                (Some(ok), Some(err)) => write!(f, "result<{ok}, {err}>"),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.shape)
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.payload {
+            Some(payload) => write!(f, "{}({payload})", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// The items, separated by commas.
+pub(crate) fn listed<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,157 @@
+//! JSON in, JSON out, through real components.
+
+use serde_json::json;
+
+use crate::support::{call, load, shown};
+
+/// A component whose function takes and returns the same type, in memory: what it is given it gives back.
+fn echo(types: &str, parameter: &str) -> String {
+    format!(
+        r#"(component
+            (core module $m
+                (memory (export "memory") 2)
+                (global $free (mut i32) (i32.const 1024))
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+                    (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+                    (global.get $free)
+                    (global.set $free (i32.add (global.get $free) (local.get 3))))
+                (func (export "echo") (param i32) (result i32) (local.get 0)))
+            (core instance $i (instantiate $m))
+            {types}
+            (func (export "echo") (param "value" {parameter}) (result {parameter})
+                (canon lift (core func $i "echo") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#
+    )
+}
+
+/// More than sixteen flat values, so that parameters and results both travel through memory.
+const ORDER: &str = r#"
+    (type $color' (enum "red" "green"))           (export $color "color" (type $color'))
+    (type $marks' (flags "new" "sold" "rare"))    (export $marks "marks" (type $marks'))
+    (type $size' (variant (case "none") (case "some" u32) (case "named" string)))  (export $size "size" (type $size'))
+    (type $order' (record
+        (field "id" u64) (field "delta" s64) (field "small" s8) (field "letter" char) (field "share" float32)
+        (field "price" float64) (field "title" string) (field "note" (option string)) (field "color" $color)
+        (field "marks" $marks) (field "size" $size) (field "pair" (tuple bool u16)) (field "items" (list u8))
+        (field "sure" bool) (field "outcome" (result string (error u8)))))
+    (export $order "order" (type $order'))"#;
+
+async fn check_order(change: &str, expected: &str) {
+    let component = load(&echo(ORDER, "$order"));
+    let mut order = order();
+    let (key, value) = change.split_once('=').unwrap_or(("", "null"));
+    if !key.is_empty() {
+        order[key] = serde_json::from_str(value).unwrap();
+    }
+    let said = shown(&call(&component, "echo", &order.to_string()).await.outcome);
+    if expected.is_empty() {
+        assert_eq!(said, format!("returned {order}"));
+    } else {
+        assert_eq!(said, expected);
+    }
+}
+
+fn order() -> serde_json::Value {
+    json!({
+        "id": u64::MAX, "delta": i64::MIN, "small": -128, "letter": "ß", "share": 0.1, "price": 1e300, "title": "a \"b\"\n",
+        "note": null, "color": "green", "marks": ["new", "rare"], "size": { "named": "XL" }, "pair": [true, 65535],
+        "items": [0, 255], "sure": false, "outcome": { "err": 7 },
+    })
+}
+
+#[tokio::test]
+async fn every_kind_of_value_goes_in_and_comes_out_the_same() {
+    check_order("", "").await;
+    check_order("size=\"none\"", "").await;
+    check_order("note=\"x\"", "").await;
+    check_order("outcome={\"ok\":\"fine\"}", "").await;
+}
+
+#[tokio::test]
+async fn wrong_arguments_never_reach_the_guest() {
+    check_order(
+        "pair=[true,65536]",
+        "args_invalid: arguments.pair[1]: expected an integer from 0 to 65535, found `65536`",
+    )
+    .await;
+    check_order("colour=1", "args_invalid: arguments.colour: unknown field; expected `id`, `delta`, `small`, `letter`, `share`, `price`, `title`, …`").await;
+    check_order(
+        "marks=[\"old\"]",
+        "args_invalid: arguments.marks[0]: expected one of `new`, `sold`, `rare`, found `old`",
+    )
+    .await;
+    let component = load(&echo(ORDER, "$order"));
+    let report = call(&component, "echo", "[]").await;
+    assert_eq!(shown(&report.outcome), "args_invalid: arguments: expected an object, found an array");
+    assert_eq!(report.metering, agent_core::outcome::Metering::nothing());
+    let report = call(&component, "ecco", "{}").await;
+    assert_eq!(shown(&report.outcome), "unknown_tool: `guest` has no operation `ecco`");
+}
+
+#[test]
+fn a_function_of_one_record_takes_its_fields() {
+    let component = load(&echo(ORDER, "$order"));
+    let schema = component.tools[0].input_schema.to_value().unwrap();
+    assert_eq!(schema["properties"]["note"], json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] }));
+    assert_eq!(schema["required"].as_array().unwrap().len(), 14);
+    assert!(schema["properties"].get("value").is_none());
+}
+
+/// A component whose function returns `(result string (error string))`, depending on its parameter.
+const FALLIBLE: &str = r#"(component
+    (core module $m
+        (memory (export "memory") 1)
+        (data (i32.const 100) "all wrong")
+        (func (export "run") (param i32) (result i32)
+            (i32.store (i32.const 0) (local.get 0))
+            (i32.store (i32.const 4) (i32.const 100))
+            (i32.store (i32.const 8) (i32.const 9))
+            (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (func (export "run") (param "fail" bool) (result (result string (error string)))
+        (canon lift (core func $i "run") (memory (core memory $i "memory")))))"#;
+
+#[tokio::test]
+async fn an_error_of_the_tool_is_a_failure_not_a_fault() {
+    let component = load(FALLIBLE);
+    assert_eq!(shown(&call(&component, "run", r#"{"fail":true}"#).await.outcome), "failed all wrong");
+    assert_eq!(shown(&call(&component, "run", r#"{"fail":false}"#).await.outcome), "returned \"all wrong\"");
+}
+
+#[tokio::test]
+async fn a_float_that_json_cannot_say_is_an_invalid_result() {
+    let component = load(
+        r#"(component
+            (core module $m (func (export "run") (result f64) (f64.div (f64.const 0) (f64.const 0))))
+            (core instance $i (instantiate $m))
+            (func (export "run") (result float64) (canon lift (core func $i "run"))))"#,
+    );
+    let said = shown(&call(&component, "run", "{}").await.outcome);
+    assert_eq!(
+        said,
+        "result_invalid: the tool's result cannot be used: result: not a finite number, which JSON cannot say"
+    );
+}
+
+#[tokio::test]
+async fn nothing_of_one_call_is_left_for_the_next() {
+    let component = load(
+        r#"(component
+            (core module $m
+                (memory 4)
+                (global $count (mut i32) (i32.const 0))
+                (func (export "run") (result i32)
+                    (local $at i32) (local $sum i32)
+                    (global.set $count (i32.add (global.get $count) (i32.const 1)))
+                    (loop $l
+                        (local.set $sum (i32.or (local.get $sum) (i32.load (local.get $at))))
+                        (local.set $at (i32.add (local.get $at) (i32.const 4)))
+                        (br_if $l (i32.lt_u (local.get $at) (i32.const 262144))))
+                    (memory.fill (i32.const 0) (i32.const 255) (i32.const 262144))
+                    (i32.add (local.get $sum) (global.get $count))))
+            (core instance $i (instantiate $m))
+            (func (export "run") (result u32) (canon lift (core func $i "run"))))"#,
+    );
+    for _ in 0..20 {
+        assert_eq!(shown(&call(&component, "run", "{}").await.outcome), "returned 1");
+    }
+}

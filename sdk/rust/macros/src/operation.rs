@@ -1,0 +1,143 @@
+//! `#[tool]`: from one function to one implementation of `agent_host_tool::Operation`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, Expr, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Token, Type};
+
+use crate::name;
+
+/// Longest description in bytes; the host refuses a longer one.
+const DESCRIPTION_BYTES_MAX: usize = 2 * 1024;
+
+/// What stands in the parentheses of `#[tool(…)]`.
+pub(crate) struct Options {
+    /// The operation's name where it is not the function's.
+    name: Option<LitStr>,
+}
+
+impl Parse for Options {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.is_empty() {
+            return Ok(Self { name: None });
+        }
+        let key: Ident = input.parse()?;
+        if key != "name" {
+            return Err(Error::new(key.span(), format!("unknown option `{key}`: the only one is `name = \"…\"`")));
+        }
+        input.parse::<Token![=]>()?;
+        Ok(Self { name: Some(input.parse()?) })
+    }
+}
+
+/// The function as it was, and beside it a type of the same name that describes and calls it. A function lives among the
+/// values and a struct with braces among the types, so both can be imported, exported and tested under one name.
+pub(crate) fn expand(options: Options, function: &ItemFn) -> syn::Result<TokenStream> {
+    let ident = &function.sig.ident;
+    let visibility = &function.vis;
+    refuse_unsupported(function)?;
+    let name = operation_name(options, ident)?;
+    let doc = description(&function.attrs, ident)?;
+    let (schema, call) = match argument_type(function)? {
+        Some(ty) => (
+            quote!(::agent_host_tool::schema::of::<#ty>()),
+            quote!(#ident(::agent_host_tool::arguments::parse::<#ty>(arguments)?)),
+        ),
+        None => (
+            quote!(::agent_host_tool::schema::of::<::agent_host_tool::arguments::NoArgs>()),
+            quote!({
+                ::agent_host_tool::arguments::parse::<::agent_host_tool::arguments::NoArgs>(arguments)?;
+                #ident()
+            }),
+        ),
+    };
+    Ok(quote! {
+        // The arguments are read for this call alone: there is nobody to borrow them from.
+        #[allow(clippy::needless_pass_by_value)]
+        #function
+
+        #[doc(hidden)]
+        #[allow(non_camel_case_types)]
+        #visibility struct #ident {}
+
+        impl ::agent_host_tool::Operation for #ident {
+            const NAME: &'static str = #name;
+
+            fn description() -> ::std::string::String {
+                ::agent_host_tool::schema::reflow(#doc)
+            }
+
+            fn input_schema() -> ::agent_host_tool::serde_json::Value {
+                #schema
+            }
+
+            fn call(
+                arguments: &str,
+            ) -> ::std::result::Result<::std::vec::Vec<::agent_host_tool::Part>, ::std::string::String> {
+                ::agent_host_tool::IntoOutcome::into_outcome(#call)
+            }
+        }
+    })
+}
+
+fn refuse_unsupported(function: &ItemFn) -> syn::Result<()> {
+    let signature = &function.sig;
+    if let Some(asyncness) = &signature.asyncness {
+        return Err(Error::new(asyncness.span(), "a tool function is not `async`: the host waits for it"));
+    }
+    if !signature.generics.params.is_empty() {
+        return Err(Error::new(signature.generics.span(), "a tool function is not generic: its schema is fixed"));
+    }
+    Ok(())
+}
+
+fn operation_name(options: Options, ident: &Ident) -> syn::Result<String> {
+    let (name, span) = match options.name {
+        Some(literal) => (literal.value(), literal.span()),
+        None => (ident.to_string(), ident.span()),
+    };
+    match name::problem(&name) {
+        None => Ok(name),
+        Some(problem) => Err(Error::new(span, format!("{problem}; say another with `#[tool(name = \"…\")]`"))),
+    }
+}
+
+fn description(attributes: &[Attribute], ident: &Ident) -> syn::Result<String> {
+    let lines: Vec<String> = attributes.iter().filter_map(doc_line).collect();
+    let text = lines.join("\n").trim().to_owned();
+    if text.is_empty() {
+        return Err(Error::new(ident.span(), format!("`{ident}` needs a doc comment: the model chooses a tool by it")));
+    }
+    if text.len() > DESCRIPTION_BYTES_MAX {
+        let said = format!("the doc comment has {} bytes, a description at most {DESCRIPTION_BYTES_MAX}", text.len());
+        return Err(Error::new(ident.span(), said));
+    }
+    Ok(text)
+}
+
+fn doc_line(attribute: &Attribute) -> Option<String> {
+    let Meta::NameValue(pair) = &attribute.meta else { return None };
+    if !pair.path.is_ident("doc") {
+        return None;
+    }
+    let Expr::Lit(literal) = &pair.value else { return None };
+    let Lit::Str(text) = &literal.lit else { return None };
+    let text = text.value();
+    Some(text.strip_prefix(' ').unwrap_or(&text).to_owned())
+}
+
+fn argument_type(function: &ItemFn) -> syn::Result<Option<&Type>> {
+    let inputs = &function.sig.inputs;
+    if inputs.len() > 1 {
+        let said = "a tool function takes one argument: a struct with `#[args]`, whose fields the model fills in";
+        return Err(Error::new(inputs.span(), said));
+    }
+    match inputs.first() {
+        None => Ok(None),
+        Some(FnArg::Typed(argument)) => Ok(Some(&argument.ty)),
+        Some(FnArg::Receiver(receiver)) => {
+            Err(Error::new(receiver.span(), "a tool function is a free function, not a method"))
+        }
+    }
+}

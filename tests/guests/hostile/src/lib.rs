@@ -1,0 +1,33 @@
+//! A tool that misbehaves on request: one operation per misbehaviour. What ends with a report says what the guest saw, for
+//! the tests compare that with what the host recorded.
+
+mod consume;
+mod escape;
+mod flood;
+
+agent_host_tool::export!(
+    consume::spin,
+    consume::allocate,
+    consume::recurse,
+    consume::sleep_hour,
+    consume::clock_forever,
+    consume::random_forever,
+    consume::open_many,
+    consume::write_forever,
+    consume::create_forever,
+    escape::read_path,
+    escape::write_path,
+    escape::link,
+    escape::connect,
+    escape::tcp_connect,
+    escape::environment,
+    escape::exit,
+    flood::print_forever,
+    flood::log_forever,
+    flood::progress_forever,
+    flood::big_log,
+    flood::big_result,
+    flood::many_parts,
+    flood::deep_json,
+    flood::bad_json,
+);
