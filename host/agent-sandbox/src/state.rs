@@ -100,7 +100,7 @@ impl CallState {
         http.set_field_size_limit(FIELD_BYTES_MAX);
         let transcript = recorder.shared();
         let sender =
-            SenderParts { limits: limits.clone(), effects: effects.clone(), transcript, patience, cancel, host };
+            SenderParts { limits: limits.clone(), effects: effects.clone(), transcript, patience, give_up: cancel.child_token(), host };
         Ok(Self {
             limiter: CallLimiter::new(&limits),
             table,

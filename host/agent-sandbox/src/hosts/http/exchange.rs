@@ -201,6 +201,10 @@ impl Failure {
         Self { reached: Reached::Nothing, refusal, error, text }
     }
 
+    pub(super) fn given_up(text: &str) -> Self {
+        Self { reached: Reached::Perhaps, refusal: None, error: Error::ConnectionTerminated, text: text.to_owned() }
+    }
+
     pub(super) fn timeout(reached: Reached, text: &str) -> Self {
         let error = match reached {
             Reached::Nothing => Error::ConnectionTimeout,

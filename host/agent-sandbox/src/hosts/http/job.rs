@@ -112,9 +112,14 @@ impl Job {
         Ok((request, effect_request))
     }
 
-    async fn send(&self, request: Request, permit: Permit) -> Reply {
+    /// Sends a request that may be sent again. It is of no use to anybody else than the guest that waits.
+    async fn send(&mut self, request: Request, permit: Permit) -> Reply {
         let bytes_out = ByteCount(request.body.len() as u64);
-        let answered = self.exchange_in_time(request).await;
+        let exchange = exchange_in_time(&self.parts, request);
+        let answered = tokio::select! {
+            answered = exchange => answered,
+            () = self.reply.closed() => Err(Failure::given_up("the tool stopped waiting")),
+        };
         self.parts.effects.keep(effect(permit, &answered, bytes_out, Doubt::Harmless));
         response(answered)
     }
@@ -127,7 +132,7 @@ impl Job {
         let key = effects.intend_send(&permit, self.parts.transcript.snapshot()).await.map_err(unrecorded)?;
         let bytes_out = ByteCount(request.body.len() as u64);
         let answered = match add_key(&mut request, &permit, key) {
-            Ok(()) => self.exchange_in_time(request).await,
+            Ok(()) => exchange_in_time(&self.parts, request).await,
             Err(failure) => Err(failure),
         };
         let mut encoded = Vec::new();
@@ -141,21 +146,6 @@ impl Job {
         response(answered)
     }
 
-    async fn exchange_in_time(&self, request: Request) -> Result<Answer, Failure> {
-        let left = self.parts.limits.deadline.to_duration().saturating_sub(self.parts.patience.active());
-        let total = left.clamp(Duration::from_millis(1), TOTAL_MAX);
-        tokio::select! {
-            answered = exchange(request) => answered,
-            () = tokio::time::sleep(total) => {
-                Err(Failure::timeout(Reached::Perhaps, "the request took longer than its call may"))
-            }
-            () = self.parts.cancel.cancelled() => {
-                let (reached, text) = (Reached::Perhaps, "cancelled while it was under way".to_owned());
-                Err(Failure { reached, refusal: None, error: Error::ConnectionTerminated, text })
-            }
-        }
-    }
-
     fn refuse(&self, url: Option<&Url>, refusal: Refusal, rule: &str, error: Error) -> Error {
         let head = &self.outgoing.head;
         let request = EffectRequest::Http {
@@ -166,6 +156,18 @@ impl Job {
         };
         self.parts.effects.refuse_numbered(self.outgoing.number, request, refusal, (rule, None));
         error
+    }
+}
+
+async fn exchange_in_time(parts: &SenderParts, request: Request) -> Result<Answer, Failure> {
+    let left = parts.limits.deadline.to_duration().saturating_sub(parts.patience.active());
+    let total = left.clamp(Duration::from_millis(1), TOTAL_MAX);
+    tokio::select! {
+        answered = exchange(request) => answered,
+        () = tokio::time::sleep(total) => {
+            Err(Failure::timeout(Reached::Perhaps, "the request took longer than its call may"))
+        }
+        () = parts.give_up.cancelled() => Err(Failure::given_up("given up while it was under way")),
     }
 }
 

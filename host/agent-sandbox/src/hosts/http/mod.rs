@@ -41,6 +41,9 @@ pub(crate) const FIELD_BYTES_MAX: usize = 64 << 10;
 /// Requests of one call that are under way at once. Each holds its body and its answer in memory.
 const CONCURRENT_MAX: usize = 8;
 
+/// How long a write that was sent may still be answered once its guest is gone. A read is given up at once.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
 /// Most bytes that one write to a request's body takes.
 const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
 
@@ -63,7 +66,8 @@ pub(crate) struct SenderParts {
     pub(crate) effects: Arc<Effects>,
     pub(crate) transcript: SharedTranscript,
     pub(crate) patience: Arc<Patience>,
-    pub(crate) cancel: CancellationToken,
+    /// Ends what is under way: the call was cancelled, or its guest is gone for long.
+    pub(crate) give_up: CancellationToken,
     pub(crate) host: tokio::runtime::Handle,
 }
 
@@ -81,16 +85,18 @@ impl HttpSender {
         Self { parts: Arc::new(parts), requests: 0, jobs: Arc::default(), slots }
     }
 
-    /// Lets no further request begin and waits for those under way: each ends within its own time.
+    /// Lets no further request begin and waits for those under way. Who is not answered soon is given up, and recorded so.
     pub(crate) async fn join(&self) {
         let running = {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.closed = true;
             std::mem::take(&mut jobs.running)
         };
-        for job in running {
-            // A job that panicked has nothing more to record.
-            let _ = job.await;
+        // A job that panicked has nothing more to record.
+        let mut ended = std::pin::pin!(futures::future::join_all(running));
+        if tokio::time::timeout(LAST_WAIT, &mut ended).await.is_err() {
+            self.parts.give_up.cancel();
+            ended.await;
         }
     }
 }
