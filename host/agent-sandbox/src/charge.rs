@@ -29,10 +29,7 @@ impl Charge {
     pub(crate) fn take(&mut self, units: u64) -> Result<(), Stop> {
         self.used = self.used.saturating_add(units);
         if self.used > self.limit {
-            let message = format!(
-                "the tool made more than {} host calls, weighted by their work",
-                self.limit
-            );
+            let message = format!("the tool made more than {} host calls, weighted by their work", self.limit);
             return Err(Stop::fault(Fault::HostcallLimit, message));
         }
         Ok(())
@@ -60,13 +57,7 @@ mod tests {
     fn the_call_over_the_limit_is_stopped() {
         let mut charge = Charge::new(3);
         assert!(charge.take(1).is_ok() && charge.take_bytes(100).is_ok() && charge.take(2).is_ok());
-        assert!(matches!(
-            charge.take(1),
-            Err(Stop::Fault {
-                fault: Fault::HostcallLimit,
-                ..
-            })
-        ));
+        assert!(matches!(charge.take(1), Err(Stop::Fault { fault: Fault::HostcallLimit, .. })));
         assert_eq!(charge.used(), 3);
     }
 }

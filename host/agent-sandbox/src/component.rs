@@ -41,8 +41,8 @@ pub struct Component {
 pub struct Import {
     /// Such as `wasi:filesystem/types@0.2.3`.
     pub name: String,
-    /// The authority that it is about; `None` where it only moves data that others made.
-    pub capability: Option<Capability>,
+    /// The authority that it is about.
+    pub capability: Capability,
 }
 
 /// Where compiled code came from.

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use agent_core::effect::{
-    Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling,
-};
+use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::RuleSource;
 use agent_core::units::{Bytes, Millis};
 
@@ -57,11 +55,7 @@ pub(crate) struct Refused(pub(crate) Refusal);
 impl Effects {
     /// No effects yet.
     pub(crate) fn new(gate: Arc<dyn EffectGate>, patience: Arc<Patience>) -> Self {
-        Self {
-            gate,
-            patience,
-            book: Mutex::default(),
-        }
+        Self { gate, patience, book: Mutex::default() }
     }
 
     /// The next number. Taken when the guest asks, so that numbers follow the guest's order.
@@ -77,20 +71,11 @@ impl Effects {
     }
 
     /// Asks the gate about an effect that was numbered before.
-    pub(crate) async fn decide_numbered(
-        &self,
-        number: u32,
-        request: EffectRequest,
-    ) -> Result<Permit, Refused> {
+    pub(crate) async fn decide_numbered(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
         let request = shortened(request);
         let ruling = self.patience.waiting(self.gate.decide(&request)).await;
         match ruling.decision {
-            Decision::Allow { .. } => Ok(Permit {
-                number,
-                request,
-                ruling,
-                since: Instant::now(),
-            }),
+            Decision::Allow { .. } => Ok(Permit { number, request, ruling, since: Instant::now() }),
             Decision::Deny { refusal, .. } => {
                 self.keep(refused(number, request, ruling.class, ruling.decision));
                 Err(Refused(refusal))
@@ -105,25 +90,14 @@ impl Effects {
         match ruling.decision {
             Decision::Allow { .. } => Ok(()),
             Decision::Deny { refusal, .. } => {
-                self.keep(refused(
-                    self.number(),
-                    request,
-                    ruling.class,
-                    ruling.decision,
-                ));
+                self.keep(refused(self.number(), request, ruling.class, ruling.decision));
                 Err(Refused(refusal))
             }
         }
     }
 
     /// Records that the sandbox itself refused an effect, whatever the gate would say.
-    pub(crate) fn refuse(
-        &self,
-        request: EffectRequest,
-        refusal: Refusal,
-        rule: &str,
-        hint: Option<&str>,
-    ) -> Refused {
+    pub(crate) fn refuse(&self, request: EffectRequest, refusal: Refusal, rule: &str, hint: Option<&str>) -> Refused {
         self.refuse_numbered(self.number(), request, refusal, (rule, hint))
     }
 
@@ -135,11 +109,7 @@ impl Effects {
         refusal: Refusal,
         (rule, hint): (&str, Option<&str>),
     ) -> Refused {
-        let decision = Decision::Deny {
-            refusal,
-            rule: rule.to_owned(),
-            hint: hint.map(str::to_owned),
-        };
+        let decision = Decision::Deny { refusal, rule: rule.to_owned(), hint: hint.map(str::to_owned) };
         let class = request.class(false);
         self.keep(refused(number, shortened(request), class, decision));
         Refused(refusal)
@@ -148,18 +118,11 @@ impl Effects {
     /// Records a look that needs no decision, such as one at a granted variable.
     pub(crate) fn note(&self, request: EffectRequest, rule: &str) {
         let ruling = Ruling {
-            decision: Decision::Allow {
-                rule: RuleSource(rule.to_owned()),
-            },
+            decision: Decision::Allow { rule: RuleSource(rule.to_owned()) },
             class: request.class(false),
             idempotency_header: None,
         };
-        let permit = Permit {
-            number: self.number(),
-            request: shortened(request),
-            ruling,
-            since: Instant::now(),
-        };
+        let permit = Permit { number: self.number(), request: shortened(request), ruling, since: Instant::now() };
         self.settle(permit, EffectResult::Done(String::new()));
     }
 
@@ -170,11 +133,7 @@ impl Effects {
         request: EffectRequest,
         undo: Vec<Undo>,
     ) -> Result<(), GateClosed> {
-        let intent = ChangeIntent {
-            number,
-            request,
-            undo,
-        };
+        let intent = ChangeIntent { number, request, undo };
         self.closing(self.gate.intend_change(intent).await)
     }
 
@@ -185,12 +144,7 @@ impl Effects {
         transcript: TranscriptSnapshot,
     ) -> Result<Option<IdempotencyKey>, GateClosed> {
         let (number, request, class) = (permit.number, permit.request.clone(), permit.ruling.class);
-        let intent = SendIntent {
-            number,
-            request,
-            class,
-            transcript,
-        };
+        let intent = SendIntent { number, request, class, transcript };
         self.closing(self.gate.intend_send(intent).await)
     }
 

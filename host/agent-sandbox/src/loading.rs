@@ -19,7 +19,6 @@ use crate::describe::{Description, Door, Unsupported, Unusable, docs_section, ex
 use crate::plain_text::error_line;
 use crate::sandbox::{Compiling, Sandbox};
 use crate::state::CallState;
-use crate::hosts::KnownImport;
 use crate::{hosts, plain_text, structure};
 
 /// Longest name of an import in a message.
@@ -130,13 +129,10 @@ impl Sandbox {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for (name, item) in code.component_type().imports(&self.engine) {
             match hosts::known_capability(name) {
-                KnownImport::Uses(capability) => {
-                    known.push(Import { name: name.to_owned(), capability: Some(capability) });
-                }
-                KnownImport::Plain => known.push(Import { name: name.to_owned(), capability: None }),
+                Some(capability) => known.push(Import { name: name.to_owned(), capability }),
                 // A bare type that an imported function mentions asks for nothing.
-                KnownImport::Unknown if matches!(item.ty, ComponentItem::Type(_)) => {}
-                KnownImport::Unknown => unknown.push(plain_text::one_line(name, IMPORT_CHARS_MAX)),
+                None if matches!(item.ty, ComponentItem::Type(_)) => {}
+                None => unknown.push(plain_text::one_line(name, IMPORT_CHARS_MAX)),
             }
         }
         if unknown.is_empty() { Ok(known) } else { Err(LoadError::UnknownImport { imports: unknown }) }

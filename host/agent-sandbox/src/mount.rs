@@ -81,29 +81,16 @@ impl Mount {
     /// If it cannot be opened, is no directory, or is nothing that may be granted.
     pub fn open(grant: &FsGrant) -> Result<Self, MountError> {
         let path = || grant.host.clone();
-        let open_error = |source| MountError::Open {
-            path: path(),
-            source,
-        };
+        let open_error = |source| MountError::Open { path: path(), source };
         let real = std::fs::canonicalize(&grant.host).map_err(open_error)?;
         check_real_path(grant, &real)?;
         let dir = Dir::open_ambient_dir(&real, ambient_authority()).map_err(open_error)?;
         let identity = Identity::of(&dir).map_err(open_error)?;
         let named = std::fs::symlink_metadata(&real).map_err(open_error)?;
-        if identity
-            != (Identity {
-                device: named.dev(),
-                inode: named.ino(),
-            })
-        {
+        if identity != (Identity { device: named.dev(), inode: named.ino() }) {
             return Err(MountError::Moved { path: path() });
         }
-        Ok(Self {
-            guest: grant.mount.clone(),
-            access: grant.access,
-            dir: Arc::new(dir),
-            identity,
-        })
+        Ok(Self { guest: grant.mount.clone(), access: grant.access, dir: Arc::new(dir), identity })
     }
 }
 
@@ -111,10 +98,7 @@ impl Identity {
     fn of(dir: &Dir) -> io::Result<Self> {
         let metadata = dir.try_clone()?.into_std_file().metadata()?;
         if metadata.is_dir() {
-            Ok(Self {
-                device: metadata.dev(),
-                inode: metadata.ino(),
-            })
+            Ok(Self { device: metadata.dev(), inode: metadata.ino() })
         } else {
             Err(io::ErrorKind::NotADirectory.into())
         }
@@ -123,14 +107,8 @@ impl Identity {
 
 fn check_real_path(grant: &FsGrant, real: &Path) -> Result<(), MountError> {
     let path = grant.host.clone();
-    if MACHINE_ROOTS
-        .iter()
-        .any(|root| real.starts_with(root) || Path::new(root).starts_with(real))
-    {
-        return Err(MountError::Machine {
-            path,
-            real: PathBuf::from(real).display().to_string(),
-        });
+    if MACHINE_ROOTS.iter().any(|root| real.starts_with(root) || Path::new(root).starts_with(real)) {
+        return Err(MountError::Machine { path, real: PathBuf::from(real).display().to_string() });
     }
     for component in real.components() {
         let Component::Normal(name) = component else {
@@ -138,15 +116,9 @@ fn check_real_path(grant: &FsGrant, real: &Path) -> Result<(), MountError> {
         };
         let is = |own: &&str| name.eq_ignore_ascii_case(own);
         let own = is(&OWN_FOLDER).then_some(OWN_FOLDER);
-        let versioned = VERSION_CONTROL
-            .into_iter()
-            .find(is)
-            .filter(|_| grant.access == Access::Write);
+        let versioned = VERSION_CONTROL.into_iter().find(is).filter(|_| grant.access == Access::Write);
         if let Some(folder) = own.or(versioned) {
-            return Err(MountError::Protected {
-                path,
-                folder: folder.to_owned(),
-            });
+            return Err(MountError::Protected { path, folder: folder.to_owned() });
         }
     }
     Ok(())
@@ -160,12 +132,7 @@ mod tests {
 
     fn open(host: &Path, access: Access) -> Result<Mount, MountError> {
         let host = host.display().to_string();
-        Mount::open(&FsGrant {
-            host,
-            mount: "/data".to_owned(),
-            access,
-            source: RuleSource("test".to_owned()),
-        })
+        Mount::open(&FsGrant { host, mount: "/data".to_owned(), access, source: RuleSource("test".to_owned()) })
     }
 
     #[test]
@@ -179,35 +146,14 @@ mod tests {
         let at = |name: &str| temp.path().join(name);
         assert!(open(&at("plain"), Access::Write).is_ok());
         assert!(open(&at(".git/hooks"), Access::Read).is_ok());
-        assert!(matches!(
-            open(&at(".git/hooks"), Access::Write),
-            Err(MountError::Protected { .. })
-        ));
-        assert!(matches!(
-            open(&at(".agent-host/runs"), Access::Read),
-            Err(MountError::Protected { .. })
-        ));
-        assert!(matches!(
-            open(&at("file"), Access::Read),
-            Err(MountError::Open { .. })
-        ));
-        assert!(matches!(
-            open(&at("missing"), Access::Read),
-            Err(MountError::Open { .. })
-        ));
+        assert!(matches!(open(&at(".git/hooks"), Access::Write), Err(MountError::Protected { .. })));
+        assert!(matches!(open(&at(".agent-host/runs"), Access::Read), Err(MountError::Protected { .. })));
+        assert!(matches!(open(&at("file"), Access::Read), Err(MountError::Open { .. })));
+        assert!(matches!(open(&at("missing"), Access::Read), Err(MountError::Open { .. })));
         for machine in ["/", "/proc/self", "/dev", "/sys/kernel"] {
-            assert!(
-                matches!(
-                    open(Path::new(machine), Access::Read),
-                    Err(MountError::Machine { .. })
-                ),
-                "{machine}"
-            );
+            assert!(matches!(open(Path::new(machine), Access::Read), Err(MountError::Machine { .. })), "{machine}");
         }
-        assert!(matches!(
-            open(&at("link"), Access::Read),
-            Err(MountError::Machine { .. })
-        ));
+        assert!(matches!(open(&at("link"), Access::Read), Err(MountError::Machine { .. })));
         Ok(())
     }
 
@@ -216,11 +162,7 @@ mod tests {
         let temp = tempfile::tempdir()?;
         std::fs::create_dir(temp.path().join("real"))?;
         std::os::unix::fs::symlink("real", temp.path().join("link"))?;
-        let identity = |name: &str| {
-            open(&temp.path().join(name), Access::Read)
-                .map(|mount| mount.identity)
-                .ok()
-        };
+        let identity = |name: &str| open(&temp.path().join(name), Access::Read).map(|mount| mount.identity).ok();
         assert_eq!(identity("link"), identity("real"));
         Ok(())
     }

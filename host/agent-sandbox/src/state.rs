@@ -76,8 +76,6 @@ pub(crate) struct CallParts {
 pub(crate) struct Account {
     /// What it did, in order.
     pub(crate) effects: Vec<Effect>,
-    /// Reads and refusals beyond the bound, counted and dropped.
-    pub(crate) effects_dropped: u64,
     /// What it printed.
     pub(crate) output: Output,
     /// What it logged, the kept part.
@@ -88,24 +86,12 @@ pub(crate) struct Account {
     pub(crate) transcript: Transcript,
     /// Host calls, weighted.
     pub(crate) host_calls: u64,
-    /// The code with which the guest exited, where it did.
-    pub(crate) exit_code: Option<u8>,
 }
 
 impl CallState {
     /// The state of a call that is about to begin.
     pub(crate) fn new(parts: CallParts) -> wasmtime::Result<Self> {
-        let CallParts {
-            mounts,
-            env,
-            limits,
-            seed,
-            clock_start,
-            gate,
-            patience,
-            cancel,
-            host,
-        } = parts;
+        let CallParts { mounts, env, limits, seed, clock_start, gate, patience, cancel, host } = parts;
         let effects = Arc::new(Effects::new(gate, patience.clone()));
         let recorder = Recorder::default();
         let mut table = ResourceTable::new();
@@ -113,14 +99,8 @@ impl CallState {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELD_BYTES_MAX);
         let transcript = recorder.shared();
-        let sender = SenderParts {
-            limits: limits.clone(),
-            effects: effects.clone(),
-            transcript,
-            patience,
-            cancel,
-            host,
-        };
+        let sender =
+            SenderParts { limits: limits.clone(), effects: effects.clone(), transcript, patience, give_up: cancel.child_token(), host };
         Ok(Self {
             limiter: CallLimiter::new(&limits),
             table,
@@ -143,13 +123,14 @@ impl CallState {
         self.sender.join().await;
         drop(self.table);
         let (effects, effects_dropped) = self.effects.finish();
+        if effects_dropped > 0 {
+            tracing::warn!(effects_dropped, "a call had more reads and refusals than are kept");
+        }
         let (log, log_dropped) = self.log.finish();
         Account {
             effects,
-            effects_dropped,
             log,
             log_dropped,
-            exit_code: self.console.exit_code,
             output: self.console.finish(),
             transcript: self.recorder.finish(),
             host_calls: self.charge.used(),
@@ -169,22 +150,14 @@ impl CallState {
 
     /// Charges for a host call and begins its transcript entry. `handles` are the table numbers of the handles that the
     /// guest passed, `request` the other arguments.
-    pub(crate) fn ask(
-        &mut self,
-        operation: Operation,
-        handles: &[u32],
-        request: &dyn Encode,
-    ) -> Result<(), Stop> {
+    pub(crate) fn ask(&mut self, operation: Operation, handles: &[u32], request: &dyn Encode) -> Result<(), Stop> {
         self.pay()?;
         self.recorder.ask(operation, handles, request);
         self.charge.take_bytes(self.recorder.request_len())
     }
 
     /// Ends the entry that [`CallState::ask`] began and passes the answer on. A trap is not recorded: it ends the call.
-    pub(crate) fn answer<T: Encode, E: GuestError>(
-        &mut self,
-        answered: Result<T, E>,
-    ) -> Result<T, E> {
+    pub(crate) fn answer<T: Encode, E: GuestError>(&mut self, answered: Result<T, E>) -> Result<T, E> {
         let length = match &answered {
             Ok(value) => self.recorder.answer(|out| {
                 out.push(0);
@@ -217,14 +190,8 @@ impl CallState {
 /// Turns a failure of the resource table into the call's end.
 pub(crate) fn table_stop(error: ResourceTableError) -> Stop {
     match error {
-        ResourceTableError::Full => Stop::fault(
-            Fault::HandleLimit,
-            "the tool holds too many resource handles at once",
-        ),
-        other => Stop::fault(
-            Fault::GuestTrap,
-            format!("the tool used a resource handle wrongly: {other}"),
-        ),
+        ResourceTableError::Full => Stop::fault(Fault::HandleLimit, "the tool holds too many resource handles at once"),
+        other => Stop::fault(Fault::GuestTrap, format!("the tool used a resource handle wrongly: {other}")),
     }
 }
 
@@ -242,15 +209,13 @@ impl GuestError for wasmtime::Error {
 
 impl GuestError for FsError {
     fn refusal(&self) -> Option<Vec<u8>> {
-        self.downcast_ref()
-            .map(|code: &FsErrorCode| vec![*code as u8])
+        self.downcast_ref().map(|code: &FsErrorCode| vec![*code as u8])
     }
 }
 
 impl GuestError for SocketError {
     fn refusal(&self) -> Option<Vec<u8>> {
-        self.downcast_ref()
-            .map(|code: &SocketErrorCode| vec![*code as u8])
+        self.downcast_ref().map(|code: &SocketErrorCode| vec![*code as u8])
     }
 }
 

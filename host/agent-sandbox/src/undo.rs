@@ -260,8 +260,7 @@ mod tests {
             let report = restore(std::slice::from_ref(&mount), &entries).map_err(io::Error::other)?;
             assert_eq!((report.restored.len(), report.left), (8, Vec::new()), "round {round}");
             fs::set_permissions(at("log"), Permissions::from_mode(0o644))?;
-            let expected =
-                ["changed 640 before", "log 644 old", "moved/", "moved/away 640 back", "was-link -> log"];
+            let expected = ["changed 640 before", "log 644 old", "moved/", "moved/away 640 back", "was-link -> log"];
             assert_eq!(tree(temp.path(), "")?, expected, "round {round}");
         }
         Ok(())

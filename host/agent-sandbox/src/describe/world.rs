@@ -117,7 +117,6 @@ fn question_parts(limits: Limits) -> CallParts {
         clock_start: UnixMillis(0),
         gate: Arc::new(NoEffects),
         cancel: CancellationToken::new(),
-        // Nothing is ever sent, so any runtime will do.
         host: tokio::runtime::Handle::current(),
     }
 }

@@ -9,8 +9,8 @@ use bytes::Bytes as Chunk;
 use wasmtime::component::Resource;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::cli::{
-    environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr,
-    terminal_stdin, terminal_stdout,
+    environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr, terminal_stdin,
+    terminal_stdout,
 };
 use wasmtime_wasi::p2::pipe::ClosedInputStream;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable, StreamResult};
@@ -25,8 +25,6 @@ const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// What a call sees of a console, and what it printed.
 pub(crate) struct Console {
-    /// The code with which the guest exited.
-    pub(crate) exit_code: Option<u8>,
     env: Vec<(String, String)>,
     env_seen: bool,
     printed: Arc<Mutex<Printed>>,
@@ -48,16 +46,8 @@ impl Console {
     /// A console with this environment.
     pub(crate) fn new(env: Vec<(String, String)>, limit: Bytes) -> Self {
         let left = usize::try_from(limit.0).unwrap_or(usize::MAX);
-        let printed = Arc::new(Mutex::new(Printed {
-            output: Output::default(),
-            left,
-        }));
-        Self {
-            exit_code: None,
-            env,
-            env_seen: false,
-            printed,
-        }
+        let printed = Arc::new(Mutex::new(Printed { output: Output::default(), left }));
+        Self { env, env_seen: false, printed }
     }
 
     /// What was printed.
@@ -66,10 +56,7 @@ impl Console {
     }
 
     fn writer(&self, stream: Stream) -> DynOutputStream {
-        Box::new(Writer {
-            stream,
-            printed: self.printed.clone(),
-        })
+        Box::new(Writer { stream, printed: self.printed.clone() })
     }
 }
 
@@ -82,10 +69,7 @@ impl Printed {
             Stream::Error => self.output.stderr.extend_from_slice(kept),
         }
         self.left -= kept.len();
-        self.output.dropped = self
-            .output
-            .dropped
-            .saturating_add(Bytes(dropped.len() as u64));
+        self.output.dropped = self.output.dropped.saturating_add(Bytes(dropped.len() as u64));
     }
 }
 
@@ -146,32 +130,17 @@ impl CallState {
     /// A guest reads its environment as a whole, so which variable it wanted is not known.
     fn record_env(&self) {
         for (name, _) in &self.console.env {
-            self.effects.note(
-                EffectRequest::Env { name: name.clone() },
-                "granted to this call",
-            );
+            self.effects.note(EffectRequest::Env { name: name.clone() }, "granted to this call");
         }
         if self.console.env.is_empty() {
-            let all = EffectRequest::Env {
-                name: "*".to_owned(),
-            };
-            self.effects.refuse(
-                all,
-                Refusal::EnvDenied,
-                "no variable was granted",
-                Some("--allow-env NAME"),
-            );
+            let all = EffectRequest::Env { name: "*".to_owned() };
+            self.effects.refuse(all, Refusal::EnvDenied, "no variable was granted", Some("--allow-env NAME"));
         }
     }
 
     fn exit_with(&mut self, code: u8) -> wasmtime::Result<()> {
         self.pay()?;
-        self.console.exit_code = Some(code);
-        Err(Stop::fault(
-            Fault::GuestTrap,
-            format!("the tool exited with code {code}"),
-        )
-        .into())
+        Err(Stop::fault(Fault::GuestTrap, format!("the tool exited with code {code}")).into())
     }
 }
 
@@ -220,37 +189,28 @@ impl terminal_input::HostTerminalInput for CallState {
 }
 
 impl terminal_output::HostTerminalOutput for CallState {
-    fn drop(
-        &mut self,
-        terminal: Resource<terminal_output::TerminalOutput>,
-    ) -> wasmtime::Result<()> {
+    fn drop(&mut self, terminal: Resource<terminal_output::TerminalOutput>) -> wasmtime::Result<()> {
         self.table.delete(terminal)?;
         Ok(())
     }
 }
 
 impl terminal_stdin::Host for CallState {
-    fn get_terminal_stdin(
-        &mut self,
-    ) -> wasmtime::Result<Option<Resource<terminal_input::TerminalInput>>> {
+    fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<terminal_input::TerminalInput>>> {
         self.pay()?;
         Ok(None)
     }
 }
 
 impl terminal_stdout::Host for CallState {
-    fn get_terminal_stdout(
-        &mut self,
-    ) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
+    fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
         self.pay()?;
         Ok(None)
     }
 }
 
 impl terminal_stderr::Host for CallState {
-    fn get_terminal_stderr(
-        &mut self,
-    ) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
+    fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
         self.pay()?;
         Ok(None)
     }
@@ -267,13 +227,6 @@ mod tests {
         lock(&console.printed).write(Stream::Error, b"defg");
         lock(&console.printed).write(Stream::Out, b"hi");
         let output = console.finish();
-        assert_eq!(
-            output,
-            Output {
-                stdout: b"abc".to_vec(),
-                stderr: b"de".to_vec(),
-                dropped: Bytes(4)
-            }
-        );
+        assert_eq!(output, Output { stdout: b"abc".to_vec(), stderr: b"de".to_vec(), dropped: Bytes(4) });
     }
 }

@@ -34,11 +34,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// Clocks at the beginning of a call.
     pub(crate) fn new(start: UnixMillis) -> Self {
-        Self {
-            start,
-            elapsed_ns: 0,
-            timers: HashMap::new(),
-        }
+        Self { start, elapsed_ns: 0, timers: HashMap::new() }
     }
 
     /// Pollables that a wait found ready: where they are timers, time goes on to where they end. Others leave time as it is.
@@ -60,12 +56,8 @@ impl Clock {
     }
 
     fn wall(&self) -> wall_clock::Datetime {
-        let now = Duration::from_millis(self.start.0)
-            .saturating_add(Duration::from_nanos(self.elapsed_ns));
-        wall_clock::Datetime {
-            seconds: now.as_secs(),
-            nanoseconds: now.subsec_nanos(),
-        }
+        let now = Duration::from_millis(self.start.0).saturating_add(Duration::from_nanos(self.elapsed_ns));
+        wall_clock::Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() }
     }
 }
 
@@ -79,10 +71,7 @@ impl CallState {
         };
         let timer = self.push(timer)?;
         let pollable = wasmtime_wasi::p2::subscribe(&mut self.table, timer)?;
-        self.clock.timers.insert(
-            pollable.rep(),
-            self.clock.elapsed_ns.saturating_add(wait_ns),
-        );
+        self.clock.timers.insert(pollable.rep(), self.clock.elapsed_ns.saturating_add(wait_ns));
         Ok(pollable)
     }
 }
@@ -96,10 +85,7 @@ impl wall_clock::Host for CallState {
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
         self.pay()?;
-        Ok(wall_clock::Datetime {
-            seconds: 0,
-            nanoseconds: RESOLUTION_NS,
-        })
+        Ok(wall_clock::Datetime { seconds: 0, nanoseconds: RESOLUTION_NS })
     }
 }
 

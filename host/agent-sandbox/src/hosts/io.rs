@@ -2,9 +2,7 @@
 //! six traits records them all. The work itself is wasmtime-wasi's.
 
 use wasmtime::component::Resource;
-use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, DynPollable, IoError, StreamError, StreamResult,
-};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, IoError, StreamError, StreamResult};
 use wasmtime_wasi_io::bindings::wasi::io::error::{Host as ErrorHost, HostError};
 use wasmtime_wasi_io::bindings::wasi::io::poll::{Host as PollHost, HostPollable};
 use wasmtime_wasi_io::bindings::wasi::io::streams::{
@@ -24,8 +22,7 @@ impl PollHost for CallState {
         self.pay_extra(reps.len() as u64)?;
         let ready = PollHost::poll(&mut self.table, pollables).await;
         if let Ok(ready) = &ready {
-            self.clock
-                .ended(ready.iter().filter_map(|index| reps.get(*index as usize)));
+            self.clock.ended(ready.iter().filter_map(|index| reps.get(*index as usize)));
         }
         self.answer(ready)
     }
@@ -79,9 +76,7 @@ impl StreamsHost for CallState {
     fn convert_stream_error(&mut self, error: StreamError) -> wasmtime::Result<GuestStreamError> {
         match error {
             StreamError::Closed => Ok(GuestStreamError::Closed),
-            StreamError::LastOperationFailed(error) => {
-                Ok(GuestStreamError::LastOperationFailed(self.push(error)?))
-            }
+            StreamError::LastOperationFailed(error) => Ok(GuestStreamError::LastOperationFailed(self.push(error)?)),
             StreamError::Trap(trap) => Err(trap),
         }
     }
@@ -94,11 +89,7 @@ impl HostInputStream for CallState {
         self.answer(read)
     }
 
-    async fn blocking_read(
-        &mut self,
-        stream: Resource<DynInputStream>,
-        len: u64,
-    ) -> StreamResult<Vec<u8>> {
+    async fn blocking_read(&mut self, stream: Resource<DynInputStream>, len: u64) -> StreamResult<Vec<u8>> {
         self.ask(Op::StreamBlockingRead, &[stream.rep()], &len)?;
         let read = HostInputStream::blocking_read(&mut self.table, stream, len).await;
         self.answer(read)
@@ -110,20 +101,13 @@ impl HostInputStream for CallState {
         self.answer(skipped)
     }
 
-    async fn blocking_skip(
-        &mut self,
-        stream: Resource<DynInputStream>,
-        len: u64,
-    ) -> StreamResult<u64> {
+    async fn blocking_skip(&mut self, stream: Resource<DynInputStream>, len: u64) -> StreamResult<u64> {
         self.ask(Op::StreamBlockingSkip, &[stream.rep()], &len)?;
         let skipped = HostInputStream::blocking_skip(&mut self.table, stream, len).await;
         self.answer(skipped)
     }
 
-    fn subscribe(
-        &mut self,
-        stream: Resource<DynInputStream>,
-    ) -> wasmtime::Result<Resource<DynPollable>> {
+    fn subscribe(&mut self, stream: Resource<DynInputStream>) -> wasmtime::Result<Resource<DynPollable>> {
         self.pay()?;
         HostInputStream::subscribe(&mut self.table, stream)
     }
@@ -154,8 +138,7 @@ impl HostOutputStream for CallState {
         bytes: Vec<u8>,
     ) -> StreamResult<()> {
         self.ask(Op::StreamBlockingWrite, &[stream.rep()], &Blob(&bytes))?;
-        let written =
-            HostOutputStream::blocking_write_and_flush(&mut self.table, stream, bytes).await;
+        let written = HostOutputStream::blocking_write_and_flush(&mut self.table, stream, bytes).await;
         self.answer(written)
     }
 
@@ -165,8 +148,7 @@ impl HostOutputStream for CallState {
         len: u64,
     ) -> StreamResult<()> {
         self.ask(Op::StreamBlockingWriteZeroes, &[stream.rep()], &len)?;
-        let written =
-            HostOutputStream::blocking_write_zeroes_and_flush(&mut self.table, stream, len).await;
+        let written = HostOutputStream::blocking_write_zeroes_and_flush(&mut self.table, stream, len).await;
         self.answer(written)
     }
 
@@ -216,10 +198,7 @@ impl HostOutputStream for CallState {
         self.answer(moved)
     }
 
-    fn subscribe(
-        &mut self,
-        stream: Resource<DynOutputStream>,
-    ) -> wasmtime::Result<Resource<DynPollable>> {
+    fn subscribe(&mut self, stream: Resource<DynOutputStream>) -> wasmtime::Result<Resource<DynPollable>> {
         self.pay()?;
         HostOutputStream::subscribe(&mut self.table, stream)
     }

@@ -28,13 +28,7 @@ pub(crate) struct GuestLog {
 impl GuestLog {
     /// An empty log.
     pub(crate) fn new(records_max: u64) -> Self {
-        Self {
-            records: Vec::new(),
-            records_max,
-            bytes: 0,
-            dropped: 0,
-            last_progress: None,
-        }
+        Self { records: Vec::new(), records_max, bytes: 0, dropped: 0, last_progress: None }
     }
 
     /// The records, and how many were dropped.
@@ -44,9 +38,7 @@ impl GuestLog {
 
     fn add(&mut self, level: LogLevel, message: String) {
         let message = shortened(message);
-        if self.records.len() as u64 >= self.records_max
-            || self.bytes + message.len() > LOG_BYTES_MAX
-        {
+        if self.records.len() as u64 >= self.records_max || self.bytes + message.len() > LOG_BYTES_MAX {
             self.dropped += 1;
             return;
         }
@@ -55,9 +47,7 @@ impl GuestLog {
     }
 
     fn may_show_progress(&mut self, now: Instant) -> bool {
-        let due = self
-            .last_progress
-            .is_none_or(|last| now.duration_since(last) >= PROGRESS_INTERVAL);
+        let due = self.last_progress.is_none_or(|last| now.duration_since(last) >= PROGRESS_INTERVAL);
         if due {
             self.last_progress = Some(now);
         }
@@ -83,10 +73,7 @@ impl host::Host for CallState {
         self.pay()?;
         if self.log.may_show_progress(Instant::now()) {
             let fraction = fraction.filter(|fraction| (0.0..=1.0).contains(fraction));
-            self.effects.progress(Progress {
-                message: shortened(message),
-                fraction,
-            });
+            self.effects.progress(Progress { message: shortened(message), fraction });
         }
         Ok(())
     }
@@ -110,10 +97,7 @@ mod tests {
             log.add(LogLevel::Info, message);
         }
         let (records, dropped) = log.finish();
-        assert_eq!(
-            (records.len(), records[1].message.len(), dropped),
-            (2, MESSAGE_BYTES_MAX, 1)
-        );
+        assert_eq!((records.len(), records[1].message.len(), dropped), (2, MESSAGE_BYTES_MAX, 1));
     }
 
     #[test]

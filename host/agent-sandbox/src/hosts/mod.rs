@@ -30,11 +30,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     wasi::random::random::add_to_linker::<_, Own>(linker, |s| s)?;
     wasi::random::insecure::add_to_linker::<_, Own>(linker, |s| s)?;
     wasi::random::insecure_seed::add_to_linker::<_, Own>(linker, |s| s)?;
-    wasi_http::types::add_to_linker::<_, Own>(
-        linker,
-        &wasi_http::types::LinkOptions::default(),
-        |s| s,
-    )?;
+    wasi_http::types::add_to_linker::<_, Own>(linker, &wasi_http::types::LinkOptions::default(), |s| s)?;
     wasi_http::outgoing_handler::add_to_linker::<_, Own>(linker, |s| s)?;
     add_sockets(linker)?;
     agent_host::tool::host::add_to_linker::<_, Own>(linker, |s| s)
@@ -62,11 +58,7 @@ fn add_cli(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
 }
 
 fn add_sockets(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    wasi::sockets::network::add_to_linker::<_, Own>(
-        linker,
-        &wasi::sockets::network::LinkOptions::default(),
-        |s| s,
-    )?;
+    wasi::sockets::network::add_to_linker::<_, Own>(linker, &wasi::sockets::network::LinkOptions::default(), |s| s)?;
     wasi::sockets::instance_network::add_to_linker::<_, Own>(linker, |s| s)?;
     wasi::sockets::ip_name_lookup::add_to_linker::<_, Own>(linker, |s| s)?;
     wasi::sockets::tcp::add_to_linker::<_, Own>(linker, |s| s)?;
@@ -75,47 +67,25 @@ fn add_sockets(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     wasi::sockets::udp_create_socket::add_to_linker::<_, Own>(linker, |s| s)
 }
 
-/// What an imported interface is, for `inspect` and for the check at load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KnownImport {
-    /// It uses a capability.
-    Uses(Capability),
-    /// It grants nothing by itself: streams, types, terminals.
-    Plain,
-    /// Nobody provides it.
-    Unknown,
-}
-
-/// What the interface named `import` is, such as `wasi:http/outgoing-handler@0.2.9`.
-pub(crate) fn known_capability(import: &str) -> KnownImport {
+/// The authority that an imported interface is about, such as that of `wasi:http/outgoing-handler@0.2.9`; `None` if nobody
+/// provides it. What grants nothing by itself (streams, terminals) counts as what tools always have.
+pub(crate) fn known_capability(import: &str) -> Option<Capability> {
     let name = import.split_once('@').map_or(import, |(name, _)| name);
-    let Some((package, interface)) = name.split_once('/') else {
-        return KnownImport::Unknown;
-    };
+    let (package, interface) = name.split_once('/')?;
     match (package, interface) {
-        ("wasi:filesystem", "types" | "preopens") => KnownImport::Uses(Capability::Fs),
-        ("wasi:http", "outgoing-handler") => KnownImport::Uses(Capability::Http),
-        ("wasi:http", "types") => KnownImport::Plain,
-        ("wasi:cli", "environment") => KnownImport::Uses(Capability::Env),
-        ("wasi:cli", "stdout" | "stderr") => KnownImport::Uses(Capability::Log),
-        ("wasi:cli", "exit" | "stdin") => KnownImport::Plain,
-        ("wasi:cli", "terminal-input" | "terminal-output") => KnownImport::Plain,
-        ("wasi:cli", "terminal-stdin" | "terminal-stdout" | "terminal-stderr") => {
-            KnownImport::Plain
-        }
-        ("wasi:clocks", "wall-clock" | "monotonic-clock") => KnownImport::Uses(Capability::Clock),
-        ("wasi:random", "random" | "insecure" | "insecure-seed") => {
-            KnownImport::Uses(Capability::Random)
-        }
-        ("wasi:io", "error" | "poll" | "streams") => KnownImport::Plain,
-        ("wasi:sockets", "network" | "instance-network" | "ip-name-lookup") => {
-            KnownImport::Uses(Capability::Sockets)
-        }
-        ("wasi:sockets", "tcp" | "tcp-create-socket") => KnownImport::Uses(Capability::Sockets),
-        ("wasi:sockets", "udp" | "udp-create-socket") => KnownImport::Uses(Capability::Sockets),
-        ("agent-host:tool", "host") => KnownImport::Uses(Capability::Log),
-        ("agent-host:tool", "types") => KnownImport::Plain,
-        _ => KnownImport::Unknown,
+        ("wasi:filesystem", "types" | "preopens") => Some(Capability::Fs),
+        ("wasi:http", "types" | "outgoing-handler") => Some(Capability::Http),
+        ("wasi:cli", "environment") => Some(Capability::Env),
+        ("wasi:clocks", "wall-clock" | "monotonic-clock") => Some(Capability::Clock),
+        ("wasi:random", "random" | "insecure" | "insecure-seed") => Some(Capability::Random),
+        ("wasi:sockets", "network" | "instance-network" | "ip-name-lookup") => Some(Capability::Sockets),
+        ("wasi:sockets", "tcp" | "tcp-create-socket" | "udp" | "udp-create-socket") => Some(Capability::Sockets),
+        ("wasi:io", "error" | "poll" | "streams") => Some(Capability::Log),
+        ("wasi:cli", "stdin" | "stdout" | "stderr" | "exit") => Some(Capability::Log),
+        ("wasi:cli", "terminal-input" | "terminal-output") => Some(Capability::Log),
+        ("wasi:cli", "terminal-stdin" | "terminal-stdout" | "terminal-stderr") => Some(Capability::Log),
+        ("agent-host:tool", "host" | "types") => Some(Capability::Log),
+        _ => None,
     }
 }
 
@@ -125,15 +95,10 @@ mod tests {
 
     #[test]
     fn imports_are_known_with_and_without_a_version() {
-        assert_eq!(
-            known_capability("wasi:filesystem/types@0.2.3"),
-            KnownImport::Uses(Capability::Fs)
-        );
-        assert_eq!(known_capability("wasi:io/streams"), KnownImport::Plain);
-        assert_eq!(
-            known_capability("wasi:keyvalue/store@0.2.0"),
-            KnownImport::Unknown
-        );
-        assert_eq!(known_capability("nonsense"), KnownImport::Unknown);
+        assert_eq!(known_capability("wasi:filesystem/types@0.2.3"), Some(Capability::Fs));
+        assert_eq!(known_capability("wasi:io/streams"), Some(Capability::Log));
+        for nobodys in ["wasi:keyvalue/store@0.2.0", "wasi:http/incoming-handler@0.2.3", "nonsense"] {
+            assert_eq!(known_capability(nobodys), None, "{nobodys}");
+        }
     }
 }

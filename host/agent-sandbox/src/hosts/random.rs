@@ -39,13 +39,7 @@ impl Random {
 
     fn take(&mut self, bytes: u64) -> Result<(), Stop> {
         let left = self.left.checked_sub(bytes).ok_or_else(|| {
-            Stop::fault(
-                Fault::HostcallLimit,
-                format!(
-                    "the tool asked for more than {} of random bytes",
-                    self.limit
-                ),
-            )
+            Stop::fault(Fault::HostcallLimit, format!("the tool asked for more than {} of random bytes", self.limit))
         })?;
         self.left = left;
         Ok(())
@@ -109,12 +103,6 @@ mod tests {
         assert_eq!(random.secure.next_u64(), 4_753_173_749_397_848_308);
         assert_ne!(random.secure.next_u64(), random.insecure.next_u64());
         assert!(random.take(64).is_ok());
-        assert!(matches!(
-            random.take(1),
-            Err(Stop::Fault {
-                fault: Fault::HostcallLimit,
-                ..
-            })
-        ));
+        assert!(matches!(random.take(1), Err(Stop::Fault { fault: Fault::HostcallLimit, .. })));
     }
 }

@@ -6,9 +6,7 @@
 use agent_core::effect::{EffectRequest, Refusal};
 use agent_core::outcome::Fault;
 use wasmtime::component::Resource;
-use wasmtime_wasi::p2::bindings::sockets::network::{
-    ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Network,
-};
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::{ShutdownType, TcpSocket};
 use wasmtime_wasi::p2::bindings::sockets::udp::{
     IncomingDatagram, IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream, UdpSocket,
@@ -16,9 +14,7 @@ use wasmtime_wasi::p2::bindings::sockets::udp::{
 use wasmtime_wasi::p2::bindings::sockets::{
     instance_network, ip_name_lookup, network, tcp, tcp_create_socket, udp, udp_create_socket,
 };
-use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, DynPollable, IoError, SocketError, SocketResult,
-};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, IoError, SocketError, SocketResult};
 
 use crate::state::{CallState, table_stop};
 use crate::stop::Stop;
@@ -32,11 +28,8 @@ struct NoNetwork;
 
 impl CallState {
     fn refuse_socket(&mut self, operation: &str) -> SocketError {
-        let request = EffectRequest::Socket {
-            operation: operation.to_owned(),
-        };
-        self.effects
-            .refuse(request, Refusal::NetDenied, RULE, Some(HINT));
+        let request = EffectRequest::Socket { operation: operation.to_owned() };
+        self.effects.refuse(request, Refusal::NetDenied, RULE, Some(HINT));
         ErrorCode::AccessDenied.into()
     }
 }
@@ -46,10 +39,7 @@ impl network::Host for CallState {
         error.downcast()
     }
 
-    fn network_error_code(
-        &mut self,
-        _error: Resource<IoError>,
-    ) -> wasmtime::Result<Option<ErrorCode>> {
+    fn network_error_code(&mut self, _error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
         self.pay()?;
         Ok(None)
     }
@@ -59,9 +49,7 @@ impl network::HostNetwork for CallState {
     fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
         self.pay()?;
         self.forget(network.rep());
-        self.table
-            .delete(Resource::<NoNetwork>::new_own(network.rep()))
-            .map_err(table_stop)?;
+        self.table.delete(Resource::<NoNetwork>::new_own(network.rep())).map_err(table_stop)?;
         Ok(())
     }
 }
@@ -82,10 +70,7 @@ impl tcp_create_socket::Host for CallState {
 }
 
 impl udp_create_socket::Host for CallState {
-    async fn create_udp_socket(
-        &mut self,
-        _family: IpAddressFamily,
-    ) -> SocketResult<Resource<UdpSocket>> {
+    async fn create_udp_socket(&mut self, _family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>> {
         self.ask(Op::CreateSocket, &[], &1_u8)?;
         let refused = self.refuse_socket("wasi:sockets/udp-create-socket create-udp-socket");
         self.answer(Err(refused))
@@ -99,19 +84,14 @@ impl ip_name_lookup::Host for CallState {
         name: String,
     ) -> SocketResult<Resource<ip_name_lookup::ResolveAddressStream>> {
         self.ask(Op::ResolveAddresses, &[], &name)?;
-        let refused = self.refuse_socket(&format!(
-            "wasi:sockets/ip-name-lookup resolve-addresses {name}"
-        ));
+        let refused = self.refuse_socket(&format!("wasi:sockets/ip-name-lookup resolve-addresses {name}"));
         self.answer(Err(refused))
     }
 }
 
 /// Why a method of a socket was not reached by a well-behaved wasmtime.
 fn unreached() -> Stop {
-    Stop::fault(
-        Fault::GuestTrap,
-        "the tool used a socket although it holds none",
-    )
+    Stop::fault(Fault::GuestTrap, "the tool used a socket although it holds none")
 }
 
 /// Writes the methods of a trait whose resource no guest can hold.

@@ -216,10 +216,7 @@ impl Encode for fs::PathFlags {
 }
 
 fn flag_bits(flags: &[bool]) -> u8 {
-    flags
-        .iter()
-        .rev()
-        .fold(0, |bits, flag| bits << 1 | u8::from(*flag))
+    flags.iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(*flag))
 }
 
 impl Encode for fs::DescriptorStat {

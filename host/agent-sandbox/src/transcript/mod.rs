@@ -69,11 +69,7 @@ pub enum InvalidTranscript {
 
 impl Default for Transcript {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            count: 0,
-            complete: true,
-        }
+        Self { entries: Vec::new(), count: 0, complete: true }
     }
 }
 
@@ -99,8 +95,7 @@ impl Transcript {
     /// The answers, in order.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry<'_>> {
-        read_entries(&self.entries)
-            .unwrap_or_else(|_| unreachable!("a transcript holds whole entries only"))
+        read_entries(&self.entries).unwrap_or_else(|_| unreachable!("a transcript holds whole entries only"))
     }
 
     /// The versioned byte form.
@@ -126,11 +121,7 @@ impl Transcript {
             return Err(InvalidTranscript::Version(*version));
         }
         let count = read_entries(entries)?.len() as u64;
-        Ok(Self {
-            entries: entries.to_vec(),
-            count,
-            complete: *complete == 1,
-        })
+        Ok(Self { entries: entries.to_vec(), count, complete: *complete == 1 })
     }
 
     /// Adds an entry, or marks the transcript incomplete if it would grow too long.
@@ -176,13 +167,7 @@ pub(crate) struct SharedTranscript(Arc<Mutex<Transcript>>);
 impl SharedTranscript {
     /// Every answer given so far.
     pub(crate) fn snapshot(&self) -> TranscriptSnapshot {
-        TranscriptSnapshot {
-            bytes: self
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .to_bytes(),
-        }
+        TranscriptSnapshot { bytes: self.0.lock().unwrap_or_else(PoisonError::into_inner).to_bytes() }
     }
 }
 
@@ -205,10 +190,7 @@ impl Recorder {
             put_blob(&self.request, &mut self.entry);
         } else {
             let digest = Digest::of(&self.request);
-            put_blob(
-                &[b"sha256:", digest.as_bytes().as_slice()].concat(),
-                &mut self.entry,
-            );
+            put_blob(&[b"sha256:", digest.as_bytes().as_slice()].concat(), &mut self.entry);
         }
     }
 
@@ -222,11 +204,7 @@ impl Recorder {
         self.request.clear();
         write(&mut self.request);
         put_blob(&self.request, &mut self.entry);
-        self.shared
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(&self.entry);
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).push(&self.entry);
         self.request.len()
     }
 
@@ -272,8 +250,7 @@ impl Handles {
 fn read_entries(mut bytes: &[u8]) -> Result<Vec<Entry<'_>>, InvalidTranscript> {
     let mut entries = Vec::new();
     while !bytes.is_empty() {
-        let entry =
-            read_entry(&mut bytes).ok_or(InvalidTranscript::CutOff(entries.len() as u64 + 1))?;
+        let entry = read_entry(&mut bytes).ok_or(InvalidTranscript::CutOff(entries.len() as u64 + 1))?;
         entries.push(entry);
     }
     Ok(entries)
@@ -284,11 +261,7 @@ fn read_entry<'a>(bytes: &mut &'a [u8]) -> Option<Entry<'a>> {
     *bytes = rest;
     let request = encode::take_blob(bytes)?;
     let answer = encode::take_blob(bytes)?;
-    Some(Entry {
-        operation: u16::from_le_bytes(*operation),
-        request,
-        answer,
-    })
+    Some(Entry { operation: u16::from_le_bytes(*operation), request, answer })
 }
 
 #[cfg(test)]
@@ -307,15 +280,9 @@ mod tests {
     #[test]
     fn a_transcript_reads_back() {
         let transcript = recorded(&[(b"a", b"one"), (&[9; 200], b"two")]);
-        assert_eq!(
-            Transcript::from_bytes(&transcript.to_bytes()),
-            Ok(transcript.clone())
-        );
+        assert_eq!(Transcript::from_bytes(&transcript.to_bytes()), Ok(transcript.clone()));
         let entries = transcript.entries();
-        assert_eq!(
-            (entries[0].request, entries[0].answer),
-            (b"\x01\x01a".as_slice(), b"\x03one".as_slice())
-        );
+        assert_eq!((entries[0].request, entries[0].answer), (b"\x01\x01a".as_slice(), b"\x03one".as_slice()));
         assert!(entries[1].request.starts_with(b"sha256:"));
     }
 
@@ -324,20 +291,10 @@ mod tests {
         let transcript = recorded(&[(b"a", b"one")]);
         let bytes = transcript.to_bytes();
         for length in 7..bytes.len() {
-            assert_eq!(
-                Transcript::from_bytes(&bytes[..length]),
-                Err(InvalidTranscript::CutOff(1)),
-                "{length}"
-            );
+            assert_eq!(Transcript::from_bytes(&bytes[..length]), Err(InvalidTranscript::CutOff(1)), "{length}");
         }
-        assert_eq!(
-            Transcript::from_bytes(b"AHTR\x02\x01"),
-            Err(InvalidTranscript::Version(2))
-        );
-        assert_eq!(
-            Transcript::from_bytes(b"other"),
-            Err(InvalidTranscript::Magic)
-        );
+        assert_eq!(Transcript::from_bytes(b"AHTR\x02\x01"), Err(InvalidTranscript::Version(2)));
+        assert_eq!(Transcript::from_bytes(b"other"), Err(InvalidTranscript::Magic));
     }
 
     #[test]
@@ -356,10 +313,7 @@ mod tests {
     #[test]
     fn a_handle_keeps_its_name_until_it_is_given_back() {
         let mut handles = Handles::default();
-        assert_eq!(
-            [handles.name(5), handles.name(2), handles.name(5)],
-            [1, 2, 1]
-        );
+        assert_eq!([handles.name(5), handles.name(2), handles.name(5)], [1, 2, 1]);
         handles.forget(5);
         assert_eq!(handles.name(5), 3);
     }

@@ -69,7 +69,6 @@ enum Announced {
 enum Quota {
     Write,
     Read,
-    Create,
 }
 
 /// States to announce before a change, and the notes to make once they are.
@@ -87,12 +86,7 @@ impl Changes {
             read_bytes: limits.fs_read_bytes.0,
             files: limits.fs_files,
         };
-        Self {
-            mounts,
-            effects,
-            limits,
-            book: Mutex::default(),
-        }
+        Self { mounts, effects, limits, book: Mutex::default() }
     }
 
     /// The call's mounts.
@@ -101,12 +95,7 @@ impl Changes {
     }
 
     /// Takes what is at a spot into an intent, unless it was announced before.
-    pub(crate) fn take_spot(
-        &self,
-        intent: &mut Intent,
-        mount: usize,
-        spot: &Spot,
-    ) -> Result<(), FileError> {
+    pub(crate) fn take_spot(&self, intent: &mut Intent, mount: usize, spot: &Spot) -> Result<(), FileError> {
         if self.is_whole(mount, &spot.path) {
             return Ok(());
         }
@@ -116,8 +105,7 @@ impl Changes {
             Some(FileType::Symlink) => (Before::Symlink(link_target(spot)?), None),
             Some(FileType::RegularFile) => {
                 let file = open_name(&spot.dir, &spot.name, OFlags::RDONLY, Mode::empty())?;
-                let (before, content) =
-                    self.content_before(mount, &spot.path, &File::from(file))?;
+                let (before, content) = self.content_before(mount, &spot.path, &File::from(file))?;
                 (before, Some(content))
             }
             Some(_) => return Err(special_file()),
@@ -126,17 +114,8 @@ impl Changes {
     }
 
     /// Takes an open file into an intent, if bytes from `first_changed` on are about to change.
-    pub(crate) fn take_file(
-        &self,
-        intent: &mut Intent,
-        node: &Node,
-        first_changed: u64,
-    ) -> Result<(), FileError> {
-        let announced = self
-            .book()
-            .announced
-            .get(&(node.mount, node.path.clone()))
-            .copied();
+    pub(crate) fn take_file(&self, intent: &mut Intent, node: &Node, first_changed: u64) -> Result<(), FileError> {
+        let announced = self.book().announced.get(&(node.mount, node.path.clone())).copied();
         let length = match announced {
             Some(Announced::Whole) => return Ok(()),
             Some(Announced::Length(length)) if first_changed >= length => return Ok(()),
@@ -144,13 +123,7 @@ impl Changes {
             None => Some(node.file.metadata()?.len()).filter(|length| first_changed >= *length),
         };
         match length {
-            Some(length) => self.add(
-                intent,
-                node.mount,
-                &node.path,
-                Before::Length(Bytes(length)),
-                None,
-            ),
+            Some(length) => self.add(intent, node.mount, &node.path, Before::Length(Bytes(length)), None),
             None => {
                 let (before, content) = self.content_before(node.mount, &node.path, &node.file)?;
                 self.add(intent, node.mount, &node.path, before, Some(content))
@@ -170,9 +143,7 @@ impl Changes {
         while let Some((spot, to)) = ahead.pop() {
             seen += 1;
             if seen > TREE_ENTRIES_MAX {
-                return Err(beyond_undo(format!(
-                    "more than {TREE_ENTRIES_MAX} entries are too many to undo"
-                )));
+                return Err(beyond_undo(format!("more than {TREE_ENTRIES_MAX} entries are too many to undo")));
             }
             self.take_spot(intent, mount, &spot)?;
             if !self.is_whole(to_mount, &to) && !intent.holds(to_mount, &to) {
@@ -186,87 +157,51 @@ impl Changes {
     }
 
     /// Announces an intent. The change may happen once this has returned `Ok`.
-    pub(crate) async fn announce(
-        &self,
-        number: u32,
-        request: EffectRequest,
-        intent: Intent,
-    ) -> Result<(), FileError> {
+    pub(crate) async fn announce(&self, number: u32, request: EffectRequest, intent: Intent) -> Result<(), FileError> {
         if intent.undo.is_empty() {
             return Ok(());
         }
-        self.effects
-            .intend_change(number, request, intent.undo)
-            .await
-            .map_err(Stop::from)?;
+        self.effects.intend_change(number, request, intent.undo).await.map_err(Stop::from)?;
         self.book().announced.extend(intent.notes);
         Ok(())
     }
 
     /// Announces what a permitted change touches.
-    pub(crate) async fn announce_spots(
-        &self,
-        permit: &Permit,
-        spots: &[(usize, &Spot)],
-    ) -> Result<(), FileError> {
+    pub(crate) async fn announce_spots(&self, permit: &Permit, spots: &[(usize, &Spot)]) -> Result<(), FileError> {
         let mut intent = Intent::default();
         for (mount, spot) in spots {
             self.take_spot(&mut intent, *mount, spot)?;
         }
-        self.announce(permit.number, permit.request.clone(), intent)
-            .await
+        self.announce(permit.number, permit.request.clone(), intent).await
     }
 
     /// Announces that times are about to change. An undo leaves them as they are then; that they were touched is recorded.
-    pub(crate) async fn announce_touch(
-        &self,
-        permit: &Permit,
-        mount: usize,
-        spot: &Spot,
-    ) -> Result<(), FileError> {
+    pub(crate) async fn announce_touch(&self, permit: &Permit, mount: usize, spot: &Spot) -> Result<(), FileError> {
         let mut intent = Intent::default();
-        let known = self
-            .book()
-            .announced
-            .contains_key(&(mount, spot.path.clone()));
+        let known = self.book().announced.contains_key(&(mount, spot.path.clone()));
         match spot.found {
             Some(FileType::RegularFile) if !known => {
-                let size =
-                    rustix::fs::statat(&spot.dir, spot.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?
-                        .st_size;
+                let size = rustix::fs::statat(&spot.dir, spot.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?.st_size;
                 let before = Before::Length(Bytes(u64::try_from(size).unwrap_or(0)));
                 self.add(&mut intent, mount, &spot.path, before, None)?;
             }
-            Some(FileType::Directory | FileType::Symlink) => {
-                self.take_spot(&mut intent, mount, spot)?
-            }
+            Some(FileType::Directory | FileType::Symlink) => self.take_spot(&mut intent, mount, spot)?,
             Some(FileType::RegularFile) => {}
             None => return Err(ErrorCode::NoEntry.into()),
             Some(_) => return Err(special_file()),
         }
-        self.announce(permit.number, permit.request.clone(), intent)
-            .await
+        self.announce(permit.number, permit.request.clone(), intent).await
     }
 
     /// Announces that bytes of an open file from `first_changed` on are about to change.
-    pub(crate) async fn announce_write(
-        &self,
-        node: &Node,
-        first_changed: u64,
-    ) -> Result<(), FileError> {
+    pub(crate) async fn announce_write(&self, node: &Node, first_changed: u64) -> Result<(), FileError> {
         let mut intent = Intent::default();
         self.take_file(&mut intent, node, first_changed)?;
-        self.announce(node.effect.unwrap_or(0), self.write_request(node), intent)
-            .await
+        self.announce(node.effect.unwrap_or(0), self.write_request(node), intent).await
     }
 
     /// Counts bytes to be written, and how far they make the file grow: a hole counts like data.
-    pub(crate) fn count_write(
-        &self,
-        node: &Node,
-        offset: u64,
-        bytes: u64,
-    ) -> Result<(), FileError> {
+    pub(crate) fn count_write(&self, node: &Node, offset: u64, bytes: u64) -> Result<(), FileError> {
         let length = node.file.metadata()?.len();
         let growth = offset.saturating_add(bytes).saturating_sub(length);
         let mut book = self.book();
@@ -295,54 +230,30 @@ impl Changes {
     /// Counts bytes that were read.
     pub(crate) fn count_read(&self, node: &Node, bytes: usize) {
         let mut book = self.book();
-        book.read = book
-            .read
-            .saturating_add(bytes as u64)
-            .min(self.limits.read_bytes);
+        book.read = book.read.saturating_add(bytes as u64).min(self.limits.read_bytes);
         drop(book);
-        self.effects
-            .count(node.effect.unwrap_or(0), 0, bytes as u64);
+        self.effects.count(node.effect.unwrap_or(0), 0, bytes as u64);
     }
 
     /// Counts a file or directory that is about to be created.
     pub(crate) fn count_created(&self) -> Result<(), FileError> {
         let mut book = self.book();
         if book.created >= self.limits.files {
-            let rule = format!(
-                "a call may create {} files and directories",
-                self.limits.files
-            );
+            let rule = format!("a call may create {} files and directories", self.limits.files);
             let code = ErrorCode::Quota;
-            return Err(FileError::Refused {
-                refusal: Refusal::FsQuota,
-                rule,
-                code,
-            });
+            return Err(FileError::Refused { refusal: Refusal::FsQuota, rule, code });
         }
         book.created += 1;
         Ok(())
     }
 
     fn write_request(&self, node: &Node) -> EffectRequest {
-        let root = self
-            .mounts
-            .get(node.mount)
-            .map_or("", |mount| mount.guest.trim_end_matches('/'));
-        EffectRequest::File {
-            operation: FileOperation::Write,
-            path: format!("{root}/{}", node.path),
-            to: None,
-        }
+        let root = self.mounts.get(node.mount).map_or("", |mount| mount.guest.trim_end_matches('/'));
+        EffectRequest::File { operation: FileOperation::Write, path: format!("{root}/{}", node.path), to: None }
     }
 
     /// Records that a quota was met, the first time, and makes the error.
-    fn quota(
-        &self,
-        mut book: MutexGuard<'_, Book>,
-        quota: Quota,
-        node: &Node,
-        rule: String,
-    ) -> FileError {
+    fn quota(&self, mut book: MutexGuard<'_, Book>, quota: Quota, node: &Node, rule: String) -> FileError {
         let first = book.reported.insert(quota);
         drop(book);
         if first {
@@ -352,31 +263,16 @@ impl Changes {
             }
             self.effects.refuse(request, Refusal::FsQuota, &rule, None);
         }
-        FileError::Refused {
-            refusal: Refusal::FsQuota,
-            rule,
-            code: ErrorCode::Quota,
-        }
+        FileError::Refused { refusal: Refusal::FsQuota, rule, code: ErrorCode::Quota }
     }
 
-    fn content_before(
-        &self,
-        mount: usize,
-        path: &RelativePath,
-        file: &File,
-    ) -> Result<(Before, Vec<u8>), FileError> {
+    fn content_before(&self, mount: usize, path: &RelativePath, file: &File) -> Result<(Before, Vec<u8>), FileError> {
         let (mut content, mode) = content_and_mode(file)?;
         // Where the call has appended to the file already, what was there before is the beginning.
         if let Some(Announced::Length(length)) = self.book().announced.get(&(mount, path.clone())) {
             content.truncate(usize::try_from(*length).unwrap_or(usize::MAX));
         }
-        Ok((
-            Before::Content {
-                digest: Digest::of(&content),
-                mode,
-            },
-            content,
-        ))
+        Ok((Before::Content { digest: Digest::of(&content), mode }, content))
     }
 
     fn add(
@@ -388,31 +284,16 @@ impl Changes {
         content: Option<Vec<u8>>,
     ) -> Result<(), FileError> {
         let mut book = self.book();
-        book.kept_bytes = book
-            .kept_bytes
-            .saturating_add(content.as_ref().map_or(0, |content| content.len() as u64));
-        if book.kept_bytes > UNDO_BYTES_MAX
-            || book.announced.len() + intent.notes.len() >= UNDO_PATHS_MAX
-        {
-            return Err(beyond_undo(
-                "the call changes more than can be kept for an undo".to_owned(),
-            ));
+        book.kept_bytes = book.kept_bytes.saturating_add(content.as_ref().map_or(0, |content| content.len() as u64));
+        if book.kept_bytes > UNDO_BYTES_MAX || book.announced.len() + intent.notes.len() >= UNDO_PATHS_MAX {
+            return Err(beyond_undo("the call changes more than can be kept for an undo".to_owned()));
         }
         let note = match before {
             Before::Length(Bytes(length)) => Announced::Length(length),
-            Before::Absent | Before::Directory | Before::Content { .. } | Before::Symlink(_) => {
-                Announced::Whole
-            }
+            Before::Absent | Before::Directory | Before::Content { .. } | Before::Symlink(_) => Announced::Whole,
         };
-        let guest = self
-            .mounts
-            .get(mount)
-            .map_or_else(String::new, |mount| mount.guest.clone());
-        let entry = UndoEntry {
-            mount: guest,
-            path: path.as_str().to_owned(),
-            before,
-        };
+        let guest = self.mounts.get(mount).map_or_else(String::new, |mount| mount.guest.clone());
+        let entry = UndoEntry { mount: guest, path: path.as_str().to_owned(), before };
         intent.undo.push(Undo { entry, content });
         intent.notes.push(((mount, path.clone()), note));
         Ok(())
@@ -429,9 +310,7 @@ impl Changes {
 
 impl Intent {
     fn holds(&self, mount: usize, path: &RelativePath) -> bool {
-        self.notes
-            .iter()
-            .any(|((own, known), _)| *own == mount && known == path)
+        self.notes.iter().any(|((own, known), _)| *own == mount && known == path)
     }
 }
 
@@ -439,10 +318,7 @@ impl Intent {
 pub(crate) fn content_and_mode(file: &File) -> Result<(Vec<u8>, u32), FileError> {
     let metadata = file.metadata()?;
     if metadata.len() > UNDO_FILE_BYTES_MAX {
-        let rule = format!(
-            "a file of {} is too large to undo a change of it",
-            Bytes(metadata.len())
-        );
+        let rule = format!("a file of {} is too large to undo a change of it", Bytes(metadata.len()));
         return Err(beyond_undo(rule));
     }
     let mut content = vec![0; usize::try_from(metadata.len()).unwrap_or(0)];
@@ -453,52 +329,33 @@ pub(crate) fn content_and_mode(file: &File) -> Result<(Vec<u8>, u32), FileError>
 /// A refusal of what is no regular file, directory or link.
 pub(crate) fn special_file() -> FileError {
     let rule = "only regular files and directories can be used".to_owned();
-    FileError::Refused {
-        refusal: Refusal::FsSpecialFile,
-        rule,
-        code: ErrorCode::NotPermitted,
-    }
+    FileError::Refused { refusal: Refusal::FsSpecialFile, rule, code: ErrorCode::NotPermitted }
 }
 
 fn beyond_undo(rule: String) -> FileError {
-    FileError::Refused {
-        refusal: Refusal::FsQuota,
-        rule,
-        code: ErrorCode::Quota,
-    }
+    FileError::Refused { refusal: Refusal::FsQuota, rule, code: ErrorCode::Quota }
 }
 
 fn link_target(spot: &Spot) -> Result<String, FileError> {
     let target = rustix::fs::readlinkat(&spot.dir, spot.name.as_str(), Vec::new())?;
-    target
-        .into_string()
-        .map_err(|_| ErrorCode::IllegalByteSequence.into())
+    target.into_string().map_err(|_| ErrorCode::IllegalByteSequence.into())
 }
 
 /// The entries of a directory, each with its place after the directory was moved to `to`.
 fn children(spot: &Spot, to: &RelativePath) -> Result<Vec<(Spot, RelativePath)>, FileError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let dir = Arc::new(File::from(open_name(
-        &spot.dir,
-        &spot.name,
-        flags,
-        Mode::empty(),
-    )?));
+    let dir = Arc::new(File::from(open_name(&spot.dir, &spot.name, flags, Mode::empty())?));
     let mut found = Vec::new();
     for entry in rustix::fs::Dir::read_from(&dir)?.take(TREE_ENTRIES_MAX + 3) {
         let entry = entry?;
-        let name = entry
-            .file_name()
-            .to_str()
-            .map_err(|_| ErrorCode::IllegalByteSequence)?;
+        let name = entry.file_name().to_str().map_err(|_| ErrorCode::IllegalByteSequence)?;
         if matches!(name, "." | "..") {
             continue;
         }
         if is_hidden(name) {
             return Err(ErrorCode::NotPermitted.into());
         }
-        let child =
-            find(&dir, &spot.path, name, LastLink::Keep).map_err(|_| ErrorCode::NotPermitted)?;
+        let child = find(&dir, &spot.path, name, LastLink::Keep).map_err(|_| ErrorCode::NotPermitted)?;
         found.push((child, to.join(name)));
     }
     Ok(found)

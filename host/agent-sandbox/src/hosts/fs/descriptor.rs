@@ -7,18 +7,15 @@ use rustix::fs::AtFlags;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream,
-    ErrorCode, Host, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp,
-    OpenFlags, PathFlags,
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Host,
+    HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, IoError};
 
 use crate::hosts::fs::listing::Listing;
 use crate::hosts::fs::metadata::{descriptor_stat, descriptor_type, metadata_hash, stat_spot};
 use crate::hosts::fs::node::{Kind, Node};
-use crate::hosts::fs::stream::{
-    CHUNK_BYTES_MAX, FileReader, FileWriter, StreamFailure, read_at, write_at,
-};
+use crate::hosts::fs::stream::{CHUNK_BYTES_MAX, FileReader, FileWriter, StreamFailure, read_at, write_at};
 use crate::hosts::fs::tree::node_spot;
 use crate::hosts::fs::walk::{LastLink, Lost, Spot, read_link};
 use crate::hosts::fs::{FileError, wrong_handle};
@@ -32,15 +29,10 @@ impl Host for CallState {
         error.downcast()
     }
 
-    fn filesystem_error_code(
-        &mut self,
-        error: Resource<IoError>,
-    ) -> wasmtime::Result<Option<ErrorCode>> {
+    fn filesystem_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
         self.ask(Op::FilesystemErrorCode, &[error.rep()], &())?;
         let error = self.table.get(&error)?;
-        let code = error
-            .downcast_ref()
-            .map(|failure: &StreamFailure| failure.code);
+        let code = error.downcast_ref().map(|failure: &StreamFailure| failure.code);
         self.answer(Ok(code))
     }
 }
@@ -62,9 +54,7 @@ impl HostDescriptor for CallState {
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
         self.pay()?;
         self.forget(fd.rep());
-        self.table
-            .delete(Resource::<Node>::new_own(fd.rep()))
-            .map_err(table_stop)?;
+        self.table.delete(Resource::<Node>::new_own(fd.rep())).map_err(table_stop)?;
         Ok(())
     }
 
@@ -144,66 +134,36 @@ impl HostDescriptor for CallState {
     async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
         self.ask(Op::Stat, &[fd.rep()], &())?;
         let stat = rustix::fs::fstat(self.node(&fd)?.file.as_fd());
-        self.answer(
-            stat.map(|stat| descriptor_stat(&stat))
-                .map_err(|errno| FileError::from(errno).into()),
-        )
+        self.answer(stat.map(|stat| descriptor_stat(&stat)).map_err(|errno| FileError::from(errno).into()))
     }
 
-    async fn stat_at(
-        &mut self,
-        fd: Fd,
-        follow: PathFlags,
-        path: String,
-    ) -> FsResult<DescriptorStat> {
+    async fn stat_at(&mut self, fd: Fd, follow: PathFlags, path: String) -> FsResult<DescriptorStat> {
         self.ask(Op::StatAt, &[fd.rep()], &(follow, &path))?;
-        let stat = self
-            .look(&fd, follow, &path)
-            .await
-            .and_then(|spot| stat_spot(&spot));
-        self.answer(
-            stat.map(|stat| descriptor_stat(&stat))
-                .map_err(FsError::from),
-        )
+        let stat = self.look(&fd, follow, &path).await.and_then(|spot| stat_spot(&spot));
+        self.answer(stat.map(|stat| descriptor_stat(&stat)).map_err(FsError::from))
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
         self.ask(Op::MetadataHash, &[fd.rep()], &())?;
         let stat = rustix::fs::fstat(self.node(&fd)?.file.as_fd());
-        self.answer(
-            stat.map(|stat| metadata_hash(&stat))
-                .map_err(|errno| FileError::from(errno).into()),
-        )
+        self.answer(stat.map(|stat| metadata_hash(&stat)).map_err(|errno| FileError::from(errno).into()))
     }
 
-    async fn metadata_hash_at(
-        &mut self,
-        fd: Fd,
-        follow: PathFlags,
-        path: String,
-    ) -> FsResult<MetadataHashValue> {
+    async fn metadata_hash_at(&mut self, fd: Fd, follow: PathFlags, path: String) -> FsResult<MetadataHashValue> {
         self.ask(Op::MetadataHashAt, &[fd.rep()], &(follow, &path))?;
-        let stat = self
-            .look(&fd, follow, &path)
-            .await
-            .and_then(|spot| stat_spot(&spot));
+        let stat = self.look(&fd, follow, &path).await.and_then(|spot| stat_spot(&spot));
         self.answer(stat.map(|stat| metadata_hash(&stat)).map_err(FsError::from))
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
         self.ask(Op::ReadlinkAt, &[fd.rep()], &path)?;
-        let target = self
-            .look(&fd, PathFlags::empty(), &path)
-            .await
-            .and_then(|spot| link_at(&spot));
+        let target = self.look(&fd, PathFlags::empty(), &path).await.and_then(|spot| link_at(&spot));
         self.answer(target.map_err(FsError::from))
     }
 
     async fn is_same_object(&mut self, fd: Fd, other: Fd) -> wasmtime::Result<bool> {
         self.ask(Op::IsSameObject, &[fd.rep(), other.rep()], &())?;
-        let identity = |node: &Node| {
-            rustix::fs::fstat(node.file.as_fd()).map(|stat| (stat.st_dev, stat.st_ino))
-        };
+        let identity = |node: &Node| rustix::fs::fstat(node.file.as_fd()).map(|stat| (stat.st_dev, stat.st_ino));
         let same = identity(&self.node(&fd)?)? == identity(&self.node(&other)?)?;
         self.answer(Ok(same))
     }
@@ -232,31 +192,14 @@ impl HostDescriptor for CallState {
         self.answer(removed)
     }
 
-    async fn rename_at(
-        &mut self,
-        fd: Fd,
-        path: String,
-        to_fd: Fd,
-        to_path: String,
-    ) -> FsResult<()> {
+    async fn rename_at(&mut self, fd: Fd, path: String, to_fd: Fd, to_path: String) -> FsResult<()> {
         self.ask(Op::RenameAt, &[fd.rep(), to_fd.rep()], &(&path, &to_path))?;
         let renamed = self.rename(&fd, &path, &to_fd, &to_path).await;
         self.answer(renamed)
     }
 
-    async fn link_at(
-        &mut self,
-        fd: Fd,
-        follow: PathFlags,
-        path: String,
-        to_fd: Fd,
-        to_path: String,
-    ) -> FsResult<()> {
-        self.ask(
-            Op::LinkAt,
-            &[fd.rep(), to_fd.rep()],
-            &(follow, &path, &to_path),
-        )?;
+    async fn link_at(&mut self, fd: Fd, follow: PathFlags, path: String, to_fd: Fd, to_path: String) -> FsResult<()> {
+        self.ask(Op::LinkAt, &[fd.rep(), to_fd.rep()], &(follow, &path, &to_path))?;
         let linked = match follow.contains(PathFlags::SYMLINK_FOLLOW) {
             true => Err(ErrorCode::Invalid.into()),
             false => self.link(&fd, &path, &to_fd, &to_path).await,
@@ -270,12 +213,7 @@ impl HostDescriptor for CallState {
         self.answer(linked)
     }
 
-    async fn set_times(
-        &mut self,
-        fd: Fd,
-        access: NewTimestamp,
-        modification: NewTimestamp,
-    ) -> FsResult<()> {
+    async fn set_times(&mut self, fd: Fd, access: NewTimestamp, modification: NewTimestamp) -> FsResult<()> {
         self.ask(Op::SetTimes, &[fd.rep()], &(access, modification))?;
         let set = self.set_times_of(&fd, access, modification).await;
         self.answer(set)
@@ -289,14 +227,8 @@ impl HostDescriptor for CallState {
         access: NewTimestamp,
         modification: NewTimestamp,
     ) -> FsResult<()> {
-        self.ask(
-            Op::SetTimesAt,
-            &[fd.rep()],
-            &(follow, &path, access, modification),
-        )?;
-        let set = self
-            .set_times_below(&fd, (follow, &path), access, modification)
-            .await;
+        self.ask(Op::SetTimesAt, &[fd.rep()], &(follow, &path, access, modification))?;
+        let set = self.set_times_below(&fd, (follow, &path), access, modification).await;
         self.answer(set)
     }
 }
@@ -308,20 +240,14 @@ impl HostDirectoryEntryStream for CallState {
     ) -> FsResult<Option<DirectoryEntry>> {
         self.ask(Op::ReadDirectoryEntry, &[stream.rep()], &())?;
         let listing = Resource::<Listing>::new_borrow(stream.rep());
-        let entry = self
-            .table
-            .get_mut(&listing)
-            .map_err(|_| wrong_handle())?
-            .next();
+        let entry = self.table.get_mut(&listing).map_err(|_| wrong_handle())?.next();
         self.answer(entry.map_err(FsError::from))
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
         self.pay()?;
         self.forget(stream.rep());
-        self.table
-            .delete(Resource::<Listing>::new_own(stream.rep()))
-            .map_err(table_stop)?;
+        self.table.delete(Resource::<Listing>::new_own(stream.rep())).map_err(table_stop)?;
         Ok(())
     }
 }
@@ -329,15 +255,13 @@ impl HostDirectoryEntryStream for CallState {
 impl CallState {
     fn reader(&mut self, fd: &Fd, offset: u64) -> FsResult<Resource<DynInputStream>> {
         let node = self.readable(fd)?;
-        let stream: DynInputStream =
-            Box::new(FileReader::new(node, offset, self.files.changes.clone()));
+        let stream: DynInputStream = Box::new(FileReader::new(node, offset, self.files.changes.clone()));
         Ok(self.push(stream)?)
     }
 
     fn writer(&mut self, fd: &Fd, offset: Option<u64>) -> FsResult<Resource<DynOutputStream>> {
         let node = self.writable(fd)?;
-        let stream: DynOutputStream =
-            Box::new(FileWriter::new(node, offset, self.files.changes.clone()));
+        let stream: DynOutputStream = Box::new(FileWriter::new(node, offset, self.files.changes.clone()));
         Ok(self.push(stream)?)
     }
 
@@ -345,18 +269,14 @@ impl CallState {
         let node = self.node(fd)?;
         match node.kind {
             Kind::File { readable: true, .. } => Ok(node),
-            Kind::File {
-                readable: false, ..
-            } => Err(ErrorCode::BadDescriptor.into()),
+            Kind::File { readable: false, .. } => Err(ErrorCode::BadDescriptor.into()),
             Kind::Directory => Err(ErrorCode::IsDirectory.into()),
         }
     }
 
     fn read_now(&self, fd: &Fd, len: u64, offset: u64) -> FsResult<(Vec<u8>, bool)> {
         let node = self.readable(fd)?;
-        let wanted = usize::try_from(len)
-            .unwrap_or(usize::MAX)
-            .min(CHUNK_BYTES_MAX);
+        let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK_BYTES_MAX);
         let bytes = read_at(&self.files.changes, &node, offset, wanted)?;
         let end = bytes.is_empty() && wanted > 0;
         Ok((bytes, end))
@@ -385,19 +305,13 @@ impl CallState {
             }
         };
         let none = DescriptorFlags::empty();
-        Ok(flags
-            | if read { DescriptorFlags::READ } else { none }
-            | if write { DescriptorFlags::WRITE } else { none })
+        Ok(flags | if read { DescriptorFlags::READ } else { none } | if write { DescriptorFlags::WRITE } else { none })
     }
 
     /// Resolves a path that a guest wants to know something of.
     async fn look(&mut self, fd: &Fd, follow: PathFlags, path: &str) -> Result<Spot, FileError> {
         let base = self.directory(fd)?;
-        let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) {
-            LastLink::Follow
-        } else {
-            LastLink::Keep
-        };
+        let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) { LastLink::Follow } else { LastLink::Keep };
         let spot = self.find(&base, path, last, FileOperation::Stat)?;
         self.may_look(base.mount, &spot).await?;
         Ok(spot)
@@ -408,16 +322,8 @@ impl CallState {
         // Opening a directory was an effect of its own; a mount was never opened.
         let listing = if node.effect.is_none() {
             let path = self.files.guest_path(node.mount, &node.path);
-            let request = agent_core::effect::EffectRequest::File {
-                operation: FileOperation::Read,
-                path,
-                to: None,
-            };
-            let permit = self
-                .effects
-                .decide(request)
-                .await
-                .map_err(|_| ErrorCode::Access)?;
+            let request = agent_core::effect::EffectRequest::File { operation: FileOperation::Read, path, to: None };
+            let permit = self.effects.decide(request).await.map_err(|_| ErrorCode::Access)?;
             self.conclude(permit, Listing::of(&node.file))?
         } else {
             Listing::of(&node.file)?
@@ -429,12 +335,10 @@ impl CallState {
 fn link_at(spot: &Spot) -> Result<String, FileError> {
     match spot.found.map(descriptor_type) {
         None => Err(ErrorCode::NoEntry.into()),
-        Some(DescriptorType::SymbolicLink) => {
-            read_link(&spot.dir, &spot.name).map_err(|lost| match lost {
-                Lost::Code(code) => code.into(),
-                Lost::Escapes | Lost::Hidden => ErrorCode::NotPermitted.into(),
-            })
-        }
+        Some(DescriptorType::SymbolicLink) => read_link(&spot.dir, &spot.name).map_err(|lost| match lost {
+            Lost::Code(code) => code.into(),
+            Lost::Escapes | Lost::Hidden => ErrorCode::NotPermitted.into(),
+        }),
         Some(_) => Err(ErrorCode::Invalid.into()),
     }
 }

@@ -17,25 +17,17 @@ pub(crate) struct Listing {
 impl Listing {
     /// Begins to read a directory.
     pub(crate) fn of(directory: &File) -> Result<Self, FileError> {
-        Ok(Self {
-            entries: Dir::read_from(directory)?,
-        })
+        Ok(Self { entries: Dir::read_from(directory)? })
     }
 
     /// The next entry. Names that guests do not see are left out.
     pub(crate) fn next(&mut self) -> Result<Option<DirectoryEntry>, FileError> {
         while let Some(entry) = self.entries.read() {
             let entry = entry?;
-            let name = entry
-                .file_name()
-                .to_str()
-                .map_err(|_| ErrorCode::IllegalByteSequence)?;
+            let name = entry.file_name().to_str().map_err(|_| ErrorCode::IllegalByteSequence)?;
             if !matches!(name, "." | "..") && !is_hidden(name) {
                 let type_ = descriptor_type(self.known_type(entry.file_type(), name)?);
-                return Ok(Some(DirectoryEntry {
-                    type_,
-                    name: name.to_owned(),
-                }));
+                return Ok(Some(DirectoryEntry { type_, name: name.to_owned() }));
             }
         }
         Ok(None)

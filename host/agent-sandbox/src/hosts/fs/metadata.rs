@@ -37,60 +37,35 @@ pub(crate) fn descriptor_type(file_type: FileType) -> DescriptorType {
 pub(crate) fn descriptor_stat(stat: &Stat) -> DescriptorStat {
     DescriptorStat {
         type_: descriptor_type(FileType::from_raw_mode(stat.st_mode)),
-        link_count: u64::try_from(stat.st_nlink).unwrap_or(1),
-        size: u64::try_from(stat.st_size).unwrap_or(0),
+        link_count: number(stat.st_nlink),
+        size: number(stat.st_size),
         data_access_timestamp: datetime(i128::from(stat.st_atime), i128::from(stat.st_atime_nsec)),
-        data_modification_timestamp: datetime(
-            i128::from(stat.st_mtime),
-            i128::from(stat.st_mtime_nsec),
-        ),
-        status_change_timestamp: datetime(
-            i128::from(stat.st_ctime),
-            i128::from(stat.st_ctime_nsec),
-        ),
+        data_modification_timestamp: datetime(i128::from(stat.st_mtime), i128::from(stat.st_mtime_nsec)),
+        status_change_timestamp: datetime(i128::from(stat.st_ctime), i128::from(stat.st_ctime_nsec)),
     }
 }
 
 /// A number by which a guest can tell two files apart. Hashed, so that it says nothing about the host's disks.
 pub(crate) fn metadata_hash(stat: &Stat) -> MetadataHashValue {
-    let identity = [
-        u64::try_from(stat.st_dev).unwrap_or(0).to_le_bytes(),
-        stat.st_ino.to_le_bytes(),
-    ]
-    .concat();
+    let identity = [number(stat.st_dev).to_le_bytes(), number(stat.st_ino).to_le_bytes()].concat();
     let digest = Digest::of(&identity);
     let half = |at: usize| {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&digest.as_bytes()[at..at + 8]);
         u64::from_le_bytes(bytes)
     };
-    MetadataHashValue {
-        lower: half(0),
-        upper: half(8),
-    }
+    MetadataHashValue { lower: half(0), upper: half(8) }
 }
 
 /// The times that a guest sets.
-pub(crate) fn timestamps(
-    access: NewTimestamp,
-    modification: NewTimestamp,
-) -> Result<Timestamps, FileError> {
-    Ok(Timestamps {
-        last_access: timespec(access)?,
-        last_modification: timespec(modification)?,
-    })
+pub(crate) fn timestamps(access: NewTimestamp, modification: NewTimestamp) -> Result<Timestamps, FileError> {
+    Ok(Timestamps { last_access: timespec(access)?, last_modification: timespec(modification)? })
 }
 
 fn timespec(time: NewTimestamp) -> Result<Timespec, FileError> {
     Ok(match time {
-        NewTimestamp::NoChange => Timespec {
-            tv_sec: 0,
-            tv_nsec: UTIME_OMIT,
-        },
-        NewTimestamp::Now => Timespec {
-            tv_sec: 0,
-            tv_nsec: UTIME_NOW,
-        },
+        NewTimestamp::NoChange => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        NewTimestamp::Now => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
         NewTimestamp::Timestamp(time) if time.nanoseconds < 1_000_000_000 => Timespec {
             tv_sec: time.seconds.try_into().map_err(|_| ErrorCode::Overflow)?,
             tv_nsec: time.nanoseconds.into(),
@@ -100,8 +75,10 @@ fn timespec(time: NewTimestamp) -> Result<Timespec, FileError> {
 }
 
 fn datetime(seconds: i128, nanoseconds: i128) -> Option<Datetime> {
-    Some(Datetime {
-        seconds: seconds.try_into().ok()?,
-        nanoseconds: nanoseconds.try_into().ok()?,
-    })
+    Some(Datetime { seconds: seconds.try_into().ok()?, nanoseconds: nanoseconds.try_into().ok()? })
+}
+
+/// These numbers have different widths on different systems.
+fn number(value: impl TryInto<u64>) -> u64 {
+    value.try_into().unwrap_or(0)
 }

@@ -70,11 +70,7 @@ pub(crate) enum FileError {
     /// The guest's own mistake, or the file system's answer.
     Code(ErrorCode),
     /// The sandbox refused it.
-    Refused {
-        refusal: Refusal,
-        rule: String,
-        code: ErrorCode,
-    },
+    Refused { refusal: Refusal, rule: String, code: ErrorCode },
     /// The call ends.
     Stop(Stop),
 }
@@ -82,26 +78,16 @@ pub(crate) enum FileError {
 impl Files {
     /// The mounts of a call that is about to begin.
     pub(crate) fn new(mounts: Vec<Mount>, limits: &Limits, effects: Arc<Effects>) -> Self {
-        Self {
-            changes: Arc::new(Changes::new(mounts, limits, effects)),
-            absence_recorded: false,
-        }
+        Self { changes: Arc::new(Changes::new(mounts, limits, effects)), absence_recorded: false }
     }
 
     /// Where relative paths begin.
     pub(crate) fn first_mount(&self) -> Option<&str> {
-        self.changes
-            .mounts()
-            .first()
-            .map(|mount| mount.guest.as_str())
+        self.changes.mounts().first().map(|mount| mount.guest.as_str())
     }
 
     fn guest_path(&self, mount: usize, path: &RelativePath) -> String {
-        let root = self
-            .changes
-            .mounts()
-            .get(mount)
-            .map_or("", |mount| mount.guest.as_str());
+        let root = self.changes.mounts().get(mount).map_or("", |mount| mount.guest.as_str());
         match path.as_str() {
             "" => root.to_owned(),
             path => format!("{}/{path}", root.trim_end_matches('/')),
@@ -121,17 +107,8 @@ impl CallState {
     fn preopens(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let mounts = self.files.changes.mounts().to_vec();
         if mounts.is_empty() && !std::mem::replace(&mut self.files.absence_recorded, true) {
-            let request = EffectRequest::File {
-                operation: FileOperation::Read,
-                path: String::new(),
-                to: None,
-            };
-            self.effects.refuse(
-                request,
-                Refusal::FsDenied,
-                "no directory was granted",
-                Some("--allow-read DIR"),
-            );
+            let request = EffectRequest::File { operation: FileOperation::Read, path: String::new(), to: None };
+            self.effects.refuse(request, Refusal::FsDenied, "no directory was granted", Some("--allow-read DIR"));
         }
         let mut directories = Vec::with_capacity(mounts.len());
         for (number, mount) in mounts.iter().enumerate() {
@@ -164,99 +141,59 @@ impl CallState {
 
     /// Resolves a guest's path below a directory. Leaving the directory is refused and recorded; so is a look at what no
     /// guest may know of, which the guest is told does not exist.
-    fn find(
-        &self,
-        base: &Node,
-        path: &str,
-        last: walk::LastLink,
-        operation: FileOperation,
-    ) -> Result<Spot, FileError> {
+    fn find(&self, base: &Node, path: &str, last: walk::LastLink, operation: FileOperation) -> Result<Spot, FileError> {
         walk::find(&base.file, &base.path, path, last).map_err(|lost| {
             let (rule, code) = match lost {
                 Lost::Code(code) => return FileError::Code(code),
                 Lost::Escapes => ("the path leads out of the mount", ErrorCode::NotPermitted),
-                Lost::Hidden => (
-                    "this host's own records are hidden from tools",
-                    ErrorCode::NoEntry,
-                ),
+                Lost::Hidden => ("this host's own records are hidden from tools", ErrorCode::NoEntry),
             };
             let shown = format!("{}/{path}", self.files.guest_path(base.mount, &base.path));
-            let request = EffectRequest::File {
-                operation,
-                path: shown,
-                to: None,
-            };
+            let request = EffectRequest::File { operation, path: shown, to: None };
             self.effects.refuse(request, Refusal::FsDenied, rule, None);
             FileError::Code(code)
         })
     }
 
     fn request(&self, operation: FileOperation, mount: usize, spot: &Spot) -> EffectRequest {
-        EffectRequest::File {
-            operation,
-            path: self.files.guest_path(mount, &spot.path),
-            to: None,
-        }
+        EffectRequest::File { operation, path: self.files.guest_path(mount, &spot.path), to: None }
     }
 
     /// Asks whether a guest may look at something. Only a refusal is recorded: what was seen is in the transcript.
     async fn may_look(&mut self, mount: usize, spot: &Spot) -> Result<(), FileError> {
         let request = self.request(FileOperation::Stat, mount, spot);
-        self.effects
-            .decide_look(request)
-            .await
-            .map_err(|_| FileError::Code(ErrorCode::Access))
+        self.effects.decide_look(request).await.map_err(|_| FileError::Code(ErrorCode::Access))
     }
 
     /// Asks whether a change may happen: the mount must be granted for writing, the path not protected, the gate content.
-    async fn may_change(
-        &mut self,
-        request: EffectRequest,
-        touched: &[(usize, &Spot)],
-    ) -> Result<Permit, FileError> {
+    async fn may_change(&mut self, request: EffectRequest, touched: &[(usize, &Spot)]) -> Result<Permit, FileError> {
         for (mount, spot) in touched {
             if let Some((rule, hint)) = self.why_not_change(*mount, spot) {
                 self.effects.refuse(request, Refusal::FsDenied, &rule, hint);
                 return Err(FileError::Code(ErrorCode::NotPermitted));
             }
         }
-        self.effects
-            .decide(request)
-            .await
-            .map_err(|_| FileError::Code(ErrorCode::Access))
+        self.effects.decide(request).await.map_err(|_| FileError::Code(ErrorCode::Access))
     }
 
     fn why_not_change(&self, mount: usize, spot: &Spot) -> Option<(String, Option<&'static str>)> {
         let granted = self.files.changes.mounts().get(mount)?;
         if granted.access == Access::Read {
-            return Some((
-                format!("`{}` is granted for reading only", granted.guest),
-                Some("--allow-write DIR"),
-            ));
+            return Some((format!("`{}` is granted for reading only", granted.guest), Some("--allow-write DIR")));
         }
-        let name = spot
-            .path
-            .names()
-            .find(|name| PROTECTED.iter().any(|own| name.eq_ignore_ascii_case(own)))?;
+        let name = spot.path.names().find(|name| PROTECTED.iter().any(|own| name.eq_ignore_ascii_case(own)))?;
         Some((format!("`{name}` is read-only inside a write grant"), None))
     }
 
     /// Records what came of a permitted operation and turns a failure into the guest's error.
     fn conclude<T>(&self, permit: Permit, result: Result<T, FileError>) -> Result<T, FsError> {
         match &result {
-            Ok(_) => self
-                .effects
-                .settle(permit, EffectResult::Done(String::new())),
+            Ok(_) => self.effects.settle(permit, EffectResult::Done(String::new())),
             Err(FileError::Refused { refusal, rule, .. }) => {
-                self.effects
-                    .refuse_numbered(permit.number, permit.request, *refusal, (rule, None));
+                self.effects.refuse_numbered(permit.number, permit.request, *refusal, (rule, None));
             }
-            Err(FileError::Code(code)) => self
-                .effects
-                .settle(permit, EffectResult::Failed(code.name().to_owned())),
-            Err(FileError::Stop(stop)) => self
-                .effects
-                .settle(permit, EffectResult::Failed(stop.to_string())),
+            Err(FileError::Code(code)) => self.effects.settle(permit, EffectResult::Failed(code.name().to_owned())),
+            Err(FileError::Stop(stop)) => self.effects.settle(permit, EffectResult::Failed(stop.to_string())),
         }
         result.map_err(FsError::from)
     }

@@ -37,23 +37,11 @@ pub(crate) enum Kind {
 impl Node {
     /// A mount.
     pub(crate) fn root(file: File, mount: usize) -> Self {
-        Self {
-            file: Arc::new(file),
-            kind: Kind::Directory,
-            mount,
-            path: RelativePath::default(),
-            effect: None,
-        }
+        Self { file: Arc::new(file), kind: Kind::Directory, mount, path: RelativePath::default(), effect: None }
     }
 
     /// Something that was just opened.
     pub(crate) fn opened(file: File, kind: Kind, mount: usize, spot: &Spot, effect: u32) -> Self {
-        Self {
-            file: Arc::new(file),
-            kind,
-            mount,
-            path: spot.path.clone(),
-            effect: Some(effect),
-        }
+        Self { file: Arc::new(file), kind, mount, path: spot.path.clone(), effect: Some(effect) }
     }
 }

@@ -8,9 +8,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::FsResult;
-use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorFlags, ErrorCode, OpenFlags, PathFlags,
-};
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 
 use crate::effects::Permit;
 use crate::hosts::fs::FileError;
@@ -60,27 +58,16 @@ impl Wanted {
     }
 
     fn operation(self) -> FileOperation {
-        if self.may_change() {
-            FileOperation::Write
-        } else {
-            FileOperation::Read
-        }
+        if self.may_change() { FileOperation::Write } else { FileOperation::Read }
     }
 
     fn access(self) -> OFlags {
         // To change a file is also to keep what an undo needs of it, so this host reads it whatever the guest may do.
-        if self.may_change() {
-            OFlags::RDWR
-        } else {
-            OFlags::RDONLY
-        }
+        if self.may_change() { OFlags::RDWR } else { OFlags::RDONLY }
     }
 
     fn kind(self) -> Kind {
-        Kind::File {
-            readable: self.read || !self.write,
-            writable: self.may_change(),
-        }
+        Kind::File { readable: self.read || !self.write, writable: self.may_change() }
     }
 }
 
@@ -95,20 +82,12 @@ impl CallState {
     ) -> FsResult<Resource<Descriptor>> {
         let wanted = Wanted::new(open, flags)?;
         let base = self.directory(directory)?;
-        let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) {
-            LastLink::Follow
-        } else {
-            LastLink::Keep
-        };
+        let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) { LastLink::Follow } else { LastLink::Keep };
         let spot = self.find(&base, path, last, wanted.operation())?;
         let request = self.request(wanted.operation(), base.mount, &spot);
         let permit = match wanted.operation() {
             FileOperation::Write => self.may_change(request, &[(base.mount, &spot)]).await?,
-            _ => self
-                .effects
-                .decide(request)
-                .await
-                .map_err(|_| ErrorCode::Access)?,
+            _ => self.effects.decide(request).await.map_err(|_| ErrorCode::Access)?,
         };
         let changes = self.files.changes.clone();
         let node = open_spot(&changes, base.mount, &spot, wanted, &permit).await;
@@ -135,17 +114,10 @@ async fn open_spot(
         Some(FileType::Symlink) => Err(ErrorCode::Loop.into()),
         Some(FileType::Directory) if wanted.may_change() => Err(ErrorCode::IsDirectory.into()),
         Some(FileType::Directory) => {
-            let file = open_name(
-                &spot.dir,
-                &spot.name,
-                OFlags::RDONLY | OFlags::DIRECTORY,
-                Mode::empty(),
-            )?;
+            let file = open_name(&spot.dir, &spot.name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
             Ok(node(File::from(file), Kind::Directory))
         }
-        Some(FileType::RegularFile) if wanted.directory || spot.directory_only => {
-            Err(ErrorCode::NotDirectory.into())
-        }
+        Some(FileType::RegularFile) if wanted.directory || spot.directory_only => Err(ErrorCode::NotDirectory.into()),
         Some(FileType::RegularFile) => {
             let node = node(open_existing(spot, wanted)?, wanted.kind());
             truncate_if(changes, &node, wanted, permit).await?;
@@ -166,45 +138,24 @@ async fn create(
     changes.announce_spots(permit, &[(mount, spot)]).await?;
     // Exclusive although the guest may not have said so: what appeared since is not what was announced.
     let flags = wanted.access() | OFlags::CREATE | OFlags::EXCL;
-    let file = open_name(
-        &spot.dir,
-        &spot.name,
-        flags,
-        Mode::from_raw_mode(NEW_FILE_MODE),
-    )?;
+    let file = open_name(&spot.dir, &spot.name, flags, Mode::from_raw_mode(NEW_FILE_MODE))?;
     Ok(File::from(file))
 }
 
 /// Opens a file that was seen to be regular, and looks again: another may have taken its place. Opening what is no regular
 /// file waits for nothing and changes nothing, since it is opened without blocking and truncated only later.
 fn open_existing(spot: &Spot, wanted: Wanted) -> Result<File, FileError> {
-    let file = File::from(open_name(
-        &spot.dir,
-        &spot.name,
-        wanted.access(),
-        Mode::empty(),
-    )?);
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(special_file())
-    }
+    let file = File::from(open_name(&spot.dir, &spot.name, wanted.access(), Mode::empty())?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(special_file()) }
 }
 
-async fn truncate_if(
-    changes: &Changes,
-    node: &Node,
-    wanted: Wanted,
-    permit: &Permit,
-) -> Result<(), FileError> {
+async fn truncate_if(changes: &Changes, node: &Node, wanted: Wanted, permit: &Permit) -> Result<(), FileError> {
     if !wanted.truncate {
         return Ok(());
     }
     let mut intent = super::change::Intent::default();
     changes.take_file(&mut intent, node, 0)?;
-    changes
-        .announce(permit.number, permit.request.clone(), intent)
-        .await?;
+    changes.announce(permit.number, permit.request.clone(), intent).await?;
     node.file.set_len(0)?;
     Ok(())
 }

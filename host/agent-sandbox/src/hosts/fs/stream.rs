@@ -35,21 +35,12 @@ pub(crate) struct FileReader {
 impl FileReader {
     /// A stream that begins at `position`.
     pub(crate) fn new(node: Node, position: u64, changes: Arc<Changes>) -> Self {
-        Self {
-            node,
-            position,
-            changes,
-        }
+        Self { node, position, changes }
     }
 }
 
 /// Reads bytes of a file at an offset, within the call's quota. No bytes means the end.
-pub(crate) fn read_at(
-    changes: &Changes,
-    node: &Node,
-    offset: u64,
-    wanted: usize,
-) -> Result<Vec<u8>, FileError> {
+pub(crate) fn read_at(changes: &Changes, node: &Node, offset: u64, wanted: usize) -> Result<Vec<u8>, FileError> {
     let wanted = changes.may_read(node, wanted.min(CHUNK_BYTES_MAX))?;
     let mut buffer = vec![0; wanted];
     let length = loop {
@@ -64,12 +55,7 @@ pub(crate) fn read_at(
 }
 
 /// Writes bytes to a file at an offset, within the call's quota. The change must have been announced.
-pub(crate) fn write_at(
-    changes: &Changes,
-    node: &Node,
-    offset: u64,
-    bytes: &[u8],
-) -> Result<(), FileError> {
+pub(crate) fn write_at(changes: &Changes, node: &Node, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
     changes.count_write(node, offset, bytes.len() as u64)?;
     node.file.write_all_at(bytes, offset)?;
     Ok(())
@@ -115,12 +101,7 @@ enum State {
 impl FileWriter {
     /// A stream that begins at `position`, or writes at the end of the file.
     pub(crate) fn new(node: Node, position: Option<u64>, changes: Arc<Changes>) -> Self {
-        Self {
-            node,
-            position,
-            state: State::Unannounced,
-            changes,
-        }
+        Self { node, position, state: State::Unannounced, changes }
     }
 
     fn write_now(&mut self, bytes: &[u8]) -> Result<(), FileError> {
@@ -151,9 +132,7 @@ impl OutputStream for FileWriter {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.take_failure()?;
         if matches!(self.state, State::Unannounced) || bytes.len() > CHUNK_BYTES_MAX {
-            return Err(StreamError::trap(
-                "write not permitted: check-write was not called first",
-            ));
+            return Err(StreamError::trap("write not permitted: check-write was not called first"));
         }
         self.write_now(&bytes).map_err(|error| {
             self.state = State::Closed;
@@ -167,11 +146,7 @@ impl OutputStream for FileWriter {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         self.take_failure()?;
-        Ok(if matches!(self.state, State::Ready) {
-            CHUNK_BYTES_MAX
-        } else {
-            0
-        })
+        Ok(if matches!(self.state, State::Ready) { CHUNK_BYTES_MAX } else { 0 })
     }
 }
 
@@ -191,11 +166,7 @@ impl Pollable for FileWriter {
 fn failed(error: FileError) -> StreamError {
     match error {
         FileError::Stop(stop) => stop.into(),
-        FileError::Code(code) => StreamFailure {
-            code,
-            text: code.message().to_owned(),
-        }
-        .into(),
+        FileError::Code(code) => StreamFailure { code, text: code.message().to_owned() }.into(),
         FileError::Refused { code, rule, .. } => StreamFailure { code, text: rule }.into(),
     }
 }

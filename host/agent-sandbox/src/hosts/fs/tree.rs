@@ -31,20 +31,12 @@ impl CallState {
         self.conclude(permit, done)
     }
 
-    async fn create_directory_now(
-        &mut self,
-        permit: &Permit,
-        mount: usize,
-        spot: &Spot,
-    ) -> Result<(), FileError> {
+    async fn create_directory_now(&mut self, permit: &Permit, mount: usize, spot: &Spot) -> Result<(), FileError> {
         if spot.found.is_some() {
             return Err(ErrorCode::Exist.into());
         }
         self.files.changes.count_created()?;
-        self.files
-            .changes
-            .announce_spots(permit, &[(mount, spot)])
-            .await?;
+        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
         let mode = Mode::from_raw_mode(NEW_DIRECTORY_MODE);
         Ok(rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), mode)?)
     }
@@ -74,36 +66,18 @@ impl CallState {
             (Some(_), false) if spot.directory_only => return Err(ErrorCode::NotDirectory.into()),
             (Some(_), false) => {}
         }
-        self.files
-            .changes
-            .announce_spots(permit, &[(mount, spot)])
-            .await?;
+        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
         Ok(rustix::fs::unlinkat(&spot.dir, spot.name.as_str(), flags)?)
     }
 
-    pub(super) async fn rename(
-        &mut self,
-        fd: &Fd,
-        path: &str,
-        to_fd: &Fd,
-        to_path: &str,
-    ) -> FsResult<()> {
+    pub(super) async fn rename(&mut self, fd: &Fd, path: &str, to_fd: &Fd, to_path: &str) -> FsResult<()> {
         let operation = FileOperation::Rename;
         let (base, to_base) = (self.directory(fd)?, self.directory(to_fd)?);
         let from = self.find(&base, path, LastLink::Keep, operation)?;
-        let to = self.find(
-            &to_base,
-            to_path.trim_end_matches('/'),
-            LastLink::Keep,
-            operation,
-        )?;
+        let to = self.find(&to_base, to_path.trim_end_matches('/'), LastLink::Keep, operation)?;
         let request = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
-        let permit = self
-            .may_change(request, &[(base.mount, &from), (to_base.mount, &to)])
-            .await?;
-        let done = self
-            .rename_now(&permit, (base.mount, &from), (to_base.mount, &to))
-            .await;
+        let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
+        let done = self.rename_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
         self.conclude(permit, done)
     }
 
@@ -125,36 +99,19 @@ impl CallState {
             changes.take_spot(&mut intent, to_mount, to)?;
         }
         changes.take_tree(&mut intent, (mount, from), (to_mount, &to.path))?;
-        changes
-            .announce(permit.number, permit.request.clone(), intent)
-            .await?;
-        Ok(rustix::fs::renameat(
-            &from.dir,
-            from.name.as_str(),
-            &to.dir,
-            to.name.as_str(),
-        )?)
+        changes.announce(permit.number, permit.request.clone(), intent).await?;
+        Ok(rustix::fs::renameat(&from.dir, from.name.as_str(), &to.dir, to.name.as_str())?)
     }
 
-    pub(super) async fn link(
-        &mut self,
-        fd: &Fd,
-        path: &str,
-        to_fd: &Fd,
-        to_path: &str,
-    ) -> FsResult<()> {
+    pub(super) async fn link(&mut self, fd: &Fd, path: &str, to_fd: &Fd, to_path: &str) -> FsResult<()> {
         let operation = FileOperation::Link;
         let (base, to_base) = (self.directory(fd)?, self.directory(to_fd)?);
         let from = self.find(&base, path, LastLink::Keep, operation)?;
         let to = self.find(&to_base, to_path, LastLink::Keep, operation)?;
         let request = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
         // Both: who can write to the one name can then write to the other.
-        let permit = self
-            .may_change(request, &[(base.mount, &from), (to_base.mount, &to)])
-            .await?;
-        let done = self
-            .link_now(&permit, (base.mount, &from), (to_base.mount, &to))
-            .await;
+        let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
+        let done = self.link_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
         self.conclude(permit, done)
     }
 
@@ -172,18 +129,9 @@ impl CallState {
             (Some(_), None) => return Err(special_file()),
         }
         self.files.changes.count_created()?;
-        self.files
-            .changes
-            .announce_spots(permit, &[(mount, from), (to_mount, to)])
-            .await?;
+        self.files.changes.announce_spots(permit, &[(mount, from), (to_mount, to)]).await?;
         let (name, to_name) = (from.name.as_str(), to.name.as_str());
-        Ok(rustix::fs::linkat(
-            &from.dir,
-            name,
-            &to.dir,
-            to_name,
-            AtFlags::empty(),
-        )?)
+        Ok(rustix::fs::linkat(&from.dir, name, &to.dir, to_name, AtFlags::empty())?)
     }
 
     pub(super) async fn symlink(&mut self, fd: &Fd, target: &str, path: &str) -> FsResult<()> {
@@ -200,26 +148,13 @@ impl CallState {
         self.conclude(permit, done)
     }
 
-    async fn symlink_now(
-        &mut self,
-        permit: &Permit,
-        mount: usize,
-        spot: &Spot,
-        target: &str,
-    ) -> Result<(), FileError> {
+    async fn symlink_now(&mut self, permit: &Permit, mount: usize, spot: &Spot, target: &str) -> Result<(), FileError> {
         if spot.found.is_some() {
             return Err(ErrorCode::Exist.into());
         }
         self.files.changes.count_created()?;
-        self.files
-            .changes
-            .announce_spots(permit, &[(mount, spot)])
-            .await?;
-        Ok(rustix::fs::symlinkat(
-            target,
-            &spot.dir,
-            spot.name.as_str(),
-        )?)
+        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
+        Ok(rustix::fs::symlinkat(target, &spot.dir, spot.name.as_str())?)
     }
 
     /// Sets the times of what is at a path.
@@ -232,27 +167,13 @@ impl CallState {
     ) -> FsResult<()> {
         let times = timestamps(access, modification)?;
         let base = self.directory(fd)?;
-        let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) {
-            LastLink::Follow
-        } else {
-            LastLink::Keep
-        };
+        let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) { LastLink::Follow } else { LastLink::Keep };
         let spot = self.find(&base, path, last, FileOperation::SetTimes)?;
         let request = self.request(FileOperation::SetTimes, base.mount, &spot);
         let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
-        let set = self
-            .files
-            .changes
-            .announce_touch(&permit, base.mount, &spot)
-            .await
-            .and_then(|()| {
-                Ok(rustix::fs::utimensat(
-                    &spot.dir,
-                    spot.name.as_str(),
-                    &times,
-                    AtFlags::SYMLINK_NOFOLLOW,
-                )?)
-            });
+        let set = self.files.changes.announce_touch(&permit, base.mount, &spot).await.and_then(|()| {
+            Ok(rustix::fs::utimensat(&spot.dir, spot.name.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW)?)
+        });
         self.conclude(permit, set)
     }
 
@@ -269,12 +190,7 @@ impl CallState {
         let request = self.request(FileOperation::SetTimes, node.mount, &spot);
         let permit = self.may_change(request, &[(node.mount, &spot)]).await?;
         let announced = match node.kind {
-            Kind::Directory => {
-                self.files
-                    .changes
-                    .announce_touch(&permit, node.mount, &spot)
-                    .await
-            }
+            Kind::Directory => self.files.changes.announce_touch(&permit, node.mount, &spot).await,
             Kind::File { .. } => self.files.changes.announce_write(&node, u64::MAX).await,
         };
         let set = announced.and_then(|()| Ok(rustix::fs::futimens(&node.file, &times)?));
@@ -295,19 +211,12 @@ impl CallState {
         let node = self.node(fd)?;
         match node.kind {
             Kind::File { writable: true, .. } => Ok(node),
-            Kind::File {
-                writable: false, ..
-            } => Err(ErrorCode::NotPermitted.into()),
+            Kind::File { writable: false, .. } => Err(ErrorCode::NotPermitted.into()),
             Kind::Directory => Err(ErrorCode::BadDescriptor.into()),
         }
     }
 
-    fn two_paths(
-        &self,
-        operation: FileOperation,
-        from: (usize, &Spot),
-        to: (usize, &Spot),
-    ) -> EffectRequest {
+    fn two_paths(&self, operation: FileOperation, from: (usize, &Spot), to: (usize, &Spot)) -> EffectRequest {
         EffectRequest::File {
             operation,
             path: self.files.guest_path(from.0, &from.1.path),
@@ -319,13 +228,7 @@ impl CallState {
 /// An open directory as a spot; an open file only for decisions about its path.
 pub(super) fn node_spot(node: &Node) -> Spot {
     let (path, found) = (node.path.clone(), Some(FileType::Directory));
-    Spot {
-        dir: node.file.clone(),
-        name: ".".to_owned(),
-        path,
-        found,
-        directory_only: false,
-    }
+    Spot { dir: node.file.clone(), name: ".".to_owned(), path, found, directory_only: false }
 }
 
 /// Whether a link at `path` to `target` leads out of the mount: a guest could not follow it, but the person might.

@@ -73,21 +73,12 @@ pub(crate) enum Lost {
 }
 
 /// Resolves `path` below `base`, whose own path below its mount is `base_path`.
-pub(crate) fn find(
-    base: &Arc<File>,
-    base_path: &RelativePath,
-    path: &str,
-    last: LastLink,
-) -> Result<Spot, Lost> {
+pub(crate) fn find(base: &Arc<File>, base_path: &RelativePath, path: &str, last: LastLink) -> Result<Spot, Lost> {
     let mut walk = Walk {
         stack: vec![(base.clone(), base_path.clone())],
         ahead: Vec::new(),
         links: 0,
-        last: if path.ends_with('/') && last == LastLink::Keep {
-            LastLink::Follow
-        } else {
-            last
-        },
+        last: if path.ends_with('/') && last == LastLink::Keep { LastLink::Follow } else { last },
     };
     walk.put_ahead(path)?;
     let mut spot = walk.run()?;
@@ -128,20 +119,11 @@ impl Walk {
             }
         }
         let (dir, path) = self.here();
-        Ok(Spot {
-            dir,
-            name: ".".to_owned(),
-            path,
-            found: Some(FileType::Directory),
-            directory_only: true,
-        })
+        Ok(Spot { dir, name: ".".to_owned(), path, found: Some(FileType::Directory), directory_only: true })
     }
 
     fn here(&self) -> (Arc<File>, RelativePath) {
-        self.stack
-            .last()
-            .cloned()
-            .unwrap_or_else(|| unreachable!("the walk never leaves its first directory"))
+        self.stack.last().cloned().unwrap_or_else(|| unreachable!("the walk never leaves its first directory"))
     }
 
     fn go_back(&mut self) -> Result<(), Lost> {
@@ -165,13 +147,7 @@ impl Walk {
             }
             _ if is_last => {
                 let path = path.join(&name);
-                Ok(Some(Spot {
-                    dir,
-                    name,
-                    path,
-                    found,
-                    directory_only: false,
-                }))
+                Ok(Some(Spot { dir, name, path, found, directory_only: false }))
             }
             None => Err(Lost::Code(ErrorCode::NoEntry)),
             Some(FileType::Directory) => {
@@ -187,10 +163,8 @@ impl Walk {
             return Err(Lost::Code(ErrorCode::NameTooLong));
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let inner = rustix::fs::openat(dir, name, flags, Mode::empty())
-            .map_err(|errno| Lost::Code(code(errno)))?;
-        self.stack
-            .push((Arc::new(File::from(inner)), path.join(name)));
+        let inner = rustix::fs::openat(dir, name, flags, Mode::empty()).map_err(|errno| Lost::Code(code(errno)))?;
+        self.stack.push((Arc::new(File::from(inner)), path.join(name)));
         Ok(())
     }
 
@@ -205,16 +179,9 @@ impl Walk {
 
 /// Reads a link. One that leads out of any mount is not even shown: it may name a folder of the host.
 pub(crate) fn read_link(dir: &File, name: &str) -> Result<String, Lost> {
-    let target =
-        rustix::fs::readlinkat(dir, name, Vec::new()).map_err(|errno| Lost::Code(code(errno)))?;
-    let target = target
-        .into_string()
-        .map_err(|_| Lost::Code(ErrorCode::IllegalByteSequence))?;
-    if target.starts_with('/') {
-        Err(Lost::Escapes)
-    } else {
-        Ok(target)
-    }
+    let target = rustix::fs::readlinkat(dir, name, Vec::new()).map_err(|errno| Lost::Code(code(errno)))?;
+    let target = target.into_string().map_err(|_| Lost::Code(ErrorCode::IllegalByteSequence))?;
+    if target.starts_with('/') { Err(Lost::Escapes) } else { Ok(target) }
 }
 
 /// Whether guests do not see an entry of this name. File systems may ignore case, so this does.
@@ -223,12 +190,7 @@ pub(crate) fn is_hidden(name: &str) -> bool {
 }
 
 /// Opens a name in a directory without following it and without waiting for a pipe's other end.
-pub(crate) fn open_name(
-    dir: &File,
-    name: &str,
-    flags: OFlags,
-    mode: Mode,
-) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_name(dir: &File, name: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
     let always = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     rustix::fs::openat(dir, name, flags | always, mode)
 }
@@ -269,11 +231,7 @@ fn file_type(dir: &File, name: &str) -> Result<Option<FileType>, Lost> {
 impl RelativePath {
     /// The path with one more name.
     pub(crate) fn join(&self, name: &str) -> Self {
-        if self.0.is_empty() {
-            Self(name.to_owned())
-        } else {
-            Self(format!("{}/{name}", self.0))
-        }
+        if self.0.is_empty() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
     }
 
     /// The text.
@@ -366,22 +324,11 @@ mod tests {
     fn a_link_can_be_meant_itself() -> io::Result<()> {
         let (_temp, root) = tree()?;
         let spot = find(&root, &RelativePath::default(), "outside", LastLink::Keep);
-        assert_eq!(
-            spot.map(|spot| (spot.path.0, spot.found)),
-            Ok(("outside".to_owned(), Some(FileType::Symlink)))
-        );
+        assert_eq!(spot.map(|spot| (spot.path.0, spot.found)), Ok(("outside".to_owned(), Some(FileType::Symlink))));
         let slash = find(&root, &RelativePath::default(), "inside/", LastLink::Keep);
         assert_eq!(slash.map(|spot| spot.path.0), Ok("a/b".to_owned()));
-        let strict = find(
-            &root,
-            &RelativePath::default(),
-            "inside/file",
-            LastLink::KeepAndRefuseOthers,
-        );
-        assert_eq!(
-            strict.map(|spot| spot.path.0),
-            Err(Lost::Code(ErrorCode::Loop))
-        );
+        let strict = find(&root, &RelativePath::default(), "inside/file", LastLink::KeepAndRefuseOthers);
+        assert_eq!(strict.map(|spot| spot.path.0), Err(Lost::Code(ErrorCode::Loop)));
         Ok(())
     }
 }

@@ -57,14 +57,10 @@ const METADATA: [IpAddr; 7] = [
 /// Whether a name may lead to this address.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => !FORBIDDEN_V4
-            .iter()
-            .any(|(block, bits)| in_v4(address, *block, *bits)),
+        IpAddr::V4(address) => !FORBIDDEN_V4.iter().any(|(block, bits)| in_v4(address, *block, *bits)),
         IpAddr::V6(address) => {
             in_v6(address, PUBLIC_V6.0, PUBLIC_V6.1)
-                && !FORBIDDEN_V6
-                    .iter()
-                    .any(|(block, bits)| in_v6(address, *block, *bits))
+                && !FORBIDDEN_V6.iter().any(|(block, bits)| in_v6(address, *block, *bits))
         }
     }
 }
@@ -127,9 +123,7 @@ impl std::error::Error for Unresolved {}
 impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(|_| Unresolved::NotFound)?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| Unresolved::NotFound)?;
             let public = public_only(found)?;
             Ok(Box::new(public.into_iter()) as Addrs)
         })
@@ -138,11 +132,7 @@ impl Resolve for PublicResolver {
 
 fn public_only(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Unresolved> {
     let found: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-    let public: Vec<SocketAddr> = found
-        .iter()
-        .copied()
-        .filter(|address| is_public(address.ip()))
-        .collect();
+    let public: Vec<SocketAddr> = found.iter().copied().filter(|address| is_public(address.ip())).collect();
     match (found.is_empty(), public.is_empty()) {
         (true, _) => Err(Unresolved::NotFound),
         (false, true) => Err(Unresolved::Forbidden),
@@ -159,39 +149,15 @@ mod tests {
         let cases = [
             // The hostile suite's N6 to N9.
             (false, "127.0.0.1 127.255.255.255 0.0.0.0 0.1.2.3"),
-            (
-                false,
-                "::1 :: ::ffff:127.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 2002:7f00:1:: fe80::1 fc00::1 fdff::1",
-            ),
-            (
-                false,
-                "169.254.169.254 fd00:ec2::254 100.100.100.200 168.63.129.16 192.0.0.192 169.254.170.2",
-            ),
-            (
-                false,
-                "10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 100.64.0.1 100.127.255.255",
-            ),
-            (
-                false,
-                "224.0.0.1 239.255.255.255 255.255.255.255 240.0.0.1 192.0.0.1 198.18.0.1 198.19.255.255",
-            ),
-            (
-                false,
-                "ff02::1 2001:db8::1 2001::1 3fff::1 64:ff9b:1::1 ::ffff:8.8.8.8 64:ff9b::808:808 100::1 fec0::1",
-            ),
+            (false, "::1 :: ::ffff:127.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 2002:7f00:1:: fe80::1 fc00::1 fdff::1"),
+            (false, "169.254.169.254 fd00:ec2::254 100.100.100.200 168.63.129.16 192.0.0.192 169.254.170.2"),
+            (false, "10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 100.64.0.1 100.127.255.255"),
+            (false, "224.0.0.1 239.255.255.255 255.255.255.255 240.0.0.1 192.0.0.1 198.18.0.1 198.19.255.255"),
+            (false, "ff02::1 2001:db8::1 2001::1 3fff::1 64:ff9b:1::1 ::ffff:8.8.8.8 64:ff9b::808:808 100::1 fec0::1"),
             (false, "192.0.2.1 198.51.100.1 203.0.113.1"),
-            (
-                true,
-                "8.8.8.8 1.1.1.1 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 172.15.0.1 172.32.0.1",
-            ),
-            (
-                true,
-                "192.167.1.1 192.169.0.1 198.17.0.1 198.20.0.1 223.255.255.255 168.63.129.17",
-            ),
-            (
-                true,
-                "2606:4700::1111 2a00:1450::1 2001:4860:4860::8888 2400:cb00::1",
-            ),
+            (true, "8.8.8.8 1.1.1.1 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 172.15.0.1 172.32.0.1"),
+            (true, "192.167.1.1 192.169.0.1 198.17.0.1 198.20.0.1 223.255.255.255 168.63.129.17"),
+            (true, "2606:4700::1111 2a00:1450::1 2001:4860:4860::8888 2400:cb00::1"),
         ];
         for (public, addresses) in cases {
             for address in addresses.split(' ') {
@@ -204,10 +170,7 @@ mod tests {
     #[test]
     fn metadata_cannot_even_be_granted() -> Result<(), std::net::AddrParseError> {
         let cases = [
-            (
-                false,
-                "169.254.169.254 fd00:ec2::254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe::",
-            ),
+            (false, "169.254.169.254 fd00:ec2::254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe::"),
             (true, "127.0.0.1 192.168.1.1 ::1 10.0.0.7"),
         ];
         for (granted, addresses) in cases {
@@ -222,14 +185,8 @@ mod tests {
     fn of_a_mixed_answer_the_public_part_is_used() {
         let address = |last| SocketAddr::from(([9, 9, 9, last], 0));
         let private = SocketAddr::from(([10, 0, 0, 1], 0));
-        assert_eq!(
-            public_only([private, address(1)].into_iter()),
-            Ok(vec![address(1)])
-        );
-        assert_eq!(
-            public_only([private].into_iter()),
-            Err(Unresolved::Forbidden)
-        );
+        assert_eq!(public_only([private, address(1)].into_iter()), Ok(vec![address(1)]));
+        assert_eq!(public_only([private].into_iter()), Err(Unresolved::Forbidden));
         assert_eq!(public_only([].into_iter()), Err(Unresolved::NotFound));
     }
 }

@@ -93,26 +93,15 @@ static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
 /// Sends a request and reads the whole answer.
 pub(super) async fn exchange(request: Request) -> Result<Answer, Failure> {
     let client = CLIENT.as_ref().map_err(|text| {
-        Failure::nothing(
-            None,
-            Error::ConfigurationError,
-            format!("the HTTP client could not be set up: {text}"),
-        )
+        Failure::nothing(None, Error::ConfigurationError, format!("the HTTP client could not be set up: {text}"))
     })?;
     let first_byte = bounded(request.options.first_byte_timeout, FIRST_BYTE_MAX);
     let idle = bounded(request.options.between_bytes_timeout, IDLE_MAX);
-    let sent = client
-        .request(request.method, request.url)
-        .headers(request.headers)
-        .body(request.body)
-        .send();
+    let sent = client.request(request.method, request.url).headers(request.headers).body(request.body).send();
     let response = match tokio::time::timeout(first_byte, sent).await {
         Ok(response) => response.map_err(|error| from_send_error(&error))?,
         Err(_) => {
-            return Err(Failure::timeout(
-                Reached::Perhaps,
-                "the answer did not begin in time",
-            ));
+            return Err(Failure::timeout(Reached::Perhaps, "the answer did not begin in time"));
         }
     };
     let status = response.status().as_u16();
@@ -120,11 +109,7 @@ pub(super) async fn exchange(request: Request) -> Result<Answer, Failure> {
     read_answer(response, idle, request.answer_bytes_max).await
 }
 
-async fn read_answer(
-    mut response: reqwest::Response,
-    idle: Duration,
-    most: u64,
-) -> Result<Answer, Failure> {
+async fn read_answer(mut response: reqwest::Response, idle: Duration, most: u64) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let reached = Reached::Answered(status);
     let headers = std::mem::take(response.headers_mut());
@@ -132,39 +117,19 @@ async fn read_answer(
     loop {
         match tokio::time::timeout(idle, response.chunk()).await {
             Err(_) => {
-                return Err(Failure::timeout(
-                    reached,
-                    "the answer stopped in the middle",
-                ));
+                return Err(Failure::timeout(reached, "the answer stopped in the middle"));
             }
             Ok(Err(_)) => {
                 let text = "the connection ended in the middle of the answer".to_owned();
-                return Err(Failure {
-                    reached,
-                    refusal: None,
-                    error: Error::HttpResponseIncomplete,
-                    text,
-                });
+                return Err(Failure { reached, refusal: None, error: Error::HttpResponseIncomplete, text });
             }
             Ok(Ok(None)) => {
-                return Ok(Answer {
-                    status,
-                    headers,
-                    body: body.into(),
-                });
+                return Ok(Answer { status, headers, body: body.into() });
             }
             Ok(Ok(Some(chunk))) if (body.len() + chunk.len()) as u64 > most => {
-                let text = format!(
-                    "the answer is longer than {}",
-                    agent_core::units::Bytes(most)
-                );
+                let text = format!("the answer is longer than {}", agent_core::units::Bytes(most));
                 let error = Error::HttpResponseBodySize(Some(most));
-                return Err(Failure {
-                    reached,
-                    refusal: Some(Refusal::NetLimit),
-                    error,
-                    text,
-                });
+                return Err(Failure { reached, refusal: Some(Refusal::NetLimit), error, text });
             }
             Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
         }
@@ -173,28 +138,15 @@ async fn read_answer(
 
 fn check_head(status: u16, headers: &HeaderMap) -> Result<(), Failure> {
     let reached = Reached::Answered(status);
-    let bytes: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() > FIELDS_MAX || bytes > FIELD_BYTES_MAX {
         let error = Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok());
         let text = "the answer's header is too large".to_owned();
-        return Err(Failure {
-            reached,
-            refusal: Some(Refusal::NetLimit),
-            error,
-            text,
-        });
+        return Err(Failure { reached, refusal: Some(Refusal::NetLimit), error, text });
     }
     if status < 200 {
         let text = "the server wants to switch protocols".to_owned();
-        return Err(Failure {
-            reached,
-            refusal: Some(Refusal::NetDenied),
-            error: Error::HttpUpgradeFailed,
-            text,
-        });
+        return Err(Failure { reached, refusal: Some(Refusal::NetDenied), error: Error::HttpUpgradeFailed, text });
     }
     Ok(())
 }
@@ -202,32 +154,16 @@ fn check_head(status: u16, headers: &HeaderMap) -> Result<(), Failure> {
 fn from_send_error(error: &reqwest::Error) -> Failure {
     if !error.is_connect() {
         let text = "the connection ended before the answer".to_owned();
-        let reached = if error.is_builder() {
-            Reached::Nothing
-        } else {
-            Reached::Perhaps
-        };
-        return Failure {
-            reached,
-            refusal: None,
-            error: Error::ConnectionTerminated,
-            text,
-        };
+        let reached = if error.is_builder() { Reached::Nothing } else { Reached::Perhaps };
+        return Failure { reached, refusal: None, error: Error::ConnectionTerminated, text };
     }
     match cause(error) {
         Some(Cause::Name(Unresolved::Forbidden)) => {
             let text = Unresolved::Forbidden.to_string();
-            Failure::nothing(
-                Some(Refusal::NetDenied),
-                Error::DestinationIpProhibited,
-                text,
-            )
+            Failure::nothing(Some(Refusal::NetDenied), Error::DestinationIpProhibited, text)
         }
         Some(Cause::Name(Unresolved::NotFound)) => {
-            let error = Error::DnsError {
-                rcode: None,
-                info_code: None,
-            };
+            let error = Error::DnsError { rcode: None, info_code: None };
             Failure::nothing(None, error, Unresolved::NotFound.to_string())
         }
         Some(Cause::Tls) => {
@@ -262,12 +198,11 @@ fn cause(error: &reqwest::Error) -> Option<Cause> {
 
 impl Failure {
     fn nothing(refusal: Option<Refusal>, error: Error, text: String) -> Self {
-        Self {
-            reached: Reached::Nothing,
-            refusal,
-            error,
-            text,
-        }
+        Self { reached: Reached::Nothing, refusal, error, text }
+    }
+
+    pub(super) fn given_up(text: &str) -> Self {
+        Self { reached: Reached::Perhaps, refusal: None, error: Error::ConnectionTerminated, text: text.to_owned() }
     }
 
     pub(super) fn timeout(reached: Reached, text: &str) -> Self {
@@ -276,12 +211,7 @@ impl Failure {
             Reached::Perhaps => Error::HttpResponseTimeout,
             Reached::Answered(_) => Error::ConnectionReadTimeout,
         };
-        Self {
-            reached,
-            refusal: Some(Refusal::NetTimeout),
-            error,
-            text: text.to_owned(),
-        }
+        Self { reached, refusal: Some(Refusal::NetTimeout), error, text: text.to_owned() }
     }
 }
 
@@ -289,10 +219,7 @@ impl Encode for Answer {
     /// Status, fields, body: all that a replay needs to give the answer again.
     fn encode(&self, out: &mut Vec<u8>) {
         self.status.encode(out);
-        let fields = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+        let fields = self.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
         fields.collect::<Vec<(String, Vec<u8>)>>().encode(out);
         put_blob(&self.body, out);
     }

@@ -55,28 +55,20 @@ impl Job {
 
     async fn perform(&mut self) -> Reply {
         let (request, effect_request) = self.prepare()?;
-        let decision = self
-            .parts
-            .effects
-            .decide_numbered(self.outgoing.number, effect_request);
+        let decision = self.parts.effects.decide_numbered(self.outgoing.number, effect_request);
         let permit = tokio::select! {
             permit = decision => permit.map_err(|_| Error::HttpRequestDenied)?,
             // Nobody waits any more, and nothing was sent.
             () = self.reply.closed() => return Err(Error::HttpRequestDenied),
         };
         if self.reply.is_closed() {
-            let result =
-                EffectResult::NotSent("the tool stopped waiting before it was sent".to_owned());
+            let result = EffectResult::NotSent("the tool stopped waiting before it was sent".to_owned());
             self.parts.effects.settle(permit, result);
             return Err(Error::HttpRequestDenied);
         }
         match permit.ruling.class {
-            EffectClass::KeyedWrite | EffectClass::OpaqueWrite => {
-                self.send_announced(request, permit).await
-            }
-            EffectClass::Pure | EffectClass::Read | EffectClass::OwnedWrite => {
-                self.send(request, permit).await
-            }
+            EffectClass::KeyedWrite | EffectClass::OpaqueWrite => self.send_announced(request, permit).await,
+            EffectClass::Pure | EffectClass::Read | EffectClass::OwnedWrite => self.send(request, permit).await,
         }
     }
 
@@ -84,37 +76,21 @@ impl Job {
     fn prepare(&mut self) -> Result<(Request, EffectRequest), Error> {
         let head = &self.outgoing.head;
         let method = head.method.clone();
-        let url = match target::parse(&head.uri)
-            .and_then(|url| target::check_method(&method).map(|()| url))
-        {
+        let url = match target::parse(&head.uri).and_then(|url| target::check_method(&method).map(|()| url)) {
             Ok(url) => url,
             Err(why) => {
-                return Err(self.refuse(
-                    None,
-                    Refusal::NetDenied,
-                    &why.to_string(),
-                    Error::HttpRequestDenied,
-                ));
+                return Err(self.refuse(None, Refusal::NetDenied, &why.to_string(), Error::HttpRequestDenied));
             }
         };
-        let Body::Complete(body) = std::mem::replace(&mut self.outgoing.body, Body::TooLarge)
-        else {
+        let Body::Complete(body) = std::mem::replace(&mut self.outgoing.body, Body::TooLarge) else {
             let limit = self.parts.limits.http_request_bytes;
             let rule = format!("the body of a request may have {limit}");
             let error = Error::HttpRequestBodySize(Some(limit.0));
             return Err(self.refuse(Some(&url), Refusal::NetLimit, &rule, error));
         };
         if self.outgoing.beyond_limit {
-            let rule = format!(
-                "a call may make {} requests",
-                self.parts.limits.http_requests
-            );
-            return Err(self.refuse(
-                Some(&url),
-                Refusal::NetLimit,
-                &rule,
-                Error::ConnectionLimitReached,
-            ));
+            let rule = format!("a call may make {} requests", self.parts.limits.http_requests);
+            return Err(self.refuse(Some(&url), Refusal::NetLimit, &rule, Error::ConnectionLimitReached));
         }
         let mut headers = self.outgoing.head.headers.clone();
         // Set by the client, from the body that is really sent.
@@ -136,12 +112,15 @@ impl Job {
         Ok((request, effect_request))
     }
 
-    async fn send(&self, request: Request, permit: Permit) -> Reply {
+    /// Sends a request that may be sent again. It is of no use to anybody else than the guest that waits.
+    async fn send(&mut self, request: Request, permit: Permit) -> Reply {
         let bytes_out = ByteCount(request.body.len() as u64);
-        let answered = self.exchange_in_time(request).await;
-        self.parts
-            .effects
-            .keep(effect(permit, &answered, bytes_out, Doubt::Harmless));
+        let exchange = exchange_in_time(&self.parts, request);
+        let answered = tokio::select! {
+            answered = exchange => answered,
+            () = self.reply.closed() => Err(Failure::given_up("the tool stopped waiting")),
+        };
+        self.parts.effects.keep(effect(permit, &answered, bytes_out, Doubt::Harmless));
         response(answered)
     }
 
@@ -149,15 +128,11 @@ impl Job {
     async fn send_announced(&self, mut request: Request, permit: Permit) -> Reply {
         let effects = &self.parts.effects;
         // Where something cannot be recorded, the call ends at the guest's next host call.
-        let unrecorded =
-            |_| Error::InternalError(Some("the request could not be recorded".to_owned()));
-        let key = effects
-            .intend_send(&permit, self.parts.transcript.snapshot())
-            .await
-            .map_err(unrecorded)?;
+        let unrecorded = |_| Error::InternalError(Some("the request could not be recorded".to_owned()));
+        let key = effects.intend_send(&permit, self.parts.transcript.snapshot()).await.map_err(unrecorded)?;
         let bytes_out = ByteCount(request.body.len() as u64);
         let answered = match add_key(&mut request, &permit, key) {
-            Ok(()) => self.exchange_in_time(request).await,
+            Ok(()) => exchange_in_time(&self.parts, request).await,
             Err(failure) => Err(failure),
         };
         let mut encoded = Vec::new();
@@ -171,26 +146,6 @@ impl Job {
         response(answered)
     }
 
-    async fn exchange_in_time(&self, request: Request) -> Result<Answer, Failure> {
-        let left = self
-            .parts
-            .limits
-            .deadline
-            .to_duration()
-            .saturating_sub(self.parts.patience.active());
-        let total = left.clamp(Duration::from_millis(1), TOTAL_MAX);
-        tokio::select! {
-            answered = exchange(request) => answered,
-            () = tokio::time::sleep(total) => {
-                Err(Failure::timeout(Reached::Perhaps, "the request took longer than its call may"))
-            }
-            () = self.parts.cancel.cancelled() => {
-                let (reached, text) = (Reached::Perhaps, "cancelled while it was under way".to_owned());
-                Err(Failure { reached, refusal: None, error: Error::ConnectionTerminated, text })
-            }
-        }
-    }
-
     fn refuse(&self, url: Option<&Url>, refusal: Refusal, rule: &str, error: Error) -> Error {
         let head = &self.outgoing.head;
         let request = EffectRequest::Http {
@@ -199,10 +154,20 @@ impl Job {
             body_bytes: ByteCount(0),
             digest: Digest::of(b""),
         };
-        self.parts
-            .effects
-            .refuse_numbered(self.outgoing.number, request, refusal, (rule, None));
+        self.parts.effects.refuse_numbered(self.outgoing.number, request, refusal, (rule, None));
         error
+    }
+}
+
+async fn exchange_in_time(parts: &SenderParts, request: Request) -> Result<Answer, Failure> {
+    let left = parts.limits.deadline.to_duration().saturating_sub(parts.patience.active());
+    let total = left.clamp(Duration::from_millis(1), TOTAL_MAX);
+    tokio::select! {
+        answered = exchange(request) => answered,
+        () = tokio::time::sleep(total) => {
+            Err(Failure::timeout(Reached::Perhaps, "the request took longer than its call may"))
+        }
+        () = parts.give_up.cancelled() => Err(Failure::given_up("given up while it was under way")),
     }
 }
 
@@ -213,20 +178,11 @@ enum Doubt {
     Matters,
 }
 
-fn effect(
-    permit: Permit,
-    answered: &Result<Answer, Failure>,
-    bytes_out: ByteCount,
-    doubt: Doubt,
-) -> Effect {
+fn effect(permit: Permit, answered: &Result<Answer, Failure>, bytes_out: ByteCount, doubt: Doubt) -> Effect {
     let failure = match answered {
         Ok(answer) => {
             let bytes_in = ByteCount(answer.body.len() as u64);
-            return permit.effect(
-                EffectResult::Done(answer.status.to_string()),
-                bytes_out,
-                bytes_in,
-            );
+            return permit.effect(EffectResult::Done(answer.status.to_string()), bytes_out, bytes_in);
         }
         Err(failure) => failure,
     };
@@ -235,45 +191,28 @@ fn effect(
         (Reached::Nothing, _) => EffectResult::NotSent(text),
         (Reached::Perhaps, Doubt::Matters) => EffectResult::Unknown(text),
         // The server said that it got it: that its answer was too long or broke off does not put this in doubt.
-        (Reached::Answered(status), Doubt::Matters) => {
-            EffectResult::Done(format!("{status}, {text}"))
-        }
+        (Reached::Answered(status), Doubt::Matters) => EffectResult::Done(format!("{status}, {text}")),
         (Reached::Perhaps | Reached::Answered(_), Doubt::Harmless) => EffectResult::Failed(text),
     };
     let mut effect = permit.effect(result, bytes_out, ByteCount(0));
     if let Some(refusal) = failure.refusal {
-        effect.decision = Decision::Deny {
-            refusal,
-            rule: failure.text.clone(),
-            hint: None,
-        };
+        effect.decision = Decision::Deny { refusal, rule: failure.text.clone(), hint: None };
     }
     effect
 }
 
 fn response(answered: Result<Answer, Failure>) -> Reply {
     let answer = answered.map_err(|failure| failure.error)?;
-    let body = Full::new(answer.body)
-        .map_err(|never| match never {})
-        .boxed_unsync();
+    let body = Full::new(answer.body).map_err(|never| match never {}).boxed_unsync();
     let mut response = http::Response::new(body);
-    *response.status_mut() =
-        http::StatusCode::from_u16(answer.status).map_err(|_| Error::HttpProtocolError)?;
+    *response.status_mut() = http::StatusCode::from_u16(answer.status).map_err(|_| Error::HttpProtocolError)?;
     *response.headers_mut() = answer.headers;
     Ok(response)
 }
 
-fn add_key(
-    request: &mut Request,
-    permit: &Permit,
-    key: Option<IdempotencyKey>,
-) -> Result<(), Failure> {
+fn add_key(request: &mut Request, permit: &Permit, key: Option<IdempotencyKey>) -> Result<(), Failure> {
     let (Some(name), Some(key)) = (&permit.ruling.idempotency_header, key) else {
-        return if permit.ruling.class == EffectClass::KeyedWrite {
-            Err(no_key())
-        } else {
-            Ok(())
-        };
+        return if permit.ruling.class == EffectClass::KeyedWrite { Err(no_key()) } else { Ok(()) };
     };
     let name = HeaderName::try_from(name).map_err(|_| no_key())?;
     let value = HeaderValue::try_from(key.0).map_err(|_| no_key())?;
@@ -285,20 +224,12 @@ fn add_key(
 /// A keyed write without a usable key would be sent twice after a crash.
 fn no_key() -> Failure {
     let text = "the grant's idempotency header cannot be sent".to_owned();
-    Failure {
-        reached: Reached::Nothing,
-        refusal: None,
-        error: Error::ConfigurationError,
-        text,
-    }
+    Failure { reached: Reached::Nothing, refusal: None, error: Error::ConfigurationError, text }
 }
 
 /// The digest over method, URL, headers and body: what an approval is bound to.
 fn digest(request: &Request) -> Digest {
-    let mut parts: Vec<&[u8]> = vec![
-        request.method.as_str().as_bytes(),
-        request.url.as_str().as_bytes(),
-    ];
+    let mut parts: Vec<&[u8]> = vec![request.method.as_str().as_bytes(), request.url.as_str().as_bytes()];
     for (name, value) in &request.headers {
         parts.extend([name.as_str().as_bytes(), value.as_bytes()]);
     }
@@ -309,8 +240,6 @@ fn digest(request: &Request) -> Digest {
 /// A URL that could not be parsed, for the record: without what stands before an `@`.
 fn without_credentials(uri: &http::Uri) -> String {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     format!("{}://{host}{}", uri.scheme_str().unwrap_or(""), uri.path())
 }

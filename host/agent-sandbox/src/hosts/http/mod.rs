@@ -25,8 +25,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::{
-    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
-    WasiHttpHooks,
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
 };
 
 use crate::effects::Effects;
@@ -42,19 +41,16 @@ pub(crate) const FIELD_BYTES_MAX: usize = 64 << 10;
 /// Requests of one call that are under way at once. Each holds its body and its answer in memory.
 const CONCURRENT_MAX: usize = 8;
 
+/// How long a write that was sent may still be answered once its guest is gone. A read is given up at once.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
 /// Most bytes that one write to a request's body takes.
 const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
 
 /// Header fields that are the connection's business, beside wasmtime's list.
 const FORBIDDEN: [&str; 5] = ["te", "trailer", "expect", "forwarded", "via"];
 
-type Answered = Result<
-    (
-        http::Response<WasiBody>,
-        Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ),
-    Error,
->;
+type Answered = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 /// Sends the requests of one call.
 pub(crate) struct HttpSender {
@@ -70,7 +66,8 @@ pub(crate) struct SenderParts {
     pub(crate) effects: Arc<Effects>,
     pub(crate) transcript: SharedTranscript,
     pub(crate) patience: Arc<Patience>,
-    pub(crate) cancel: CancellationToken,
+    /// Ends what is under way: the call was cancelled, or its guest is gone for long.
+    pub(crate) give_up: CancellationToken,
     pub(crate) host: tokio::runtime::Handle,
 }
 
@@ -85,34 +82,27 @@ impl HttpSender {
     /// Nothing sent yet.
     pub(crate) fn new(parts: SenderParts) -> Self {
         let slots = Arc::new(Semaphore::new(CONCURRENT_MAX));
-        Self {
-            parts: Arc::new(parts),
-            requests: 0,
-            jobs: Arc::default(),
-            slots,
-        }
+        Self { parts: Arc::new(parts), requests: 0, jobs: Arc::default(), slots }
     }
 
-    /// Lets no further request begin and waits for those under way: each ends within its own time.
+    /// Lets no further request begin and waits for those under way. Who is not answered soon is given up, and recorded so.
     pub(crate) async fn join(&self) {
         let running = {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             jobs.closed = true;
             std::mem::take(&mut jobs.running)
         };
-        for job in running {
-            // A job that panicked has nothing more to record.
-            let _ = job.await;
+        // A job that panicked has nothing more to record.
+        let mut ended = std::pin::pin!(futures::future::join_all(running));
+        if tokio::time::timeout(LAST_WAIT, &mut ended).await.is_err() {
+            self.parts.give_up.cancel();
+            ended.await;
         }
     }
 }
 
 impl Jobs {
-    fn spawn(
-        &mut self,
-        host: &tokio::runtime::Handle,
-        job: impl Future<Output = ()> + Send + 'static,
-    ) {
+    fn spawn(&mut self, host: &tokio::runtime::Handle, job: impl Future<Output = ()> + Send + 'static) {
         if !self.closed {
             self.running.retain(|job| !job.is_finished());
             self.running.push(host.spawn(job));
@@ -135,35 +125,17 @@ impl WasiHttpHooks for HttpSender {
         Box::new(async move {
             let (head, body) = request.into_parts();
             let body = collect(body, parts.limits.http_request_bytes.0).await?;
-            let slot = slots
-                .acquire_owned()
-                .await
-                .map_err(|_| Error::ConnectionLimitReached)?;
+            let slot = slots.acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
             let (reply, answer) = oneshot::channel();
-            let outgoing = Outgoing {
-                number,
-                head,
-                body,
-                options: options.unwrap_or_default(),
-                beyond_limit,
-            };
+            let outgoing = Outgoing { number, head, body, options: options.unwrap_or_default(), beyond_limit };
             let host = parts.host.clone();
-            let job = Job {
-                parts,
-                outgoing,
-                reply,
-            };
-            jobs.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .spawn(&host, async move {
-                    job.run().await;
-                    drop(slot);
-                });
+            let job = Job { parts, outgoing, reply };
+            jobs.lock().unwrap_or_else(PoisonError::into_inner).spawn(&host, async move {
+                job.run().await;
+                drop(slot);
+            });
             let response = answer.await.map_err(|_| Error::HttpRequestDenied)??;
-            Ok((
-                response,
-                Box::new(async { Ok(()) }) as Box<dyn Future<Output = _> + Send>,
-            ))
+            Ok((response, Box::new(async { Ok(()) }) as Box<dyn Future<Output = _> + Send>))
         })
     }
 
@@ -227,11 +199,7 @@ mod tests {
             ("accept", false),
             ("content-type", false),
         ] {
-            assert_eq!(
-                is_forbidden(&HeaderName::from_static(name)),
-                forbidden,
-                "{name}"
-            );
+            assert_eq!(is_forbidden(&HeaderName::from_static(name)), forbidden, "{name}");
         }
     }
 
@@ -239,10 +207,7 @@ mod tests {
     fn timeouts_of_guests_are_bounded() {
         let most = Duration::from_secs(5);
         assert_eq!(bounded(Some(Duration::MAX), most), most);
-        assert_eq!(
-            bounded(Some(Duration::ZERO), most),
-            Duration::from_millis(1)
-        );
+        assert_eq!(bounded(Some(Duration::ZERO), most), Duration::from_millis(1));
         assert_eq!(bounded(None, most), most);
     }
 }

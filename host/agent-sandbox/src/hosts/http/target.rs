@@ -48,49 +48,33 @@ pub(crate) fn parse(uri: &Uri) -> Result<Url, Unsendable> {
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err(Unsendable::Credentials);
     }
-    check_host(uri.host().unwrap_or(""), url.host())?;
-    let port = uri.port_u16().or(if url.scheme() == "https" {
-        Some(443)
-    } else {
-        Some(80)
-    });
+    check_host(uri.host().unwrap_or(""), url.host().as_ref())?;
+    let port = uri.port_u16().or(if url.scheme() == "https" { Some(443) } else { Some(80) });
     if url.port_or_known_default() != port || port == Some(0) {
         return Err(Unsendable::Form);
     }
-    if url.as_str().len() > TEXT_BYTES_MAX {
-        Err(Unsendable::Form)
-    } else {
-        Ok(url)
-    }
+    if url.as_str().len() > TEXT_BYTES_MAX { Err(Unsendable::Form) } else { Ok(url) }
 }
 
 /// Only methods that a grant can name are sent: so no tunnels and no inventions.
 pub(crate) fn check_method(method: &Method) -> Result<(), Unsendable> {
-    let known = HttpMethod::ALL
-        .iter()
-        .any(|known| known.as_str() == method.as_str());
-    if known {
-        Ok(())
-    } else {
-        Err(Unsendable::Method)
-    }
+    let known = HttpMethod::ALL.iter().any(|known| known.as_str() == method.as_str());
+    if known { Ok(()) } else { Err(Unsendable::Method) }
 }
 
 /// The host must be written as it is meant: `127.1`, `0x7f000001`, `ａllowed.com` or a trailing dot are read by one program
 /// as one host and by the next as another.
-fn check_host(written: &str, parsed: Option<Host<&str>>) -> Result<(), Unsendable> {
+fn check_host(written: &str, parsed: Option<&Host<&str>>) -> Result<(), Unsendable> {
     let plain = match parsed {
         Some(Host::Domain(name)) => written.eq_ignore_ascii_case(name) && is_plain_name(name),
         Some(Host::Ipv4(address)) => {
-            check_literal(address.into())?;
+            check_literal((*address).into())?;
             written == address.to_string()
         }
         Some(Host::Ipv6(address)) => {
-            check_literal(address.into())?;
-            let inner = written
-                .strip_prefix('[')
-                .and_then(|text| text.strip_suffix(']'));
-            inner.and_then(|text| text.parse().ok()) == Some(address)
+            check_literal((*address).into())?;
+            let inner = written.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+            inner.and_then(|text| text.parse().ok()) == Some(*address)
         }
         None => false,
     };
@@ -98,19 +82,13 @@ fn check_host(written: &str, parsed: Option<Host<&str>>) -> Result<(), Unsendabl
 }
 
 fn check_literal(address: IpAddr) -> Result<(), Unsendable> {
-    if address::may_be_granted(address) {
-        Ok(())
-    } else {
-        Err(Unsendable::Metadata)
-    }
+    if address::may_be_granted(address) { Ok(()) } else { Err(Unsendable::Metadata) }
 }
 
 fn is_plain_name(name: &str) -> bool {
     let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_';
     name.len() <= HOST_BYTES_MAX
-        && name
-            .split('.')
-            .all(|label| (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(plain))
+        && name.split('.').all(|label| (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(plain))
 }
 
 #[cfg(test)]
@@ -127,18 +105,12 @@ mod tests {
         for (text, canonical) in [
             ("https://example.org", "https://example.org/"),
             ("https://EXAMPLE.org:443/a?b=c", "https://example.org/a?b=c"),
-            (
-                "http://example.org:8080/a/../b/%2e%2e/c",
-                "http://example.org:8080/c",
-            ),
+            ("http://example.org:8080/a/../b/%2e%2e/c", "http://example.org:8080/c"),
             ("http://127.0.0.1:99/", "http://127.0.0.1:99/"),
             ("http://[::1]:99/x", "http://[::1]:99/x"),
             // What follows the `#` is gone for the decision and for the connection alike.
             ("https://evil.example#@allowed/", "https://evil.example/"),
-            (
-                "https://xn--bcher-kva.example/",
-                "https://xn--bcher-kva.example/",
-            ),
+            ("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example/"),
         ] {
             assert_eq!(parsed(text), Ok(canonical.to_owned()), "{text}");
         }
@@ -172,10 +144,7 @@ mod tests {
             let refused = parsed(text);
             assert!(refused.is_err(), "{text}: {refused:?}");
             if why != Unsendable::Form {
-                assert!(
-                    refused == Err(why) || refused == Err(Unsendable::Form),
-                    "{text}: {refused:?}"
-                );
+                assert!(refused == Err(why) || refused == Err(Unsendable::Form), "{text}: {refused:?}");
             }
         }
     }

@@ -29,11 +29,7 @@ type Got<T> = Plain<Option<Result<Result<T, ErrorCode>, ()>>>;
 
 impl CallState {
     fn http_view(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: &mut self.sender,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        WasiHttpCtxView { hooks: &mut self.sender, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
@@ -134,10 +130,7 @@ impl types::HostFutureTrailers for CallState {
 }
 
 impl CallState {
-    fn response_record(
-        &self,
-        got: &Option<Result<Result<Response, ErrorCode>, ()>>,
-    ) -> Plain<Vec<u8>> {
+    fn response_record(&self, got: &Option<Result<Result<Response, ErrorCode>, ()>>) -> Plain<Vec<u8>> {
         Ok(match got {
             None => vec![0],
             Some(Err(())) => vec![1],
@@ -153,10 +146,7 @@ impl CallState {
 }
 
 fn fields(headers: &http::HeaderMap) -> Vec<(String, Vec<u8>)> {
-    headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
-        .collect()
+    headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
 }
 
 fn failed(error: &ErrorCode) -> Vec<u8> {
@@ -279,11 +269,7 @@ pub(crate) fn encode_error(error: &ErrorCode, out: &mut Vec<u8>) {
         ErrorCode::ConnectionLimitReached => (11, None, None),
         ErrorCode::TlsProtocolError => (12, None, None),
         ErrorCode::TlsCertificateError => (13, None, None),
-        ErrorCode::TlsAlertReceived(alert) => (
-            14,
-            alert.alert_message.as_deref(),
-            alert.alert_id.map(u64::from),
-        ),
+        ErrorCode::TlsAlertReceived(alert) => (14, alert.alert_message.as_deref(), alert.alert_id.map(u64::from)),
         ErrorCode::HttpRequestDenied => (15, None, None),
         ErrorCode::HttpRequestLengthRequired => (16, None, None),
         ErrorCode::HttpRequestBodySize(size) => (17, None, *size),
@@ -293,32 +279,16 @@ pub(crate) fn encode_error(error: &ErrorCode, out: &mut Vec<u8>) {
         ErrorCode::HttpRequestHeaderSectionSize(size) => (21, None, size.map(u64::from)),
         ErrorCode::HttpRequestHeaderSize(field) => {
             let field = field.as_ref();
-            (
-                22,
-                field.and_then(|f| f.field_name.as_deref()),
-                field.and_then(|f| f.field_size).map(u64::from),
-            )
+            (22, field.and_then(|f| f.field_name.as_deref()), field.and_then(|f| f.field_size).map(u64::from))
         }
         ErrorCode::HttpRequestTrailerSectionSize(size) => (23, None, size.map(u64::from)),
-        ErrorCode::HttpRequestTrailerSize(field) => (
-            24,
-            field.field_name.as_deref(),
-            field.field_size.map(u64::from),
-        ),
+        ErrorCode::HttpRequestTrailerSize(field) => (24, field.field_name.as_deref(), field.field_size.map(u64::from)),
         ErrorCode::HttpResponseIncomplete => (25, None, None),
         ErrorCode::HttpResponseHeaderSectionSize(size) => (26, None, size.map(u64::from)),
-        ErrorCode::HttpResponseHeaderSize(field) => (
-            27,
-            field.field_name.as_deref(),
-            field.field_size.map(u64::from),
-        ),
+        ErrorCode::HttpResponseHeaderSize(field) => (27, field.field_name.as_deref(), field.field_size.map(u64::from)),
         ErrorCode::HttpResponseBodySize(size) => (28, None, *size),
         ErrorCode::HttpResponseTrailerSectionSize(size) => (29, None, size.map(u64::from)),
-        ErrorCode::HttpResponseTrailerSize(field) => (
-            30,
-            field.field_name.as_deref(),
-            field.field_size.map(u64::from),
-        ),
+        ErrorCode::HttpResponseTrailerSize(field) => (30, field.field_name.as_deref(), field.field_size.map(u64::from)),
         ErrorCode::HttpResponseTransferCoding(coding) => (31, coding.as_deref(), None),
         ErrorCode::HttpResponseContentCoding(coding) => (32, coding.as_deref(), None),
         ErrorCode::HttpResponseTimeout => (33, None, None),
