@@ -3,7 +3,6 @@
 
 mod apt;
 mod debian_source;
-mod guest_config;
 mod probe;
 mod rustc;
 mod rustc_web;
@@ -44,24 +43,32 @@ impl WasmTarget {
     /// Finds the target, or makes it.
     pub(crate) fn set_up(places: &Places) -> Result<Self> {
         let rustc = Rustc::ask()?;
-        let found = Self::find(places, &rustc);
-        let target = match found {
-            Some(target) => target,
-            None => Self::make(places, &rustc)?,
-        };
-        guest_config::write(places, &target)?;
-        Ok(target)
+        match Self::find(places, &rustc) {
+            Some(target) => Ok(target),
+            None => Self::make(places, &rustc),
+        }
     }
 
     /// Compiles components with `command`, a cargo.
+    ///
+    /// By variables and not by a `.cargo/config.toml`: cargo adds the flags of both up, `agent-host tool build` sets the
+    /// variable too, and rustc refuses a second `--sysroot`.
     pub(crate) fn prepare(&self, command: &mut Command) {
-        if let Some(flags) = self.flags() {
+        if self.flags().is_some() {
             // These replace the flags of a target, and the sysroot with them.
-            command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").env(FLAGS_VARIABLE, flags);
+            command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         }
-        if let Self::OtherRustc { rustc, .. } = self {
-            command.env("RUSTC", rustc);
-        }
+        command.envs(self.variables());
+    }
+
+    /// What has to be set for a cargo that compiles components.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        let flags = self.flags().map(|flags| (FLAGS_VARIABLE, flags));
+        let rustc = match self {
+            Self::OtherRustc { rustc, .. } => Some(("RUSTC", rustc.display().to_string())),
+            Self::Toolchain | Self::Sysroot(_) => None,
+        };
+        flags.into_iter().chain(rustc).collect()
     }
 
     /// The one flag that rustc needs for the target.
