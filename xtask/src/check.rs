@@ -101,31 +101,31 @@ fn documentation(places: &Places) -> Result<()> {
 }
 
 fn licences(places: &Places) -> Result<()> {
-    for workspace in [&places.repo, &places.tools] {
-        let mut deny = cargo_deny(places)?;
-        deny.arg("--manifest-path").arg(workspace.join("Cargo.toml")).args(["--workspace", "--locked", "check"]);
-        run_shown(deny.arg("--config").arg(places.repo.join("deny.toml")).args(["bans", "licenses", "sources"]))?;
-    }
-    Ok(())
+    deny(places, &[], &["bans", "licenses", "sources"])
 }
 
 fn advisories(places: &Places) -> Result<Attempt> {
-    let mut fetch = cargo_deny(places)?;
-    fetch.args(["--log-level", "off", "fetch", "db"]).stdout(Stdio::null()).stderr(Stdio::null());
-    if let Err(error) = run_within(ADVISORIES_LIMIT, &mut fetch) {
-        return Ok(Attempt::Impossible(format!("their database cannot be fetched: {error}")));
+    let mut fetch = Command::new(dev_tool::cargo_deny(places)?);
+    fetch
+        .args(["--log-level", "off", "fetch", "db"])
+        .current_dir(&places.repo)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if run_within(ADVISORIES_LIMIT, &mut fetch).is_err() {
+        return Ok(Attempt::Impossible("their database cannot be fetched".into()));
     }
-    for workspace in [&places.repo, &places.tools] {
-        let mut deny = cargo_deny(places)?;
-        deny.arg("--manifest-path").arg(workspace.join("Cargo.toml")).args(["--workspace", "--locked", "check"]);
-        deny.arg("--config").arg(places.repo.join("deny.toml"));
-        run_shown(deny.args(["--disable-fetch", "advisories"]))?;
-    }
+    deny(places, &["--offline"], &["advisories"])?;
     Ok(Attempt::Done)
 }
 
-fn cargo_deny(places: &Places) -> Result<Command> {
-    let mut command = Command::new(dev_tool::cargo_deny(places)?);
-    command.current_dir(&places.repo);
-    Ok(command)
+/// Runs checks of cargo-deny on both workspaces.
+fn deny(places: &Places, options: &[&str], checks: &[&str]) -> Result<()> {
+    for workspace in [&places.repo, &places.tools] {
+        let mut deny = Command::new(dev_tool::cargo_deny(places)?);
+        deny.current_dir(&places.repo).arg("--manifest-path").arg(workspace.join("Cargo.toml"));
+        deny.args(["--config", "deny.toml", "--workspace", "--locked"]).args(options);
+        deny.args(["check", "--hide-inclusion-graph"]);
+        run_shown(deny.args(checks))?;
+    }
+    Ok(())
 }
