@@ -102,7 +102,16 @@ impl Journal {
     /// # Errors
     /// Where the store fails. A damaged run is listed as such.
     pub fn runs(&self, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
-        self.store.read(|connection| runs::list(&self.store, connection, count_max))
+        self.store.read(|connection| runs::list(&self.store, connection, None, count_max))
+    }
+
+    /// One run as it would be listed.
+    ///
+    /// # Errors
+    /// Where there is no such run, or the store fails.
+    pub fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError> {
+        let mut found = self.store.read(|connection| runs::list(&self.store, connection, Some(run), 1))?;
+        found.pop().ok_or_else(|| JournalError::NoSuchRun { prefix: run.to_string() })
     }
 
     /// The one run that begins with `prefix`; the newest without a prefix.
@@ -119,7 +128,7 @@ impl Journal {
     /// Where they were not kept.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, JournalError> {
         let digest = Digest::of(bytes);
-        self.store.write(Level::Written, |transaction| self.store.put_blob(transaction, &digest, bytes))?;
+        self.store.write(Level::Written, |connection| self.store.put_blob(connection, &digest, bytes))?;
         Ok(digest)
     }
 

@@ -20,6 +20,10 @@ pub(super) const BUSY_MS_MAX: u64 = 5_000;
 /// Statements kept ready. The journal has about a dozen.
 const STATEMENTS: usize = 32;
 
+/// Pages kept in memory. Blobs are found by their digest, so in no order: a smaller cache reads the same pages again and
+/// again.
+const CACHE_KIB: i64 = 16 << 10;
+
 /// Every table, exactly as it is stored in the file: another text is another file.
 const TABLES: [(&str, &str); 3] = [
     (
@@ -137,5 +141,6 @@ fn check_tables(path: &Path, connection: &Connection) -> Result<(), JournalError
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "synchronous", "normal")
 }

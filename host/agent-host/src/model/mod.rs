@@ -1,11 +1,31 @@
 //! Models: the port through which the driver asks for replies. Each implementation is a module beside this file.
 
+mod choice;
+mod conversation;
+mod discovery;
+mod failure;
+mod json_mode;
+mod json_schema;
+mod provider;
+mod relay;
+mod script;
+mod scripted;
+mod template;
+mod wire;
+
+#[cfg(test)]
+mod canned_server;
+#[cfg(test)]
+mod live_test;
+#[cfg(test)]
+mod provider_test;
+
 use agent_core::model::{ModelFailure, ModelReply, ModelRequest};
 use async_trait::async_trait;
 
 /// A model that replies to requests.
 #[async_trait]
-pub trait Model: Send + Sync {
+pub(crate) trait Model: Send + Sync {
     /// The name as the operator wrote it: `openai:gpt-5`, `scripted:demo.toml`.
     fn name(&self) -> &str;
 

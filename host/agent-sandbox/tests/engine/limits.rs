@@ -177,7 +177,7 @@ async fn memories_count_together() {
     check(&four, Limits::STANDARD, Fault::MemoryLimit, "128 MiB").await;
     let enough = Limits { memory: Bytes(160 << 20), ..Limits::STANDARD };
     let report = call_within(&load(&four), "run", "{}", enough).await;
-    assert_eq!((shown(&report.outcome).as_str(), report.metering.memory_peak), ("returned ", Bytes(4 * 600 << 16)));
+    assert_eq!((shown(&report.outcome).as_str(), report.metering.memory_peak), ("returned ", Bytes((4 * 600) << 16)));
 }
 
 #[tokio::test]

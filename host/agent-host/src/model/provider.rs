@@ -1,0 +1,120 @@
+//! Providers behind our `Model` trait: genai translates, `relay` and `wire` carry. One request, one reply, no retries.
+//! Not for choosing a provider: that is `choice`'s.
+
+use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ModelRequest, ProposedCall, TokenUsage};
+use async_trait::async_trait;
+use genai::adapter::AdapterKind;
+use genai::chat::{ChatOptions, ChatRequest, ChatResponse, StopReason};
+use genai::resolver::{AuthData, Endpoint};
+use genai::{Client, ModelIden, ServiceTarget};
+use serde_json::Value;
+
+use super::Model;
+use super::conversation::{Pictures, chat_request};
+use super::failure::{failure, plain};
+use super::relay::{Destination, Relay};
+use super::wire::Wire;
+
+/// Longest model name that a provider may report.
+const MODEL_NAME_BYTES_MAX: usize = 128;
+
+/// A model at a provider, asked with the provider's own tool calls.
+pub(super) struct Provider {
+    pub(super) name: String,
+    /// Whose JSON is spoken.
+    pub(super) kind: AdapterKind,
+    /// The model, as the provider calls it.
+    pub(super) model: String,
+    pub(super) base: reqwest::Url,
+    /// The key, or a placeholder where none is needed.
+    pub(super) key: String,
+    pub(super) pictures: Pictures,
+    pub(super) wire: Wire,
+    pub(super) genai: Client,
+}
+
+#[async_trait]
+impl Model for Provider {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn reply(&self, request: ModelRequest<'_>) -> Result<ModelReply, ModelFailure> {
+        let response = self.chat(chat_request(request, self.pictures)?, &ChatOptions::default()).await?;
+        let reply = reply_from(response);
+        if reply.text.is_empty() && reply.calls.is_empty() {
+            return Err(failure(ModelFailureKind::BadReply, &format!("the reply of `{}` has neither text nor calls", self.name)));
+        }
+        Ok(reply)
+    }
+}
+
+impl Provider {
+    /// One request, one complete response.
+    pub(super) async fn chat(&self, chat: ChatRequest, options: &ChatOptions) -> Result<ChatResponse, ModelFailure> {
+        let no_relay = |error| failure(ModelFailureKind::Network, &format!("cannot open a loopback port: {error}"));
+        let relay = Relay::open().await.map_err(no_relay)?;
+        let target = ServiceTarget {
+            endpoint: Endpoint::from_owned(relay.base_url().map_err(no_relay)?),
+            auth: AuthData::from_single(relay.password()),
+            model: ModelIden::new(self.kind, self.model.as_str()),
+        };
+        let destination = Destination { wire: &self.wire, base: &self.base, key: &self.key };
+        let response = tokio::select! {
+            biased;
+            outcome = relay.serve(&destination) => match outcome {
+                Ok(never) => match never {},
+                Err(failure) => return Err(failure),
+            },
+            response = self.genai.exec_chat(target, chat, Some(options)) => response,
+        };
+        let response = response.map_err(|error| self.translation_failure(error))?;
+        self.check_complete(&response)?;
+        Ok(response)
+    }
+
+    /// Refuses a reply that broke off: nothing of it may be used, least of all half a call.
+    fn check_complete(&self, response: &ChatResponse) -> Result<(), ModelFailure> {
+        let why = match &response.stop_reason {
+            Some(StopReason::MaxTokens(_)) => "was cut off at its token limit",
+            Some(StopReason::ContentFilter(_)) => "was stopped by the provider's content filter",
+            Some(StopReason::Completed(_) | StopReason::ToolCall(_) | StopReason::StopSequence(_) | StopReason::Other(_)) | None => {
+                return Ok(());
+            }
+        };
+        // The same request would meet the same limit: trying again costs and does not help.
+        Err(failure(ModelFailureKind::BadRequest, &format!("the reply of `{}` {why}", self.name)))
+    }
+
+    /// An error of genai itself. What goes wrong on the network never comes this way. Its own text may quote the whole
+    /// request, so only the cause is taken.
+    fn translation_failure(&self, error: genai::Error) -> ModelFailure {
+        let (kind, cause) = match error {
+            genai::Error::ChatResponseGeneration { cause, .. } => (ModelFailureKind::BadReply, cause),
+            genai::Error::WebModelCall { .. } => (ModelFailureKind::Network, "the hand-over inside this program broke".to_owned()),
+            other => (ModelFailureKind::BadRequest, other.to_string()),
+        };
+        let what = if kind == ModelFailureKind::BadReply { "the reply cannot be read" } else { "the request cannot be made" };
+        failure(kind, &format!("`{}`: {what}: {cause}", self.name))
+    }
+}
+
+/// The response in our words. Reasoning is left out: it is not part of the conversation.
+pub(super) fn reply_from(response: ChatResponse) -> ModelReply {
+    let usage = &response.usage;
+    let tokens = |count: Option<i32>| count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+    let usage = TokenUsage { input: tokens(usage.prompt_tokens), output: tokens(usage.completion_tokens) };
+    let model = plain(&response.provider_model_iden.model_name, MODEL_NAME_BYTES_MAX);
+    let text = response.content.texts().join("\n\n");
+    let calls = response.into_tool_calls().into_iter().map(proposed_call).collect();
+    ModelReply { text, calls, usage, model }
+}
+
+fn proposed_call(call: genai::chat::ToolCall) -> ProposedCall {
+    let arguments = match call.fn_arguments {
+        // A call without arguments.
+        Value::Null => "{}".to_owned(),
+        arguments => arguments.to_string(),
+    };
+    ProposedCall { id: (!call.call_id.is_empty()).then_some(call.call_id), tool: call.fn_name, arguments }
+}
