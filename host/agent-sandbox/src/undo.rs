@@ -79,29 +79,6 @@ pub fn restore(mounts: &[Mount], entries: &[Undo]) -> Result<UndoReport, UndoErr
     Ok(report)
 }
 
-/// Makes what a call did to these paths survive a loss of power. For callers whose record of the call must not outlive the
-/// files that it tells of.
-///
-/// # Errors
-/// If a path is of no mount, or the disk fails.
-pub fn sync(mounts: &[Mount], entries: &[UndoEntry]) -> io::Result<()> {
-    let mut synced = HashSet::new();
-    for entry in entries.iter().filter(|entry| synced.insert((&entry.mount, &entry.path))) {
-        let mount = mounts.iter().find(|mount| mount.guest == entry.mount);
-        let mount = mount.ok_or_else(|| io::Error::other("its directory is not mounted"))?;
-        let root = Arc::new(mount.dir.try_clone()?.into_std_file());
-        // A path that is gone has a parent, or that is gone too and has an entry of its own.
-        let Ok(spot) = find(&root, &RelativePath::default(), &entry.path, LastLink::KeepAndRefuseOthers) else {
-            continue;
-        };
-        if spot.found == Some(FileType::RegularFile) {
-            File::from(open_name(&spot.dir, &spot.name, OFlags::RDONLY, Mode::empty())?).sync_all()?;
-        }
-        sync_directory(&spot)?;
-    }
-    Ok(())
-}
-
 fn check<'a>(mounts: &'a [Mount], undo: &'a Undo) -> Result<(&'a Mount, &'a Undo), UndoError> {
     let path = || shown(&undo.entry);
     let mount = mounts.iter().find(|mount| mount.guest == undo.entry.mount);
@@ -320,9 +297,7 @@ mod tests {
         fs::write(temp.path().join("a"), "after")?;
         fs::hard_link(temp.path().join("a"), temp.path().join("b"))?;
         let Some(mount) = mount(temp.path()) else { return Err(io::Error::other("no mount")) };
-        let entry = content("a", b"before");
-        restore(std::slice::from_ref(&mount), std::slice::from_ref(&entry)).map_err(io::Error::other)?;
-        sync(&[mount], &[entry.entry, undo("gone/too", Before::Absent).entry])?;
+        restore(&[mount], &[content("a", b"before")]).map_err(io::Error::other)?;
         assert_eq!(fs::read(temp.path().join("b"))?, b"before");
         Ok(())
     }
