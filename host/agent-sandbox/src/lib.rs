@@ -33,6 +33,7 @@ pub mod sandbox;
 mod state;
 mod stop;
 mod structure;
+pub mod sync;
 pub mod transcript;
 pub mod undo;
 mod value;

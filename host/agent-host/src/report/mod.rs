@@ -1,0 +1,4 @@
+//! How people read what a run did.
+
+pub mod authority;
+pub mod text;
