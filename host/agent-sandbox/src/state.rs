@@ -99,8 +99,14 @@ impl CallState {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELD_BYTES_MAX);
         let transcript = recorder.shared();
-        let sender =
-            SenderParts { limits: limits.clone(), effects: effects.clone(), transcript, patience, give_up: cancel.child_token(), host };
+        let sender = SenderParts {
+            limits: limits.clone(),
+            effects: effects.clone(),
+            transcript,
+            patience,
+            give_up: cancel.child_token(),
+            host,
+        };
         Ok(Self {
             limiter: CallLimiter::new(&limits),
             table,

@@ -4,6 +4,7 @@
 //! Each path ends in its announced state whatever state it is in now, so undoing twice is undoing once. Times and the owner
 //! of files are not restored, nor is what a hidden or protected name holds, since no call can change that.
 
+use std::collections::HashSet;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -66,10 +67,11 @@ pub enum UndoError {
 pub fn restore(mounts: &[Mount], entries: &[Undo]) -> Result<UndoReport, UndoError> {
     let work = entries.iter().map(|undo| check(mounts, undo)).collect::<Result<Vec<_>, _>>()?;
     let mut report = UndoReport::default();
+    let mut told = HashSet::new();
     for (mount, undo) in work.into_iter().rev() {
         let path = shown(&undo.entry);
         match restore_one(mount, undo) {
-            Ok(()) if report.restored.contains(&path) => {}
+            Ok(()) if !told.insert(path.clone()) => {}
             Ok(()) => report.restored.push(path),
             Err(error) => report.left.push(Left { path, reason: error.to_string() }),
         }

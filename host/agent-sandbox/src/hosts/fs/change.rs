@@ -131,26 +131,21 @@ impl Changes {
         }
     }
 
-    /// Takes a directory and everything in it, and the same paths below `to`, as a rename changes them.
+    /// Takes a file or a directory with everything in it, and the same paths below `to`, as a rename changes them. In an
+    /// order whose reverse works: what is at `to` goes from the leaves up, what was at `from` comes back from the root down.
     pub(crate) fn take_tree(
         &self,
         intent: &mut Intent,
         (mount, from): (usize, &Spot),
         (to_mount, to): (usize, &RelativePath),
     ) -> Result<(), FileError> {
-        let mut ahead = vec![(from.clone(), to.clone())];
-        let mut seen = 0;
-        while let Some((spot, to)) = ahead.pop() {
-            seen += 1;
-            if seen > TREE_ENTRIES_MAX {
-                return Err(beyond_undo(format!("more than {TREE_ENTRIES_MAX} entries are too many to undo")));
-            }
-            self.take_spot(intent, mount, &spot)?;
-            if !self.is_whole(to_mount, &to) && !intent.holds(to_mount, &to) {
-                self.add(intent, to_mount, &to, Before::Absent, None)?;
-            }
-            if spot.found == Some(FileType::Directory) {
-                ahead.extend(children(&spot, &to)?);
+        let tree = walk_tree(from, to)?;
+        for (spot, _) in tree.iter().rev() {
+            self.take_spot(intent, mount, spot)?;
+        }
+        for (_, to) in &tree {
+            if !self.is_whole(to_mount, to) && !intent.holds(to_mount, to) {
+                self.add(intent, to_mount, to, Before::Absent, None)?;
             }
         }
         Ok(())
@@ -339,6 +334,22 @@ fn beyond_undo(rule: String) -> FileError {
 fn link_target(spot: &Spot) -> Result<String, FileError> {
     let target = rustix::fs::readlinkat(&spot.dir, spot.name.as_str(), Vec::new())?;
     target.into_string().map_err(|_| ErrorCode::IllegalByteSequence.into())
+}
+
+/// A file or directory and everything in it, parents first, each with its place after the whole was moved to `to`.
+fn walk_tree(from: &Spot, to: &RelativePath) -> Result<Vec<(Spot, RelativePath)>, FileError> {
+    let mut tree = vec![(from.clone(), to.clone())];
+    let mut next = 0;
+    while let Some((spot, to)) = tree.get(next).cloned() {
+        if tree.len() > TREE_ENTRIES_MAX {
+            return Err(beyond_undo(format!("more than {TREE_ENTRIES_MAX} entries are too many to undo")));
+        }
+        if spot.found == Some(FileType::Directory) {
+            tree.extend(children(&spot, &to)?);
+        }
+        next += 1;
+    }
+    Ok(tree)
 }
 
 /// The entries of a directory, each with its place after the directory was moved to `to`.

@@ -331,4 +331,38 @@ mod tests {
         assert_eq!(strict.map(|spot| spot.path.0), Err(Lost::Code(ErrorCode::Loop)));
         Ok(())
     }
+
+    /// Outside of any guest, a directory turns into a link that leads out, and back, all the time.
+    #[test]
+    fn a_directory_that_turns_into_a_link_leads_nowhere_else() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let at = |name: &str| temp.path().join(name);
+        std::fs::create_dir_all(at("root/real"))?;
+        std::fs::create_dir_all(at("outside"))?;
+        std::fs::write(at("root/real/file"), "inside")?;
+        std::fs::write(at("outside/file"), "outside")?;
+        symlink("../outside", at("root/link"))?;
+        let root = Arc::new(File::open(at("root"))?);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(order) {
+                    for (from, to) in [("real", "dir"), ("dir", "real"), ("link", "dir"), ("dir", "link")] {
+                        let _ = std::fs::rename(at("root").join(from), at("root").join(to));
+                    }
+                }
+            });
+            let mut read = 0;
+            for _ in 0..20_000 {
+                let Ok(spot) = find(&root, &RelativePath::default(), "dir/file", LastLink::Follow) else { continue };
+                let Ok(file) = open_name(&spot.dir, &spot.name, OFlags::RDONLY, Mode::empty()) else { continue };
+                assert_eq!(io::read_to_string(File::from(file)).ok().as_deref(), Some("inside"));
+                read += 1;
+            }
+            stop.store(true, order);
+            assert!(read > 0);
+        });
+        Ok(())
+    }
 }

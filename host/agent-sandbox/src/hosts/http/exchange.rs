@@ -15,6 +15,7 @@ use url::Url;
 use wasmtime_wasi_http::{Error, RequestOptions};
 
 use crate::hosts::http::address::{PublicResolver, Unresolved};
+use crate::hosts::http::held::Share;
 use crate::hosts::http::{FIELD_BYTES_MAX, bounded};
 use crate::transcript::{Encode, put_blob};
 
@@ -41,6 +42,7 @@ pub(super) struct Request {
     pub(super) body: Bytes,
     pub(super) options: RequestOptions,
     pub(super) answer_bytes_max: u64,
+    pub(super) share: Share,
 }
 
 /// A whole answer.
@@ -49,6 +51,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// What the body holds of the call's memory.
+    pub(super) share: Share,
 }
 
 /// Why there is no answer.
@@ -106,10 +110,14 @@ pub(super) async fn exchange(request: Request) -> Result<Answer, Failure> {
     };
     let status = response.status().as_u16();
     check_head(status, response.headers())?;
-    read_answer(response, idle, request.answer_bytes_max).await
+    read_answer(response, idle, (request.share, request.answer_bytes_max)).await
 }
 
-async fn read_answer(mut response: reqwest::Response, idle: Duration, most: u64) -> Result<Answer, Failure> {
+async fn read_answer(
+    mut response: reqwest::Response,
+    idle: Duration,
+    (mut share, most): (Share, u64),
+) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let reached = Reached::Answered(status);
     let headers = std::mem::take(response.headers_mut());
@@ -124,11 +132,16 @@ async fn read_answer(mut response: reqwest::Response, idle: Duration, most: u64)
                 return Err(Failure { reached, refusal: None, error: Error::HttpResponseIncomplete, text });
             }
             Ok(Ok(None)) => {
-                return Ok(Answer { status, headers, body: body.into() });
+                return Ok(Answer { status, headers, body: body.into(), share });
             }
             Ok(Ok(Some(chunk))) if (body.len() + chunk.len()) as u64 > most => {
                 let text = format!("the answer is longer than {}", agent_core::units::Bytes(most));
                 let error = Error::HttpResponseBodySize(Some(most));
+                return Err(Failure { reached, refusal: Some(Refusal::NetLimit), error, text });
+            }
+            Ok(Ok(Some(chunk))) if !share.grow(chunk.len() as u64) => {
+                let text = "the call holds too many answers that it has not read".to_owned();
+                let error = Error::ConnectionLimitReached;
                 return Err(Failure { reached, refusal: Some(Refusal::NetLimit), error, text });
             }
             Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),

@@ -6,7 +6,7 @@ use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectRes
 use agent_core::units::Bytes as ByteCount;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 use crate::effects::Permit;
 use crate::gate::IdempotencyKey;
 use crate::hosts::http::exchange::{Answer, Failure, Reached, Request, TOTAL_MAX, exchange};
+use crate::hosts::http::held::{HeldBody, Share};
 use crate::hosts::http::{SenderParts, target};
 use crate::transcript::Encode;
 
@@ -36,6 +37,8 @@ pub(super) struct Outgoing {
     pub(super) head: http::request::Parts,
     pub(super) body: Body,
     pub(super) options: RequestOptions,
+    /// What its answer will hold of the call's memory.
+    pub(super) share: Share,
     pub(super) beyond_limit: bool,
 }
 
@@ -95,7 +98,9 @@ impl Job {
         let mut headers = self.outgoing.head.headers.clone();
         // Set by the client, from the body that is really sent.
         headers.remove(header::CONTENT_LENGTH);
+        let share = self.outgoing.share.split();
         let request = Request {
+            share,
             method,
             url,
             headers,
@@ -203,7 +208,7 @@ fn effect(permit: Permit, answered: &Result<Answer, Failure>, bytes_out: ByteCou
 
 fn response(answered: Result<Answer, Failure>) -> Reply {
     let answer = answered.map_err(|failure| failure.error)?;
-    let body = Full::new(answer.body).map_err(|never| match never {}).boxed_unsync();
+    let body = HeldBody::new(answer.body, answer.share).boxed_unsync();
     let mut response = http::Response::new(body);
     *response.status_mut() = http::StatusCode::from_u16(answer.status).map_err(|_| Error::HttpProtocolError)?;
     *response.headers_mut() = answer.headers;

@@ -3,6 +3,7 @@
 //! - `types` is the interface, method by method; the work on headers and bodies is wasmtime-wasi-http's.
 //! - `target` parses a URL once: what is decided about is what is connected to.
 //! - `address` says which addresses a name may lead to, and resolves names under that rule.
+//! - `held` bounds what unread answers hold in memory.
 //! - `exchange` is one request and its whole answer, with every bound; `job` puts the gate around it.
 //!
 //! A request's body is collected before anything is decided, so a guest that waits for the answer before it finishes the
@@ -10,6 +11,7 @@
 
 mod address;
 mod exchange;
+mod held;
 mod job;
 mod target;
 mod types;
@@ -29,6 +31,7 @@ use wasmtime_wasi_http::{
 };
 
 use crate::effects::Effects;
+use crate::hosts::http::held::Memory;
 use crate::hosts::http::job::{Job, Outgoing};
 use crate::patience::Patience;
 use crate::transcript::SharedTranscript;
@@ -40,6 +43,9 @@ pub(crate) const FIELD_BYTES_MAX: usize = 64 << 10;
 
 /// Requests of one call that are under way at once. Each holds its body and its answer in memory.
 const CONCURRENT_MAX: usize = 8;
+
+/// Answers of the largest size that a call may hold unread.
+const ANSWERS_HELD_MAX: u64 = 2;
 
 /// How long a write that was sent may still be answered once its guest is gone. A read is given up at once.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -55,6 +61,7 @@ type Answered = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result
 /// Sends the requests of one call.
 pub(crate) struct HttpSender {
     parts: Arc<SenderParts>,
+    memory: Memory,
     requests: u64,
     jobs: Arc<Mutex<Jobs>>,
     slots: Arc<Semaphore>,
@@ -82,7 +89,8 @@ impl HttpSender {
     /// Nothing sent yet.
     pub(crate) fn new(parts: SenderParts) -> Self {
         let slots = Arc::new(Semaphore::new(CONCURRENT_MAX));
-        Self { parts: Arc::new(parts), requests: 0, jobs: Arc::default(), slots }
+        let memory = Memory::new(parts.limits.http_response_bytes.0.saturating_mul(ANSWERS_HELD_MAX));
+        Self { parts: Arc::new(parts), memory, requests: 0, jobs: Arc::default(), slots }
     }
 
     /// Lets no further request begin and waits for those under way. Who is not answered soon is given up, and recorded so.
@@ -122,12 +130,13 @@ impl WasiHttpHooks for HttpSender {
         self.requests += 1;
         let beyond_limit = self.requests > self.parts.limits.http_requests;
         let (parts, jobs, slots) = (self.parts.clone(), self.jobs.clone(), self.slots.clone());
+        let share = self.memory.share();
         Box::new(async move {
             let (head, body) = request.into_parts();
             let body = collect(body, parts.limits.http_request_bytes.0).await?;
             let slot = slots.acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
             let (reply, answer) = oneshot::channel();
-            let outgoing = Outgoing { number, head, body, options: options.unwrap_or_default(), beyond_limit };
+            let outgoing = Outgoing { number, head, body, options: options.unwrap_or_default(), share, beyond_limit };
             let host = parts.host.clone();
             let job = Job { parts, outgoing, reply };
             jobs.lock().unwrap_or_else(PoisonError::into_inner).spawn(&host, async move {
