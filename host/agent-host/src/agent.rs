@@ -108,7 +108,8 @@ fn instructions(instructions: &Instructions, folder: &Path) -> anyhow::Result<St
         Instructions::File(name) => name,
     };
     let path = folder.join(name);
-    let text = input::read_text(&path, INSTRUCTIONS_BYTES_MAX).with_context(|| format!("cannot read the instructions `{name}`"))?;
+    let text = input::read_text(&path, INSTRUCTIONS_BYTES_MAX)
+        .with_context(|| format!("cannot read the instructions `{name}`"))?;
     ensure!(!text.trim().is_empty(), "the instructions `{name}` are empty");
     Ok(text)
 }

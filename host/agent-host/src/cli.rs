@@ -10,7 +10,13 @@ use crate::commands::{ls, resolve, show, verify};
 /// Runs an AI agent's loop and loads every tool as a WASI component: each call confined to what was granted, metered,
 /// recorded, and recoverable after a crash.
 #[derive(Debug, Parser)]
-#[command(name = "agent-host", version, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "agent-host",
+    version,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// Write diagnostics to stderr, for instance `info` or `agent_host=debug`. Off by default; the journal is the record.
     #[arg(long, global = true, env = "AGENT_HOST_LOG", value_name = "FILTER", hide_env_values = true)]
@@ -29,9 +35,9 @@ pub enum Command {
     /// Go on with a run that was interrupted or suspended.
     Resume(ResumeArgs),
     /// List the runs of a folder.
-    Ls(ls::LsArgs),
+    Ls(OfRuns<ls::LsArgs>),
     /// Show what happened in a run.
-    Show(show::ShowArgs),
+    Show(OfRuns<show::ShowArgs>),
     /// Look at what an agent file would be granted, and accept it.
     Trust(TrustArgs),
     /// Look at tools, call one, build one.
@@ -74,6 +80,17 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub output: OutputArgs,
+}
+
+/// Arguments of a verb that looks at runs.
+#[derive(Debug, Args)]
+pub struct OfRuns<T: Args> {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub args: T,
+    /// The agent file whose runs are meant; those of the working directory if not given.
+    #[arg(long, value_name = "FILE")]
+    pub agent: Option<PathBuf>,
 }
 
 /// Where tools come from.
@@ -254,7 +271,7 @@ pub struct ToolBuildArgs {
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
     /// Check a run's hash chain and marks of authority.
-    Verify(verify::VerifyArgs),
+    Verify(OfRuns<verify::VerifyArgs>),
     /// Say what became of a call in doubt.
     Resolve(resolve::ResolveArgs),
 }

@@ -9,7 +9,8 @@ use tracing_subscriber::EnvFilter;
 /// Where the filter is not understood.
 pub fn start(filter: Option<&str>) -> anyhow::Result<()> {
     let Some(filter) = filter else { return Ok(()) };
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("`--log {filter}` is not a filter such as `info`"))?;
+    let filter =
+        EnvFilter::try_new(filter).with_context(|| format!("`--log {filter}` is not a filter such as `info`"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     Ok(())
 }

@@ -23,7 +23,8 @@ impl Home {
     /// Where no folder can be chosen, or the one chosen is not this user's alone.
     pub fn open() -> anyhow::Result<Self> {
         let root = choose_root().context("no state folder: set `AGENT_HOST_HOME` or `HOME`")?;
-        let root = std::path::absolute(&root).with_context(|| format!("cannot use state folder `{}`", root.display()))?;
+        let root =
+            std::path::absolute(&root).with_context(|| format!("cannot use state folder `{}`", root.display()))?;
         private_folder(&root)?;
         Ok(Self { root })
     }
@@ -72,7 +73,11 @@ fn choose_root() -> Option<PathBuf> {
 /// Where it cannot be made, is a link or a file, belongs to somebody else, or others may write to it.
 pub fn private_folder(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
-    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| format!("cannot make folder `{shown}`"))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make folder `{shown}`"))?;
     let metadata = fs::symlink_metadata(path).with_context(|| format!("cannot look at folder `{shown}`"))?;
     ensure!(metadata.is_dir(), "`{shown}` is not a folder (a link to one is not enough): move it away");
     if metadata.uid() != rustix::process::geteuid().as_raw() {

@@ -107,7 +107,9 @@ async fn trusted(home: &Home, person: &Person, agent: &Agent, source: &Source) -
         Standing::Unknown | Standing::Trusted => "is not trusted yet",
     };
     if !person.is_there() {
-        bail!("agent file `{shown}` {why}\n  hint: look at what it would get and accept it: `agent-host trust {shown}`");
+        bail!(
+            "agent file `{shown}` {why}\n  hint: look at what it would get and accept it: `agent-host trust {shown}`"
+        );
     }
     let question = Question {
         title: format!("agent file {shown} {why}. It would get:"),

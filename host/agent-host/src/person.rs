@@ -80,9 +80,9 @@ const TRIES: usize = 3;
 
 fn ask_on_terminal(question: &Question) -> Option<char> {
     let mut err = anstream::stderr();
-    writeln!(err, "{QUESTION}?{QUESTION:#} {BOLD}{}{BOLD:#}", text::neutral(&question.title)).ok()?;
+    writeln!(err, "{QUESTION}?{QUESTION:#} {BOLD}{}{BOLD:#}", text::whole(&question.title)).ok()?;
     for detail in &question.details {
-        writeln!(err, "    {}", text::neutral(detail)).ok()?;
+        writeln!(err, "    {}", text::whole(detail)).ok()?;
     }
     let offered: Vec<_> = question.answers.iter().map(|(letter, meaning)| format!("[{letter}] {meaning}")).collect();
     for _ in 0..TRIES {

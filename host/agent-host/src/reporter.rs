@@ -65,7 +65,7 @@ impl Reporter {
 
     /// A line of the host itself.
     pub fn note(&self, line: &str) {
-        self.line(&format!("{DIM}· {}{DIM:#}", text::neutral(line)));
+        self.line(&format!("{DIM}· {}{DIM:#}", text::whole(line)));
     }
 
     /// A request to the model left.
@@ -78,13 +78,13 @@ impl Reporter {
     pub fn model_replied(&self, reply: &ModelReply) {
         let said = reply.text.trim();
         if !reply.calls.is_empty() && !said.is_empty() {
-            self.line(&format!("{DIM}“{}”{DIM:#}", text::shortened(said, SHOWN_CHARS)));
+            self.line(&format!("{DIM}“{}”{DIM:#}", text::line(said, SHOWN_CHARS)));
         }
     }
 
     /// The model did not reply.
     pub fn model_failed(&self, failure: &ModelFailure) {
-        self.line(&format!("{WARN}! model: {}{WARN:#}", text::shortened(&failure.message, 2 * SHOWN_CHARS)));
+        self.line(&format!("{WARN}! model: {}{WARN:#}", text::line(&failure.message, 2 * SHOWN_CHARS)));
     }
 
     /// The model is asked again later.
@@ -94,7 +94,7 @@ impl Reporter {
 
     /// A call started.
     pub fn tool_started(&self, number: CallNumber, tool: &ToolName, arguments: &str) {
-        let shown = format!("{tool} {}", text::shortened(arguments, SHOWN_CHARS));
+        let shown = format!("{tool} {}", text::line(arguments, SHOWN_CHARS));
         self.running.lock().unwrap_or_else(PoisonError::into_inner).push((number, shown));
         self.show_running();
     }
@@ -102,7 +102,7 @@ impl Reporter {
     /// A guest says how far it is.
     pub fn guest_progress(&self, tool: &ToolName, message: &str, fraction: Option<f64>) {
         let percent = fraction.map(|part| format!(" {:.0} %", part.clamp(0.0, 1.0) * 100.0)).unwrap_or_default();
-        self.status(&format!("{tool}: {}{percent}", text::shortened(message, SHOWN_CHARS)));
+        self.status(&format!("{tool}: {}{percent}", text::line(message, SHOWN_CHARS)));
     }
 
     /// A call ended.
@@ -132,13 +132,15 @@ impl Reporter {
     }
 
     fn tool_line(&self, asked: &ToolCall, outcome: &ToolOutcome, used: &str) {
-        let tool = text::shortened(&asked.tool.replacen("__", ".", 1), SHOWN_CHARS);
-        let arguments = text::shortened(&asked.arguments, SHOWN_CHARS);
+        let tool = text::line(&asked.tool.replacen("__", ".", 1), SHOWN_CHARS);
+        let arguments = text::line(&asked.arguments, SHOWN_CHARS);
         let (mark, why) = match outcome {
             ToolOutcome::Returned { .. } => (format!("{GOOD}✓{GOOD:#}"), String::new()),
-            ToolOutcome::Failed { message } => (format!("{WARN}✗{WARN:#}"), format!("\n    {}", text::shortened(message, 2 * SHOWN_CHARS))),
+            ToolOutcome::Failed { message } => {
+                (format!("{WARN}✗{WARN:#}"), format!("\n    {}", text::line(message, 2 * SHOWN_CHARS)))
+            }
             ToolOutcome::Refused { message, .. } | ToolOutcome::Faulted { message, .. } => {
-                let shown = text::shortened(message, 2 * SHOWN_CHARS);
+                let shown = text::line(message, 2 * SHOWN_CHARS);
                 (format!("{BAD}✗{BAD:#}"), format!("\n    {BAD}{}{BAD:#}: {shown}", outcome.name()))
             }
         };
@@ -202,9 +204,9 @@ pub fn used(metering: &Metering) -> String {
 
 fn refusal(effect: &Effect) -> Option<String> {
     let Decision::Deny { refusal, rule, hint } = &effect.decision else { return None };
-    let act = text::shortened(&effect.request.to_string(), SHOWN_CHARS);
-    let rule = text::neutral(rule);
-    let hint = hint.as_deref().map(|hint| format!("\n      hint: {}", text::neutral(hint))).unwrap_or_default();
+    let act = text::line(&effect.request.to_string(), SHOWN_CHARS);
+    let rule = text::whole(rule);
+    let hint = hint.as_deref().map(|hint| format!("\n      hint: {}", text::whole(hint))).unwrap_or_default();
     Some(format!("    {WARN}{refusal}{WARN:#}: may not {act}\n      rule: {rule}{hint}"))
 }
 

@@ -34,7 +34,9 @@ pub fn plan(folder: &Path) -> anyhow::Result<Plan> {
     ensure!(folder.join(MANIFEST).is_file(), "`{shown}` is no tool folder: there is no `{MANIFEST}` in it");
     let manifest = toolset::read_manifest(&folder)?;
     let Some(build) = manifest.build else {
-        bail!("`{shown}/{MANIFEST}` has no `[build]`\n  hint: add `[build]` with `command = \"…\"` and `artifact = \"….wasm\"`")
+        bail!(
+            "`{shown}/{MANIFEST}` has no `[build]`\n  hint: add `[build]` with `command = \"…\"` and `artifact = \"….wasm\"`"
+        )
     };
     let artifact = folder.join(&build.artifact);
     Ok(Plan { name: manifest.name, command: build.command, artifact, folder })
@@ -62,7 +64,10 @@ impl Plan {
         ensure!(status.success(), "building `{}` failed ({status}): {}", self.name, self.command);
         let component = self.folder.join(format!("{}.wasm", self.name));
         let (from, to) = (self.artifact.display(), component.display());
-        ensure!(self.artifact.is_file(), "the build succeeded but left no `{from}`\n  hint: correct `artifact` in `{MANIFEST}`");
+        ensure!(
+            self.artifact.is_file(),
+            "the build succeeded but left no `{from}`\n  hint: correct `artifact` in `{MANIFEST}`"
+        );
         std::fs::copy(&self.artifact, &component).with_context(|| format!("cannot copy `{from}` to `{to}`"))?;
         Ok(component)
     }

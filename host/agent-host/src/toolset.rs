@@ -76,7 +76,8 @@ fn find_in(path: &Path, found: &mut Vec<Found>) -> anyhow::Result<()> {
         found.push(described(path)?);
     } else {
         let entries = std::fs::read_dir(path).with_context(|| format!("cannot list `{shown}`"))?;
-        let mut paths = entries.take(ENTRIES_MAX).map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+        let mut paths =
+            entries.take(ENTRIES_MAX).map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
         paths.sort();
         for path in paths {
             if path.join(MANIFEST).is_file() {
@@ -136,10 +137,12 @@ fn refuse_twins(found: &[Found]) -> anyhow::Result<()> {
 /// Where the file cannot be read or is not a component that this host can run.
 pub fn load(sandbox: &Sandbox, found: Found) -> anyhow::Result<Loaded> {
     let shown = found.wasm.display().to_string();
-    let bytes = input::read_bytes(&found.wasm, COMPONENT_BYTES_MAX).with_context(|| format!("cannot read component `{shown}`"))?;
+    let bytes = input::read_bytes(&found.wasm, COMPONENT_BYTES_MAX)
+        .with_context(|| format!("cannot read component `{shown}`"))?;
     let component = load_bytes(sandbox, &found.name, &bytes).with_context(|| format!("cannot load `{shown}`"))?;
     let imports: Vec<_> = component.imports.iter().map(|import| import.capability).collect();
-    let ceiling = found.manifest.as_ref().map_or_else(|| Ceiling::of_imports(&imports), |manifest| manifest.ceiling.clone());
+    let ceiling =
+        found.manifest.as_ref().map_or_else(|| Ceiling::of_imports(&imports), |manifest| manifest.ceiling.clone());
     Ok(Loaded { found, component, bytes, ceiling })
 }
 
@@ -199,7 +202,8 @@ pub fn authority(loaded: &Loaded, tool: &ToolName, rules: &[Authority]) -> anyho
 /// The description as the model sees it: with the mounts that the tool has in this run.
 fn explained(descriptor: &ToolDescriptor, authority: &ToolAuthority) -> ToolDescriptor {
     let mut descriptor = descriptor.clone();
-    let mounts: Vec<_> = authority.grant.fs.iter().map(|fs| format!("`{}` ({})", fs.mount, access_word(fs.access))).collect();
+    let mounts: Vec<_> =
+        authority.grant.fs.iter().map(|fs| format!("`{}` ({})", fs.mount, access_word(fs.access))).collect();
     if !mounts.is_empty() {
         descriptor.description = format!("{}\nFiles: {}.", descriptor.description.trim_end(), mounts.join(", "));
     }

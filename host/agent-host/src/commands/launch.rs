@@ -75,7 +75,8 @@ pub async fn drive(ports: Arc<Ports>, output: &OutputArgs) -> anyhow::Result<Exi
     let span = tracing::info_span!("run", run = %run);
     let driven = Driver::new(Arc::clone(&ports)).drive().instrument(span).await;
     ports.reporter.finish();
-    let ended = driven.with_context(|| format!("run {run} cannot go on here; `agent-host resume {run}` takes it up again"))?;
+    let ended =
+        driven.with_context(|| format!("run {run} cannot go on here; `agent-host resume {run}` takes it up again"))?;
     let spent = ports.recorder.state().spent.clone();
     tracing::info!(run = %run, stop = %ended.stop, syncs = ports.recorder.syncs(), "run stopped");
     if output.json {
@@ -111,7 +112,7 @@ async fn interrupted() {
 
 fn print_answer(ended: &RunEnded) -> anyhow::Result<()> {
     if let Some(answer) = &ended.answer {
-        writeln!(anstream::stdout(), "{}", text::neutral_block(answer.trim_end())).context("cannot write the answer")?;
+        writeln!(anstream::stdout(), "{}", text::for_stdout(answer.trim_end())).context("cannot write the answer")?;
     }
     Ok(())
 }
@@ -135,7 +136,7 @@ fn say_end(run: &RunId, ended: &RunEnded, spent: &Spent) {
     let _ = match ended.stop {
         StopReason::Completed => writeln!(err, "{GOOD}✓ completed{GOOD:#} {DIM}{used} · run {run}{DIM:#}"),
         stop => {
-            let detail = ended.detail.as_deref().map(|detail| format!(": {}", text::neutral(detail))).unwrap_or_default();
+            let detail = ended.detail.as_deref().map(|detail| format!(": {}", text::whole(detail))).unwrap_or_default();
             writeln!(err, "{WARN}! {stop}{WARN:#}{detail}").and_then(|()| writeln!(err, "  {DIM}{used}{DIM:#}"))
         }
     };
@@ -153,7 +154,9 @@ fn cure(stop: StopReason, run: &RunId) -> String {
         StopReason::TimeBudget => format!("go on with `agent-host resume {run} --max-time TIME`"),
         StopReason::FuelBudget => format!("go on with `agent-host resume {run} --max-fuel FUEL`"),
         StopReason::SuspendedDoubt => {
-            format!("look with `agent-host show {run}`, then say what happened: `agent-host journal resolve {run} CALL …`")
+            format!(
+                "look with `agent-host show {run}`, then say what happened: `agent-host journal resolve {run} CALL …`"
+            )
         }
         StopReason::OutputInvalid
         | StopReason::LoopDetected

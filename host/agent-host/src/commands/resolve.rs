@@ -64,7 +64,11 @@ pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
     if !matches!(state.call(call).map(|pending| &pending.status), Some(CallStatus::InDoubt { .. })) {
         bail!("call {call} of run {run} is not in doubt\n  hint: `agent-host show {run}` lists its calls");
     }
-    let recorded = log.append(clock::now(), DoubtResolved { call, resolution: resolution(&args.resolution)? }.into(), Durable::Now)?;
+    let recorded = log.append(
+        clock::now(),
+        DoubtResolved { call, resolution: resolution(&args.resolution)? }.into(),
+        Durable::Now,
+    )?;
     state.apply(&recorded)?;
     writeln!(anstream::stdout(), "recorded; go on with `agent-host resume {run}`")?;
     Ok(ExitCode::SUCCESS)
@@ -73,7 +77,8 @@ pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
 fn resolution(args: &ResolutionArgs) -> anyhow::Result<Resolution> {
     match &args.happened {
         Some(file) => {
-            let text = input::read_text(file, ANSWER_BYTES_MAX).with_context(|| format!("cannot read `{}`", file.display()))?;
+            let text = input::read_text(file, ANSWER_BYTES_MAX)
+                .with_context(|| format!("cannot read `{}`", file.display()))?;
             Ok(Resolution::Happened(text))
         }
         None if args.retry => Ok(Resolution::Retry),

@@ -85,11 +85,7 @@ pub fn runs_folder(agent: Option<&Path>) -> anyhow::Result<std::path::PathBuf> {
 }
 
 /// The components that the run is locked to, from the journal.
-fn components(
-    journal: &Journal,
-    sandbox: &Sandbox,
-    state: &State,
-) -> anyhow::Result<HashMap<Digest, Arc<Component>>> {
+fn components(journal: &Journal, sandbox: &Sandbox, state: &State) -> anyhow::Result<HashMap<Digest, Arc<Component>>> {
     let mut names: HashMap<Digest, &Name> = HashMap::new();
     for tool in &state.started.tools {
         names.insert(tool.component, &tool.descriptor.name.component);

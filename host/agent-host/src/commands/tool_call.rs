@@ -84,7 +84,8 @@ fn prepare(
     let grant = authority.grant.clone();
     let mounts = grant.fs.iter().map(Mount::open).collect::<Result<Vec<_>, _>>()?;
     let env = grant.env.iter().filter_map(|env| Some((env.name.clone(), std::env::var(&env.name).ok()?))).collect();
-    let gate = Arc::new(DirectGate { authority, person: Person::at_terminal(), reporter, run: clock::new_run()?.to_string() });
+    let gate =
+        Arc::new(DirectGate { authority, person: Person::at_terminal(), reporter, run: clock::new_run()?.to_string() });
     Ok(Call {
         operation: name.operation.clone(),
         arguments,
@@ -170,10 +171,10 @@ fn print(report: &CallReport, json: bool) -> anyhow::Result<()> {
 
 fn shown(content: &Content) -> String {
     match content {
-        Content::Text(text) => text::neutral_block(text).into_owned(),
-        Content::Json(json) => text::neutral_block(json.as_str()).into_owned(),
+        Content::Text(text) => text::for_stdout(text).into_owned(),
+        Content::Json(json) => text::for_stdout(json.as_str()).into_owned(),
         Content::Image(media) => format!("[image {}, {} characters of base64]", media.mime_type, media.base64.len()),
         Content::Audio(media) => format!("[audio {}, {} characters of base64]", media.mime_type, media.base64.len()),
-        Content::Resource { uri, .. } => format!("[resource {}]", text::neutral(uri)),
+        Content::Resource { uri, .. } => format!("[resource {}]", text::whole(uri)),
     }
 }

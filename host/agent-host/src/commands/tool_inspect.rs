@@ -58,21 +58,21 @@ fn print_text(loaded: &Loaded, authorities: &[ToolAuthority]) -> anyhow::Result<
     for (tool, authority) in component.tools.iter().zip(authorities) {
         writeln!(out, "\n{}", tool.name)?;
         for line in tool.description.lines() {
-            writeln!(out, "    {}", text::neutral(line))?;
+            writeln!(out, "    {}", text::whole(line))?;
         }
         match authority.forbidden_by() {
             Some(rule) => writeln!(out, "  forbidden by {rule}")?,
             None => writeln!(out, "  gets")?,
         }
         for line in describe_grant(&authority.grant) {
-            writeln!(out, "    {}", text::neutral(&line))?;
+            writeln!(out, "    {}", text::whole(&line))?;
         }
         if let Some(rule) = authority.asks_before_call() {
             writeln!(out, "  asks you before each call ({rule})")?;
         }
     }
     for export in &component.unsupported {
-        writeln!(out, "\nnot offered: {}: {}", text::neutral(&export.export), text::neutral(&export.reason))?;
+        writeln!(out, "\nnot offered: {}: {}", text::whole(&export.export), text::whole(&export.reason))?;
     }
     Ok(())
 }
@@ -81,7 +81,9 @@ fn ceiling_lines(ceiling: &Ceiling) -> Vec<String> {
     let mut lines = Vec::new();
     match &ceiling.fs {
         FsCeiling::Any => lines.push("any directory at any mount".to_owned()),
-        FsCeiling::Mounts(mounts) => lines.extend(mounts.iter().map(|fs| format!("a directory at {} to {}", fs.mount, fs.access))),
+        FsCeiling::Mounts(mounts) => {
+            lines.extend(mounts.iter().map(|fs| format!("a directory at {} to {}", fs.mount, fs.access)))
+        }
     }
     match &ceiling.http {
         HttpCeiling::Any => lines.push("any HTTP request".to_owned()),
@@ -102,9 +104,12 @@ fn ceiling_lines(ceiling: &Ceiling) -> Vec<String> {
 
 fn print_json(loaded: &Loaded, authorities: &[ToolAuthority]) -> anyhow::Result<()> {
     let component = &loaded.component;
-    let tools: Vec<_> = component.tools.iter().zip(authorities).map(|(tool, authority)| {
-        serde_json::json!({ "descriptor": tool, "authority": authority })
-    }).collect();
+    let tools: Vec<_> = component
+        .tools
+        .iter()
+        .zip(authorities)
+        .map(|(tool, authority)| serde_json::json!({ "descriptor": tool, "authority": authority }))
+        .collect();
     let object = serde_json::json!({
         "name": loaded.found.name,
         "file": loaded.found.wasm,

@@ -35,11 +35,11 @@ fn print_table(loaded: &[Loaded]) -> anyhow::Result<()> {
     for loaded in loaded {
         for tool in &loaded.component.tools {
             let first = tool.description.lines().next().unwrap_or_default();
-            let (name, shown) = (tool.name.to_string(), text::shortened(first, DESCRIPTION_CHARS));
+            let (name, shown) = (tool.name.to_string(), text::line(first, DESCRIPTION_CHARS));
             writeln!(out, "{name:width$}  {shown}")?;
         }
         for export in &loaded.component.unsupported {
-            let (name, why) = (text::neutral(&export.export), text::neutral(&export.reason));
+            let (name, why) = (text::whole(&export.export), text::whole(&export.reason));
             writeln!(out, "{:width$}  not offered: {name}: {why}", loaded.found.name.to_string())?;
         }
     }

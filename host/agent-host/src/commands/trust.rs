@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::agent::{Agent, Source};
-use crate::tool_build as build;
 use crate::cli::TrustArgs;
 use crate::home::Home;
 use crate::person::{Person, Question};
 use crate::report::authority::describe;
 use crate::report::text;
+use crate::tool_build as build;
 use crate::trust::{Standing, TrustStore};
 
 /// Shows and accepts.
@@ -30,7 +30,7 @@ pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
     }
     writeln!(anstream::stdout(), "`{shown}` would get:")?;
     for line in would {
-        writeln!(anstream::stdout(), "    {}", text::neutral(&line))?;
+        writeln!(anstream::stdout(), "    {}", text::whole(&line))?;
     }
     if !args.yes {
         let title = "trust it with this?".to_owned();
@@ -38,7 +38,9 @@ pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
         match Person::at_terminal().ask(question).await {
             Some('y') => {}
             Some(_) => bail!("`{shown}` was not trusted"),
-            None => bail!("nobody is there to be asked\n  hint: `agent-host trust --yes {shown}` accepts what is listed above"),
+            None => bail!(
+                "nobody is there to be asked\n  hint: `agent-host trust --yes {shown}` accepts what is listed above"
+            ),
         }
     }
     store.accept(&source)?;

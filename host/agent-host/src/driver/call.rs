@@ -92,7 +92,16 @@ pub fn prepare(ports: &Arc<Ports>, number: CallNumber, attempt: u32, fuel_left: 
     };
     let span = tracing::info_span!("call", call = %number, tool = %name, attempt);
     let (ports, component) = (Arc::clone(ports), Arc::clone(component));
-    Ok(Prepared::Ready(Box::new(StartedCall { ports, number, attempt, asked: plan.asked, component, call, gate, span })))
+    Ok(Prepared::Ready(Box::new(StartedCall {
+        ports,
+        number,
+        attempt,
+        asked: plan.asked,
+        component,
+        call,
+        gate,
+        span,
+    })))
 }
 
 impl StartedCall {
@@ -206,7 +215,8 @@ fn restore(
         return Ok(Restored::All);
     }
     let entries = changes.iter().map(|entry| with_content(ports, entry)).collect::<anyhow::Result<Vec<_>>>()?;
-    let report = undo::restore(mounts, &entries).with_context(|| format!("cannot undo what call {call} had changed"))?;
+    let report =
+        undo::restore(mounts, &entries).with_context(|| format!("cannot undo what call {call} had changed"))?;
     if let Some(left) = report.left.first() {
         let all: Vec<_> = report.left.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect();
         let request = EffectRequest::File { operation: FileOperation::Write, path: left.path.clone(), to: None };

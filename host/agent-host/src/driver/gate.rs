@@ -50,7 +50,8 @@ impl CallGate {
         let digest = self.approval_digest(request);
         let asked = ApprovalRequested { call: self.call, subject: subject.clone(), digest };
         self.record(asked, Durable::Later)?;
-        let approval = asking::approve_effect(&self.ports.person, &self.ports.reporter, &self.tool, request, rule).await;
+        let approval =
+            asking::approve_effect(&self.ports.person, &self.ports.reporter, &self.tool, request, rule).await;
         let decided = ApprovalDecided { call: self.call, subject, digest, answer: approval };
         self.record(decided, Durable::Now)?;
         Ok(approval)
@@ -79,7 +80,8 @@ impl EffectGate for CallGate {
                 Ok(Approval::Denied) => not_approved(&permit, format!("{rule} asks a person, who said no")),
                 Err(closed) => not_approved(&permit, closed.to_string()),
             },
-            Verdict::Deny(denial) => match asking::widen(&self.ports, &self.tool, self.index, self.call, request).await {
+            Verdict::Deny(denial) => match asking::widen(&self.ports, &self.tool, self.index, self.call, request).await
+            {
                 Some(permit) => allowed(permit),
                 None => Ruling { class: request.class(false), decision: denial.into(), idempotency_header: None },
             },

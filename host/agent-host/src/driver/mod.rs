@@ -146,7 +146,9 @@ impl Driver {
                 pending.call.tool,
                 ports.recorder.state().run
             );
-            return self.stop_when_idle(RunEnded { stop: StopReason::SuspendedApproval, answer: None, detail: Some(detail) }).await;
+            return self
+                .stop_when_idle(RunEnded { stop: StopReason::SuspendedApproval, answer: None, detail: Some(detail) })
+                .await;
         }
         let answer = tokio::select! {
             () = ports.cancel.cancelled() => return Ok(()),

@@ -57,7 +57,9 @@ pub(crate) enum ToolMode {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidModel {
     /// No provider before a colon.
-    #[error("`{0}` is not a model: write `PROVIDER:NAME`, for instance `anthropic:NAME`, `ollama:NAME` or `scripted:FILE`")]
+    #[error(
+        "`{0}` is not a model: write `PROVIDER:NAME`, for instance `anthropic:NAME`, `ollama:NAME` or `scripted:FILE`"
+    )]
     Shape(String),
     /// A provider that nobody knows.
     #[error("`{given}` is not a model provider{}\n  hint: one of {}", suggested(.nearest.as_deref()), providers().join(", "))]
@@ -105,7 +107,9 @@ pub(crate) enum OpenModelError {
         what: &'static str,
     },
     /// The provider's adapter would ignore the schema, and a limit that does nothing is none.
-    #[error("model `{model}` cannot be held to a JSON schema, so the JSON tool mode does not work with it\n  hint: use its native tool calls")]
+    #[error(
+        "model `{model}` cannot be held to a JSON schema, so the JSON tool mode does not work with it\n  hint: use its native tool calls"
+    )]
     NoSchema {
         /// The model as written.
         model: String,
@@ -163,7 +167,11 @@ impl fmt::Display for ModelChoice {
 ///
 /// # Errors
 /// Where the key is missing, the base URL or the script is not valid, or an option would have no effect.
-pub(crate) async fn open(choice: &ModelChoice, base_url: Option<&str>, tool_mode: ToolMode) -> Result<Box<dyn Model>, OpenModelError> {
+pub(crate) async fn open(
+    choice: &ModelChoice,
+    base_url: Option<&str>,
+    tool_mode: ToolMode,
+) -> Result<Box<dyn Model>, OpenModelError> {
     match &choice.source {
         ModelSource::Script(file) => {
             let meaningless = |what| OpenModelError::Meaningless { model: choice.written.clone(), what };
@@ -209,7 +217,9 @@ impl ProviderChoice<'_> {
         };
         match self.tool_mode {
             ToolMode::Native => Ok(Box::new(provider)),
-            ToolMode::Json(_) if !takes_schemas(self.kind) => Err(OpenModelError::NoSchema { model: self.written.to_owned() }),
+            ToolMode::Json(_) if !takes_schemas(self.kind) => {
+                Err(OpenModelError::NoSchema { model: self.written.to_owned() })
+            }
             ToolMode::Json(mode) => Ok(Box::new(JsonMode::new(provider, mode))),
         }
     }
@@ -272,9 +282,14 @@ impl ProviderChoice<'_> {
     fn pictures(&self) -> Pictures {
         let sees = matches!(
             self.spoken(),
-            AdapterKind::OpenAI | AdapterKind::OpenAIResp | AdapterKind::Anthropic | AdapterKind::Gemini | AdapterKind::GeminiIx
+            AdapterKind::OpenAI
+                | AdapterKind::OpenAIResp
+                | AdapterKind::Anthropic
+                | AdapterKind::Gemini
+                | AdapterKind::GeminiIx
         );
-        let is_original = self.base_url.is_none() && self.kind == self.spoken() || self.spoken() == AdapterKind::OpenAIResp;
+        let is_original =
+            self.base_url.is_none() && self.kind == self.spoken() || self.spoken() == AdapterKind::OpenAIResp;
         if sees && is_original { Pictures::Sent } else { Pictures::Described }
     }
 
@@ -295,7 +310,10 @@ fn parsed_base(written: &str) -> Result<reqwest::Url, OpenModelError> {
         return Err(bad("only http and https are spoken"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(OpenModelError::BaseUrl { url: "[address with a password]".to_owned(), reason: "put the key into the environment" });
+        return Err(OpenModelError::BaseUrl {
+            url: "[address with a password]".to_owned(),
+            reason: "put the key into the environment",
+        });
     }
     if url.fragment().is_some() {
         return Err(bad("it has a `#` part"));
@@ -331,14 +349,22 @@ mod tests {
 
     #[test]
     fn names_become_choices() {
-        for good in ["openai:gpt-5", "anthropic:claude", "open-router:a/b", "open_router:a/b:free", "scripted:a b.toml"] {
+        for good in ["openai:gpt-5", "anthropic:claude", "open-router:a/b", "open_router:a/b:free", "scripted:a b.toml"]
+        {
             assert_eq!(good.parse::<ModelChoice>().map(|choice| choice.to_string()), Ok(good.to_owned()));
         }
         for bad in ["", "gpt-5", ":x", "openai:", "openai:a\nb"] {
             assert!(matches!(bad.parse::<ModelChoice>(), Err(InvalidModel::Shape(_))), "{bad:?}");
         }
-        for (given, nearest) in [("antropic:x", Some("anthropic")), ("OpenAI:x", Some("openai")), ("script:x", Some("scripted")), ("zzzz:x", None)] {
-            let Err(InvalidModel::UnknownProvider { nearest: found, .. }) = given.parse::<ModelChoice>() else { panic!("{given}") };
+        for (given, nearest) in [
+            ("antropic:x", Some("anthropic")),
+            ("OpenAI:x", Some("openai")),
+            ("script:x", Some("scripted")),
+            ("zzzz:x", None),
+        ] {
+            let Err(InvalidModel::UnknownProvider { nearest: found, .. }) = given.parse::<ModelChoice>() else {
+                panic!("{given}")
+            };
             assert_eq!(found.as_deref(), nearest, "{given}");
         }
     }
@@ -361,7 +387,12 @@ mod tests {
         // A provider whose key no machine that builds this has.
         let no_key = "model `heabsy:m` needs a key\n  hint: set `HEABSY_API_KEY`, or give the base URL of a server that needs none";
         assert_eq!(opened("heabsy:m", None, native).await, Err(no_key.to_owned()));
-        for (model, base_url, mode) in [("heabsy:m", local, native), ("heabsy:m", local, json), ("ollama:m", None, native), ("ollama:m", None, json)] {
+        for (model, base_url, mode) in [
+            ("heabsy:m", local, native),
+            ("heabsy:m", local, json),
+            ("ollama:m", None, native),
+            ("ollama:m", None, json),
+        ] {
             assert_eq!(opened(model, base_url, mode).await, Ok(model.to_owned()));
         }
         for (model, base_url, mode, expected) in [

@@ -60,7 +60,8 @@ struct LocalServer {
 /// Providers whose key is set. One variable may serve several providers; the first is named.
 fn keys(is_set: impl Fn(&str) -> bool) -> Vec<AvailableModel> {
     let mut seen = BTreeSet::new();
-    let with_variable = AdapterKind::all().iter().filter_map(|kind| Some((kind.as_lower_str(), kind.default_key_env_name()?)));
+    let with_variable =
+        AdapterKind::all().iter().filter_map(|kind| Some((kind.as_lower_str(), kind.default_key_env_name()?)));
     let set = with_variable.filter(|(_, variable)| is_set(variable) && seen.insert(*variable));
     set.map(|(provider, variable)| AvailableModel::Key { provider, variable }).collect()
 }
@@ -94,7 +95,9 @@ impl fmt::Display for AvailableModel {
             Self::Server { provider, base_url, address, models } => {
                 let name = models.first().map_or("NAME", String::as_str);
                 match base_url {
-                    Some(base_url) => write!(f, "`{provider}:{name}` with the base URL {base_url}: a server answers there"),
+                    Some(base_url) => {
+                        write!(f, "`{provider}:{name}` with the base URL {base_url}: a server answers there")
+                    }
                     None => write!(f, "`{provider}:{name}`: a server answers at {address}"),
                 }
             }

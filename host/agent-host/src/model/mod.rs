@@ -70,7 +70,11 @@ pub(crate) async fn open_all(choices: &[event::ModelChoice]) -> anyhow::Result<V
 /// What to say where no model was chosen: how to choose one, and what was found on this machine.
 pub(crate) async fn none_chosen() -> String {
     let found: Vec<_> = discovery::available().await.iter().map(|model| format!("\n  found: {model}")).collect();
-    let found = if found.is_empty() { "\n  found: no key in the environment and no local server".to_owned() } else { found.concat() };
+    let found = if found.is_empty() {
+        "\n  found: no key in the environment and no local server".to_owned()
+    } else {
+        found.concat()
+    };
     format!(
         "no model was chosen{found}\n  hint: `--model PROVIDER:NAME`, `AGENT_HOST_MODEL`, or `model` in the agent file; \
          `--model scripted:FILE` needs neither key nor network"

@@ -28,7 +28,8 @@ const STRANGERS_MAX: usize = 64;
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Headers that belong to one hop, or that `wire` sets itself.
-const OWN_HEADERS: [&str; 6] = ["host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"];
+const OWN_HEADERS: [&str; 6] =
+    ["host", "connection", "content-length", "transfer-encoding", "accept-encoding", "user-agent"];
 
 /// A loopback address that serves one request.
 pub(super) struct Relay {
@@ -69,11 +70,15 @@ impl Relay {
 
     /// Sends the request on and hands the reply back. Ends only with a failure: the caller stops waiting when genai is done.
     pub(super) async fn serve(&self, destination: &Destination<'_>) -> Result<Infallible, ModelFailure> {
-        let broken = |error: io::Error| failure(ModelFailureKind::Network, &format!("the loopback relay broke: {error}"));
+        let broken =
+            |error: io::Error| failure(ModelFailureKind::Network, &format!("the loopback relay broke: {error}"));
         let (mut stream, arrived) = self.accept().await.map_err(broken)?;
         let request = self.readdress(arrived, destination)?;
         let body = destination.wire.exchange(request).await?;
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
         stream.write_all(head.as_bytes()).await.map_err(broken)?;
         stream.write_all(&body).await.map_err(broken)?;
         stream.flush().await.map_err(broken)?;
@@ -101,7 +106,8 @@ impl Relay {
             let is_secret = value.contains(&self.password);
             let value = value.replace(&self.password, destination.key);
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("a header has no valid name"))?;
-            let mut value = HeaderValue::from_str(&value).map_err(|_| bad("the key has characters that a header cannot carry"))?;
+            let mut value =
+                HeaderValue::from_str(&value).map_err(|_| bad("the key has characters that a header cannot carry"))?;
             value.set_sensitive(is_secret);
             headers.insert(name, value);
         }
@@ -136,10 +142,12 @@ async fn read_request(stream: &mut TcpStream, prefix: &str) -> io::Result<Arrive
     let mut lines = head.split("\r\n");
     let target = lines.next().and_then(|line| line.split(' ').nth(1)).ok_or_else(|| invalid("no request line"))?;
     let path = target.strip_prefix(prefix).ok_or_else(|| invalid("wrong password"))?.to_owned();
-    let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    let header =
+        |line: &str| line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
     let headers: Vec<(String, String)> = lines.filter_map(header).collect();
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
-    let length: usize = length.filter(|length| *length <= REQUEST_BYTES_MAX).ok_or_else(|| invalid("no acceptable length"))?;
+    let length: usize =
+        length.filter(|length| *length <= REQUEST_BYTES_MAX).ok_or_else(|| invalid("no acceptable length"))?;
     let mut body = bytes.split_off(head_end + 4);
     body.reserve_exact(length.saturating_sub(body.len()));
     while body.len() < length {
@@ -158,7 +166,11 @@ mod tests {
     fn paths_join_below_the_base() {
         let cases = [
             ("https://api.example.com/v1", "chat/completions", "https://api.example.com/v1/chat/completions"),
-            ("https://api.example.com/v1/", "models/x:generate?alt=sse", "https://api.example.com/v1/models/x:generate?alt=sse"),
+            (
+                "https://api.example.com/v1/",
+                "models/x:generate?alt=sse",
+                "https://api.example.com/v1/models/x:generate?alt=sse",
+            ),
             ("http://localhost:11434", "api/chat", "http://localhost:11434/api/chat"),
             ("https://h/o?api-version=3", "chat", "https://h/o/chat?api-version=3"),
         ];

@@ -11,16 +11,20 @@ pub fn describe(authority: &Authority) -> Vec<String> {
     let approvals = authority.approvals.iter().map(approval_line);
     let denies = authority.denies.iter().map(deny_line);
     let lines: Vec<_> = grants.chain(approvals).chain(denies).collect();
-    if lines.is_empty() { vec!["nothing: its tools compute, and touch no file, host or variable".to_owned()] } else { lines }
+    if lines.is_empty() {
+        vec!["nothing: its tools compute, and touch no file, host or variable".to_owned()]
+    } else {
+        lines
+    }
 }
 
 /// What a tool holds.
 #[must_use]
 pub fn describe_grant(grant: &Grant) -> Vec<String> {
-    let fs = grant.fs.iter().map(|fs| {
-        format!("{} {} as {}  ({})", access_words(fs.access), fs.host, fs.mount, fs.source)
-    });
-    let http = grant.http.iter().map(|http| format!("send {} to {}  ({})", methods(&http.methods), http.url, http.source));
+    let fs =
+        grant.fs.iter().map(|fs| format!("{} {} as {}  ({})", access_words(fs.access), fs.host, fs.mount, fs.source));
+    let http =
+        grant.http.iter().map(|http| format!("send {} to {}  ({})", methods(&http.methods), http.url, http.source));
     let env = grant.env.iter().map(|env| format!("see variable {}  ({})", env.name, env.source));
     let lines: Vec<_> = fs.chain(http).chain(env).collect();
     if lines.is_empty() { vec!["nothing beyond clock, random numbers and log".to_owned()] } else { lines }
@@ -58,7 +62,11 @@ fn deny_line(rule: &DenyRule) -> String {
     let fs = rule.fs.iter().map(ToString::to_string);
     let env = rule.env.iter().map(|name| format!("variable {name}"));
     let what: Vec<_> = http.chain(fs).chain(env).collect();
-    if what.is_empty() { format!("{}: never called", rule.selector) } else { format!("{}: never {}", rule.selector, what.join(", ")) }
+    if what.is_empty() {
+        format!("{}: never called", rule.selector)
+    } else {
+        format!("{}: never {}", rule.selector, what.join(", "))
+    }
 }
 
 fn access_words(access: Access) -> &'static str {
