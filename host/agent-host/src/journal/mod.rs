@@ -14,6 +14,7 @@ pub mod runs;
 mod schema;
 pub mod store;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
 mod tests;
 pub mod verify;
 
@@ -164,7 +165,12 @@ enum Trust {
 }
 
 /// Reads a whole run and checks that it hangs together.
-fn read(store: &Store, connection: &Connection, run: &RunId, trust: Trust) -> Result<(Vec<Recorded>, Chain), JournalError> {
+fn read(
+    store: &Store,
+    connection: &Connection,
+    run: &RunId,
+    trust: Trust,
+) -> Result<(Vec<Recorded>, Chain), JournalError> {
     let mut chain = Chain::begin(run.clone());
     let mut events = Vec::new();
     let mut see = |stored: Stored| {
