@@ -40,12 +40,6 @@ impl Person {
         Self { presence: if there { Presence::Terminal } else { Presence::Nobody }, one_at_a_time: Mutex::new(()) }
     }
 
-    /// Nobody is there.
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self { presence: Presence::Nobody, one_at_a_time: Mutex::new(()) }
-    }
-
     /// Whether somebody can be asked.
     #[must_use]
     pub fn is_there(&self) -> bool {

@@ -9,6 +9,8 @@
 //! what stopped it, `report` says what came of it. What happens in a load: `structure` looks, `cache` has the code or `engine`
 //! makes it, `describe` finds the operations.
 
+#![warn(unreachable_pub)]
+
 mod base64;
 mod bindings;
 pub mod cache;

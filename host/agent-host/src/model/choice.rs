@@ -127,17 +127,6 @@ pub(crate) enum OpenModelError {
     },
 }
 
-impl ModelChoice {
-    /// The same choice with a script's path taken from `directory`, where the file lies that names it.
-    #[must_use]
-    pub(crate) fn relative_to(self, directory: &Path) -> Self {
-        match self.source {
-            ModelSource::Script(file) => Self { source: ModelSource::Script(directory.join(file)), ..self },
-            ModelSource::Provider { .. } => self,
-        }
-    }
-}
-
 impl FromStr for ModelChoice {
     type Err = InvalidModel;
 
