@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// One person's machine: a state folder and a working folder that nobody else has.
+/// One person's machine: a working folder that nobody else has, and a state folder.
 pub struct World {
     root: tempfile::TempDir,
+    home: PathBuf,
 }
 
 /// What a command said and how it ended.
@@ -57,14 +58,21 @@ impl Default for World {
 }
 
 impl World {
-    /// A new machine with an empty working folder.
+    /// A new working folder. The state folder is shared by all worlds beside the program under test, so that each component
+    /// is compiled once and not once a test.
     #[must_use]
     pub fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
-        for folder in ["home", "work"] {
-            std::fs::create_dir(root.path().join(folder)).expect("a folder");
-        }
-        Self { root }
+        std::fs::create_dir(root.path().join("work")).expect("a folder");
+        let program = given("AGENT_HOST_TEST_BIN");
+        Self { root, home: program.parent().expect("a folder").join("test-home") }
+    }
+
+    /// A machine on which agent-host was never used.
+    #[must_use]
+    pub fn untouched() -> Self {
+        let world = Self::new();
+        Self { home: world.root.path().join("home"), ..world }
     }
 
     /// The working folder.
@@ -76,7 +84,7 @@ impl World {
     /// The state folder.
     #[must_use]
     pub fn home(&self) -> PathBuf {
-        self.root.path().join("home")
+        self.home.clone()
     }
 
     /// Writes a file below the working folder and says where it is.

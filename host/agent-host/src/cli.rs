@@ -66,19 +66,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub tools: ToolsArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub model: ModelArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub allow: AllowArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub budget: BudgetArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub output: OutputArgs,
 }
 
@@ -86,7 +81,6 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct OfRuns<T: Args> {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub args: T,
     /// The agent file whose runs are meant; those of the working directory if not given.
     #[arg(long, value_name = "FILE")]
@@ -183,10 +177,8 @@ pub struct ResumeArgs {
     #[arg(long)]
     pub take_over: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub budget: BudgetArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub output: OutputArgs,
 }
 
@@ -217,7 +209,6 @@ pub enum ToolCommand {
 #[derive(Debug, Args)]
 pub struct ToolListArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub tools: ToolsArgs,
     /// Print a JSON array with the full schemas.
     #[arg(long)]
@@ -230,7 +221,6 @@ pub struct ToolInspectArgs {
     /// The component or the tool's folder.
     pub path: PathBuf,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub allow: AllowArgs,
     /// Print one JSON object.
     #[arg(long)]
@@ -246,13 +236,10 @@ pub struct ToolCallArgs {
     #[arg(default_value = "{}")]
     pub arguments: String,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub tools: ToolsArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub allow: AllowArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened arguments show their own help")]
     pub output: OutputArgs,
 }
 

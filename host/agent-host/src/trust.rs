@@ -78,12 +78,26 @@ impl TrustStore {
     /// # Errors
     /// Where it cannot be written.
     pub fn accept(&mut self, source: &Source) -> anyhow::Result<()> {
+        // Another agent-host may have added to the file since it was read.
+        let _lock = lock(&self.path)?;
+        if self.path.exists() {
+            self.stored = read(&self.path)?;
+        }
         self.stored.trusted.retain(|trusted| trusted.path != source.path);
         let trusted = Trusted { path: source.path.clone(), digest: source.digest, at: clock::now() };
         self.stored.trusted.push(trusted);
         let text = serde_json::to_string_pretty(&self.stored).context("trust cannot be written as JSON")?;
         write_private(&self.path, text.as_bytes())
     }
+}
+
+/// Holds off other processes until it is dropped.
+fn lock(path: &Path) -> anyhow::Result<fs::File> {
+    let beside = path.with_extension("lock");
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
+    let file = file.with_context(|| format!("cannot open `{}`", beside.display()))?;
+    file.lock().with_context(|| format!("cannot lock `{}`", beside.display()))?;
+    Ok(file)
 }
 
 fn read(path: &Path) -> anyhow::Result<Stored> {

@@ -74,8 +74,6 @@ pub enum DamageKind {
     BodyChanged,
     /// It was written under an earlier lease than the one before it.
     EpochBackwards,
-    /// This host's mark on it is wrong.
-    MarkWrong,
     /// The run was longer: this event and those after it are not there.
     EndMissing,
     /// The file cannot be read from here on.
@@ -276,7 +274,6 @@ impl fmt::Display for DamageKind {
             Self::BodyMissing => f.write_str("its body is missing"),
             Self::BodyChanged => f.write_str("its body was changed"),
             Self::EpochBackwards => f.write_str("it was written under an older lease than the one before it"),
-            Self::MarkWrong => f.write_str("the host's mark on it is wrong"),
             Self::EndMissing => f.write_str("it is missing, and with it the end of the run"),
             Self::Unreadable(why) => write!(f, "the file cannot be read from here on: {why}"),
             Self::DoesNotFollow(why) => write!(f, "it is intact but cannot follow: {why}"),

@@ -33,6 +33,7 @@ pub enum Marks {
     NotOursFrom(u64),
 }
 
+#[cfg(test)]
 impl Verified {
     /// Whether nothing is damaged. Whose the run is, is another question.
     #[must_use]

@@ -2,7 +2,7 @@
 //! read, and before a run starts: a missing key is told before anything happens.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use genai::adapter::AdapterKind;

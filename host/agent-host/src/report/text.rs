@@ -41,7 +41,7 @@ pub fn block(text: &str, lines_max: usize, chars_max: usize) -> Vec<String> {
     shown
 }
 
-/// All of `text` on one line. Line breaks become `\\n`.
+/// All of `text` on one line. Line breaks become `\n`.
 #[must_use]
 pub fn whole(text: &str) -> String {
     line(text, usize::MAX)
