@@ -12,6 +12,7 @@ use wasmtime::{Engine, Store};
 
 use crate::bindings::ToolPre;
 use crate::bindings::exports::agent_host::tool::tools::{Part, ToolInfo};
+use crate::defence::{self, Defence};
 use crate::engine::YIELD_INTERVAL_FUEL;
 use crate::patience::Patience;
 use crate::state::{Account, CallParts, CallState};
@@ -80,7 +81,7 @@ fn armed_store(engine: &Engine, parts: CallParts) -> wasmtime::Result<Store<Call
     let limits = parts.limits.clone();
     let mut store = Store::try_new(engine, CallState::new(parts)?)?;
     store.limiter(|state| &mut state.limiter);
-    store.set_fuel(limits.fuel.0)?;
+    store.set_fuel(if defence::is_off(Defence::Fuel) { u64::MAX } else { limits.fuel.0 })?;
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL_FUEL))?;
     store.set_hostcall_fuel(usize::try_from(limits.copy_bytes.0).unwrap_or(usize::MAX));
     store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
@@ -94,7 +95,7 @@ async fn race(store: &mut Store<CallState>, target: Target, patience: &Patience,
         biased;
         answer = drive(store, target) => answer.map_or_else(Ending::Stopped, Ending::Answered),
         () = cancel.cancelled() => Ending::Cancelled,
-        () = patience.expired() => Ending::DeadlineExceeded,
+        () = patience.expired(), if !defence::is_off(Defence::Deadline) => Ending::DeadlineExceeded,
     }
 }
 

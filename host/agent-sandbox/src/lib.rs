@@ -17,6 +17,7 @@ pub mod cache;
 pub mod call;
 mod charge;
 pub mod component;
+mod defence;
 pub mod describe;
 mod effects;
 pub mod engine;

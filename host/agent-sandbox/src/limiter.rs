@@ -9,6 +9,7 @@ use agent_core::limits::Limits;
 use agent_core::outcome::Fault;
 use agent_core::units::Bytes;
 
+use crate::defence::{self, Defence};
 use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
 use crate::stop::Stop;
 
@@ -20,7 +21,8 @@ pub(crate) struct CallLimiter {
 
 impl CallLimiter {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { memory: Allowance::new(limits.memory.0), table_elements: Allowance::new(limits.table_elements) }
+        let memory = if defence::is_off(Defence::Memory) { u64::MAX } else { limits.memory.0 };
+        Self { memory: Allowance::new(memory), table_elements: Allowance::new(limits.table_elements) }
     }
 
     /// The highest sum of linear memory so far. Memories never shrink, so it is also the current one.
