@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longest silence: a test never needs more.
-const SILENCE: Duration = Duration::from_secs(5);
+/// How long a silent answer says nothing.
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
 /// One prepared answer; each connection gets the next.
 pub(crate) struct Answer {
@@ -32,7 +32,9 @@ impl Answer {
     pub(crate) fn typed(status: u16, content_type: &str, headers: &[&str], body: &str) -> Self {
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let length = body.len();
-        Self::raw(&format!("HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"))
+        Self::raw(&format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        ))
     }
 
     pub(crate) fn raw(bytes: &str) -> Self {
@@ -41,7 +43,10 @@ impl Answer {
 
     /// A body of unknown length that goes on for `blocks` times 1 MiB.
     pub(crate) fn flood(blocks: usize) -> Self {
-        Self { repeat: blocks, ..Self::raw("HTTP/1.1 200 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n") }
+        Self {
+            repeat: blocks,
+            ..Self::raw("HTTP/1.1 200 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n")
+        }
     }
 
     pub(crate) fn silence() -> Self {
@@ -99,7 +104,9 @@ fn read_request(stream: &mut TcpStream) -> String {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let header = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned));
+            let header = head
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned));
             let length: usize = header.map_or(0, |value| value.trim().parse().unwrap());
             if body.len() >= length {
                 return text;

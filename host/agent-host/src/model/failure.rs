@@ -45,7 +45,8 @@ pub(super) fn plain(text: &str, bytes_max: usize) -> String {
 
 /// Controls, and the invisible characters that reorder text on a screen.
 fn is_unfit(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ impl Model for JsonMode {
             .with_system(instructions(request.instructions, &tools));
         let reply = reply_from(self.provider.chat(chat, &options).await?);
         let (text, calls) = parse_step(&reply.text, &tools, turn).map_err(|reason| {
-            let message = format!("the reply of `{}` {reason}; it is: {}", self.name(), plain(&reply.text, QUOTED_BYTES_MAX));
+            let message =
+                format!("the reply of `{}` {reason}; it is: {}", self.name(), plain(&reply.text, QUOTED_BYTES_MAX));
             failure(ModelFailureKind::BadReply, &message)
         })?;
         Ok(ModelReply { text, calls, ..reply })
@@ -112,7 +113,10 @@ struct JsonTool<'a> {
 impl<'a> JsonTool<'a> {
     fn new(descriptor: &'a ToolDescriptor) -> Result<Self, ModelFailure> {
         let schema = descriptor.input_schema.to_value().map_err(|error| {
-            failure(ModelFailureKind::BadRequest, &format!("the schema of `{}` cannot be sent: {error}", descriptor.name))
+            failure(
+                ModelFailureKind::BadRequest,
+                &format!("the schema of `{}` cannot be sent: {error}", descriptor.name),
+            )
         })?;
         Ok(Self { name: descriptor.name.wire(), description: &descriptor.description, schema })
     }
@@ -155,7 +159,8 @@ fn step_schema(tools: &[JsonTool<'_>], turn: Turn, reply_tokens_max: u32) -> Val
 
 fn object(fields: &[(&str, Value)]) -> Value {
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
-    let properties: serde_json::Map<String, Value> = fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
+    let properties: serde_json::Map<String, Value> =
+        fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
     json!({ "type": "object", "properties": properties, "required": names, "additionalProperties": false })
 }
 
@@ -206,10 +211,15 @@ struct Step {
 
 /// The answer's text, or the call. Says what is wrong otherwise.
 fn parse_step(written: &str, tools: &[JsonTool<'_>], turn: Turn) -> Result<(String, Vec<ProposedCall>), String> {
-    let step: Step = serde_json::from_str(written).map_err(|error| format!("is not one JSON object with a call or an answer ({error})"))?;
+    let step: Step = serde_json::from_str(written)
+        .map_err(|error| format!("is not one JSON object with a call or an answer ({error})"))?;
     match (step, turn) {
-        (Step { tool: None, arguments: None, answer: Some(_) }, Turn::CallOnly) => Err("answers where only a call is allowed".to_owned()),
-        (Step { tool: None, arguments: None, answer: Some(answer) }, Turn::CallOrAnswer | Turn::AnswerOnly) => Ok((answer, Vec::new())),
+        (Step { tool: None, arguments: None, answer: Some(_) }, Turn::CallOnly) => {
+            Err("answers where only a call is allowed".to_owned())
+        }
+        (Step { tool: None, arguments: None, answer: Some(answer) }, Turn::CallOrAnswer | Turn::AnswerOnly) => {
+            Ok((answer, Vec::new()))
+        }
         (Step { tool: Some(tool), arguments: Some(arguments), answer: None }, Turn::CallOrAnswer | Turn::CallOnly) => {
             Ok((String::new(), vec![proposed(tool, &arguments, tools)?]))
         }
@@ -221,7 +231,8 @@ fn parse_step(written: &str, tools: &[JsonTool<'_>], turn: Turn) -> Result<(Stri
 }
 
 fn proposed(tool: String, written: &RawValue, tools: &[JsonTool<'_>]) -> Result<ProposedCall, String> {
-    let value: Value = serde_json::from_str(written.get()).map_err(|error| format!("has arguments that cannot be read ({error})"))?;
+    let value: Value =
+        serde_json::from_str(written.get()).map_err(|error| format!("has arguments that cannot be read ({error})"))?;
     if !value.is_object() {
         return Err("has arguments that are not an object".to_owned());
     }
@@ -233,6 +244,7 @@ fn proposed(tool: String, written: &RawValue, tools: &[JsonTool<'_>]) -> Result<
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
 
@@ -243,11 +255,20 @@ mod tests {
 
     #[test]
     fn replies_are_parsed_strictly() {
-        let call = |arguments: &str| Ok((String::new(), vec![ProposedCall { id: None, tool: "calc__evaluate".to_owned(), arguments: arguments.to_owned() }]));
+        let call = |arguments: &str| {
+            Ok((
+                String::new(),
+                vec![ProposedCall { id: None, tool: "calc__evaluate".to_owned(), arguments: arguments.to_owned() }],
+            ))
+        };
         let written = |arguments: &str| format!(r#" {{"tool": "calc__evaluate", "arguments": {arguments}}} "#);
         for (text, turn, expected) in [
             (r#"{"answer": "42"}"#.to_owned(), Turn::CallOrAnswer, Ok(("42".to_owned(), vec![]))),
-            (written(r#"{"expression": "1", "digits": 12345678901234567890123}"#), Turn::CallOnly, call(r#"{"expression": "1", "digits": 12345678901234567890123}"#)),
+            (
+                written(r#"{"expression": "1", "digits": 12345678901234567890123}"#),
+                Turn::CallOnly,
+                call(r#"{"expression": "1", "digits": 12345678901234567890123}"#),
+            ),
             (written(r#"{"expression": "1", "digits": null}"#), Turn::CallOrAnswer, call(r#"{"expression":"1"}"#)),
         ] {
             assert_eq!(parse_step(&text, &tools(), turn), expected, "{text}");

@@ -46,7 +46,9 @@ fn constrained_with_notes(schema: &Value) -> Value {
     let notes = properties(schema, schema).into_iter().flatten();
     for (name, property) in notes {
         let note = resolved(property, schema).get("description").or(property.get("description"));
-        if let (Some(note), Some(target)) = (note.and_then(Value::as_str), cut.pointer_mut("/properties").and_then(|all| all.get_mut(name))) {
+        if let (Some(note), Some(target)) =
+            (note.and_then(Value::as_str), cut.pointer_mut("/properties").and_then(|all| all.get_mut(name)))
+        {
             target["description"] = super::failure::plain(note, NOTE_BYTES_MAX).into();
         }
     }
@@ -99,8 +101,12 @@ impl Cutter<'_> {
         match one {
             "object" => self.object(schema, depth),
             "array" => self.array(schema, depth),
-            "string" => with_bounds(json!({ "type": "string" }), schema, ["minLength", "maxLength"], 0, REPEAT_MAX as i64),
-            "integer" => with_bounds(json!({ "type": "integer" }), schema, ["minimum", "maximum"], -BOUND_MAX, BOUND_MAX),
+            "string" => {
+                with_bounds(json!({ "type": "string" }), schema, ["minLength", "maxLength"], 0, REPEAT_MAX as i64)
+            }
+            "integer" => {
+                with_bounds(json!({ "type": "integer" }), schema, ["minimum", "maximum"], -BOUND_MAX, BOUND_MAX)
+            }
             "number" | "boolean" | "null" => json!({ "type": one }),
             _ => json!({}),
         }
@@ -145,7 +151,8 @@ fn with_type(schema: &Value, one: &Value) -> Value {
 /// Copies the bounds that a grammar can express.
 fn with_bounds(mut cut: Value, schema: &Value, keywords: [&str; 2], least: i64, most: i64) -> Value {
     for keyword in keywords {
-        if let Some(bound) = schema.get(keyword).and_then(Value::as_i64).filter(|bound| (least..=most).contains(bound)) {
+        if let Some(bound) = schema.get(keyword).and_then(Value::as_i64).filter(|bound| (least..=most).contains(bound))
+        {
             cut[keyword] = bound.into();
         }
     }
@@ -154,10 +161,12 @@ fn with_bounds(mut cut: Value, schema: &Value, keywords: [&str; 2], least: i64, 
 
 fn or_null(schema: Value) -> Value {
     let mut choices = match schema {
-        Value::Object(mut one) if one.len() == 1 && one.get("anyOf").is_some_and(Value::is_array) => match one.remove("anyOf") {
-            Some(Value::Array(choices)) => choices,
-            _ => unreachable!("it was an array a line ago"),
-        },
+        Value::Object(mut one) if one.len() == 1 && one.get("anyOf").is_some_and(Value::is_array) => {
+            match one.remove("anyOf") {
+                Some(Value::Array(choices)) => choices,
+                _ => unreachable!("it was an array a line ago"),
+            }
+        }
         schema => vec![schema],
     };
     let null = json!({ "type": "null" });
@@ -194,10 +203,16 @@ fn strip(value: Value, schema: &Value, root: &Value, depth: usize) -> Value {
     match value {
         Value::Object(fields) if depth <= DEPTH_MAX => {
             let Some(properties) = properties(schema, root) else { return Value::Object(fields) };
-            let is_kept = |name: &str, value: &Value| !value.is_null() || !properties.contains_key(name) || is_required(schema, name);
+            let is_kept = |name: &str, value: &Value| {
+                !value.is_null() || !properties.contains_key(name) || is_required(schema, name)
+            };
             let kept = fields.into_iter().filter(|(name, value)| is_kept(name, value));
             let inner = |name: &str| properties.get(name).unwrap_or(&Value::Null);
-            kept.map(|(name, value)| { let value = strip(value, inner(&name), root, depth + 1); (name, value) }).collect()
+            kept.map(|(name, value)| {
+                let value = strip(value, inner(&name), root, depth + 1);
+                (name, value)
+            })
+            .collect()
         }
         Value::Array(items) if depth <= DEPTH_MAX => {
             let inner = schema.get("items").unwrap_or(&Value::Null);
@@ -244,13 +259,22 @@ mod tests {
     fn schemas_are_cut_to_what_grammars_know() {
         for (schema, expected) in [
             (json!(true), json!({})),
-            (json!({ "type": "string", "format": "uri", "pattern": "^h", "maxLength": 80 }), json!({ "type": "string", "maxLength": 80 })),
+            (
+                json!({ "type": "string", "format": "uri", "pattern": "^h", "maxLength": 80 }),
+                json!({ "type": "string", "maxLength": 80 }),
+            ),
             (json!({ "type": "string", "maxLength": 100_000 }), json!({ "type": "string" })),
-            (json!({ "type": "integer", "minimum": 0, "maximum": 18_446_744_073_709_551_615_u64 }), json!({ "type": "integer", "minimum": 0 })),
+            (
+                json!({ "type": "integer", "minimum": 0, "maximum": 18_446_744_073_709_551_615_u64 }),
+                json!({ "type": "integer", "minimum": 0 }),
+            ),
             (json!({ "type": ["string", "null"] }), json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] })),
             (json!({ "enum": ["a", 1], "description": "x" }), json!({ "enum": ["a", 1] })),
             (json!({ "type": "object" }), json!({ "type": "object", "additionalProperties": true })),
-            (json!({ "type": "array", "prefixItems": [{ "type": "number" }] }), json!({ "type": "array", "prefixItems": [{ "type": "number" }] })),
+            (
+                json!({ "type": "array", "prefixItems": [{ "type": "number" }] }),
+                json!({ "type": "array", "prefixItems": [{ "type": "number" }] }),
+            ),
             (json!({ "$ref": "https://elsewhere.example/schema" }), json!({})),
         ] {
             assert_eq!(constrained(&schema), expected, "{schema}");
@@ -277,7 +301,10 @@ mod tests {
         let arguments = json!({ "path": "a", "range": { "from": 1, "to": null } });
         assert_eq!(without_absent(arguments, &schema), json!({ "path": "a", "range": { "from": 1 } }));
         assert_eq!(without_absent(json!({ "path": null, "range": null }), &schema), json!({ "path": null }));
-        assert_eq!(signature(&schema), r#"{"path": string (what to read), "range": {"from": integer, "to": integer or null} or null}"#);
+        assert_eq!(
+            signature(&schema),
+            r#"{"path": string (what to read), "range": {"from": integer, "to": integer or null} or null}"#
+        );
     }
 
     #[test]
@@ -285,7 +312,8 @@ mod tests {
         let tree = json!({ "$ref": "#/$defs/Node", "$defs": { "Node": { "type": "object", "properties": {
             "left": { "$ref": "#/$defs/Node" }, "right": { "$ref": "#/$defs/Node" } } } } });
         assert!(constrained(&tree).to_string().len() < 100_000);
-        let circle = json!({ "$ref": "#/$defs/A", "$defs": { "A": { "$ref": "#/$defs/B" }, "B": { "$ref": "#/$defs/A" } } });
+        let circle =
+            json!({ "$ref": "#/$defs/A", "$defs": { "A": { "$ref": "#/$defs/B" }, "B": { "$ref": "#/$defs/A" } } });
         assert_eq!(constrained(&circle), json!({}));
     }
 }

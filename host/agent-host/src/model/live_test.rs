@@ -8,8 +8,8 @@ use agent_core::outcome::Content;
 use agent_core::tool::ToolDescriptor;
 use serde_json::Value;
 
-use super::choice::{ToolMode, open};
 use super::json_mode::{FirstTurn, JsonToolMode};
+use super::open::{ToolMode, open};
 
 /// Most turns of the little loop below; a small model may never stop calling.
 const TURNS_MAX: usize = 4;
@@ -61,7 +61,11 @@ async fn a_small_model_keeps_to_the_form() {
         for turn in 0..TURNS_MAX {
             let started = std::time::Instant::now();
             let tools = tools();
-            let request = ModelRequest { instructions: "You answer questions with the help of tools.", messages: &messages, tools: &tools };
+            let request = ModelRequest {
+                instructions: "You answer questions with the help of tools.",
+                messages: &messages,
+                tools: &tools,
+            };
             let ModelReply { text, calls, usage, .. } = model.reply(request).await.unwrap();
             eprintln!("{question} turn {turn}: {:?} {usage:?}: {text:?} {calls:?}", started.elapsed());
             assert_eq!(calls.len() == 1, text.is_empty());

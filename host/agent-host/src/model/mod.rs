@@ -1,11 +1,12 @@
 //! Models: the port through which the driver asks for replies. Each implementation is a module beside this file.
 
-mod choice;
+pub(crate) mod choice;
 mod conversation;
-mod discovery;
+pub(crate) mod discovery;
 mod failure;
-mod json_mode;
+pub(crate) mod json_mode;
 mod json_schema;
+pub(crate) mod open;
 mod provider;
 mod relay;
 mod script;
@@ -14,10 +15,13 @@ mod template;
 mod wire;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod canned_server;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop, and says what the model wrote")]
 mod live_test;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod provider_test;
 
 use agent_core::model::{ModelFailure, ModelReply, ModelRequest};

@@ -43,7 +43,10 @@ impl Model for Provider {
         let response = self.chat(chat_request(request, self.pictures)?, &ChatOptions::default()).await?;
         let reply = reply_from(response);
         if reply.text.is_empty() && reply.calls.is_empty() {
-            return Err(failure(ModelFailureKind::BadReply, &format!("the reply of `{}` has neither text nor calls", self.name)));
+            return Err(failure(
+                ModelFailureKind::BadReply,
+                &format!("the reply of `{}` has neither text nor calls", self.name),
+            ));
         }
         Ok(reply)
     }
@@ -78,7 +81,10 @@ impl Provider {
         let why = match &response.stop_reason {
             Some(StopReason::MaxTokens(_)) => "was cut off at its token limit",
             Some(StopReason::ContentFilter(_)) => "was stopped by the provider's content filter",
-            Some(StopReason::Completed(_) | StopReason::ToolCall(_) | StopReason::StopSequence(_) | StopReason::Other(_)) | None => {
+            Some(
+                StopReason::Completed(_) | StopReason::ToolCall(_) | StopReason::StopSequence(_) | StopReason::Other(_),
+            )
+            | None => {
                 return Ok(());
             }
         };
@@ -91,10 +97,13 @@ impl Provider {
     fn translation_failure(&self, error: genai::Error) -> ModelFailure {
         let (kind, cause) = match error {
             genai::Error::ChatResponseGeneration { cause, .. } => (ModelFailureKind::BadReply, cause),
-            genai::Error::WebModelCall { .. } => (ModelFailureKind::Network, "the hand-over inside this program broke".to_owned()),
+            genai::Error::WebModelCall { .. } => {
+                (ModelFailureKind::Network, "the hand-over inside this program broke".to_owned())
+            }
             other => (ModelFailureKind::BadRequest, other.to_string()),
         };
-        let what = if kind == ModelFailureKind::BadReply { "the reply cannot be read" } else { "the request cannot be made" };
+        let what =
+            if kind == ModelFailureKind::BadReply { "the reply cannot be read" } else { "the request cannot be made" };
         failure(kind, &format!("`{}`: {what}: {cause}", self.name))
     }
 }

@@ -182,14 +182,21 @@ impl Script {
         let form_error = |reason: String| ScriptError::Form { file: file.to_owned(), reason };
         let form: FileForm = toml::from_str(text).map_err(|error| form_error(error.to_string()))?;
         if form.version != VERSION {
-            return Err(form_error(format!("version {} is not known; this program reads version {VERSION}", form.version)));
+            return Err(form_error(format!(
+                "version {} is not known; this program reads version {VERSION}",
+                form.version
+            )));
         }
         if form.reply.is_empty() {
             return Err(form_error("it has no `[[reply]]`".to_owned()));
         }
         let mut script = Self { replies: Vec::new(), labels: HashMap::new() };
         for (index, reply) in form.reply.into_iter().enumerate() {
-            script.add(reply).map_err(|reason| ScriptError::Reply { file: file.to_owned(), reply: index + 1, reason })?;
+            script.add(reply).map_err(|reason| ScriptError::Reply {
+                file: file.to_owned(),
+                reply: index + 1,
+                reason,
+            })?;
         }
         Ok(script)
     }
@@ -279,7 +286,9 @@ fn scripted_value(value: toml::Value) -> Result<ScriptedValue, String> {
         toml::Value::Float(number) => return Err(format!("JSON has no `{number}`")),
         toml::Value::Boolean(flag) => ScriptedValue::Other(flag.into()),
         toml::Value::Datetime(date) => ScriptedValue::Other(date.to_string().into()),
-        toml::Value::Array(items) => ScriptedValue::List(items.into_iter().map(scripted_value).collect::<Result<_, _>>()?),
+        toml::Value::Array(items) => {
+            ScriptedValue::List(items.into_iter().map(scripted_value).collect::<Result<_, _>>()?)
+        }
         toml::Value::Table(table) => ScriptedValue::Object(scripted_fields(table)?),
     })
 }
@@ -299,6 +308,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
 
@@ -310,13 +320,28 @@ mod tests {
             ("version = 1".to_owned(), "no `[[reply]]`"),
             ("version = 1\n[[reply]]\ntxt = \"x\"".to_owned(), "unknown field `txt`"),
             ("version = 1\n[[reply]]".to_owned(), "reply 1 of the script `s.toml`: it has neither"),
-            ("version = 1\n[[reply]]\ntext = \"{{ call[0] }}\"".to_owned(), "`call[0]` quotes no call of an earlier reply: there are 0"),
-            (format!("{call}[[reply]]\ntext = \"{{{{ som/x }}}}\""), "reply 2 of the script `s.toml`: `som/x` quotes no call"),
-            (format!("{call}[[reply]]\ntext = \"{{{{ call[1] }}}}\""), "`call[1]` quotes no call of an earlier reply: there are 1"),
+            (
+                "version = 1\n[[reply]]\ntext = \"{{ call[0] }}\"".to_owned(),
+                "`call[0]` quotes no call of an earlier reply: there are 0",
+            ),
+            (
+                format!("{call}[[reply]]\ntext = \"{{{{ som/x }}}}\""),
+                "reply 2 of the script `s.toml`: `som/x` quotes no call",
+            ),
+            (
+                format!("{call}[[reply]]\ntext = \"{{{{ call[1] }}}}\""),
+                "`call[1]` quotes no call of an earlier reply: there are 1",
+            ),
             (format!("{call}{}", call.trim_start_matches("version = 1\n")), "two calls are called `sum`"),
             ("version = 1\n[[reply]]\ntext = \"x\"\ndelay = \"1h\"".to_owned(), "`1h` is not a time"),
-            ("version = 1\n[[reply]]\ntext = \"x\"\nerror = { kind = \"odd\", message = \"\" }".to_owned(), "unknown variant `odd`"),
-            ("version = 1\n[[reply]]\ncalls = [{ tool = \"a.b\", arguments = { x = nan } }]".to_owned(), "JSON has no `NaN`"),
+            (
+                "version = 1\n[[reply]]\ntext = \"x\"\nerror = { kind = \"odd\", message = \"\" }".to_owned(),
+                "unknown variant `odd`",
+            ),
+            (
+                "version = 1\n[[reply]]\ncalls = [{ tool = \"a.b\", arguments = { x = nan } }]".to_owned(),
+                "JSON has no `NaN`",
+            ),
         ] {
             let error = Script::parse("s.toml", &text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}\n{error}");

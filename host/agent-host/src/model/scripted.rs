@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 
 use super::Model;
 use super::failure::{failure, plain};
-use super::script::{Script, ScriptError, ScriptedArguments, ScriptedCall, ScriptedError, ScriptedReply, ScriptedValue};
+use super::script::{
+    Script, ScriptError, ScriptedArguments, ScriptedCall, ScriptedError, ScriptedReply, ScriptedValue,
+};
 use super::template::{Placeholder, Source};
 
 /// Longest text or arguments of a filled reply. A result quoted many times grows.
@@ -51,7 +53,10 @@ impl Model for Scripted {
     async fn reply(&self, request: ModelRequest<'_>) -> Result<ModelReply, ModelFailure> {
         let index = request.messages.iter().filter(|message| message.role == Role::Assistant).count();
         let slip = |reason: &str| {
-            failure(ModelFailureKind::BadRequest, &format!("reply {} of the script `{}`: {reason}", index + 1, self.file))
+            failure(
+                ModelFailureKind::BadRequest,
+                &format!("reply {} of the script `{}`: {reason}", index + 1, self.file),
+            )
         };
         let Some(reply) = self.script.replies.get(index) else {
             return Err(slip(&format!("there is none: the script ends after {}", self.script.replies.len())));
@@ -88,7 +93,10 @@ fn check_expected(reply: &ScriptedReply, messages: &[Message]) -> Result<(), Str
     if said.contains(expected) {
         return Ok(());
     }
-    Err(format!("it expects the user to say `{expected}`, and the last message is `{}`", plain(&said, QUOTED_BYTES_MAX)))
+    Err(format!(
+        "it expects the user to say `{expected}`, and the last message is `{}`",
+        plain(&said, QUOTED_BYTES_MAX)
+    ))
 }
 
 /// A call of the conversation: which assistant message asked for it, as which of its calls, and what came back.
@@ -139,7 +147,8 @@ impl Played<'_> {
     }
 
     fn look_up(&self, placeholder: &Placeholder) -> Result<Value, String> {
-        let result = self.result(&placeholder.source).ok_or_else(|| format!("`{placeholder}`: that call has no result here"))?;
+        let result =
+            self.result(&placeholder.source).ok_or_else(|| format!("`{placeholder}`: that call has no result here"))?;
         let content = json_content(result);
         content.pointer(&placeholder.pointer).cloned().ok_or_else(|| {
             let failed = if result.is_error { "; the call failed" } else { "" };
@@ -207,6 +216,7 @@ fn bounded(text: String) -> Result<String, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use agent_core::json::JsonText;
@@ -236,7 +246,12 @@ mod tests {
     }
 
     fn answered(id: &str, content: Content) -> Part {
-        Part::ToolResult(ToolResult { id: id.to_owned(), tool: "t__o".to_owned(), content: vec![content], is_error: false })
+        Part::ToolResult(ToolResult {
+            id: id.to_owned(),
+            tool: "t__o".to_owned(),
+            content: vec![content],
+            is_error: false,
+        })
     }
 
     fn conversation() -> Vec<Message> {
@@ -246,7 +261,13 @@ mod tests {
             Message { role: Role::Assistant, parts: vec![Part::Text("I look.".to_owned()), asked("1")] },
             Message { role: Role::Tool, parts: vec![answered("1", Content::Json(rows))] },
             Message { role: Role::Assistant, parts: vec![asked("2"), asked("3")] },
-            Message { role: Role::Tool, parts: vec![answered("2", Content::Text("3.6811".to_owned())), answered("3", Content::Text("no".to_owned()))] },
+            Message {
+                role: Role::Tool,
+                parts: vec![
+                    answered("2", Content::Text("3.6811".to_owned())),
+                    answered("3", Content::Text("no".to_owned())),
+                ],
+            },
             Message { role: Role::Assistant, parts: vec![Part::Text("May: 3.7 in.".to_owned())] },
         ]
     }
@@ -288,7 +309,14 @@ mod tests {
         let wait = Some(Millis(2_000));
         for _ in 0..2 {
             let injected = play(&model, &messages).await.unwrap_err();
-            assert_eq!(injected, ModelFailure { kind: ModelFailureKind::RateLimited, message: "slow down".to_owned(), retry_after: wait });
+            assert_eq!(
+                injected,
+                ModelFailure {
+                    kind: ModelFailureKind::RateLimited,
+                    message: "slow down".to_owned(),
+                    retry_after: wait
+                }
+            );
         }
         let missing = play(&model, &messages).await.unwrap_err();
         let expected = r#"reply 4 of the script `s.toml`: nothing is at `wettest/rows/1/month`; the result is {"rows":[{"month":"May","rain":93.5}]}"#;
@@ -297,6 +325,9 @@ mod tests {
         let ended = play(&model, &messages).await.unwrap_err();
         assert_eq!(ended.message, "reply 5 of the script `s.toml`: there is none: the script ends after 4");
         let surprised = play(&model, &[Message::from_user("Hello")]).await.unwrap_err();
-        assert_eq!(surprised.message, "reply 1 of the script `s.toml`: it expects the user to say `wettest`, and the last message is `Hello`");
+        assert_eq!(
+            surprised.message,
+            "reply 1 of the script `s.toml`: it expects the user to say `wettest`, and the last message is `Hello`"
+        );
     }
 }

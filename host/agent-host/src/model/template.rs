@@ -54,7 +54,8 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let (inside, after) = after.split_once("}}").ok_or_else(|| format!("a placeholder is not closed: `{{{{{after}`"))?;
+            let (inside, after) =
+                after.split_once("}}").ok_or_else(|| format!("a placeholder is not closed: `{{{{{after}`"))?;
             pieces.push(Piece::Literal(literal.to_owned()));
             pieces.push(Piece::Placeholder(Placeholder::parse(inside.trim())?));
             rest = after;
@@ -72,7 +73,10 @@ impl Template {
     }
 
     /// The text, with what `look_up` finds in place of each placeholder.
-    pub(super) fn fill(&self, look_up: &mut dyn FnMut(&Placeholder) -> Result<Value, String>) -> Result<String, String> {
+    pub(super) fn fill(
+        &self,
+        look_up: &mut dyn FnMut(&Placeholder) -> Result<Value, String>,
+    ) -> Result<String, String> {
         let mut out = String::new();
         for piece in &self.pieces {
             match piece {
@@ -84,7 +88,10 @@ impl Template {
     }
 
     /// Like `fill`, but a text that is one placeholder and nothing else keeps the JSON type of what it quotes.
-    pub(super) fn fill_value(&self, look_up: &mut dyn FnMut(&Placeholder) -> Result<Value, String>) -> Result<Value, String> {
+    pub(super) fn fill_value(
+        &self,
+        look_up: &mut dyn FnMut(&Placeholder) -> Result<Value, String>,
+    ) -> Result<Value, String> {
         match self.pieces.as_slice() {
             [Piece::Placeholder(placeholder)] => placeholder.value(look_up(placeholder)?),
             _ => self.fill(look_up).map(Value::String),
@@ -113,7 +120,9 @@ impl Placeholder {
     fn value(&self, value: Value) -> Result<Value, String> {
         match self.format {
             Format::AsIs => Ok(value),
-            Format::Round(decimals) => serde_json::from_str(&rounded(&value, decimals)?).map_err(|error| error.to_string()),
+            Format::Round(decimals) => {
+                serde_json::from_str(&rounded(&value, decimals)?).map_err(|error| error.to_string())
+            }
         }
     }
 }
@@ -122,7 +131,10 @@ impl Source {
     fn parse(text: &str) -> Result<Self, String> {
         let number = text.strip_prefix("call[").and_then(|rest| rest.strip_suffix(']'));
         if let Some(number) = number {
-            return number.parse().map(Self::Number).map_err(|_| format!("`{text}` has no number from 0 in its brackets"));
+            return number
+                .parse()
+                .map(Self::Number)
+                .map_err(|_| format!("`{text}` has no number from 0 in its brackets"));
         }
         check_label(text)?;
         Ok(Self::Label(text.to_owned()))
@@ -146,7 +158,9 @@ pub(super) fn check_label(text: &str) -> Result<(), String> {
     if starts_well && good && text != "call" {
         return Ok(());
     }
-    Err(format!("`{text}` refers to no result: write `call[0]` or the label of a call (a-z, 0-9, `_`), then a JSON pointer"))
+    Err(format!(
+        "`{text}` refers to no result: write `call[0]` or the label of a call (a-z, 0-9, `_`), then a JSON pointer"
+    ))
 }
 
 fn rounded(value: &Value, decimals: u8) -> Result<String, String> {
@@ -164,12 +178,14 @@ impl fmt::Display for Placeholder {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn fill(text: &str) -> Result<Value, String> {
-        let results = json!({ "call[0]": { "rows": [{ "month": "May", "mm": 93.25 }], "a/b": true, "": 1 }, "wettest": 7 });
+        let results =
+            json!({ "call[0]": { "rows": [{ "month": "May", "mm": 93.25 }], "a/b": true, "": 1 }, "wettest": 7 });
         Template::parse(text)?.fill_value(&mut |placeholder| {
             let source = match &placeholder.source {
                 Source::Number(number) => format!("call[{number}]"),

@@ -42,7 +42,11 @@ pub(super) struct WireRequest {
 
 impl Wire {
     /// A wire that hides `key` in whatever it reports. A loopback server is reached directly, whatever proxy is set.
-    pub(super) fn new(base: &reqwest::Url, key: Option<String>, reply_timeout: Duration) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(
+        base: &reqwest::Url,
+        key: Option<String>,
+        reply_timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("agent-host/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -102,10 +106,13 @@ impl Wire {
                 let said = redact(&said_in(&error).unwrap_or(error.to_string()), self.key.as_deref());
                 Err(failure(ModelFailureKind::ServerError, &format!("`{host}` replied with an error: {said}")))
             }
-            Err(_) if body.is_empty() => Err(failure(ModelFailureKind::BadReply, &format!("the reply of `{host}` is empty"))),
+            Err(_) if body.is_empty() => {
+                Err(failure(ModelFailureKind::BadReply, &format!("the reply of `{host}` is empty")))
+            }
             Err(error) => {
                 let start = redact(&start, self.key.as_deref());
-                let message = format!("the reply of `{host}` is not the JSON it should be ({error}); it begins: {start}");
+                let message =
+                    format!("the reply of `{host}` is not the JSON it should be ({error}); it begins: {start}");
                 Err(failure(ModelFailureKind::BadReply, &message))
             }
         }
@@ -160,7 +167,9 @@ fn meaning(status: StatusCode) -> (ModelFailureKind, &'static str) {
         408 | 504 => (ModelFailureKind::Timeout, ""),
         429 => (ModelFailureKind::RateLimited, ""),
         500..=599 => (ModelFailureKind::ServerError, ""),
-        300..=399 => (ModelFailureKind::BadRequest, "redirects are not followed; set the base URL to the final address"),
+        300..=399 => {
+            (ModelFailureKind::BadRequest, "redirects are not followed; set the base URL to the final address")
+        }
         _ => (ModelFailureKind::BadRequest, ""),
     }
 }
@@ -209,6 +218,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use std::time::UNIX_EPOCH;
