@@ -1,2 +1,88 @@
-//! Placeholder.
-fn main() {}
+//! Everything a developer types, as `cargo xtask VERB`. This file reads the verb and hands over to its file; it knows
+//! nothing of how a verb works. CI calls `cargo xtask test` and nothing else.
+
+mod bench;
+mod check;
+mod demo;
+mod dev_tool;
+mod harness;
+mod model_server;
+mod places;
+mod process;
+mod report;
+mod setup;
+mod talk;
+mod tally;
+mod test;
+mod tools;
+mod wasm_target;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::places::Places;
+use crate::talk::{complain, print};
+
+const HELP: &str = "\
+cargo xtask VERB [--help]
+
+  setup    make `cargo build --target wasm32-wasip2` work
+  tools    build the bundled tools and the test guests
+  demo     run an agent on a real task, from a fresh checkout, without a key
+  check    format, lints, docs, licences, spelling: the quick part of `test`
+  test     everything CI runs
+  bench    measure the sandbox and the program
+
+A fresh machine needs Rust and a C compiler; each verb brings along what else it needs, below the user's cache folder.";
+
+/// A verb: its name, its help, and what it does with the arguments that follow.
+struct Verb {
+    name: &'static str,
+    help: &'static str,
+    run: fn(&Places, &[String]) -> Result<()>,
+}
+
+const VERBS: [Verb; 6] = [
+    Verb { name: "setup", help: setup::HELP, run: setup::run },
+    Verb { name: "tools", help: tools::HELP, run: tools::run },
+    Verb { name: "demo", help: demo::HELP, run: demo::run },
+    Verb { name: "check", help: check::HELP, run: check::run },
+    Verb { name: "test", help: test::HELP, run: test::run },
+    Verb { name: "bench", help: bench::HELP, run: bench::run },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let asks_help = |argument: &String| matches!(argument.as_str(), "--help" | "-h" | "help");
+    let Some((name, rest)) = arguments.split_first().filter(|(name, _)| !asks_help(name)) else {
+        print(HELP);
+        return Ok(());
+    };
+    let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else {
+        bail!("unknown verb `{name}`\n  hint: `cargo xtask help` lists the verbs");
+    };
+    if rest.iter().any(asks_help) {
+        print(verb.help);
+        return Ok(());
+    }
+    (verb.run)(&Places::find()?, rest)
+}
+
+/// Refuses arguments that a verb does not have: a mistyped flag must not be ignored.
+fn expect_only(allowed: &[&str], arguments: &[String]) -> Result<()> {
+    match arguments.iter().find(|argument| !allowed.contains(&argument.as_str())) {
+        Some(unknown) => bail!("unknown argument `{unknown}`\n  hint: `--help` after the verb lists its arguments"),
+        None => Ok(()),
+    }
+}

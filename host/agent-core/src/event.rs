@@ -185,6 +185,8 @@ pub enum ToolMode {
     Native,
     /// By one JSON Schema that covers all tools and the answer, for models without native calls.
     Json,
+    /// The same, but right after the person has spoken only a call is accepted: small models answer out of thin air.
+    JsonCallFirst,
 }
 
 /// How much of the journal survives what.

@@ -5,6 +5,8 @@
 //! [`machine::next`] says and reports back facts as [`event::Event`]s; the sandbox (`agent-sandbox`) speaks of
 //! [`effect`]s, [`grant`]s and [`outcome`]s in the words defined here.
 
+#![warn(unreachable_pub)]
+
 pub mod budget;
 pub mod config;
 pub mod digest;

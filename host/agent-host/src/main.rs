@@ -1,2 +1,110 @@
-//! Placeholder.
-fn main() {}
+//! agent-host runs an AI agent's loop and loads every tool as a WASI component. This file reads the command line, hands over
+//! to the verb, and turns what came of it into an exit code.
+
+mod agent;
+mod arguments;
+mod asking;
+mod cli;
+mod clock;
+mod commands;
+mod diagnostics;
+mod driver;
+mod failpoint;
+mod home;
+mod input;
+mod journal;
+mod model;
+mod operator;
+mod person;
+mod report;
+mod reporter;
+mod saved_policy;
+mod settings;
+mod tool_build;
+mod toolset;
+mod trust;
+mod wasm_target;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use clap::Parser;
+use jiff::tz::TimeZone;
+
+use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
+use crate::commands::{
+    ls, resolve, resume, run, show, tool_build as build, tool_call, tool_inspect, tool_list, trust as trusting, verify,
+};
+use crate::home::Home;
+use crate::journal::Journal;
+use crate::journal::key::HostKey;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// How long blocking work may keep a finished process: a person's prompt that nobody answers any more must not.
+const SHUTDOWN_TIME: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = start(cli);
+    ended.unwrap_or_else(|error| {
+        say(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    diagnostics::start(cli.log.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(dispatch(cli.command));
+    runtime.shutdown_timeout(SHUTDOWN_TIME);
+    ended
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Resume(args) => resume::resume(args).await,
+        Command::Ls(of) => look(&of, |args, journal, out| ls::run(args, journal, &zone(), out)),
+        Command::Show(of) => look(&of, |args, journal, out| show::run(args, journal, &zone(), out)),
+        Command::Trust(args) => trusting::trust(args).await,
+        Command::Tool(ToolCommand::List(args)) => tool_list::list(args).await,
+        Command::Tool(ToolCommand::Inspect(args)) => tool_inspect::inspect(args).await,
+        Command::Tool(ToolCommand::Call(args)) => tool_call::call(args).await,
+        Command::Tool(ToolCommand::Build(args)) => build::build(args).await,
+        Command::Journal(JournalCommand::Verify(of)) => look(&of, verify::run),
+        Command::Journal(JournalCommand::Resolve(args)) => resolve::resolve(&args),
+    }
+}
+
+/// Has `verb` look at the journal and write to standard output.
+fn look<T: clap::Args>(
+    of: &OfRuns<T>,
+    verb: impl FnOnce(&T, &Journal, &mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let home = Home::open()?;
+    let key = HostKey::load_or_create(home.root())?;
+    let journal = Journal::open_existing(&resume::runs_folder(of.agent.as_deref())?, &key)?;
+    match verb(&of.args, &journal, &mut anstream::stdout().lock()) {
+        // Whoever reads a listing may have seen enough: `agent-host show | head`.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        looked => looked.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn zone() -> TimeZone {
+    TimeZone::system()
+}
+
+/// Prints the error and its causes, each once.
+fn say(error: &anyhow::Error) {
+    let mut err = anstream::stderr();
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let _ = writeln!(err, "{ERROR}error:{ERROR:#} {}", report::text::lines(&causes.join(": ")));
+}

@@ -25,6 +25,8 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+mod space;
+
 /// Where compiled code is kept, and the key that says it is ours.
 #[derive(Clone)]
 pub struct CacheOptions {
@@ -77,6 +79,9 @@ const MAPPED_FROM_BYTES: u64 = 1 << 20;
 
 /// Largest code that is considered: far above what a component of the permitted size compiles to.
 const CODE_BYTES_MAX: u64 = 1 << 30;
+
+/// All files together. A hundred large components, in two or three versions of the engine.
+const DIRECTORY_BYTES_MAX: u64 = 4 << 30;
 
 /// Read buffer for hashing.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -132,7 +137,8 @@ impl CodeCache {
     pub(crate) fn store(&self, id: CodeId, code: &[u8]) -> io::Result<()> {
         let entry = Entry { code: Digest::of(code), bytes: code.len() as u64 };
         self.write(&code_name(&entry.code), code)?;
-        self.write(&entry_name(id), &entry.encode(&self.key, id))
+        self.write(&entry_name(id), &entry.encode(&self.key, id))?;
+        space::make_room(&self.directory, DIRECTORY_BYTES_MAX)
     }
 
     fn read_entry(&self, id: CodeId) -> Result<Option<Entry>, CacheRejected> {

@@ -78,8 +78,12 @@ pub struct EngineSettings {
     pub digest: Digest,
 }
 
-/// An engine for up to `calls_max` calls at once.
-pub(crate) fn build(calls_max: u32, residue: Residue) -> wasmtime::Result<Engine> {
+/// An engine for up to `calls_max` calls at once. Public only for the benchmark, which runs the bare engine beside us.
+///
+/// # Errors
+/// Where the machine lacks the address space.
+#[doc(hidden)]
+pub fn build(calls_max: u32, residue: Residue) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     set_features(&mut config);
     set_metering(&mut config);

@@ -33,6 +33,17 @@ pub trait EffectGate: Send + Sync {
     /// Where it could not be recorded: the guest must not see the answer and the call ends.
     async fn done(&self, effect: &Effect) -> Result<(), GateClosed>;
 
+    /// Keeps the whole answer to a keyed or opaque write, encoded; called right before [`EffectGate::done`] of that effect.
+    /// A call that is resumed in its middle is given this answer instead of sending again. A gate that never resumes so
+    /// needs none of it.
+    ///
+    /// # Errors
+    /// Where it could not be recorded: the guest must not see the answer and the call ends.
+    async fn keep_answer(&self, number: u32, answer: &[u8]) -> Result<(), GateClosed> {
+        let _ = (number, answer);
+        Ok(())
+    }
+
     /// Tells the person who waits how far the call is.
     fn progress(&self, progress: Progress);
 }

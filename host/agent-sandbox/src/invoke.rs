@@ -16,9 +16,9 @@ use crate::engine::YIELD_INTERVAL_FUEL;
 use crate::patience::Patience;
 use crate::state::{Account, CallParts, CallState};
 
-/// How long the file operations that a call started may take to end once the guest is gone. Whoever rolls back needs them
-/// ended, so a call whose operations hang is the host's failure and not an outcome.
-const ACCOUNT_WAIT: Duration = Duration::from_secs(10);
+/// How long what a call began may take to end once the guest is gone: a request that was sent is recorded before the call is
+/// reported, and has a shorter deadline of its own. What hangs beyond this is the host's failure and not an outcome.
+const ACCOUNT_WAIT: Duration = Duration::from_secs(60);
 
 /// What to call.
 pub(crate) enum Target {
@@ -72,7 +72,7 @@ pub(crate) async fn run(engine: &Engine, target: Target, parts: CallParts) -> wa
     let memory_peak = store.data().limiter.memory_peak();
     // Drops the instance: after a trap it must never be entered again.
     let account = tokio::time::timeout(ACCOUNT_WAIT, store.into_data().finish()).await;
-    let account = account.map_err(|_| wasmtime::Error::msg("the call's file operations did not end"))?;
+    let account = account.map_err(|_| wasmtime::Error::msg("what the call began did not end"))?;
     Ok(Finished { ending, fuel, memory_peak, duration, account })
 }
 

@@ -9,12 +9,16 @@
 //! what stopped it, `report` says what came of it. What happens in a load: `structure` looks, `cache` has the code or `engine`
 //! makes it, `describe` finds the operations.
 
+#![warn(unreachable_pub)]
+
 mod base64;
 mod bindings;
 pub mod cache;
 pub mod call;
+mod charge;
 pub mod component;
 pub mod describe;
+mod effects;
 pub mod engine;
 mod fault;
 pub mod gate;
@@ -31,7 +35,9 @@ pub mod sandbox;
 mod state;
 mod stop;
 mod structure;
+pub mod sync;
 pub mod transcript;
+pub mod undo;
 mod value;
 
 pub use sandbox::Sandbox;

@@ -1,16 +1,169 @@
 //! A granted directory as a handle: opened once by the caller, never again by path.
 
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use agent_core::grant::Access;
+use agent_core::grant::{Access, FsGrant};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+/// Parts of the file system that are the machine rather than anybody's files. A grant of one of them, or of the root that
+/// contains them, is refused: through `/proc` a guest would reach this very process.
+const MACHINE_ROOTS: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
+
+/// Folders that no grant may begin in: this host's own records, and for writing what version control runs by itself.
+const OWN_FOLDER: &str = ".agent-host";
+const VERSION_CONTROL: [&str; 3] = [".git", ".hg", ".svn"];
 
 /// A directory of the host at one place of the guest.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Mount {
     /// Where the guest sees it, such as `/data`.
     pub guest: String,
     /// What may be done below it.
     pub access: Access,
     /// The directory.
-    pub dir: Arc<cap_std::fs::Dir>,
+    pub dir: Arc<Dir>,
+    /// Which directory it is, whatever it is called later.
+    pub identity: Identity,
+}
+
+/// A directory's device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The device.
+    pub device: u64,
+    /// The inode.
+    pub inode: u64,
+}
+
+/// Why a directory cannot be mounted.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// It cannot be opened, or is no directory.
+    #[error("cannot open directory `{path}`")]
+    Open {
+        /// As it was granted.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is part of the machine.
+    #[error("`{path}` cannot be granted: it leads to `{real}`, which is or contains {}", MACHINE_ROOTS.join(", "))]
+    Machine {
+        /// As it was granted.
+        path: String,
+        /// Where it leads.
+        real: String,
+    },
+    /// It lies in a folder that tools must not see or change.
+    #[error("`{path}` cannot be granted: it lies in a `{folder}` folder")]
+    Protected {
+        /// As it was granted.
+        path: String,
+        /// The folder.
+        folder: String,
+    },
+    /// Another directory took its place while it was opened.
+    #[error("`{path}` changed while it was opened")]
+    Moved {
+        /// As it was granted.
+        path: String,
+    },
+}
+
+impl Mount {
+    /// Opens the directory that a grant names. Where the grant names a link, what counts is the directory that is opened.
+    ///
+    /// # Errors
+    /// If it cannot be opened, is no directory, or is nothing that may be granted.
+    pub fn open(grant: &FsGrant) -> Result<Self, MountError> {
+        let path = || grant.host.clone();
+        let open_error = |source| MountError::Open { path: path(), source };
+        let real = std::fs::canonicalize(&grant.host).map_err(open_error)?;
+        check_real_path(grant, &real)?;
+        let dir = Dir::open_ambient_dir(&real, ambient_authority()).map_err(open_error)?;
+        let identity = Identity::of(&dir).map_err(open_error)?;
+        let named = std::fs::symlink_metadata(&real).map_err(open_error)?;
+        if identity != (Identity { device: named.dev(), inode: named.ino() }) {
+            return Err(MountError::Moved { path: path() });
+        }
+        Ok(Self { guest: grant.mount.clone(), access: grant.access, dir: Arc::new(dir), identity })
+    }
+}
+
+impl Identity {
+    fn of(dir: &Dir) -> io::Result<Self> {
+        let metadata = dir.try_clone()?.into_std_file().metadata()?;
+        if metadata.is_dir() {
+            Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+        } else {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
+    }
+}
+
+fn check_real_path(grant: &FsGrant, real: &Path) -> Result<(), MountError> {
+    let path = grant.host.clone();
+    if MACHINE_ROOTS.iter().any(|root| real.starts_with(root) || Path::new(root).starts_with(real)) {
+        return Err(MountError::Machine { path, real: PathBuf::from(real).display().to_string() });
+    }
+    for component in real.components() {
+        let Component::Normal(name) = component else {
+            continue;
+        };
+        let is = |own: &&str| name.eq_ignore_ascii_case(own);
+        let own = is(&OWN_FOLDER).then_some(OWN_FOLDER);
+        let versioned = VERSION_CONTROL.into_iter().find(is).filter(|_| grant.access == Access::Write);
+        if let Some(folder) = own.or(versioned) {
+            return Err(MountError::Protected { path, folder: folder.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::grant::RuleSource;
+
+    use super::*;
+
+    fn open(host: &Path, access: Access) -> Result<Mount, MountError> {
+        let host = host.display().to_string();
+        Mount::open(&FsGrant { host, mount: "/data".to_owned(), access, source: RuleSource("test".to_owned()) })
+    }
+
+    #[test]
+    fn only_directories_of_people_can_be_mounted() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        for name in ["plain", ".git/hooks", ".agent-host/runs"] {
+            std::fs::create_dir_all(temp.path().join(name))?;
+        }
+        std::fs::write(temp.path().join("file"), "")?;
+        std::os::unix::fs::symlink("/proc/self", temp.path().join("link"))?;
+        let at = |name: &str| temp.path().join(name);
+        assert!(open(&at("plain"), Access::Write).is_ok());
+        assert!(open(&at(".git/hooks"), Access::Read).is_ok());
+        assert!(matches!(open(&at(".git/hooks"), Access::Write), Err(MountError::Protected { .. })));
+        assert!(matches!(open(&at(".agent-host/runs"), Access::Read), Err(MountError::Protected { .. })));
+        assert!(matches!(open(&at("file"), Access::Read), Err(MountError::Open { .. })));
+        assert!(matches!(open(&at("missing"), Access::Read), Err(MountError::Open { .. })));
+        for machine in ["/", "/proc/self", "/dev", "/sys/kernel"] {
+            assert!(matches!(open(Path::new(machine), Access::Read), Err(MountError::Machine { .. })), "{machine}");
+        }
+        assert!(matches!(open(&at("link"), Access::Read), Err(MountError::Machine { .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn a_link_is_the_directory_that_it_leads_to() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        std::fs::create_dir(temp.path().join("real"))?;
+        std::os::unix::fs::symlink("real", temp.path().join("link"))?;
+        let identity = |name: &str| open(&temp.path().join(name), Access::Read).map(|mount| mount.identity).ok();
+        assert_eq!(identity("link"), identity("real"));
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agent_core::name::Name;
 use agent_core::outcome::RefusedCall;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
@@ -214,7 +215,8 @@ fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
     }
 }
 
-/// The deadline begins here: a call that waited for a slot has its whole time.
+/// The deadline begins here: a call that waited for a slot has its whole time. Its requests are sent by the caller's runtime,
+/// so that they are recorded though the guest is gone.
 fn parts(call: Call, cancel: CancellationToken) -> CallParts {
     CallParts {
         mounts: call.mounts,
@@ -225,5 +227,6 @@ fn parts(call: Call, cancel: CancellationToken) -> CallParts {
         clock_start: call.clock_start,
         gate: call.gate,
         cancel,
+        host: Handle::current(),
     }
 }

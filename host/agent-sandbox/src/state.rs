@@ -1,78 +1,280 @@
-//! Stand-in for the data of a call's store, until the capability hosts arrive.
+//! What the host functions of one call work on: the data of its wasmtime `Store`. Also the one place through which every
+//! answer to a guest goes: [`CallState::ask`] charges and begins a transcript entry, [`CallState::answer`] ends it.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use agent_core::effect::Effect;
 use agent_core::limits::Limits;
+use agent_core::outcome::Fault;
 use agent_core::units::UnixMillis;
 use tokio_util::sync::CancellationToken;
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as FsErrorCode;
+use wasmtime_wasi::p2::bindings::sockets::network::ErrorCode as SocketErrorCode;
+use wasmtime_wasi::p2::{FsError, SocketError, StreamError};
+use wasmtime_wasi_http::WasiHttpCtx;
+use wasmtime_wasi_http::p2::{HeaderError, HttpError};
 
 use crate::call::{LogRecord, Output};
+use crate::charge::Charge;
+use crate::effects::Effects;
 use crate::gate::EffectGate;
+use crate::hosts::cli::Console;
+use crate::hosts::clocks::Clock;
+use crate::hosts::fs::Files;
+use crate::hosts::http::{FIELD_BYTES_MAX, HttpSender, SenderParts};
+use crate::hosts::log::GuestLog;
+use crate::hosts::random::Random;
+use crate::limiter::CallLimiter;
 use crate::mount::Mount;
 use crate::patience::Patience;
-use crate::transcript::Transcript;
+use crate::stop::Stop;
+use crate::transcript::{Encode, Operation, Recorder, Transcript};
 
+/// The state of one call.
 pub(crate) struct CallState {
-    pub(crate) limiter: crate::limiter::CallLimiter,
-    wasi: WasiCtx,
-    table: ResourceTable,
+    /// Counts memory and tables.
+    pub(crate) limiter: CallLimiter,
+    /// The objects behind the guest's handles.
+    pub(crate) table: ResourceTable,
+    pub(crate) effects: Arc<Effects>,
+    pub(crate) files: Files,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) console: Console,
+    pub(crate) log: GuestLog,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) sender: HttpSender,
+    charge: Charge,
+    recorder: Recorder,
 }
 
-#[expect(dead_code, reason = "the stand-in uses only the limits")]
+/// What a call's state is made of.
 pub(crate) struct CallParts {
+    /// The directories that were granted, opened.
     pub(crate) mounts: Vec<Mount>,
+    /// The environment that was granted, with values.
     pub(crate) env: Vec<(String, String)>,
+    /// The ceilings.
     pub(crate) limits: Limits,
+    /// Seeds the guest's random numbers.
     pub(crate) seed: [u8; 32],
+    /// What the guest's clock says when the call begins.
     pub(crate) clock_start: UnixMillis,
+    /// What every effect passes.
     pub(crate) gate: Arc<dyn EffectGate>,
+    /// The call's deadline.
     pub(crate) patience: Arc<Patience>,
+    /// Ends requests that are under way when the call is cancelled.
     pub(crate) cancel: CancellationToken,
+    /// Where requests are sent: a runtime that outlives the guest, so that each completes and is recorded.
+    pub(crate) host: tokio::runtime::Handle,
 }
 
+/// What a call did, once nothing of it runs any more.
 pub(crate) struct Account {
+    /// What it did, in order.
     pub(crate) effects: Vec<Effect>,
+    /// What it printed.
     pub(crate) output: Output,
+    /// What it logged, the kept part.
     pub(crate) log: Vec<LogRecord>,
+    /// Log records beyond the bound, counted and dropped.
     pub(crate) log_dropped: u64,
+    /// Every answer the guest had.
     pub(crate) transcript: Transcript,
+    /// Host calls, weighted.
     pub(crate) host_calls: u64,
 }
 
 impl CallState {
-    #[expect(clippy::needless_pass_by_value, reason = "the signature of what replaces this")]
+    /// The state of a call that is about to begin.
     pub(crate) fn new(parts: CallParts) -> wasmtime::Result<Self> {
-        let limiter = crate::limiter::CallLimiter::new(&parts.limits);
-        Ok(Self { limiter, wasi: WasiCtx::builder().build(), table: ResourceTable::new() })
+        let CallParts { mounts, env, limits, seed, clock_start, gate, patience, cancel, host } = parts;
+        let effects = Arc::new(Effects::new(gate, patience.clone()));
+        let recorder = Recorder::default();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(usize::try_from(limits.handles)?);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELD_BYTES_MAX);
+        let transcript = recorder.shared();
+        let sender = SenderParts {
+            limits: limits.clone(),
+            effects: effects.clone(),
+            transcript,
+            patience,
+            give_up: cancel.child_token(),
+            host,
+        };
+        Ok(Self {
+            limiter: CallLimiter::new(&limits),
+            table,
+            files: Files::new(mounts, &limits, effects.clone()),
+            clock: Clock::new(clock_start),
+            random: Random::new(seed, limits.random_bytes),
+            console: Console::new(env, limits.output_bytes),
+            log: GuestLog::new(limits.log_records),
+            http,
+            sender: HttpSender::new(sender),
+            charge: Charge::new(limits.host_calls),
+            effects,
+            recorder,
+        })
     }
 
-    #[expect(clippy::unused_async, reason = "the stand-in joins nothing")]
+    /// Waits until nothing of the call runs any more, and says what it did. File work is done inside host functions, so
+    /// only requests can still be under way.
     pub(crate) async fn finish(self) -> Account {
+        self.sender.join().await;
+        drop(self.table);
+        let (effects, effects_dropped) = self.effects.finish();
+        if effects_dropped > 0 {
+            tracing::warn!(effects_dropped, "a call had more reads and refusals than are kept");
+        }
+        let (log, log_dropped) = self.log.finish();
         Account {
-            effects: Vec::new(),
-            output: Output::default(),
-            log: Vec::new(),
-            log_dropped: 0,
-            transcript: Transcript::default(),
-            host_calls: 0,
+            effects,
+            log,
+            log_dropped,
+            output: self.console.finish(),
+            transcript: self.recorder.finish(),
+            host_calls: self.charge.used(),
+        }
+    }
+
+    /// Charges for a host call whose answer follows from what the guest said before and needs no record.
+    pub(crate) fn pay(&mut self) -> Result<(), Stop> {
+        self.effects.check_open()?;
+        self.charge.take(1)
+    }
+
+    /// Charges for work beyond that of an ordinary call.
+    pub(crate) fn pay_extra(&mut self, units: u64) -> Result<(), Stop> {
+        self.charge.take(units)
+    }
+
+    /// Charges for a host call and begins its transcript entry. `handles` are the table numbers of the handles that the
+    /// guest passed, `request` the other arguments.
+    pub(crate) fn ask(&mut self, operation: Operation, handles: &[u32], request: &dyn Encode) -> Result<(), Stop> {
+        self.pay()?;
+        self.recorder.ask(operation, handles, request);
+        self.charge.take_bytes(self.recorder.request_len())
+    }
+
+    /// Ends the entry that [`CallState::ask`] began and passes the answer on. A trap is not recorded: it ends the call.
+    pub(crate) fn answer<T: Encode, E: GuestError>(&mut self, answered: Result<T, E>) -> Result<T, E> {
+        let length = match &answered {
+            Ok(value) => self.recorder.answer(|out| {
+                out.push(0);
+                value.encode(out);
+            }),
+            Err(error) => match error.refusal() {
+                Some(refusal) => self.recorder.answer(|out| {
+                    out.push(1);
+                    out.extend(refusal);
+                }),
+                None => return answered,
+            },
+        };
+        self.charge.take_bytes(length)?;
+        answered
+    }
+
+    /// Puts an object behind a new handle.
+    pub(crate) fn push<T: Any + Send>(&mut self, object: T) -> Result<Resource<T>, Stop> {
+        self.table.push(object).map_err(table_stop)
+    }
+
+    /// The guest gave a handle back.
+    pub(crate) fn forget(&mut self, handle: u32) {
+        self.recorder.forget(handle);
+        self.clock.forget(handle);
+    }
+}
+
+/// Turns a failure of the resource table into the call's end.
+pub(crate) fn table_stop(error: ResourceTableError) -> Stop {
+    match error {
+        ResourceTableError::Full => Stop::fault(Fault::HandleLimit, "the tool holds too many resource handles at once"),
+        other => Stop::fault(Fault::GuestTrap, format!("the tool used a resource handle wrongly: {other}")),
+    }
+}
+
+/// An error that a host function answers with: for the guest, or the call's end.
+pub(crate) trait GuestError: From<Stop> {
+    /// The byte form of an error that the guest sees; `None` if it is the call's end.
+    fn refusal(&self) -> Option<Vec<u8>>;
+}
+
+impl GuestError for wasmtime::Error {
+    fn refusal(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl GuestError for FsError {
+    fn refusal(&self) -> Option<Vec<u8>> {
+        self.downcast_ref().map(|code: &FsErrorCode| vec![*code as u8])
+    }
+}
+
+impl GuestError for SocketError {
+    fn refusal(&self) -> Option<Vec<u8>> {
+        self.downcast_ref().map(|code: &SocketErrorCode| vec![*code as u8])
+    }
+}
+
+impl GuestError for StreamError {
+    fn refusal(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Closed => Some(vec![0]),
+            Self::LastOperationFailed(error) => {
+                let mut bytes = vec![1];
+                format!("{error:#}").encode(&mut bytes);
+                Some(bytes)
+            }
+            Self::Trap(_) => None,
         }
     }
 }
 
-impl WasiView for CallState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+impl GuestError for HttpError {
+    fn refusal(&self) -> Option<Vec<u8>> {
+        self.downcast_ref().map(|code| {
+            let mut bytes = Vec::new();
+            crate::hosts::http::encode_error(code, &mut bytes);
+            bytes
+        })
     }
 }
 
-impl crate::bindings::agent_host::tool::host::Host for CallState {
-    fn log(&mut self, _: crate::bindings::agent_host::tool::host::Level, _: String) -> wasmtime::Result<()> {
-        Ok(())
+impl From<Stop> for FsError {
+    fn from(stop: Stop) -> Self {
+        Self::trap(stop)
     }
+}
 
-    fn progress(&mut self, _: String, _: Option<f64>) -> wasmtime::Result<()> {
-        Ok(())
+impl From<Stop> for SocketError {
+    fn from(stop: Stop) -> Self {
+        Self::trap(stop)
+    }
+}
+
+impl From<Stop> for StreamError {
+    fn from(stop: Stop) -> Self {
+        Self::Trap(stop.into())
+    }
+}
+
+impl From<Stop> for HttpError {
+    fn from(stop: Stop) -> Self {
+        Self::trap(stop)
+    }
+}
+
+impl From<Stop> for HeaderError {
+    fn from(stop: Stop) -> Self {
+        Self::trap(stop)
     }
 }

@@ -29,7 +29,7 @@ pub fn of<T: JsonSchema>() -> Value {
 pub fn reflow(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines().map(str::trim_end) {
-        let begins_its_own = line.is_empty() || line.starts_with([' ', '-', '*', '#', '|', '`']);
+        let begins_its_own = line.is_empty() || line.starts_with([' ', '-', '*', '#', '|']) || line.starts_with("```");
         let joins = !begins_its_own && !out.is_empty() && !out.ends_with('\n');
         if joins {
             out.push(' ');
@@ -84,9 +84,28 @@ fn tidy_object(object: &mut Map<String, Value>) {
             _ => tidy(value),
         }
     }
+    flatten_alternatives(object);
     if object.get("type").and_then(Value::as_str) == Some("object") && object.contains_key("properties") {
         object.entry("additionalProperties").or_insert(Value::Bool(false));
     }
+}
+
+/// An optional value that is itself one of several becomes one list of alternatives.
+fn flatten_alternatives(object: &mut Map<String, Value>) {
+    let Some(Value::Array(alternatives)) = object.get_mut("anyOf") else { return };
+    let mut flat = Vec::with_capacity(alternatives.len());
+    for alternative in std::mem::take(alternatives) {
+        match alternative {
+            Value::Object(mut inner) if inner.keys().all(|key| key == "anyOf" || key == "description") => {
+                match inner.remove("anyOf") {
+                    Some(Value::Array(several)) => flat.extend(several),
+                    _ => flat.push(Value::Object(inner)),
+                }
+            }
+            other => flat.push(other),
+        }
+    }
+    *alternatives = flat;
 }
 
 /// An enum whose variants have doc comments comes as `oneOf` of constants. It becomes one `enum`, and the comments become
@@ -136,6 +155,15 @@ mod tests {
         order: Order,
         #[serde(default)]
         within: Vec<Place>,
+        value: Option<OneOrMore>,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    #[expect(dead_code, reason = "only its schema is of interest")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
     }
 
     /// How to sort.
@@ -175,6 +203,11 @@ mod tests {
                         "additionalProperties": false,
                     },
                 },
+                "value": {"anyOf": [
+                    {"type": "string"},
+                    {"type": "array", "items": {"type": "string"}},
+                    {"type": "null"},
+                ]},
             },
             "required": ["pattern", "order"],
             "additionalProperties": false,
@@ -190,7 +223,7 @@ mod tests {
 
     #[test]
     fn paragraphs_are_joined_and_lists_are_not() {
-        let text = "One\ntwo.\n\nThree:\n- four\n- five\n  more";
-        assert_eq!(reflow(text), "One two.\n\nThree:\n- four\n- five\n  more");
+        let text = "One\n`two`.\n\nThree:\n- four\n- five\n  more";
+        assert_eq!(reflow(text), "One `two`.\n\nThree:\n- four\n- five\n  more");
     }
 }

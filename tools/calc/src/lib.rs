@@ -92,6 +92,16 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_is_right() {
+        let rows = include_str!("../README.md").lines().filter(|line| line.starts_with("| `") && line.ends_with("` |"));
+        let cells: Vec<Vec<&str>> = rows.map(|row| row.split('`').collect()).collect();
+        let examples: Vec<(&str, &str)> =
+            cells.iter().filter(|cells| cells.len() == 5).map(|cells| (cells[1], cells[3])).collect();
+        assert_eq!(examples.len(), 7);
+        check(&examples);
+    }
+
+    #[test]
     fn errors_say_what_and_where() {
         let cases = [
             ("", "the expression is empty"),

@@ -7,7 +7,8 @@ use num_bigint::{BigInt, Sign};
 use num_integer::Integer;
 use num_traits::{One, Pow, Signed, Zero};
 
-/// Largest numerator and denominator: some 3,000 decimal digits. Keeps every operation below a millisecond or so.
+/// Largest numerator and denominator: some 3,000 decimal digits. Keeps every operation to some
+/// ten milliseconds, and the worst expression to a few seconds.
 pub(crate) const BITS_MAX: u64 = 10_000;
 /// Decimal places up to which a result is written exactly.
 const PLACES_EXACT_MAX: u32 = 100;

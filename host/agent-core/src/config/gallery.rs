@@ -156,14 +156,14 @@ version = \"one two\"
 description = \"Fetch\u{202e} a page.\"
 [build]
 command = \" \"
-artifact = \"../fetch.wasm\"
+artifact = \"/fetch.wasm\"
 ";
     insta::assert_snapshot!(of_manifest(text), @r"
     tool.toml:3:8: `name`: `Fetch It` is not a name: use 1 to 31 of a-z, 0-9, `-` and single `_`, beginning with a letter
     tool.toml:4:11: `one two` is not a version such as `0.1.0`
     tool.toml:5:15: the description holds a character that nobody sees: `\u{202e}`
     tool.toml:7:11: the command is empty or holds characters that nobody sees
-    tool.toml:8:12: `../fetch.wasm` is not a path below this file's folder
+    tool.toml:8:12: `/fetch.wasm` is not a path relative to this file's folder
     ");
 }
 

@@ -39,7 +39,11 @@ pub(super) struct Stored {
 /// A stored body, wherever it was kept.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Body {
-    Text(String),
+    Text {
+        text: String,
+        /// The digest of `text`, computed from it.
+        digest: Digest,
+    },
     /// The blob that should hold it is not there.
     Missing,
     /// The blob that should hold it has other content than its digest says.
@@ -110,11 +114,12 @@ impl Chain {
             prev_hash: self.head,
             hash: Digest::from_bytes(NO_HASH),
             mark: None,
-            body: Body::Text(String::new()),
+            body: Body::Missing,
         };
-        next.hash = next.hash_with(&self.run, &Digest::of(body.as_bytes()));
+        let digest = Digest::of(body.as_bytes());
+        next.hash = next.hash_with(&self.run, &digest);
         next.mark = Some(marker.mark(&next.hash));
-        next.body = Body::Text(body);
+        next.body = Body::Text { text: body, digest };
         next
     }
 
@@ -127,16 +132,15 @@ impl Chain {
     }
 
     fn check(&self, stored: &Stored) -> Result<(), DamageKind> {
-        let body = match &stored.body {
-            Body::Text(text) => text,
-            _ if stored.seq != self.seq + 1 => return Err(DamageKind::Missing),
-            Body::Missing => return Err(DamageKind::BodyMissing),
-            Body::Changed => return Err(DamageKind::BodyChanged),
-        };
         if stored.seq != self.seq + 1 {
             return Err(DamageKind::Missing);
         }
-        if stored.hash != stored.hash_with(&self.run, &Digest::of(body.as_bytes())) {
+        let digest = match &stored.body {
+            Body::Text { digest, .. } => digest,
+            Body::Missing => return Err(DamageKind::BodyMissing),
+            Body::Changed => return Err(DamageKind::BodyChanged),
+        };
+        if stored.hash != stored.hash_with(&self.run, digest) {
             return Err(DamageKind::Changed);
         }
         if stored.prev_hash != self.head {
@@ -167,7 +171,7 @@ impl Stored {
     /// The event. Without its body it is read as if the body were empty, which no kind's is.
     pub(super) fn to_recorded(&self, run: &RunId) -> Result<Recorded, EventError> {
         let body = match &self.body {
-            Body::Text(text) => text,
+            Body::Text { text, .. } => text,
             Body::Missing | Body::Changed => "",
         };
         let event = Event::from_stored(&self.kind, self.version, body)?;
@@ -245,12 +249,16 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
 }
 
 fn body_from_row(row: &Row<'_>) -> rusqlite::Result<Body> {
-    let Some(digest) = row.get::<_, Option<[u8; 32]>>(9)? else {
-        return row.get(8).map(Body::Text);
+    let Some(named) = row.get::<_, Option<[u8; 32]>>(9)? else {
+        let text: String = row.get(8)?;
+        return Ok(Body::Text { digest: Digest::of(text.as_bytes()), text });
     };
     let Some(bytes) = row.get_ref(10)?.as_blob_or_null()? else { return Ok(Body::Missing) };
-    let intact = Digest::of(bytes) == Digest::from_bytes(digest);
-    Ok(std::str::from_utf8(bytes).ok().filter(|_| intact).map_or(Body::Changed, |text| Body::Text(text.to_owned())))
+    let digest = Digest::of(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if digest == Digest::from_bytes(named) => Ok(Body::Text { text: text.to_owned(), digest }),
+        Ok(_) | Err(_) => Ok(Body::Changed),
+    }
 }
 
 impl fmt::Display for Damage {

@@ -204,7 +204,9 @@ impl JournalError {
             Some(ErrorCode::DatabaseCorrupt) => Self::StoreCorrupt { path, what: source.to_string() },
             Some(ErrorCode::NotADatabase) => Self::StoreCorrupt { path, what: "it is not a database file".to_owned() },
             Some(ErrorCode::DatabaseBusy) => Self::StoreBusy { path, waited_ms: super::schema::BUSY_MS_MAX },
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::NotWritable { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::NotWritable { path }
+            }
             _ => match source {
                 // A stored value has another type than its column: only a damaged file does that.
                 rusqlite::Error::InvalidColumnType(..)

@@ -85,6 +85,7 @@ fn close_to_others(path: &Path, found: &Metadata, mode: u32) -> Result<(), Journ
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
 

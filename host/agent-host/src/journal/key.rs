@@ -87,6 +87,7 @@ fn no_follow() -> i32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
@@ -108,7 +109,8 @@ mod tests {
     fn many_at_once_agree_on_one_key() {
         let state = tempfile::tempdir().unwrap();
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| HostKey::load_or_create(state.path()).unwrap().0)).collect();
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| HostKey::load_or_create(state.path()).unwrap().0)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));

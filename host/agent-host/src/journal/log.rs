@@ -7,7 +7,7 @@ use agent_core::digest::Digest;
 use agent_core::event::{Durability, Event, Recorded, RunStarted};
 use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 
 use super::chain::{Body, Chain, Stored};
 use super::error::JournalError;
@@ -46,9 +46,9 @@ impl RunLog {
         let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
         let next = chain.next(at, kind, body, &self.store.marker);
         let level = self.level(durable);
-        self.store.write(level, |transaction| {
-            advance(&self.store, transaction, &chain, &next)?;
-            insert(&self.store, transaction, &chain.run, &next)
+        self.store.write(level, |connection| {
+            advance(&self.store, connection, &chain, &next)?;
+            insert(&self.store, connection, &chain.run, &next)
         })?;
         if level == Level::Synced {
             self.syncs.fetch_add(1, Ordering::Relaxed);
@@ -75,7 +75,7 @@ impl Drop for RunLog {
     /// Where this fails, the run is taken over when this process has ended.
     fn drop(&mut self) {
         let chain = self.chain.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let released = self.store.write(Level::Written, |transaction| release(&self.store, transaction, chain));
+        let released = self.store.write(Level::Written, |connection| release(&self.store, connection, chain));
         if let Err(error) = released {
             tracing::debug!(run = %chain.run, %error, "the lease of the run was not given back");
         }
@@ -93,9 +93,9 @@ pub(super) fn start(
     let event = Event::from(started);
     let mut chain = Chain::begin(run);
     let first = chain.next(at, event.kind(), body_of(&event)?, &store.marker);
-    store.write(Level::Written, |transaction| {
-        add_run(store, transaction, &chain.run, &first)?;
-        insert(store, transaction, &chain.run, &first)
+    store.write(Level::Written, |connection| {
+        add_run(store, connection, &chain.run, &first)?;
+        insert(store, connection, &chain.run, &first)
     })?;
     (chain.seq, chain.head) = (first.seq, first.hash);
     let recorded = Recorded { run: chain.run.clone(), seq: first.seq, epoch: first.epoch, at, event };
@@ -110,9 +110,9 @@ pub(super) fn take(
     durability: Durability,
     take_over: TakeOver,
 ) -> Result<RunLog, JournalError> {
-    let epoch = store.write(Level::Written, |transaction| {
-        check_free(store, transaction, &chain.run, take_over)?;
-        claim(store, transaction, &chain)
+    let epoch = store.write(Level::Written, |connection| {
+        check_free(store, connection, &chain.run, take_over)?;
+        claim(store, connection, &chain)
     })?;
     chain.epoch = epoch;
     Ok(RunLog { store: Arc::clone(store), durability, chain: Mutex::new(chain), syncs: AtomicU64::new(0) })
@@ -151,13 +151,13 @@ fn body_of(event: &Event) -> Result<String, JournalError> {
     Ok(body)
 }
 
-fn add_run(store: &Store, transaction: &Transaction<'_>, run: &RunId, first: &Stored) -> Result<(), JournalError> {
+fn add_run(store: &Store, connection: &Connection, run: &RunId, first: &Stored) -> Result<(), JournalError> {
     let add = || {
         let sql = "INSERT INTO runs (run, seq, head, epoch, holder_pid, holder_started, holder_place)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (run) DO NOTHING";
         let (pid, started, place) = store.holder.to_columns();
         let (seq, epoch) = (first.seq.cast_signed(), first.epoch.cast_signed());
-        transaction.prepare_cached(sql)?.execute((run.as_str(), seq, first.hash.as_bytes(), epoch, pid, started, place))
+        connection.prepare_cached(sql)?.execute((run.as_str(), seq, first.hash.as_bytes(), epoch, pid, started, place))
     };
     match add().map_err(|error| store.error(error))? {
         0 => Err(JournalError::RunExists(run.clone())),
@@ -166,12 +166,12 @@ fn add_run(store: &Store, transaction: &Transaction<'_>, run: &RunId, first: &St
 }
 
 /// Moves the run's end from `chain` to `next`, if this log still holds the run: the fence.
-fn advance(store: &Store, transaction: &Transaction<'_>, chain: &Chain, next: &Stored) -> Result<(), JournalError> {
+fn advance(store: &Store, connection: &Connection, chain: &Chain, next: &Stored) -> Result<(), JournalError> {
     let update = || {
         let sql = "UPDATE runs SET seq = ?1, head = ?2 WHERE run = ?3 AND epoch = ?4 AND seq = ?5";
         let (epoch, seq) = (chain.epoch.cast_signed(), chain.seq.cast_signed());
         let values = (next.seq.cast_signed(), next.hash.as_bytes(), chain.run.as_str(), epoch, seq);
-        transaction.prepare_cached(sql)?.execute(values)
+        connection.prepare_cached(sql)?.execute(values)
     };
     match update().map_err(|error| store.error(error))? {
         0 => Err(JournalError::LeaseLost { run: chain.run.clone() }),
@@ -180,13 +180,13 @@ fn advance(store: &Store, transaction: &Transaction<'_>, chain: &Chain, next: &S
 }
 
 /// Raises the epoch, if the run still ends where it was read to.
-fn claim(store: &Store, transaction: &Transaction<'_>, chain: &Chain) -> Result<u64, JournalError> {
+fn claim(store: &Store, connection: &Connection, chain: &Chain) -> Result<u64, JournalError> {
     let update = || {
         let sql = "UPDATE runs SET epoch = epoch + 1, holder_pid = ?1, holder_started = ?2, holder_place = ?3
             WHERE run = ?4 AND seq = ?5 AND head = ?6 RETURNING epoch";
         let (pid, started, place) = store.holder.to_columns();
         let values = (pid, started, place, chain.run.as_str(), chain.seq.cast_signed(), chain.head.as_bytes());
-        transaction.prepare_cached(sql)?.query_row(values, |row| row.get::<_, i64>(0))
+        connection.prepare_cached(sql)?.query_row(values, |row| row.get::<_, i64>(0))
     };
     match update() {
         Ok(epoch) => Ok(epoch.cast_unsigned()),
@@ -196,33 +196,33 @@ fn claim(store: &Store, transaction: &Transaction<'_>, chain: &Chain) -> Result<
     }
 }
 
-fn release(store: &Store, transaction: &Transaction<'_>, chain: &Chain) -> Result<(), JournalError> {
+fn release(store: &Store, connection: &Connection, chain: &Chain) -> Result<(), JournalError> {
     let update = || {
         let sql = "UPDATE runs SET holder_pid = NULL, holder_started = NULL, holder_place = NULL
             WHERE run = ?1 AND epoch = ?2";
-        transaction.prepare_cached(sql)?.execute((chain.run.as_str(), chain.epoch.cast_signed()))
+        connection.prepare_cached(sql)?.execute((chain.run.as_str(), chain.epoch.cast_signed()))
     };
     update().map(drop).map_err(|error| store.error(error))
 }
 
-fn insert(store: &Store, transaction: &Transaction<'_>, run: &RunId, event: &Stored) -> Result<(), JournalError> {
-    let Body::Text(body) = &event.body else { unreachable!("an event to be written has its body") };
-    let blob = (body.len() > INLINE_BYTES_MAX).then(|| Digest::of(body.as_bytes()));
-    if let Some(digest) = &blob {
-        store.put_blob(transaction, digest, body.as_bytes())?;
+fn insert(store: &Store, connection: &Connection, run: &RunId, event: &Stored) -> Result<(), JournalError> {
+    let Body::Text { text, digest } = &event.body else { unreachable!("an event to be written has its body") };
+    let blob = (text.len() > INLINE_BYTES_MAX).then_some(digest);
+    if let Some(digest) = blob {
+        store.put_blob(connection, digest, text.as_bytes())?;
     }
     let add = || {
         let sql = "INSERT INTO events (run, seq, epoch, at, kind, version, body, blob, prev_hash, hash, mac)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-        transaction.prepare_cached(sql)?.execute((
+        connection.prepare_cached(sql)?.execute((
             run.as_str(),
             event.seq.cast_signed(),
             event.epoch.cast_signed(),
             event.at.0.cast_signed(),
             &event.kind,
             event.version,
-            blob.is_none().then_some(body),
-            blob.as_ref().map(Digest::as_bytes),
+            blob.is_none().then_some(text),
+            blob.map(Digest::as_bytes),
             event.prev_hash.as_bytes(),
             event.hash.as_bytes(),
             event.mark,

@@ -14,6 +14,7 @@ pub mod runs;
 mod schema;
 pub mod store;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
 mod tests;
 pub mod verify;
 
@@ -102,7 +103,16 @@ impl Journal {
     /// # Errors
     /// Where the store fails. A damaged run is listed as such.
     pub fn runs(&self, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
-        self.store.read(|connection| runs::list(&self.store, connection, count_max))
+        self.store.read(|connection| runs::list(&self.store, connection, None, count_max))
+    }
+
+    /// One run as it would be listed.
+    ///
+    /// # Errors
+    /// Where there is no such run, or the store fails.
+    pub fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError> {
+        let mut found = self.store.read(|connection| runs::list(&self.store, connection, Some(run), 1))?;
+        found.pop().ok_or_else(|| JournalError::NoSuchRun { prefix: run.to_string() })
     }
 
     /// The one run that begins with `prefix`; the newest without a prefix.
@@ -119,7 +129,7 @@ impl Journal {
     /// Where they were not kept.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, JournalError> {
         let digest = Digest::of(bytes);
-        self.store.write(Level::Written, |transaction| self.store.put_blob(transaction, &digest, bytes))?;
+        self.store.write(Level::Written, |connection| self.store.put_blob(connection, &digest, bytes))?;
         Ok(digest)
     }
 
@@ -155,7 +165,12 @@ enum Trust {
 }
 
 /// Reads a whole run and checks that it hangs together.
-fn read(store: &Store, connection: &Connection, run: &RunId, trust: Trust) -> Result<(Vec<Recorded>, Chain), JournalError> {
+fn read(
+    store: &Store,
+    connection: &Connection,
+    run: &RunId,
+    trust: Trust,
+) -> Result<(Vec<Recorded>, Chain), JournalError> {
     let mut chain = Chain::begin(run.clone());
     let mut events = Vec::new();
     let mut see = |stored: Stored| {

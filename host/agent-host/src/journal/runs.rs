@@ -56,16 +56,24 @@ pub enum RunStatus {
     Damaged,
 }
 
-/// The newest runs, the newest first, at most `count_max`.
-pub(super) fn list(store: &Store, connection: &Connection, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
+/// The newest runs, the newest first, at most `count_max`; or only `run`.
+pub(super) fn list(
+    store: &Store,
+    connection: &Connection,
+    run: Option<&RunId>,
+    count_max: usize,
+) -> Result<Vec<RunSummary>, JournalError> {
     let sql = "SELECT r.run, r.holder_pid, r.holder_started, r.holder_place,
             count(*) FILTER (WHERE e.kind = 'ModelReplied'),
             count(*) FILTER (WHERE e.kind = 'ToolFinished' OR e.kind = 'DoubtResolved'
-                AND (e.body IS NULL OR json_extract(e.body, '$.resolution') <> 'retry'))
-        FROM (SELECT * FROM runs ORDER BY number DESC LIMIT ?1) r LEFT JOIN events e ON e.run = r.run
+                AND json_extract(CASE WHEN json_valid(e.body) THEN e.body END, '$.resolution') IS NOT 'retry')
+        FROM (SELECT * FROM runs WHERE ?1 IS NULL OR run = ?1 ORDER BY number DESC LIMIT ?2) r
+            LEFT JOIN events e ON e.run = r.run
         GROUP BY r.number ORDER BY r.number DESC";
     let limit = i64::try_from(count_max).unwrap_or(i64::MAX);
-    let rows = || -> rusqlite::Result<Vec<_>> { connection.prepare(sql)?.query_map([limit], counted)?.collect() };
+    let rows = || -> rusqlite::Result<Vec<_>> {
+        connection.prepare(sql)?.query_map((run.map(RunId::as_str), limit), counted)?.collect()
+    };
     let counted = rows().map_err(|error| store.error(error))?;
     counted.into_iter().map(|counted| summarise(store, connection, counted)).collect()
 }

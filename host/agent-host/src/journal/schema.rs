@@ -20,6 +20,10 @@ pub(super) const BUSY_MS_MAX: u64 = 5_000;
 /// Statements kept ready. The journal has about a dozen.
 const STATEMENTS: usize = 32;
 
+/// Pages kept in memory. Blobs are found by their digest, so in no order: a smaller cache reads the same pages again and
+/// again.
+const CACHE_KIB: i64 = 16 << 10;
+
 /// Every table, exactly as it is stored in the file: another text is another file.
 const TABLES: [(&str, &str); 3] = [
     (
@@ -101,12 +105,11 @@ fn identity(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
 
 fn lay_out(path: &Path, connection: &mut Connection) -> Result<(), JournalError> {
     let sqlite = |source| JournalError::from_sqlite(path, source);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
     if tables > 0 {
         return Err(JournalError::NotJournal { path: path.to_path_buf(), why: "it is another kind of database" });
     }
-    // Stays in the file. Has to be set outside a transaction.
-    connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     create_tables(&transaction).map_err(sqlite)?;
     transaction.commit().map_err(sqlite)
@@ -137,5 +140,8 @@ fn check_tables(path: &Path, connection: &Connection) -> Result<(), JournalError
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // Stays in the file; a stranger's file may say otherwise.
+    connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agent_core::digest::Digest;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::chain::Marker;
 use super::error::JournalError;
@@ -81,7 +81,7 @@ impl Store {
     pub(super) fn write<T>(
         &self,
         level: Level,
-        act: impl FnOnce(&Transaction<'_>) -> Result<T, JournalError>,
+        act: impl FnOnce(&Connection) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
         let mut writer = self.lock();
         if writer.poisoned {
@@ -96,12 +96,11 @@ impl Store {
         &self,
         writer: &mut Writer,
         level: Level,
-        act: impl FnOnce(&Transaction<'_>) -> Result<T, JournalError>,
+        act: impl FnOnce(&Connection) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
         self.raise(writer, level)?;
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = writer.connection.transaction_with_behavior(behavior).map_err(|error| self.error(error))?;
-        let value = act(&transaction)?;
+        let transaction = Transaction::begin(&writer.connection).map_err(|error| self.error(error))?;
+        let value = act(transaction.connection)?;
         transaction.commit().map_err(|error| self.error(error))?;
         Ok(value)
     }
@@ -130,9 +129,9 @@ impl Store {
 
     /// Runs `act` on one state of the file.
     pub(super) fn read<T>(&self, act: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
-        let mut writer = self.lock();
-        let transaction = writer.connection.transaction().map_err(|error| self.error(error))?;
-        act(&transaction)
+        let writer = self.lock();
+        let snapshot = writer.connection.unchecked_transaction().map_err(|error| self.error(error))?;
+        act(&snapshot)
     }
 
     /// Keeps `bytes` under their digest, once.
@@ -164,5 +163,30 @@ impl Store {
     /// A thread that panicked inside a transaction has rolled it back.
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A write transaction. rusqlite's own parses `BEGIN` and `COMMIT` each time, which takes longer than they do.
+struct Transaction<'a> {
+    connection: &'a Connection,
+}
+
+impl<'a> Transaction<'a> {
+    fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self { connection })
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Transaction<'_> {
+    /// Does nothing after a commit. Where a rollback fails, SQLite has already rolled back.
+    fn drop(&mut self) {
+        if !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
     }
 }

@@ -56,7 +56,11 @@ pub(super) fn verify(store: &Store, connection: &Connection, run: &RunId) -> Res
 }
 
 /// Where the run ends, by its row: the number and hash of its last event.
-pub(super) fn end_of(store: &Store, connection: &Connection, run: &RunId) -> Result<Option<(u64, Digest)>, JournalError> {
+pub(super) fn end_of(
+    store: &Store,
+    connection: &Connection,
+    run: &RunId,
+) -> Result<Option<(u64, Digest)>, JournalError> {
     connection
         .query_row("SELECT seq, head FROM runs WHERE run = ?1", [run.as_str()], |row| {
             Ok((row.get::<_, i64>(0)?.cast_unsigned(), Digest::from_bytes(row.get(1)?)))

@@ -1,11 +1,12 @@
 //! A model as the operator names it: `PROVIDER:NAME`. Called where flags, agent file and settings are read. Not for
-//! opening it: that is `open`'s.
+//! opening it: that is `opening`'s.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use genai::adapter::AdapterKind;
+
 /// The provider name of scripts.
 const SCRIPTED: &str = "scripted";
 
@@ -42,17 +43,6 @@ pub(crate) enum InvalidModel {
         /// The known name that is closest to it.
         nearest: Option<String>,
     },
-}
-
-impl ModelChoice {
-    /// The same choice with a script's path taken from `directory`, where the file lies that names it.
-    #[must_use]
-    pub(crate) fn relative_to(self, directory: &Path) -> Self {
-        match self.source {
-            ModelSource::Script(file) => Self { source: ModelSource::Script(directory.join(file)), ..self },
-            ModelSource::Provider { .. } => self,
-        }
-    }
 }
 
 impl FromStr for ModelChoice {
@@ -103,7 +93,6 @@ fn suggested(nearest: Option<&str>) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
 
@@ -127,11 +116,5 @@ mod tests {
             };
             assert_eq!(found.as_deref(), nearest, "{given}");
         }
-    }
-
-    #[test]
-    fn scripts_are_found_beside_the_file_that_names_them() {
-        let choice = "scripted:demo.toml".parse::<ModelChoice>().unwrap().relative_to(Path::new("/agents"));
-        assert_eq!(choice.source, ModelSource::Script(PathBuf::from("/agents/demo.toml")));
     }
 }

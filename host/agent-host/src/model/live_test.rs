@@ -9,7 +9,7 @@ use agent_core::tool::ToolDescriptor;
 use serde_json::Value;
 
 use super::json_mode::{FirstTurn, JsonToolMode};
-use super::open::{ToolMode, open};
+use super::opening::{ToolMode, open};
 
 /// Most turns of the little loop below; a small model may never stop calling.
 const TURNS_MAX: usize = 4;

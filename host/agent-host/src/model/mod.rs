@@ -1,12 +1,12 @@
 //! Models: the port through which the driver asks for replies. Each implementation is a module beside this file.
 
-pub(crate) mod choice;
+mod choice;
 mod conversation;
-pub(crate) mod discovery;
+mod discovery;
 mod failure;
-pub(crate) mod json_mode;
+mod json_mode;
 mod json_schema;
-pub(crate) mod open;
+mod opening;
 mod provider;
 mod relay;
 mod script;
@@ -24,8 +24,12 @@ mod live_test;
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod provider_test;
 
+use agent_core::event;
 use agent_core::model::{ModelFailure, ModelReply, ModelRequest};
 use async_trait::async_trait;
+
+use self::json_mode::{FirstTurn, JsonToolMode};
+use self::opening::ToolMode;
 
 /// A model that replies to requests.
 #[async_trait]
@@ -38,4 +42,45 @@ pub(crate) trait Model: Send + Sync {
     /// # Errors
     /// Where there is no complete reply; the failure says whether trying again may help.
     async fn reply(&self, request: ModelRequest<'_>) -> Result<ModelReply, ModelFailure>;
+}
+
+/// Opens a model as a run records it. Nothing is sent.
+///
+/// # Errors
+/// Where the name means nothing, a key is missing, or an option would have no effect.
+pub(crate) async fn open(choice: &event::ModelChoice) -> anyhow::Result<Box<dyn Model>> {
+    let tool_mode = match choice.tool_mode {
+        event::ToolMode::Native => ToolMode::Native,
+        event::ToolMode::Json => ToolMode::Json(JsonToolMode::USUAL),
+        event::ToolMode::JsonCallFirst => {
+            ToolMode::Json(JsonToolMode { first_turn: FirstTurn::Call, ..JsonToolMode::USUAL })
+        }
+    };
+    Ok(opening::open(&choice.name.parse()?, choice.base_url.as_deref(), tool_mode).await?)
+}
+
+/// Opens the models of a run, in the order in which they are tried.
+///
+/// # Errors
+/// See [`open`].
+pub(crate) async fn open_all(choices: &[event::ModelChoice]) -> anyhow::Result<Vec<Box<dyn Model>>> {
+    let mut models = Vec::new();
+    for choice in choices {
+        models.push(open(choice).await?);
+    }
+    Ok(models)
+}
+
+/// What to say where no model was chosen: how to choose one, and what was found on this machine.
+pub(crate) async fn none_chosen() -> String {
+    let found: Vec<_> = discovery::available().await.iter().map(|model| format!("\n  found: {model}")).collect();
+    let found = if found.is_empty() {
+        "\n  found: no key in the environment and no local server".to_owned()
+    } else {
+        found.concat()
+    };
+    format!(
+        "no model was chosen{found}\n  hint: `--model PROVIDER:NAME`, `AGENT_HOST_MODEL`, or `model` in the agent file; \
+         `--model scripted:FILE` needs neither key nor network"
+    )
 }

@@ -32,7 +32,7 @@ const SCHEMA_BYTES_MAX: usize = 64 << 10;
 /// What the one question may use. An interpreter must start within it; a tool that computes its own list needs far less.
 fn question_limits() -> Limits {
     Limits {
-        fuel: Fuel(5_000_000_000),
+        fuel: Fuel(1_000_000_000),
         deadline: Millis(10_000),
         host_calls: 10_000,
         copy_bytes: Bytes(1 << 20),
@@ -117,6 +117,7 @@ fn question_parts(limits: Limits) -> CallParts {
         clock_start: UnixMillis(0),
         gate: Arc::new(NoEffects),
         cancel: CancellationToken::new(),
+        host: tokio::runtime::Handle::current(),
     }
 }
 

@@ -1,8 +1,12 @@
 //! JSON in, JSON out, through real components.
 
+use agent_core::limits::Limits;
+use agent_sandbox::Sandbox;
+use agent_sandbox::engine::Residue;
+use agent_sandbox::sandbox::SandboxOptions;
 use serde_json::json;
 
-use crate::support::{call, load, shown};
+use crate::support::{call, load, options, request, shown};
 
 /// A component whose function takes and returns the same type, in memory: what it is given it gives back.
 fn echo(types: &str, parameter: &str) -> String {
@@ -132,26 +136,31 @@ async fn a_float_that_json_cannot_say_is_an_invalid_result() {
     );
 }
 
+/// Returns the disjunction of all its memory, plus how often it was called in this instance; then fills its memory.
+const TENANT: &str = r#"(component
+    (core module $m
+        (memory 4)
+        (global $count (mut i32) (i32.const 0))
+        (func (export "run") (result i32)
+            (local $at i32) (local $sum i32)
+            (global.set $count (i32.add (global.get $count) (i32.const 1)))
+            (loop $l
+                (local.set $sum (i32.or (local.get $sum) (i32.load (local.get $at))))
+                (local.set $at (i32.add (local.get $at) (i32.const 4)))
+                (br_if $l (i32.lt_u (local.get $at) (i32.const 262144))))
+            (memory.fill (i32.const 0) (i32.const 255) (i32.const 262144))
+            (i32.add (local.get $sum) (global.get $count))))
+    (core instance $i (instantiate $m))
+    (func (export "run") (result u32) (canon lift (core func $i "run"))))"#;
+
 #[tokio::test]
 async fn nothing_of_one_call_is_left_for_the_next() {
-    let component = load(
-        r#"(component
-            (core module $m
-                (memory 4)
-                (global $count (mut i32) (i32.const 0))
-                (func (export "run") (result i32)
-                    (local $at i32) (local $sum i32)
-                    (global.set $count (i32.add (global.get $count) (i32.const 1)))
-                    (loop $l
-                        (local.set $sum (i32.or (local.get $sum) (i32.load (local.get $at))))
-                        (local.set $at (i32.add (local.get $at) (i32.const 4)))
-                        (br_if $l (i32.lt_u (local.get $at) (i32.const 262144))))
-                    (memory.fill (i32.const 0) (i32.const 255) (i32.const 262144))
-                    (i32.add (local.get $sum) (global.get $count))))
-            (core instance $i (instantiate $m))
-            (func (export "run") (result u32) (canon lift (core func $i "run"))))"#,
-    );
-    for _ in 0..20 {
-        assert_eq!(shown(&call(&component, "run", "{}").await.outcome), "returned 1");
+    for residue in [Residue::Kept, Residue::Wiped] {
+        let sandbox = Sandbox::new(SandboxOptions { residue, ..options() }).unwrap();
+        let component = sandbox.load(&"guest".parse().unwrap(), &wat::parse_str(TENANT).unwrap()).unwrap();
+        for _ in 0..20 {
+            let report = sandbox.call(&component, request("run", "{}", Limits::STANDARD)).await.unwrap();
+            assert_eq!(shown(&report.outcome), "returned 1", "{residue:?}");
+        }
     }
 }

@@ -99,7 +99,9 @@ async fn a_busy_guest_meets_its_deadline() {
     let limits = Limits { fuel: Fuel(u64::MAX), deadline: Millis(300), ..Limits::STANDARD };
     let endless = load(&guest("", LOOP));
     let started = Instant::now();
-    let report = call_within(&endless, "run", "{}", limits).await;
+    // Without the defence the guest would outlive the test: give up on it.
+    let call = tokio::time::timeout(Duration::from_secs(10), call_within(&endless, "run", "{}", limits));
+    let report = call.await.expect("the deadline ends the call");
     let took = started.elapsed();
     assert_eq!(fault(&report), Some(Fault::DeadlineExceeded));
     assert!((Duration::from_millis(300)..Duration::from_millis(500)).contains(&took), "{took:?}");
@@ -177,7 +179,7 @@ async fn memories_count_together() {
     check(&four, Limits::STANDARD, Fault::MemoryLimit, "128 MiB").await;
     let enough = Limits { memory: Bytes(160 << 20), ..Limits::STANDARD };
     let report = call_within(&load(&four), "run", "{}", enough).await;
-    assert_eq!((shown(&report.outcome).as_str(), report.metering.memory_peak), ("returned ", Bytes(4 * 600 << 16)));
+    assert_eq!((shown(&report.outcome).as_str(), report.metering.memory_peak), ("returned ", Bytes((4 * 600) << 16)));
 }
 
 #[tokio::test]
@@ -229,17 +231,28 @@ async fn traps_tell_where_in_the_guest_and_nothing_of_the_host() {
     check(&indirect, Limits::STANDARD, Fault::GuestTrap, "uninitialized element").await;
 }
 
+/// Makes this many handles and keeps them.
+fn hoarder(handles: u32) -> String {
+    format!(
+        r#"(component
+            (type $r (resource (rep i32)))
+            (core func $new (canon resource.new $r))
+            (core module $m
+                (import "" "new" (func $new (param i32) (result i32)))
+                (func (export "run") (local $left i32) (local.set $left (i32.const {handles}))
+                    (loop $l
+                        (drop (call $new (i32.const 1)))
+                        (br_if $l (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))
+            (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+            (func (export "run") (canon lift (core func $i "run"))))"#
+    )
+}
+
 #[tokio::test]
 async fn handles_are_bounded() {
-    let hoarder = r#"(component
-        (type $r (resource (rep i32)))
-        (core func $new (canon resource.new $r))
-        (core module $m
-            (import "" "new" (func $new (param i32) (result i32)))
-            (func (export "run") (loop $l (drop (call $new (i32.const 1))) (br $l))))
-        (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
-        (func (export "run") (canon lift (core func $i "run"))))"#;
-    check(hoarder, Limits::STANDARD, Fault::HandleLimit, "more than 1000 resource handles").await;
+    let report = call(&load(&hoarder(1_000)), "run", "{}").await;
+    assert_eq!(shown(&report.outcome), "returned ");
+    check(&hoarder(1_001), Limits::STANDARD, Fault::HandleLimit, "more than 1000 resource handles").await;
 }
 
 /// Hands `bytes` of its memory to the host's log.

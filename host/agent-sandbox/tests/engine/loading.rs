@@ -1,10 +1,13 @@
 //! What is loaded, what is refused and with which advice.
 
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 
+use agent_sandbox::Sandbox;
 use agent_sandbox::describe::docs_section::{self, Docs};
+use agent_sandbox::sandbox::{Compiling, OnCompile, SandboxOptions};
 
-use crate::support::{guest, load, load_bytes, load_error};
+use crate::support::{guest, load, load_bytes, load_error, options};
 
 fn check(bytes: &[u8], expected: &str) {
     let error = load_error(bytes);
@@ -25,6 +28,20 @@ fn what_is_no_component_is_named_with_advice() {
     let engine = wasmtime::Engine::default();
     let compiled = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
     check(&compiled, "component_invalid: this is compiled code");
+}
+
+#[test]
+fn somebody_hears_of_a_compile_that_takes_long() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&heard);
+    let on_compile: OnCompile = Arc::new(move |compiling: &Compiling| tell.lock().unwrap().push(compiling.bytes));
+    let sandbox = Sandbox::new(SandboxOptions { on_compile: Some(on_compile), ..options() }).unwrap();
+    let small = wat::parse_str(guest("", "")).unwrap();
+    let large = wat::parse_str(format!("(component (@custom \"padding\" \"{}\"))", "x".repeat(1 << 20))).unwrap();
+    for bytes in [&small, &large] {
+        sandbox.load(&"guest".parse().unwrap(), bytes).unwrap();
+    }
+    assert_eq!(*heard.lock().unwrap(), [large.len()]);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use super::*;
 fn refusal(home: &Home) -> String {
     let folder = home.0.path().canonicalize().unwrap();
     let error = home.try_open().err().expect("must be refused");
-    let text = error.to_string().replace(&*folder.to_string_lossy(), "~").replace(&*home.0.path().to_string_lossy(), "~");
+    let text =
+        error.to_string().replace(&*folder.to_string_lossy(), "~").replace(&*home.0.path().to_string_lossy(), "~");
     assert!(text.contains("\n  hint: "), "a refusal names its cure: {text}");
     text.lines().next().unwrap().to_owned()
 }
@@ -53,7 +54,10 @@ fn a_newer_format_is_refused() {
     let home = Home::new();
     record_run(&home.open(), &run_id(1));
     home.tamper("PRAGMA user_version = 2");
-    assert_eq!(refusal(&home), "the journal `~/.agent-host/journal.db` has format 2, this agent-host knows formats up to 1");
+    assert_eq!(
+        refusal(&home),
+        "the journal `~/.agent-host/journal.db` has format 2, this agent-host knows formats up to 1"
+    );
 }
 
 #[test]
@@ -115,7 +119,11 @@ fn a_read_only_folder_is_named() {
     if rustix::process::geteuid().is_root() {
         // Permissions do not bind root: a read-only connection stands in for a read-only disk.
         let journal = home.open();
-        journal.store.read(|connection| Ok(connection.pragma_update(None, "query_only", true).unwrap())).unwrap();
+        let query_only = |connection: &Connection| {
+            connection.pragma_update(None, "query_only", true).unwrap();
+            Ok(())
+        };
+        journal.store.read(query_only).unwrap();
         assert!(matches!(journal.put_blob(b"x"), Err(JournalError::NotWritable { .. })));
         return;
     }

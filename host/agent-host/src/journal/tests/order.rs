@@ -12,7 +12,10 @@ fn what_was_appended_is_read_back() {
     let written = record_run(&home.open(), &run_id(1));
     let journal = Journal::open_existing(&home.folder(), &home.key()).unwrap();
     assert_eq!(journal.events(&run_id(1)).unwrap(), written);
-    assert_eq!(written.iter().map(|event| (event.seq, event.epoch)).collect::<Vec<_>>(), [(1, 1), (2, 1), (3, 1), (4, 1)]);
+    assert_eq!(
+        written.iter().map(|event| (event.seq, event.epoch)).collect::<Vec<_>>(),
+        [(1, 1), (2, 1), (3, 1), (4, 1)]
+    );
 }
 
 #[test]
@@ -100,7 +103,8 @@ fn a_prefix_names_one_run_or_says_which() {
     assert_eq!(find(Some(run_id(1).as_str())), Ok(run_id(1)));
     assert_eq!(find(Some(&run_id(2).as_str().to_uppercase()[..10])), Ok(run_id(2)));
     assert_eq!(find(Some("%")), Err("no run begins with `%`".to_owned()));
-    let both = format!("more than one run begins with `01hf7y`: `{}`, `{}`, `{}`", run_id(40_000), run_id(2), run_id(1));
+    let both =
+        format!("more than one run begins with `01hf7y`: `{}`, `{}`, `{}`", run_id(40_000), run_id(2), run_id(1));
     assert_eq!(find(Some("01hf7y")), Err(both));
 }
 

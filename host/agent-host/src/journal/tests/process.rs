@@ -1,6 +1,6 @@
 //! A killed process loses nothing that it was told is recorded, and what it held is free.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
@@ -17,7 +17,7 @@ fn writes_until_it_is_killed() {
     for attempt in 1_u32.. {
         let durable = if attempt % 8 == 0 { Durable::Now } else { Durable::Later };
         let recorded = log.append(at(u64::from(attempt)), requested(attempt), durable).unwrap();
-        eprintln!("recorded {}", recorded.seq);
+        writeln!(std::io::stderr(), "recorded {}", recorded.seq).unwrap();
     }
 }
 

@@ -1,0 +1,123 @@
+//! The agent of a run: from an agent file with its instructions, or the plain one that is used without a file. What it
+//! proposes to be granted is only a proposal; `trust` decides whether it counts.
+
+use std::path::{Path, PathBuf};
+
+use agent_core::budget::Budget;
+use agent_core::config::agent_file::{AgentFile, Instructions, ToolMode as FileToolMode};
+use agent_core::config::authority::Authority;
+use agent_core::digest::Digest;
+use agent_core::event::ToolMode;
+use agent_core::name::Name;
+use anyhow::{Context, ensure};
+
+use crate::home::RUNS_FOLDER;
+use crate::input;
+
+/// Longest instructions file in bytes: it travels with every model request.
+const INSTRUCTIONS_BYTES_MAX: u64 = 256 * 1024;
+
+const PLAIN_INSTRUCTIONS: &str = "You are a careful assistant. Use the tools to find out what you need, and answer the \
+    question from what they return. If a tool is refused something, say so instead of guessing.";
+
+/// An agent, ready to run.
+#[derive(Debug)]
+pub struct Agent {
+    /// Its name.
+    pub name: Name,
+    /// What the model is told.
+    pub instructions: String,
+    /// Models as written; a script is already relative to the file.
+    pub models: Vec<String>,
+    /// How tool calls are asked for, where the file says so.
+    pub tool_mode: Option<ToolMode>,
+    /// Folders and components, as absolute paths.
+    pub tools: Vec<PathBuf>,
+    /// What a run may use.
+    pub budget: Budget,
+    /// The rules that the file proposes.
+    pub proposal: Authority,
+    /// The file, where there is one.
+    pub file: Option<Source>,
+    /// The folder in which its runs live.
+    pub runs: PathBuf,
+}
+
+/// An agent file as it was read.
+#[derive(Debug)]
+pub struct Source {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// The digest of the file and of the instructions that it names: what trust is bound to.
+    pub digest: Digest,
+}
+
+impl Agent {
+    /// The plain agent, whose runs live in the working directory.
+    ///
+    /// # Errors
+    /// Where there is no working directory.
+    pub fn plain() -> anyhow::Result<Self> {
+        let here = std::env::current_dir().context("there is no working directory")?;
+        Ok(Self {
+            name: "agent".parse()?,
+            instructions: PLAIN_INSTRUCTIONS.to_owned(),
+            models: Vec::new(),
+            tool_mode: None,
+            tools: Vec::new(),
+            budget: Budget::STANDARD,
+            proposal: Authority::nothing(),
+            file: None,
+            runs: here.join(RUNS_FOLDER),
+        })
+    }
+
+    /// Reads an agent file and the instructions that it names.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or has problems; all of them are in the error.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display().to_string();
+        let absolute = path.canonicalize().with_context(|| format!("cannot find agent file `{shown}`"))?;
+        let folder = absolute.parent().context("an agent file stands in a folder")?;
+        let base = folder.to_str().with_context(|| format!("the path of `{shown}` is not UTF-8"))?;
+        let text = input::read_config(&absolute, &shown)?;
+        let file = AgentFile::parse(&shown, base, &text)?;
+        let instructions = instructions(&file.instructions, folder)?;
+        let digest = Digest::of_parts(&[text.as_bytes(), instructions.as_bytes()]);
+        Ok(Self {
+            name: file.name,
+            instructions,
+            models: file.models.iter().map(|model| relative_script(model, folder)).collect(),
+            tool_mode: file.tool_mode.map(|mode| match mode {
+                FileToolMode::Native => ToolMode::Native,
+                FileToolMode::Json => ToolMode::Json,
+            }),
+            tools: file.tools.iter().map(|tool| folder.join(tool)).collect(),
+            budget: file.budget.applied_to(&Budget::STANDARD),
+            proposal: file.authority,
+            file: Some(Source { path: absolute.clone(), digest }),
+            runs: folder.join(RUNS_FOLDER),
+        })
+    }
+}
+
+fn instructions(instructions: &Instructions, folder: &Path) -> anyhow::Result<String> {
+    let name = match instructions {
+        Instructions::Text(text) => return Ok(text.clone()),
+        Instructions::File(name) => name,
+    };
+    let path = folder.join(name);
+    let text = input::read_text(&path, INSTRUCTIONS_BYTES_MAX)
+        .with_context(|| format!("cannot read the instructions `{name}`"))?;
+    ensure!(!text.trim().is_empty(), "the instructions `{name}` are empty");
+    Ok(text)
+}
+
+/// A script that an agent file names is relative to that file.
+fn relative_script(model: &str, folder: &Path) -> String {
+    match model.strip_prefix("scripted:") {
+        Some(script) => format!("scripted:{}", folder.join(script).display()),
+        None => model.to_owned(),
+    }
+}

@@ -1,0 +1,330 @@
+//! The command line: what can be typed, and its help. Meaning is given to it in `commands`.
+
+use std::path::PathBuf;
+
+use agent_core::event::{Durability, ToolMode};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{ls, resolve, show, verify};
+
+/// Runs an AI agent's loop and loads every tool as a WASI component: each call confined to what was granted, metered,
+/// recorded, and recoverable after a crash.
+#[derive(Debug, Parser)]
+#[command(
+    name = "agent-host",
+    version,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Write diagnostics to stderr, for instance `info` or `agent_host=debug`. Off by default; the journal is the record.
+    #[arg(long, global = true, env = "AGENT_HOST_LOG", value_name = "FILTER", hide_env_values = true)]
+    pub log: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an agent on an input and print its answer.
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Go on with a run that was interrupted or suspended.
+    Resume(ResumeArgs),
+    /// List the runs of a folder.
+    Ls(OfRuns<ls::LsArgs>),
+    /// Show what happened in a run.
+    Show(OfRuns<show::ShowArgs>),
+    /// Look at what an agent file would be granted, and accept it.
+    Trust(TrustArgs),
+    /// Look at tools, call one, build one.
+    #[command(subcommand)]
+    Tool(ToolCommand),
+    /// Check journals and settle what only a person can.
+    #[command(subcommand)]
+    Journal(JournalCommand),
+}
+
+const RUN_HELP: &str = "\
+Examples:
+  agent-host run --agent agent.toml \"Which month was the wettest?\"
+  agent-host run --tools ./tools --allow-read . --model openai:gpt-5 \"What is in this folder?\"
+  agent-host run --tools ./tools --model scripted:replies.toml \"no key, no network\"
+
+Exit codes: 0 completed, 1 error, 2 wrong command line, 10 to 18 the run stopped at a limit or refusal,
+20 to 22 suspended for a person, 130 cancelled. `agent-host show` says more.";
+
+/// `agent-host run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What the agent is asked. Read from standard input if it is not given there.
+    pub input: Option<String>,
+    /// An agent file.
+    #[arg(long, value_name = "FILE")]
+    pub agent: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub tools: ToolsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub allow: AllowArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub budget: BudgetArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub output: OutputArgs,
+}
+
+/// Arguments of a verb that looks at runs.
+#[derive(Debug, Args)]
+pub struct OfRuns<T: Args> {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub args: T,
+    /// The agent file whose runs are meant; those of the working directory if not given.
+    #[arg(long, value_name = "FILE")]
+    pub agent: Option<PathBuf>,
+}
+
+/// Where tools come from.
+#[derive(Debug, Args)]
+pub struct ToolsArgs {
+    /// A component, a tool's folder, or a folder of either. May be given several times.
+    #[arg(long = "tools", value_name = "DIR")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Which model is asked, and how.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// The model: PROVIDER:NAME, for instance `anthropic:…`, `openai:…`, `ollama:…`, or `scripted:FILE`.
+    #[arg(long, env = "AGENT_HOST_MODEL", value_name = "MODEL")]
+    pub model: Option<String>,
+    /// The model's server, where it is not the provider's own.
+    #[arg(long, env = "AGENT_HOST_BASE_URL", value_name = "URL")]
+    pub base_url: Option<String>,
+    /// How tool calls are asked for: `json` suits models without native tool calls.
+    #[arg(long, env = "AGENT_HOST_TOOL_MODE", value_enum, value_name = "MODE")]
+    pub tool_mode: Option<ToolModeArg>,
+    /// How much of the journal survives what: `strict` a power loss, `relaxed` a killed process.
+    #[arg(long, env = "AGENT_HOST_DURABILITY", value_enum, value_name = "LEVEL")]
+    pub durability: Option<DurabilityArg>,
+}
+
+/// What the operator grants in this command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Grants")]
+pub struct AllowArgs {
+    /// Let tools read a directory, which they see as `/data`.
+    #[arg(long, value_name = "DIR")]
+    pub allow_read: Vec<String>,
+    /// Let tools read and change a directory, which they see as `/data`.
+    #[arg(long, value_name = "DIR")]
+    pub allow_write: Vec<String>,
+    /// Let tools reach a host by HTTPS, or a URL such as `http://127.0.0.1:8080`.
+    #[arg(long, value_name = "HOST")]
+    pub allow_net: Vec<String>,
+    /// Let tools see an environment variable.
+    #[arg(long, value_name = "NAME")]
+    pub allow_env: Vec<String>,
+    /// More rules: a policy file, beside the one in the user's state folder.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+/// What the run may use.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Budget")]
+pub struct BudgetArgs {
+    /// Model replies at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_turns: Option<u32>,
+    /// Tool calls at most.
+    #[arg(long, value_name = "N")]
+    pub max_tool_calls: Option<u32>,
+    /// Model tokens at most, in and out.
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<u64>,
+    /// Active time at most, for instance `10m`.
+    #[arg(long, value_name = "TIME", value_parser = parse_quantity::<agent_core::units::Millis>)]
+    pub max_time: Option<agent_core::units::Millis>,
+    /// Guest instructions at most, all calls together, for instance `5T`.
+    #[arg(long, value_name = "FUEL", value_parser = parse_quantity::<agent_core::units::Fuel>)]
+    pub max_fuel: Option<agent_core::units::Fuel>,
+}
+
+/// How results are shown.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Print one JSON object for programs instead of the answer.
+    #[arg(long)]
+    pub json: bool,
+    /// Say nothing on the way.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `agent-host resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The run: any unique beginning of its identifier; the latest if not given.
+    pub run: Option<String>,
+    /// The agent file whose runs are meant; those of the working directory if not given.
+    #[arg(long, value_name = "FILE")]
+    pub agent: Option<PathBuf>,
+    /// Take the run over from a host that is alive but stopped. That host can then write no more.
+    #[arg(long)]
+    pub take_over: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub budget: BudgetArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub output: OutputArgs,
+}
+
+/// `agent-host trust`.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// The agent file, or a tool's folder whose build command is to be trusted.
+    pub file: PathBuf,
+    /// Accept without being asked.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `agent-host tool …`.
+#[derive(Debug, Subcommand)]
+pub enum ToolCommand {
+    /// List the tools of folders.
+    List(ToolListArgs),
+    /// Say what a component is, asks for and gets, and why.
+    Inspect(ToolInspectArgs),
+    /// Call one tool, under the grants of this command line.
+    Call(ToolCallArgs),
+    /// Build a tool by the command in its `tool.toml`.
+    Build(ToolBuildArgs),
+}
+
+/// `agent-host tool list`.
+#[derive(Debug, Args)]
+pub struct ToolListArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub tools: ToolsArgs,
+    /// Print a JSON array with the full schemas.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `agent-host tool inspect`.
+#[derive(Debug, Args)]
+pub struct ToolInspectArgs {
+    /// The component or the tool's folder.
+    pub path: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub allow: AllowArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `agent-host tool call`.
+#[derive(Debug, Args)]
+pub struct ToolCallArgs {
+    /// The tool, for instance `calc.evaluate`.
+    pub tool: String,
+    /// The arguments: a JSON object.
+    #[arg(default_value = "{}")]
+    pub arguments: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub tools: ToolsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub allow: AllowArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened arguments show their own help")]
+    pub output: OutputArgs,
+}
+
+/// `agent-host tool build`.
+#[derive(Debug, Args)]
+pub struct ToolBuildArgs {
+    /// Folders with a `tool.toml`.
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// Run the build commands without being asked.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `agent-host journal …`.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Check a run's hash chain and marks of authority.
+    Verify(OfRuns<verify::VerifyArgs>),
+    /// Say what became of a call in doubt.
+    Resolve(resolve::ResolveArgs),
+}
+
+/// How tool calls are asked for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ToolModeArg {
+    /// By the provider's own tool calls.
+    Native,
+    /// By one JSON Schema that covers all tools and the answer.
+    Json,
+    /// The same, but the first reply must be a call: for small models, which tend to answer without looking.
+    JsonCallFirst,
+}
+
+/// How much of the journal survives what.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DurabilityArg {
+    /// A power loss.
+    Strict,
+    /// A killed process.
+    Relaxed,
+}
+
+impl From<ToolModeArg> for ToolMode {
+    fn from(arg: ToolModeArg) -> Self {
+        match arg {
+            ToolModeArg::Native => Self::Native,
+            ToolModeArg::Json => Self::Json,
+            ToolModeArg::JsonCallFirst => Self::JsonCallFirst,
+        }
+    }
+}
+
+impl From<DurabilityArg> for Durability {
+    fn from(arg: DurabilityArg) -> Self {
+        match arg {
+            DurabilityArg::Strict => Self::Strict,
+            DurabilityArg::Relaxed => Self::Relaxed,
+        }
+    }
+}
+
+fn parse_quantity<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

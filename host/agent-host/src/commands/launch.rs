@@ -1,0 +1,176 @@
+//! What `run` and `resume` share: the surroundings of a driver, driving it to a stop with Ctrl-C in hand, and saying how it
+//! ended.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use agent_core::budget::{Budget, BudgetChange, Spent};
+use agent_core::event::RunEnded;
+use agent_core::name::RunId;
+use agent_core::stop::StopReason;
+use agent_core::units::Bytes;
+use agent_sandbox::Sandbox;
+use agent_sandbox::cache::CacheOptions;
+use agent_sandbox::sandbox::{Compiling, SandboxOptions};
+use anstyle::{AnsiColor, Style};
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::cli::{BudgetArgs, OutputArgs};
+use crate::driver::Driver;
+use crate::driver::ports::Ports;
+use crate::home::Home;
+use crate::journal::key::HostKey;
+use crate::report::text;
+use crate::reporter::{Reporter, Voice};
+
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const WARN: Style = AnsiColor::Yellow.on_default().bold();
+
+/// The sandbox, with the compiled-code cache in the user's state folder.
+///
+/// # Errors
+/// Where the engine cannot be made on this machine.
+pub fn sandbox(home: &Home, key: &HostKey, quiet: bool) -> anyhow::Result<Arc<Sandbox>> {
+    let cache = CacheOptions { directory: home.code_cache(), key: key.derive("compiled-code") };
+    let on_compile = (!quiet).then_some(Arc::new(announce) as Arc<dyn Fn(&Compiling) + Send + Sync>);
+    let options = SandboxOptions { cache: Some(cache), on_compile, ..SandboxOptions::default() };
+    Ok(Arc::new(Sandbox::new(options)?))
+}
+
+fn announce(compiling: &Compiling) {
+    let (name, size) = (&compiling.component, Bytes(compiling.bytes as u64));
+    let _ = writeln!(anstream::stderr(), "{DIM}· compiling `{name}` ({size}) for the first time{DIM:#}");
+}
+
+/// How much is said on the way.
+#[must_use]
+pub fn voice(output: &OutputArgs) -> Voice {
+    if output.quiet || output.json { Voice::Silent } else { Voice::Lines }
+}
+
+/// The budget with what the flags say.
+#[must_use]
+pub fn budget(budget: &Budget, args: &BudgetArgs) -> Budget {
+    let change = BudgetChange {
+        turns: args.max_turns,
+        tool_calls: args.max_tool_calls,
+        tokens: args.max_tokens,
+        fuel: args.max_fuel,
+        time: args.max_time,
+    };
+    change.applied_to(budget)
+}
+
+/// Drives the run to a stop and says how it ended.
+///
+/// # Errors
+/// Where the run cannot go on in this process.
+pub async fn drive(ports: Arc<Ports>, output: &OutputArgs) -> anyhow::Result<ExitCode> {
+    let run = ports.recorder.state().run.clone();
+    listen_for_signals(ports.cancel.clone());
+    let span = tracing::info_span!("run", run = %run);
+    let driven = Driver::new(Arc::clone(&ports)).drive().instrument(span).await;
+    ports.reporter.finish();
+    let ended =
+        driven.with_context(|| format!("run {run} cannot go on here; `agent-host resume {run}` takes it up again"))?;
+    let spent = ports.recorder.state().spent.clone();
+    tracing::info!(run = %run, stop = %ended.stop, syncs = ports.recorder.syncs(), "run stopped");
+    if output.json {
+        print_json(&run, &ended, &spent)?;
+    } else {
+        print_answer(&ended)?;
+        if !output.quiet {
+            say_end(&run, &ended, &spent);
+        }
+    }
+    Ok(ExitCode::from(ended.stop.exit_code()))
+}
+
+/// The first signal ends the run resumably, the second ends the process.
+fn listen_for_signals(cancel: CancellationToken) {
+    tokio::spawn(async move {
+        interrupted().await;
+        let _ = writeln!(anstream::stderr(), "\n{DIM}· stopping; once more to stop at once{DIM:#}");
+        cancel.cancel();
+        interrupted().await;
+        std::process::exit(i32::from(StopReason::Cancelled.exit_code()));
+    });
+}
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn print_answer(ended: &RunEnded) -> anyhow::Result<()> {
+    if let Some(answer) = &ended.answer {
+        writeln!(anstream::stdout(), "{}", text::for_stdout(answer.trim_end())).context("cannot write the answer")?;
+    }
+    Ok(())
+}
+
+fn print_json(run: &RunId, ended: &RunEnded, spent: &Spent) -> anyhow::Result<()> {
+    let object = serde_json::json!({
+        "run": run,
+        "stop": ended.stop,
+        "answer": ended.answer,
+        "detail": ended.detail,
+        "spent": spent,
+    });
+    writeln!(std::io::stdout(), "{object}").context("cannot write the result")
+}
+
+fn say_end(run: &RunId, ended: &RunEnded, spent: &Spent) {
+    let mut err = anstream::stderr();
+    let calls = if spent.tool_calls == 1 { "call" } else { "calls" };
+    let turns = if spent.turns == 1 { "turn" } else { "turns" };
+    let used = format!("{} {turns} · {} {calls} · {} fuel · {}", spent.turns, spent.tool_calls, spent.fuel, spent.time);
+    let _ = match ended.stop {
+        StopReason::Completed => writeln!(err, "{GOOD}✓ completed{GOOD:#} {DIM}{used} · run {run}{DIM:#}"),
+        stop => {
+            let detail = ended.detail.as_deref().map(|detail| format!(": {}", text::whole(detail))).unwrap_or_default();
+            writeln!(err, "{WARN}! {stop}{WARN:#}{detail}").and_then(|()| writeln!(err, "  {DIM}{used}{DIM:#}"))
+        }
+    };
+    if ended.stop.is_resumable() {
+        let _ = writeln!(err, "  hint: {}", cure(ended.stop, run));
+    }
+}
+
+fn cure(stop: StopReason, run: &RunId) -> String {
+    match stop {
+        StopReason::Completed => String::new(),
+        StopReason::MaxTurns => format!("go on with `agent-host resume {run} --max-turns N`"),
+        StopReason::MaxToolCalls => format!("go on with `agent-host resume {run} --max-tool-calls N`"),
+        StopReason::TokenBudget => format!("go on with `agent-host resume {run} --max-tokens N`"),
+        StopReason::TimeBudget => format!("go on with `agent-host resume {run} --max-time TIME`"),
+        StopReason::FuelBudget => format!("go on with `agent-host resume {run} --max-fuel FUEL`"),
+        StopReason::SuspendedDoubt => {
+            format!(
+                "look with `agent-host show {run}`, then say what happened: `agent-host journal resolve {run} CALL …`"
+            )
+        }
+        StopReason::OutputInvalid
+        | StopReason::LoopDetected
+        | StopReason::ToolErrors
+        | StopReason::ApprovalDenied
+        | StopReason::SuspendedApproval
+        | StopReason::SuspendedInput
+        | StopReason::Cancelled
+        | StopReason::Error => format!("look with `agent-host show {run}`, go on with `agent-host resume {run}`"),
+    }
+}
+
+/// A reporter for this output.
+#[must_use]
+pub fn reporter(output: &OutputArgs) -> Reporter {
+    Reporter::new(voice(output))
+}

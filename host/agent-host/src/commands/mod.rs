@@ -1,0 +1,15 @@
+//! The verbs of the command line, one module each. A verb turns typed arguments into what was meant, has it done, and says
+//! how it ended.
+
+pub mod launch;
+pub mod ls;
+pub mod resolve;
+pub mod resume;
+pub mod run;
+pub mod show;
+pub mod tool_build;
+pub mod tool_call;
+pub mod tool_inspect;
+pub mod tool_list;
+pub mod trust;
+pub mod verify;

@@ -1,0 +1,138 @@
+//! `agent-host run`: from a command line to a driven run.
+
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use agent_core::config::authority::Authority;
+use agent_core::config::problem::ProblemKind;
+use agent_core::event::{ModelChoice, RunStarted};
+use agent_core::name::ToolName;
+use agent_core::state::State;
+use anyhow::{Context, bail, ensure};
+use tokio_util::sync::CancellationToken;
+
+use super::launch;
+use crate::agent::Agent;
+use crate::cli::RunArgs;
+use crate::clock;
+use crate::driver::ports::Ports;
+use crate::driver::recorder::Recorder;
+use crate::home::Home;
+use crate::journal::Journal;
+use crate::journal::key::HostKey;
+use crate::model;
+use crate::operator;
+use crate::person::Person;
+use crate::settings::{Settings, UserSettings};
+use crate::toolset::{self, Loaded};
+
+/// Longest input in bytes: it travels with every model request.
+const INPUT_BYTES_MAX: u64 = 1 << 20;
+
+/// Runs an agent on an input.
+///
+/// # Errors
+/// Where nothing could be run, or the run cannot go on in this process.
+pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let home = Home::open()?;
+    let mut agent = args.agent.as_deref().map_or_else(Agent::plain, Agent::read)?;
+    agent.tools.extend(args.tools.paths.iter().cloned());
+    let input = input(args.input.as_deref())?;
+    let person = Person::at_terminal();
+    let rules = operator::rules(&home, &person, &args.allow, &agent).await?;
+    let settings = Settings::join(&args.model, &UserSettings::read(&home.settings_file())?, &agent);
+    let choices = choices(&settings).await?;
+    let models = model::open_all(&choices).await?;
+
+    let key = HostKey::load_or_create(home.root())?;
+    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json)?;
+    let loaded = toolset::load_all(&sandbox, toolset::find(&agent.tools)?)?;
+    check_proposal(&agent, &loaded)?;
+    let started = RunStarted {
+        agent: agent.name.clone(),
+        agent_file: agent.file.as_ref().map(|file| file.digest),
+        instructions: agent.instructions.clone(),
+        input,
+        models: choices,
+        tools: toolset::lock(&loaded, &rules)?,
+        budget: launch::budget(&agent.budget, &args.budget),
+        durability: settings.durability,
+    };
+    let journal = Arc::new(Journal::create_or_open(&agent.runs, &key)?);
+    let recorder = begin(&journal, started, &loaded)?;
+    let ports = Ports {
+        recorder,
+        journal,
+        sandbox,
+        components: toolset::by_digest(&loaded),
+        models,
+        person,
+        reporter: launch::reporter(&args.output),
+        saved_policy: home.policy_file(),
+        cancel: CancellationToken::new(),
+        offered: Default::default(),
+    };
+    launch::drive(Arc::new(ports), &args.output).await
+}
+
+/// What the agent is asked: from the command line, else from standard input.
+fn input(given: Option<&str>) -> anyhow::Result<String> {
+    let text = match given {
+        Some(text) => text.to_owned(),
+        None if std::io::stdin().is_terminal() => {
+            bail!("no input: what should the agent do?\n  hint: `agent-host run … \"your question\"`, or pipe it in")
+        }
+        None => {
+            let mut text = String::new();
+            let read = std::io::stdin().lock().take(INPUT_BYTES_MAX + 1).read_to_string(&mut text);
+            read.context("cannot read the input from standard input")?;
+            text
+        }
+    };
+    ensure!(text.len() as u64 <= INPUT_BYTES_MAX, "the input is longer than {INPUT_BYTES_MAX} bytes");
+    ensure!(!text.trim().is_empty(), "the input is empty");
+    Ok(text)
+}
+
+/// The models with everything that a resume needs to open them again.
+async fn choices(settings: &Settings) -> anyhow::Result<Vec<ModelChoice>> {
+    if settings.models.is_empty() {
+        bail!(model::none_chosen().await);
+    }
+    let choice = |name: &String| {
+        Ok(ModelChoice {
+            name: absolute_script(name)?,
+            base_url: settings.base_url.clone(),
+            tool_mode: settings.tool_mode,
+        })
+    };
+    settings.models.iter().map(choice).collect()
+}
+
+/// A script is found again from any working directory.
+fn absolute_script(name: &str) -> anyhow::Result<String> {
+    let Some(script) = name.strip_prefix("scripted:") else { return Ok(name.to_owned()) };
+    let path = Path::new(script).canonicalize().with_context(|| format!("cannot find script `{script}`"))?;
+    Ok(format!("scripted:{}", path.display()))
+}
+
+/// An agent file's rules must each be for a tool that it has: a rule for a misspelt tool would silently do nothing.
+fn check_proposal(agent: &Agent, loaded: &[Loaded]) -> anyhow::Result<()> {
+    if agent.proposal == Authority::nothing() {
+        return Ok(());
+    }
+    let tools = loaded.iter().flat_map(|loaded| &loaded.component.tools);
+    let names: Vec<ToolName> = tools.map(|tool| tool.name.clone()).collect();
+    Ok(agent.proposal.check_selectors(ProblemKind::AgentFileInvalid, &names)?)
+}
+
+/// Records the start of the run, with the bytes of every component that it is locked to.
+fn begin(journal: &Journal, started: RunStarted, loaded: &[Loaded]) -> anyhow::Result<Recorder> {
+    for component in loaded {
+        journal.put_blob(&component.bytes)?;
+    }
+    let (log, first) = journal.start_run(clock::new_run()?, clock::now(), started)?;
+    Ok(Recorder::new(log, State::begin(&first)?))
+}

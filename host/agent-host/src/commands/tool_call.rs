@@ -1,0 +1,180 @@
+//! `agent-host tool call`: one call of one tool under the grants of the command line, in the same sandbox and behind the same
+//! decisions as in a run, but without a run: nothing is journaled, since there is nothing to resume.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use agent_core::config::decide::{Permit, Verdict};
+use agent_core::config::resolve::ToolAuthority;
+use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
+use agent_core::event::Approval;
+use agent_core::message::ToolCall;
+use agent_core::name::{CallNumber, ToolName};
+use agent_core::outcome::{Content, ToolOutcome};
+use agent_sandbox::call::{Call, CallReport};
+use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use agent_sandbox::mount::Mount;
+use anyhow::{Context, bail};
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::launch;
+use crate::arguments;
+use crate::asking;
+use crate::cli::ToolCallArgs;
+use crate::clock;
+use crate::home::Home;
+use crate::journal::key::HostKey;
+use crate::operator;
+use crate::person::Person;
+use crate::report::text;
+use crate::reporter::Reporter;
+use crate::toolset::{self, Loaded};
+
+/// Exit code of a call that ended otherwise than by returning.
+const NOT_RETURNED: u8 = 3;
+
+/// Calls.
+///
+/// # Errors
+/// Where the tool cannot be found, the arguments do not fit, or the sandbox cannot go on.
+pub async fn call(args: ToolCallArgs) -> anyhow::Result<ExitCode> {
+    let name: ToolName = args.tool.parse()?;
+    let home = Home::open()?;
+    let key = HostKey::load_or_create(home.root())?;
+    let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths };
+    let rules = operator::standing_rules(&home, &args.allow)?;
+    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json)?;
+    let mut found = toolset::find(&paths)?;
+    let known: Vec<String> = found.iter().map(|found| found.name.to_string()).collect();
+    found.retain(|found| found.name == name.component);
+    let Some(found) = found.pop() else {
+        bail!("there is no component `{}`; there are: {}", name.component, known.join(", "))
+    };
+    let loaded = toolset::load(&sandbox, found)?;
+    let authority = toolset::authority(&loaded, &name, &rules)?;
+    let asked = ToolCall { id: "call_1".to_owned(), tool: name.wire(), arguments: args.arguments };
+    let reporter = Arc::new(launch::reporter(&args.output));
+    let call = prepare(&loaded, &name, authority, &asked, Arc::clone(&reporter))?;
+    reporter.tool_started(CallNumber(1), &name, &asked.arguments);
+    let report = sandbox.call(&loaded.component, call).await?;
+    reporter.tool_finished(CallNumber(1), &asked, &report);
+    reporter.finish();
+    print(&report, args.output.json)?;
+    Ok(if report.outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RETURNED) })
+}
+
+fn prepare(
+    loaded: &Loaded,
+    name: &ToolName,
+    authority: ToolAuthority,
+    asked: &ToolCall,
+    reporter: Arc<Reporter>,
+) -> anyhow::Result<Call> {
+    let tools = &loaded.component.tools;
+    let Some(descriptor) = tools.iter().find(|tool| tool.name == *name) else {
+        let known: Vec<_> = tools.iter().map(|tool| tool.name.to_string()).collect();
+        bail!("there is no tool `{name}`; there are: {}", known.join(", "))
+    };
+    if let Some(rule) = authority.forbidden_by() {
+        bail!("tool `{name}` may not be called\n  rule: {rule}");
+    }
+    let arguments = arguments::check(&asked.arguments, &descriptor.input_schema).map_err(anyhow::Error::msg)?;
+    let grant = authority.grant.clone();
+    let mounts = grant.fs.iter().map(Mount::open).collect::<Result<Vec<_>, _>>()?;
+    let env = grant.env.iter().filter_map(|env| Some((env.name.clone(), std::env::var(&env.name).ok()?))).collect();
+    let gate =
+        Arc::new(DirectGate { authority, person: Person::at_terminal(), reporter, run: clock::new_run()?.to_string() });
+    Ok(Call {
+        operation: name.operation.clone(),
+        arguments,
+        mounts,
+        env,
+        limits: grant.limits,
+        seed: clock::random()?,
+        clock_start: clock::now(),
+        gate,
+        cancel: CancellationToken::new(),
+    })
+}
+
+/// The gate of a call outside a run: the same decisions, no journal.
+struct DirectGate {
+    authority: ToolAuthority,
+    person: Person,
+    reporter: Arc<Reporter>,
+    run: String,
+}
+
+#[async_trait]
+impl EffectGate for DirectGate {
+    async fn decide(&self, request: &EffectRequest) -> Ruling {
+        let allowed = |permit: Permit| Ruling {
+            decision: Decision::Allow { rule: permit.rule },
+            class: permit.class,
+            idempotency_header: permit.idempotency_header,
+        };
+        match self.authority.decide(request) {
+            Verdict::Allow(permit) => allowed(permit),
+            Verdict::Deny(denial) => {
+                Ruling { class: request.class(false), decision: denial.into(), idempotency_header: None }
+            }
+            Verdict::Ask { rule, permit } => {
+                let tool = &self.authority.tool;
+                match asking::approve_effect(&self.person, &self.reporter, tool, request, &rule).await {
+                    Approval::Approved => allowed(permit),
+                    Approval::Denied => {
+                        let rule = format!("{rule} asks a person, who did not agree");
+                        let decision = Decision::Deny { refusal: Refusal::ApprovalDenied, rule, hint: None };
+                        Ruling { decision, class: permit.class, idempotency_header: None }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn intend_change(&self, _intent: ChangeIntent) -> Result<(), GateClosed> {
+        Ok(())
+    }
+
+    async fn intend_send(&self, intent: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
+        Ok(Some(crate::driver::idempotency_key(&self.run, CallNumber(1), intent.number, &intent.request)))
+    }
+
+    async fn done(&self, _effect: &Effect) -> Result<(), GateClosed> {
+        Ok(())
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.reporter.guest_progress(&self.authority.tool, &progress.message, progress.fraction);
+    }
+}
+
+fn print(report: &CallReport, json: bool) -> anyhow::Result<()> {
+    let mut out = anstream::stdout();
+    if json {
+        let object = serde_json::json!({
+            "outcome": report.outcome,
+            "metering": report.metering,
+            "effects": report.effects,
+        });
+        return writeln!(std::io::stdout(), "{object}").context("cannot write the result");
+    }
+    if let ToolOutcome::Returned { content } = &report.outcome {
+        for content in content {
+            writeln!(out, "{}", shown(content)).context("cannot write the result")?;
+        }
+    }
+    Ok(())
+}
+
+fn shown(content: &Content) -> String {
+    match content {
+        Content::Text(text) => text::for_stdout(text).into_owned(),
+        Content::Json(json) => text::for_stdout(json.as_str()).into_owned(),
+        Content::Image(media) => format!("[image {}, {} characters of base64]", media.mime_type, media.base64.len()),
+        Content::Audio(media) => format!("[audio {}, {} characters of base64]", media.mime_type, media.base64.len()),
+        Content::Resource { uri, .. } => format!("[resource {}]", text::whole(uri)),
+    }
+}

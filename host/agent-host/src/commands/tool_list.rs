@@ -1,0 +1,64 @@
+//! `agent-host tool list`: the tools of folders, as people and models see them.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::cli::ToolListArgs;
+use crate::home::Home;
+use crate::journal::key::HostKey;
+use crate::report::text;
+use crate::toolset::{self, Loaded};
+
+use super::launch;
+
+/// Widest first line of a description.
+const DESCRIPTION_CHARS: usize = 100;
+
+/// Lists.
+///
+/// # Errors
+/// Where a tool cannot be found or loaded.
+pub async fn list(args: ToolListArgs) -> anyhow::Result<ExitCode> {
+    let home = Home::open()?;
+    let key = HostKey::load_or_create(home.root())?;
+    let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths };
+    let sandbox = launch::sandbox(&home, &key, args.json)?;
+    let loaded = toolset::load_all(&sandbox, toolset::find(&paths)?)?;
+    if args.json { print_json(&loaded) } else { print_table(&loaded) }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_table(loaded: &[Loaded]) -> anyhow::Result<()> {
+    let mut out = anstream::stdout();
+    let names = loaded.iter().flat_map(|loaded| &loaded.component.tools);
+    let width = names.map(|tool| tool.name.to_string().len()).max().unwrap_or(0);
+    for loaded in loaded {
+        for tool in &loaded.component.tools {
+            let first = tool.description.lines().next().unwrap_or_default();
+            let (name, shown) = (tool.name.to_string(), text::line(first, DESCRIPTION_CHARS));
+            writeln!(out, "{name:width$}  {shown}")?;
+        }
+        for export in &loaded.component.unsupported {
+            let (name, why) = (text::whole(&export.export), text::whole(&export.reason));
+            writeln!(out, "{:width$}  not offered: {name}: {why}", loaded.found.name.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn print_json(loaded: &[Loaded]) -> anyhow::Result<()> {
+    let tools = loaded.iter().flat_map(|loaded| {
+        loaded.component.tools.iter().map(|tool| {
+            serde_json::json!({
+                "name": tool.name,
+                "wire_name": tool.name.wire(),
+                "description": tool.description,
+                "input_schema": tool.input_schema,
+                "component": loaded.component.digest,
+            })
+        })
+    });
+    let tools: Vec<_> = tools.collect();
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&tools)?)?;
+    Ok(())
+}

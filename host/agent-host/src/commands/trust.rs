@@ -1,0 +1,63 @@
+//! `agent-host trust`: shows what an agent file would be granted, or what a tool's build command would run, and accepts it.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::agent::{Agent, Source};
+use crate::cli::TrustArgs;
+use crate::home::Home;
+use crate::person::{Person, Question};
+use crate::report::authority::describe;
+use crate::report::text;
+use crate::tool_build as build;
+use crate::trust::{Standing, TrustStore};
+
+/// Shows and accepts.
+///
+/// # Errors
+/// Where the file has problems, or nobody is there to accept it.
+pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
+    let home = Home::open()?;
+    let (source, would) = proposal(&args.file)?;
+    let mut store = TrustStore::open(&home.trust_file())?;
+    let shown = source.path.display();
+    if store.standing(&source) == Standing::Trusted {
+        writeln!(anstream::stdout(), "`{shown}` is trusted already")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(anstream::stdout(), "`{shown}` would get:")?;
+    for line in would {
+        writeln!(anstream::stdout(), "    {}", text::whole(&line))?;
+    }
+    if !args.yes {
+        let title = "trust it with this?".to_owned();
+        let question = Question { title, details: Vec::new(), answers: &[('y', "yes"), ('n', "no")] };
+        match Person::at_terminal().ask(question).await {
+            Some('y') => {}
+            Some(_) => bail!("`{shown}` was not trusted"),
+            None => bail!(
+                "nobody is there to be asked\n  hint: `agent-host trust --yes {shown}` accepts what is listed above"
+            ),
+        }
+    }
+    store.accept(&source)?;
+    writeln!(anstream::stdout(), "trusted; a changed file must be trusted again")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn proposal(file: &Path) -> anyhow::Result<(Source, Vec<String>)> {
+    if file.is_dir() {
+        let plan = build::plan(file)?;
+        let would = vec![format!("to run in {}: {}", plan.folder.display(), plan.command)];
+        return Ok((plan.source(), would));
+    }
+    let agent = Agent::read(file)?;
+    let would = describe(&agent.proposal);
+    match agent.file {
+        Some(source) => Ok((source, would)),
+        None => bail!("`{}` is no agent file", file.display()),
+    }
+}

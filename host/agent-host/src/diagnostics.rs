@@ -1,0 +1,16 @@
+//! Diagnostics for developers: `tracing` on stderr, off unless asked for. The journal, not the log, is the record.
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+/// Starts diagnostics by `filter`, such as `info` or `agent_host=debug`; none where there is no filter.
+///
+/// # Errors
+/// Where the filter is not understood.
+pub fn start(filter: Option<&str>) -> anyhow::Result<()> {
+    let Some(filter) = filter else { return Ok(()) };
+    let filter =
+        EnvFilter::try_new(filter).with_context(|| format!("`--log {filter}` is not a filter such as `info`"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! One tool call, from the machine's wish to its recorded outcome: check the arguments, record the start, run it in the
+//! sandbox behind its gate, record what came of it. Also the undoing of an attempt whose host ended.
+
+use std::sync::Arc;
+
+use agent_core::effect::{Before, EffectRequest, FileOperation, UndoEntry};
+use agent_core::event::{CallUndone, Durability, ToolFinished, ToolInDoubt, ToolStarted};
+use agent_core::machine;
+use agent_core::message::ToolCall;
+use agent_core::name::CallNumber;
+use agent_core::outcome::{Fault, RefusedCall, ToolOutcome};
+use agent_core::state::{Attempt, CallStatus, State};
+use agent_core::units::Fuel;
+use agent_sandbox::Sandbox;
+use agent_sandbox::call::{Call, CallReport};
+use agent_sandbox::gate::{EffectGate, Undo};
+use agent_sandbox::mount::Mount;
+use agent_sandbox::{sync, undo};
+use anyhow::{Context, bail};
+use tracing::Instrument;
+
+use super::gate::CallGate;
+use super::ports::Ports;
+use crate::arguments;
+use crate::clock;
+use crate::failpoint;
+use crate::journal::log::Durable;
+
+/// What became of the wish to start a call.
+pub enum Prepared {
+    /// It may start; its start is recorded.
+    Ready(Box<StartedCall>),
+    /// It may not.
+    Refused(ToolOutcome),
+}
+
+/// A call whose start is recorded.
+pub struct StartedCall {
+    ports: Arc<Ports>,
+    number: CallNumber,
+    attempt: u32,
+    asked: ToolCall,
+    component: Arc<agent_sandbox::component::Component>,
+    call: Call,
+    gate: Arc<CallGate>,
+    span: tracing::Span,
+}
+
+/// Checks a call, opens what it was granted and records its start.
+///
+/// # Errors
+/// Where the start cannot be recorded, or the component that the run is locked to is not loaded.
+pub fn prepare(ports: &Arc<Ports>, number: CallNumber, attempt: u32, fuel_left: Fuel) -> anyhow::Result<Prepared> {
+    let plan = plan(&ports.recorder.state(), number)?;
+    let arguments = match arguments::check(&plan.asked.arguments, &plan.locked.descriptor.input_schema) {
+        Ok(arguments) => arguments,
+        Err(message) => return Ok(Prepared::Refused(refused(RefusedCall::ArgsInvalid, message))),
+    };
+    let mounts = match open_mounts(&plan.grant) {
+        Ok(mounts) => mounts,
+        Err(error) => return Ok(Prepared::Refused(ToolOutcome::Failed { message: format!("{error:#}") })),
+    };
+    let component = ports.components.get(&plan.locked.component).context("a component of the run is not loaded")?;
+    let mut limits = plan.grant.limits.clone();
+    limits.fuel = limits.fuel.min(fuel_left);
+    let (seed, clock_start) = (clock::random::<32>()?, clock::now());
+    let started = ToolStarted {
+        call: number,
+        attempt,
+        component: plan.locked.component,
+        limits: limits.clone(),
+        authority: plan.authority,
+        seed: hex::encode(seed),
+        clock_start,
+        engine: engine(&ports.sandbox),
+    };
+    ports.recorder.record(started, Durable::Later)?;
+    failpoint::hit("tool-started");
+    let name = plan.locked.descriptor.name.clone();
+    ports.reporter.tool_started(number, &name, &plan.asked.arguments);
+    let gate = Arc::new(CallGate::new(Arc::clone(ports), name.clone(), plan.index, number, attempt));
+    let call = Call {
+        operation: name.operation.clone(),
+        arguments,
+        mounts,
+        env: granted_environment(&plan.grant),
+        limits,
+        seed,
+        clock_start,
+        gate: Arc::clone(&gate) as Arc<dyn EffectGate>,
+        cancel: ports.cancel.child_token(),
+    };
+    let span = tracing::info_span!("call", call = %number, tool = %name, attempt);
+    let (ports, component) = (Arc::clone(ports), Arc::clone(component));
+    Ok(Prepared::Ready(Box::new(StartedCall {
+        ports,
+        number,
+        attempt,
+        asked: plan.asked,
+        component,
+        call,
+        gate,
+        span,
+    })))
+}
+
+impl StartedCall {
+    /// Runs the call and records what came of it. A cancelled call is left without outcome, for the resume to deal with.
+    ///
+    /// # Errors
+    /// Where nothing can be recorded any more, or the sandbox itself cannot go on.
+    pub async fn run(self: Box<Self>) -> anyhow::Result<()> {
+        let span = self.span.clone();
+        self.run_inside().instrument(span).await
+    }
+
+    async fn run_inside(self: Box<Self>) -> anyhow::Result<()> {
+        let Self { ports, number, attempt, asked, component, call, gate, .. } = *self;
+        let mounts = call.mounts.clone();
+        let report = ports.sandbox.call(&component, call).await?;
+        tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
+        if matches!(report.outcome, ToolOutcome::Faulted { fault: Fault::Cancelled, .. }) {
+            return Ok(());
+        }
+        let changes = gate.changes();
+        if matches!(report.outcome, ToolOutcome::Faulted { .. }) {
+            if restore(&ports, &mounts, number, attempt, &changes)? == Restored::InDoubt {
+                return Ok(());
+            }
+        } else if is_strict(&ports) {
+            sync::sync_changes(&mounts, &changes).context("what a tool wrote could not be synced to disk")?;
+        }
+        failpoint::hit("tool-returned");
+        ports.reporter.tool_finished(number, &asked, &report);
+        finish(&ports, number, report)
+    }
+}
+
+/// Restores what an attempt had changed whose host ended before the call did.
+///
+/// # Errors
+/// Where a path cannot be restored or nothing can be recorded.
+pub fn undo_interrupted(ports: &Ports, number: CallNumber) -> anyhow::Result<()> {
+    let (attempt, grant) = {
+        let state = ports.recorder.state();
+        let attempt = interrupted(&state, number)?.clone();
+        (attempt, plan(&state, number)?.grant)
+    };
+    let mounts = open_mounts(&grant)?;
+    ports.reporter.undoing(number, attempt.changes.len());
+    restore(ports, &mounts, number, attempt.number, &attempt.changes).map(drop)
+}
+
+/// What a call needs to know of the run's state.
+struct Plan {
+    index: usize,
+    asked: ToolCall,
+    locked: agent_core::event::LockedTool,
+    grant: agent_core::grant::Grant,
+    authority: agent_core::digest::Digest,
+}
+
+fn plan(state: &State, number: CallNumber) -> anyhow::Result<Plan> {
+    let pending = state.call(number).context("the call is not pending")?;
+    let index = pending.tool.context("the call names no tool")?;
+    Ok(Plan {
+        index,
+        asked: pending.call.clone(),
+        locked: state.started.tools[index].clone(),
+        grant: state.authorities[index].grant.clone(),
+        authority: machine::authority_digest(state, index),
+    })
+}
+
+fn interrupted(state: &State, number: CallNumber) -> anyhow::Result<&Attempt> {
+    match state.call(number).map(|pending| &pending.status) {
+        Some(CallStatus::Interrupted(attempt)) => Ok(attempt),
+        _ => bail!("call {number} was not interrupted"),
+    }
+}
+
+fn finish(ports: &Ports, number: CallNumber, report: CallReport) -> anyhow::Result<()> {
+    // A write that was announced and has no known result is doubt, whatever the guest made of it.
+    let unresolved = match ports.recorder.state().call(number).map(|pending| &pending.status) {
+        Some(CallStatus::Running(attempt)) => attempt.unresolved().map(|send| send.request.clone()),
+        _ => None,
+    };
+    if let Some(request) = unresolved {
+        let reason = format!("its answer is not known; the call ended with `{}`", report.outcome.name());
+        ports.recorder.record(ToolInDoubt { call: number, request, reason }, Durable::Now)?;
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&report.output.stderr).into_owned();
+    let (outcome, metering, effects) = (report.outcome, report.metering, report.effects);
+    ports.recorder.record(ToolFinished { call: number, outcome, metering, effects, stderr }, Durable::Later)?;
+    failpoint::hit("tool-finished");
+    Ok(())
+}
+
+/// Whether everything that an attempt had changed is as it was.
+#[derive(PartialEq, Eq)]
+enum Restored {
+    All,
+    InDoubt,
+}
+
+fn restore(
+    ports: &Ports,
+    mounts: &[Mount],
+    call: CallNumber,
+    attempt: u32,
+    changes: &[UndoEntry],
+) -> anyhow::Result<Restored> {
+    if changes.is_empty() {
+        return Ok(Restored::All);
+    }
+    let entries = changes.iter().map(|entry| with_content(ports, entry)).collect::<anyhow::Result<Vec<_>>>()?;
+    let report =
+        undo::restore(mounts, &entries).with_context(|| format!("cannot undo what call {call} had changed"))?;
+    if let Some(left) = report.left.first() {
+        let all: Vec<_> = report.left.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect();
+        let request = EffectRequest::File { operation: FileOperation::Write, path: left.path.clone(), to: None };
+        let reason = format!("its changes could not be undone: {}", all.join("; "));
+        ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
+        return Ok(Restored::InDoubt);
+    }
+    let restored = u32::try_from(report.restored.len()).unwrap_or(u32::MAX);
+    ports.recorder.record(CallUndone { call, attempt, restored }, Durable::Now)?;
+    Ok(Restored::All)
+}
+
+fn is_strict(ports: &Ports) -> bool {
+    ports.recorder.state().started.durability == Durability::Strict
+}
+
+fn with_content(ports: &Ports, entry: &UndoEntry) -> anyhow::Result<Undo> {
+    let content = match &entry.before {
+        Before::Content { digest, .. } => {
+            let missing = || format!("the journal lacks the earlier content of `{}`", entry.path);
+            Some(ports.journal.blob(digest)?.with_context(missing)?)
+        }
+        Before::Absent | Before::Directory | Before::Length(_) | Before::Symlink(_) => None,
+    };
+    Ok(Undo { entry: entry.clone(), content })
+}
+
+/// What a replay needs to be the same.
+fn engine(sandbox: &Sandbox) -> String {
+    let settings = sandbox.settings();
+    format!("wasmtime {} {}", settings.wasmtime, settings.digest)
+}
+
+fn open_mounts(grant: &agent_core::grant::Grant) -> anyhow::Result<Vec<Mount>> {
+    grant.fs.iter().map(|fs| Mount::open(fs).map_err(anyhow::Error::from)).collect()
+}
+
+fn granted_environment(grant: &agent_core::grant::Grant) -> Vec<(String, String)> {
+    grant.env.iter().filter_map(|env| Some((env.name.clone(), std::env::var(&env.name).ok()?))).collect()
+}
+
+fn refused(reason: RefusedCall, message: String) -> ToolOutcome {
+    ToolOutcome::Refused { reason, message }
+}

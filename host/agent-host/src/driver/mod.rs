@@ -1,0 +1,270 @@
+//! The driver: does what the machine wants, and reports back facts. Commands build its ports and drive it to a stop.
+
+mod call;
+mod gate;
+pub mod ports;
+pub mod recorder;
+
+pub use self::gate::idempotency_key;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_core::event::{
+    ApprovalDecided, ApprovalRequested, ApprovalSubject, ModelFailed, ModelReplied, ModelRequested, RunEnded,
+    ToolFinished, ToolInDoubt,
+};
+use agent_core::machine::{self, Action};
+use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ModelRequest};
+use agent_core::name::CallNumber;
+use agent_core::outcome::{Metering, ToolOutcome};
+use agent_core::stop::StopReason;
+use agent_core::units::{Fuel, Millis};
+use anyhow::Context;
+use tokio::task::JoinSet;
+
+use self::ports::Ports;
+use crate::asking;
+use crate::clock;
+use crate::failpoint;
+use crate::journal::log::Durable;
+
+/// How long calls that were cancelled may take to come back before the run ends without them.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// Drives one run.
+pub struct Driver {
+    ports: Arc<Ports>,
+    running: JoinSet<anyhow::Result<()>>,
+}
+
+/// Whether to go on in the loop.
+enum Step {
+    On,
+    Stopped(RunEnded),
+}
+
+impl Driver {
+    /// A driver of the run that `ports` records.
+    #[must_use]
+    pub fn new(ports: Arc<Ports>) -> Self {
+        Self { ports, running: JoinSet::new() }
+    }
+
+    /// Does what the machine wants until the run stops.
+    ///
+    /// # Errors
+    /// Where the run cannot go on in this process, above all when nothing can be recorded any more. The run can be resumed.
+    pub async fn drive(mut self) -> anyhow::Result<RunEnded> {
+        loop {
+            let stopped = self.ports.recorder.state().stopped.is_some();
+            if self.ports.cancel.is_cancelled() && !stopped {
+                return self.cancelled().await;
+            }
+            if let Step::Stopped(ended) = self.step().await? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    async fn step(&mut self) -> anyhow::Result<Step> {
+        let action = machine::next(&self.ports.recorder.state());
+        match action {
+            Action::CallModel { turn, attempt, model, wait } => self.call_model(turn, attempt, model, wait).await?,
+            Action::AskApproval(call) => self.ask_approval(call).await?,
+            Action::CallTool { call, attempt, fuel } => self.start_call(call, attempt, fuel).await?,
+            Action::SettleCall { call, outcome } => self.settle(call, outcome)?,
+            Action::UndoCall(call) => call::undo_interrupted(&self.ports, call)?,
+            Action::MarkInDoubt { call, request, reason } => {
+                self.ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
+            }
+            Action::Wait => self.wait().await?,
+            Action::Finish(ended) => return self.finish(ended).map(Step::Stopped),
+            Action::Rest => {
+                let stopped = self.ports.recorder.state().stopped.clone();
+                return stopped.map(Step::Stopped).context("the run rests without having stopped");
+            }
+        }
+        Ok(Step::On)
+    }
+
+    async fn call_model(&mut self, turn: u32, attempt: u32, model: usize, wait: Millis) -> anyhow::Result<()> {
+        if self.rest(wait).await? == Rested::Cancelled {
+            return Ok(());
+        }
+        // The sync before the request leaves covers everything of the turn before.
+        self.ports.recorder.record(ModelRequested { turn, attempt, model }, Durable::Now)?;
+        failpoint::hit("model-requested");
+        self.ports.reporter.model_asked(turn, attempt, self.ports.models[model].name());
+        let Some(reply) = self.reply(model).await else { return Ok(()) };
+        match reply {
+            Ok(reply) => {
+                self.ports.reporter.model_replied(&reply);
+                self.ports.recorder.record(ModelReplied { turn, reply }, Durable::Later)?;
+                failpoint::hit("model-replied");
+            }
+            Err(failure) => {
+                self.ports.reporter.model_failed(&failure);
+                self.ports.recorder.record(ModelFailed { turn, failure }, Durable::Later)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The model's reply; `None` if the run was cancelled meanwhile.
+    async fn reply(&self, model: usize) -> Option<Result<ModelReply, ModelFailure>> {
+        let (instructions, messages, tools, left) = {
+            let state = self.ports.recorder.state();
+            let left = state.budget.time.saturating_sub(state.spent.time);
+            (state.started.instructions.clone(), state.messages.clone(), state.descriptors.clone(), left)
+        };
+        let request = ModelRequest { instructions: &instructions, messages: &messages, tools: &tools };
+        let asked = tokio::time::timeout(left.to_duration(), self.ports.models[model].reply(request));
+        tokio::select! {
+            () = self.ports.cancel.cancelled() => None,
+            reply = asked => Some(match reply {
+                Ok(Ok(reply)) => usable(reply),
+                Ok(Err(failure)) => Err(failure),
+                Err(_) => Err(ModelFailure::new(ModelFailureKind::Timeout, "the run's time was used up before the model replied")),
+            }),
+        }
+    }
+
+    async fn ask_approval(&mut self, number: CallNumber) -> anyhow::Result<()> {
+        let ports = Arc::clone(&self.ports);
+        let (pending, digest) = {
+            let state = ports.recorder.state();
+            let pending = state.call(number).context("the call to approve is gone")?.clone();
+            let digest = machine::approval_digest(&state, &pending);
+            (pending, digest)
+        };
+        let subject = ApprovalSubject::Call;
+        ports.recorder.record(ApprovalRequested { call: number, subject: subject.clone(), digest }, Durable::Later)?;
+        if !ports.person.is_there() {
+            let detail = format!(
+                "call {number} `{}` needs a person's approval: run `agent-host resume {}` at a terminal",
+                pending.call.tool,
+                ports.recorder.state().run
+            );
+            return self
+                .stop_when_idle(RunEnded { stop: StopReason::SuspendedApproval, answer: None, detail: Some(detail) })
+                .await;
+        }
+        let answer = tokio::select! {
+            () = ports.cancel.cancelled() => return Ok(()),
+            answer = asking::approve_call(&ports.person, &ports.reporter, &pending.call) => answer,
+        };
+        ports.recorder.record(ApprovalDecided { call: number, subject, digest, answer }, Durable::Now)?;
+        Ok(())
+    }
+
+    async fn start_call(&mut self, call: CallNumber, attempt: u32, fuel: Fuel) -> anyhow::Result<()> {
+        let tool = self.ports.recorder.state().call(call).and_then(|pending| pending.tool);
+        if let Some(tool) = tool {
+            asking::offer_directory(&self.ports, tool).await;
+        }
+        match call::prepare(&self.ports, call, attempt, fuel)? {
+            call::Prepared::Ready(started) => {
+                self.running.spawn(started.run());
+                Ok(())
+            }
+            call::Prepared::Refused(outcome) => self.settle(call, outcome),
+        }
+    }
+
+    fn settle(&self, call: CallNumber, outcome: ToolOutcome) -> anyhow::Result<()> {
+        let tool = self.ports.recorder.state().call(call).map(|pending| pending.call.clone());
+        let finished =
+            ToolFinished { call, outcome, metering: Metering::nothing(), effects: Vec::new(), stderr: String::new() };
+        if let Some(tool) = tool {
+            self.ports.reporter.tool_settled(&tool, &finished.outcome);
+        }
+        self.ports.recorder.record(finished, Durable::Later)?;
+        Ok(())
+    }
+
+    /// Waits until a call reports, the run's time is up, or somebody cancels.
+    async fn wait(&mut self) -> anyhow::Result<()> {
+        let left = {
+            let state = self.ports.recorder.state();
+            state.budget.time.saturating_sub(state.spent.time).to_duration()
+        };
+        tokio::select! {
+            () = self.ports.cancel.cancelled() => Ok(()),
+            joined = self.running.join_next() => flatten(joined),
+            () = tokio::time::sleep(left) => {
+                self.drain().await?;
+                let detail = Some(format!("the run's time of {} is used up", self.ports.recorder.state().budget.time));
+                self.finish(RunEnded { stop: StopReason::TimeBudget, answer: None, detail }).map(drop)
+            }
+        }
+    }
+
+    async fn rest(&self, wait: Millis) -> anyhow::Result<Rested> {
+        if wait.0 == 0 {
+            return Ok(Rested::Long);
+        }
+        // Up to a quarter more, so that many hosts do not come back in step.
+        let jitter = u64::from(clock::random::<1>()?[0]) * wait.0 / 1024;
+        let wait = Millis(wait.0 + jitter);
+        self.ports.reporter.waiting_for_model(wait);
+        Ok(tokio::select! {
+            () = self.ports.cancel.cancelled() => Rested::Cancelled,
+            () = tokio::time::sleep(wait.to_duration()) => Rested::Long,
+        })
+    }
+
+    async fn stop_when_idle(&mut self, ended: RunEnded) -> anyhow::Result<()> {
+        while !self.running.is_empty() {
+            flatten(self.running.join_next().await)?;
+        }
+        self.finish(ended).map(drop)
+    }
+
+    fn finish(&self, ended: RunEnded) -> anyhow::Result<RunEnded> {
+        self.ports.recorder.record(ended.clone(), Durable::Now)?;
+        Ok(ended)
+    }
+
+    async fn cancelled(mut self) -> anyhow::Result<RunEnded> {
+        self.drain().await?;
+        let detail = Some("cancelled; what was under way runs again on `agent-host resume`".to_owned());
+        self.finish(RunEnded { stop: StopReason::Cancelled, answer: None, detail })
+    }
+
+    /// Ends the calls that are under way and waits for them, within a bound. They leave no outcome: like calls of a killed
+    /// host they are undone and run again when the run is resumed.
+    async fn drain(&mut self) -> anyhow::Result<()> {
+        self.ports.cancel.cancel();
+        let all = async {
+            while let Some(joined) = self.running.join_next().await {
+                flatten(Some(joined))?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(DRAIN_TIME, all).await.unwrap_or(Ok(()))
+    }
+}
+
+/// Whether a wait was waited to its end.
+#[derive(PartialEq, Eq)]
+enum Rested {
+    Long,
+    Cancelled,
+}
+
+/// A reply that neither says anything nor asks for anything is no reply.
+fn usable(reply: ModelReply) -> Result<ModelReply, ModelFailure> {
+    if reply.text.trim().is_empty() && reply.calls.is_empty() {
+        return Err(ModelFailure::new(ModelFailureKind::BadReply, "the reply is empty"));
+    }
+    Ok(reply)
+}
+
+fn flatten(joined: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Result<()> {
+    match joined {
+        Some(Ok(result)) => result,
+        Some(Err(error)) => Err(error).context("a tool call ended with a defect of the host"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,41 @@
+//! What the driver and the gates of its calls reach the world through. Made once per drive by the command that runs.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use agent_core::digest::Digest;
+use agent_core::name::Name;
+use agent_sandbox::Sandbox;
+use agent_sandbox::component::Component;
+use tokio_util::sync::CancellationToken;
+
+use super::recorder::Recorder;
+use crate::journal::Journal;
+use crate::model::Model;
+use crate::person::Person;
+use crate::reporter::Reporter;
+
+/// The driver's surroundings.
+pub struct Ports {
+    /// The run's log and state.
+    pub recorder: Recorder,
+    /// The journal, for blobs.
+    pub journal: Arc<Journal>,
+    /// Where calls are made.
+    pub sandbox: Arc<Sandbox>,
+    /// The components of the run, by digest.
+    pub components: HashMap<Digest, Arc<Component>>,
+    /// The models, in the order in which they are tried.
+    pub models: Vec<Box<dyn Model>>,
+    /// Who can be asked.
+    pub person: Person,
+    /// What a person sees of the run while it goes on.
+    pub reporter: Reporter,
+    /// Where a grant is saved that the person wants to keep.
+    pub saved_policy: PathBuf,
+    /// Components whose tools a directory was offered to, so that nobody is asked twice.
+    pub offered: Mutex<HashSet<Name>>,
+    /// Ends the run resumably.
+    pub cancel: CancellationToken,
+}

@@ -1,0 +1,48 @@
+//! The one place where a run's facts are written: append to the journal, then fold into the state. Shared by the driver and
+//! the gates of its running calls.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use agent_core::event::{Event, Recorded};
+use agent_core::state::State;
+use anyhow::Context;
+
+use crate::clock;
+use crate::journal::log::{Durable, RunLog};
+
+/// A run's log and its fold, in step.
+pub struct Recorder {
+    log: RunLog,
+    state: Mutex<State>,
+}
+
+impl Recorder {
+    /// Goes on from `state`, which is the fold of what `log` holds.
+    #[must_use]
+    pub fn new(log: RunLog, state: State) -> Self {
+        Self { log, state: Mutex::new(state) }
+    }
+
+    /// Records a fact.
+    ///
+    /// # Errors
+    /// Where it cannot be written, or does not follow from the state: the run must not go on in this process.
+    pub fn record(&self, event: impl Into<Event>, durable: Durable) -> anyhow::Result<Recorded> {
+        let mut state = self.state();
+        let recorded = self.log.append(clock::now(), event.into(), durable)?;
+        state.apply(&recorded).context("the run's state does not allow what has just happened")?;
+        Ok(recorded)
+    }
+
+    /// The state. The lock must not be held over an await.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while holding the lock leaves at worst a state behind its log; `record` then refuses the next event.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the journal was synced for this run by this process.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.log.syncs()
+    }
+}

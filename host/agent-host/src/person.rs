@@ -1,0 +1,98 @@
+//! The person at the terminal, if there is one. All questions go through here, one at a time, on stderr; where nobody is
+//! there, the answer to every question is no.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use tokio::sync::Mutex;
+
+use crate::report::text;
+
+const BOLD: Style = Style::new().bold();
+const QUESTION: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Who can be asked.
+pub struct Person {
+    presence: Presence,
+    one_at_a_time: Mutex<()>,
+}
+
+enum Presence {
+    Terminal,
+    Nobody,
+}
+
+/// A question with its possible answers.
+pub struct Question {
+    /// What is asked, one line.
+    pub title: String,
+    /// What the person should know, one line each; neutralised here.
+    pub details: Vec<String>,
+    /// The answers: the letter to type and what it means. The last one is the answer where nothing sensible is typed.
+    pub answers: &'static [(char, &'static str)],
+}
+
+impl Person {
+    /// A person is there if both input and error output are a terminal.
+    #[must_use]
+    pub fn at_terminal() -> Self {
+        let there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        Self { presence: if there { Presence::Terminal } else { Presence::Nobody }, one_at_a_time: Mutex::new(()) }
+    }
+
+    /// Whether somebody can be asked.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        matches!(self.presence, Presence::Terminal)
+    }
+
+    /// Asks, and waits for a letter. `None` where nobody is there or the input ended.
+    pub async fn ask(&self, question: Question) -> Option<char> {
+        if !self.is_there() {
+            return None;
+        }
+        let _turn = self.one_at_a_time.lock().await;
+        tokio::task::spawn_blocking(move || ask_on_terminal(&question)).await.ok().flatten()
+    }
+
+    /// Asks for a line of text. `None` where nobody is there, the input ended, or the line is empty.
+    pub async fn ask_line(&self, prompt: String) -> Option<String> {
+        if !self.is_there() {
+            return None;
+        }
+        let _turn = self.one_at_a_time.lock().await;
+        let line = tokio::task::spawn_blocking(move || {
+            write!(anstream::stderr(), "{QUESTION}?{QUESTION:#} {prompt} ").ok()?;
+            read_line()
+        });
+        line.await.ok().flatten().filter(|line| !line.is_empty())
+    }
+}
+
+/// How often a person may mistype before the answer is the last one, which is the safe one.
+const TRIES: usize = 3;
+
+fn ask_on_terminal(question: &Question) -> Option<char> {
+    let mut err = anstream::stderr();
+    writeln!(err, "{QUESTION}?{QUESTION:#} {BOLD}{}{BOLD:#}", text::whole(&question.title)).ok()?;
+    for detail in &question.details {
+        writeln!(err, "    {}", text::whole(detail)).ok()?;
+    }
+    let offered: Vec<_> = question.answers.iter().map(|(letter, meaning)| format!("[{letter}] {meaning}")).collect();
+    for _ in 0..TRIES {
+        write!(err, "  {}: ", offered.join("  ")).ok()?;
+        err.flush().ok()?;
+        let typed = read_line()?;
+        let letter = typed.chars().next().map(|c| c.to_ascii_lowercase());
+        if let Some(letter) = letter.filter(|letter| question.answers.iter().any(|(known, _)| known == letter)) {
+            return Some(letter);
+        }
+    }
+    question.answers.last().map(|(letter, _)| *letter)
+}
+
+fn read_line() -> Option<String> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line).ok()?;
+    (read > 0).then(|| line.trim().to_owned())
+}

@@ -1,0 +1,84 @@
+//! Rules and grants in words, for a person who decides: one line each, most consequential first.
+
+use agent_core::config::authority::{ApprovalRule, Asks, Authority, DenyRule, GrantRule};
+use agent_core::effect::HttpMethod;
+use agent_core::grant::{Access, Grant};
+
+/// What the rules of an agent file or policy say.
+#[must_use]
+pub fn describe(authority: &Authority) -> Vec<String> {
+    let grants = authority.grants.iter().flat_map(grant_lines);
+    let approvals = authority.approvals.iter().map(approval_line);
+    let denies = authority.denies.iter().map(deny_line);
+    let lines: Vec<_> = grants.chain(approvals).chain(denies).collect();
+    if lines.is_empty() {
+        vec!["nothing: its tools compute, and touch no file, host or variable".to_owned()]
+    } else {
+        lines
+    }
+}
+
+/// What a tool holds.
+#[must_use]
+pub fn describe_grant(grant: &Grant) -> Vec<String> {
+    let fs =
+        grant.fs.iter().map(|fs| format!("{} {} as {}  ({})", access_words(fs.access), fs.host, fs.mount, fs.source));
+    let http =
+        grant.http.iter().map(|http| format!("send {} to {}  ({})", methods(&http.methods), http.url, http.source));
+    let env = grant.env.iter().map(|env| format!("see variable {}  ({})", env.name, env.source));
+    let lines: Vec<_> = fs.chain(http).chain(env).collect();
+    if lines.is_empty() { vec!["nothing beyond clock, random numbers and log".to_owned()] } else { lines }
+}
+
+fn grant_lines(rule: &GrantRule) -> Vec<String> {
+    let who = &rule.selector;
+    let fs = rule.fs.iter().map(|fs| {
+        let mount = fs.mount.as_ref().map(|mount| format!(" as {mount}")).unwrap_or_default();
+        format!("{who}: {} {}{mount}", access_words(fs.access), fs.host)
+    });
+    let http = rule.http.iter().map(|http| format!("{who}: send {} to {}", methods(&http.methods), http.url));
+    let env = rule.env.iter().map(|name| format!("{who}: see variable {name}"));
+    let limits = (!rule.limits.0.is_empty()).then(|| {
+        let changed: Vec<_> = rule.limits.0.iter().map(|(limit, value)| format!("{limit} = {value}")).collect();
+        format!("{who}: limits {}", changed.join(", "))
+    });
+    fs.chain(http).chain(env).chain(limits).collect()
+}
+
+fn approval_line(rule: &ApprovalRule) -> String {
+    let about = match &rule.asks {
+        Asks::Call => "each call".to_owned(),
+        Asks::Fs(Access::Read) => "each use of a file".to_owned(),
+        Asks::Fs(Access::Write) => "each change of a file".to_owned(),
+        Asks::Http(list) if list.is_empty() => "each HTTP request".to_owned(),
+        Asks::Http(list) => format!("each {} request", methods(list)),
+        Asks::Env => "each look at a variable".to_owned(),
+    };
+    format!("{}: you are asked before {about}", rule.selector)
+}
+
+fn deny_line(rule: &DenyRule) -> String {
+    let http = rule.http.iter().map(ToString::to_string);
+    let fs = rule.fs.iter().map(ToString::to_string);
+    let env = rule.env.iter().map(|name| format!("variable {name}"));
+    let what: Vec<_> = http.chain(fs).chain(env).collect();
+    if what.is_empty() {
+        format!("{}: never called", rule.selector)
+    } else {
+        format!("{}: never {}", rule.selector, what.join(", "))
+    }
+}
+
+fn access_words(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::Write => "read and change",
+    }
+}
+
+fn methods(methods: &[HttpMethod]) -> String {
+    if methods.len() == HttpMethod::ALL.len() {
+        return "any request".to_owned();
+    }
+    methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,101 @@
+//! What scripts read: stored events as JSON lines, and the listing as one array. The forms are stable; `docs/journal.md`
+//! describes them.
+
+use std::io::{self, Write};
+
+use agent_core::event::{Recorded, VERSION};
+use agent_core::units::UnixMillis;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::text;
+use crate::journal::runs::{RunStatus, RunSummary};
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    run: &'a str,
+    seq: u64,
+    epoch: u64,
+    /// RFC 3339, UTC, milliseconds.
+    at: String,
+    kind: &'a str,
+    version: u32,
+    body: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct RunEntry<'a> {
+    run: &'a str,
+    agent: Option<&'a str>,
+    /// The first line.
+    input: Option<&'a str>,
+    started: Option<String>,
+    status: &'static str,
+    /// The process, while the status is `running`.
+    pid: Option<u32>,
+    turns: u64,
+    calls: u64,
+}
+
+/// Writes one line for each event.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn write_events(events: &[Recorded], out: &mut dyn Write) -> io::Result<()> {
+    for recorded in events {
+        let body = RawValue::from_string(recorded.event.to_body()?)?;
+        let line = EventLine {
+            run: recorded.run.as_str(),
+            seq: recorded.seq,
+            epoch: recorded.epoch,
+            at: rfc3339(recorded.at),
+            kind: recorded.event.kind(),
+            version: VERSION,
+            body: &body,
+        };
+        writeln!(out, "{}", text::json(&serde_json::to_string(&line)?))?;
+    }
+    Ok(())
+}
+
+/// Writes one array.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn write_runs(runs: &[RunSummary], out: &mut dyn Write) -> io::Result<()> {
+    let entries: Vec<_> = runs.iter().map(entry).collect();
+    writeln!(out, "{}", text::json(&serde_json::to_string_pretty(&entries)?))
+}
+
+/// The stable name of a status: of the stop reason, where the run stopped.
+#[must_use]
+pub fn status_name(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Running { .. } => "running",
+        RunStatus::Interrupted => "interrupted",
+        RunStatus::Stopped(stop) => stop.name(),
+        RunStatus::Damaged => "damaged",
+    }
+}
+
+fn entry(summary: &RunSummary) -> RunEntry<'_> {
+    let began = summary.began.as_ref();
+    let pid = match summary.status {
+        RunStatus::Running { pid } => Some(pid),
+        RunStatus::Interrupted | RunStatus::Stopped(_) | RunStatus::Damaged => None,
+    };
+    RunEntry {
+        run: summary.run.as_str(),
+        agent: began.map(|began| began.agent.as_str()),
+        input: began.map(|began| began.input.as_str()),
+        started: began.map(|began| rfc3339(began.at)),
+        status: status_name(summary.status),
+        pid,
+        turns: summary.turns,
+        calls: summary.calls,
+    }
+}
+
+fn rfc3339(at: UnixMillis) -> String {
+    super::run::local(at, &jiff::tz::TimeZone::UTC, "%Y-%m-%dT%H:%M:%S.%3fZ")
+}

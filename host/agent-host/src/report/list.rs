@@ -1,0 +1,57 @@
+//! `agent-host ls`: the runs as a table.
+
+use std::io::{self, Write};
+
+use agent_core::name::RunId;
+use jiff::tz::TimeZone;
+
+use super::{HEADING, json, run, text};
+use crate::journal::runs::RunSummary;
+
+/// The time and two random characters: two runs of one host that share them are a rarity.
+const SHORT_RUN_CHARS: usize = 12;
+const INPUT_CHARS_MAX: usize = 48;
+const COLUMNS: [&str; 7] = ["RUN", "STARTED", "STATUS", "TURNS", "CALLS", "AGENT", "INPUT"];
+
+/// Writes a table with one line for each run.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn write(runs: &[RunSummary], zone: &TimeZone, out: &mut dyn Write) -> io::Result<()> {
+    let short = short_chars(runs);
+    let rows: Vec<_> = runs.iter().map(|summary| cells(summary, short, zone)).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0).max(COLUMNS[column].len())
+    };
+    let widths: Vec<_> = (0..COLUMNS.len()).map(width).collect();
+    writeln!(out, "{HEADING}{}{HEADING:#}", aligned(&COLUMNS.map(str::to_owned), &widths))?;
+    rows.iter().try_for_each(|row| writeln!(out, "{}", aligned(row, &widths)))
+}
+
+/// How many characters tell the listed runs apart.
+fn short_chars(runs: &[RunSummary]) -> usize {
+    let shared = |a: &RunId, b: &RunId| a.as_str().bytes().zip(b.as_str().bytes()).take_while(|(a, b)| a == b).count();
+    let mut names: Vec<_> = runs.iter().map(|summary| &summary.run).collect();
+    names.sort_unstable();
+    let needed = names.windows(2).map(|pair| shared(pair[0], pair[1]) + 1).max().unwrap_or(0);
+    needed.max(SHORT_RUN_CHARS)
+}
+
+fn cells(summary: &RunSummary, short: usize, zone: &TimeZone) -> [String; 7] {
+    let began = summary.began.as_ref();
+    [
+        summary.run.as_str().chars().take(short).collect(),
+        began.map_or_else(|| "?".to_owned(), |began| run::local(began.at, zone, "%Y-%m-%d %H:%M")),
+        json::status_name(summary.status).to_owned(),
+        summary.turns.to_string(),
+        summary.calls.to_string(),
+        began.map_or_else(|| "?".to_owned(), |began| began.agent.to_string()),
+        began.map_or_else(|| "?".to_owned(), |began| text::line(&began.input, INPUT_CHARS_MAX)),
+    ]
+}
+
+fn aligned(cells: &[String; 7], widths: &[usize]) -> String {
+    let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+    padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+}

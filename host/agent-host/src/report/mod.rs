@@ -1,0 +1,22 @@
+//! How people, and their scripts, read runs. Everything here turns recorded facts into text; nothing decides or acts.
+//!
+//! Styles are decoration. What is written to must be an `anstream` stream, which drops them where nobody sees them.
+
+pub mod authority;
+pub mod effects;
+pub mod json;
+pub mod list;
+pub mod run;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod samples;
+mod story;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests;
+pub mod text;
+
+use anstyle::Style;
+
+const HEADING: Style = Style::new().bold();
+const QUIET: Style = Style::new().dimmed();

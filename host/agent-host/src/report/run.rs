@@ -1,0 +1,266 @@
+//! `agent-host show RUN`: a run as a person reads it.
+
+use std::io::{self, Write};
+
+use agent_core::budget::Spent;
+use agent_core::effect::{Decision, Effect};
+use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution};
+use agent_core::outcome::{Content, MeteredFuel, Metering, ResourceBody, ToolOutcome};
+use agent_core::state::State;
+use agent_core::units::UnixMillis;
+use jiff::tz::TimeZone;
+
+use super::story::{self, Call, Step, Turn};
+use super::{HEADING, QUIET, effects, text};
+use crate::journal::runs::RunStatus;
+
+/// One line of a tool's words or a model's: enough for any real one.
+pub(super) const LINE_CHARS_MAX: usize = 2_000;
+/// What a model or person said is shown whole, up to what one would scroll through.
+const SAID_LINES_MAX: usize = 1_000;
+/// A call's arguments are recognised by their beginning; `--json` has all.
+const ARGUMENTS_CHARS_MAX: usize = 120;
+/// A call's result, likewise.
+const RESULT_LINES_MAX: usize = 6;
+const RESULT_CHARS_MAX: usize = 160;
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What was said, and the outcome of each call.
+    Conversation,
+    /// Also every effect.
+    Effects,
+}
+
+/// Writes the run of `state`, whose events are `events`.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn write(
+    state: &State,
+    events: &[Recorded],
+    status: RunStatus,
+    zone: &TimeZone,
+    detail: Detail,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let started = events.first().map_or(UnixMillis(0), |first| first.at);
+    write_header(state, started, status, zone, out)?;
+    writeln!(out, "\n{HEADING}input{HEADING:#}")?;
+    write_block(&state.started.input, "  ", SAID_LINES_MAX, LINE_CHARS_MAX, out)?;
+    let steps = story::tell(&state.started.tools, events);
+    for (index, step) in steps.iter().enumerate() {
+        let is_last = index + 1 == steps.len();
+        match step {
+            // The last stop is in the header, and the answer below.
+            Step::Turn(turn) if is_answer(turn, state) => {}
+            Step::Turn(turn) => write_turn(turn, detail, out)?,
+            Step::Note(_) if is_last && state.stopped.is_some() => {}
+            Step::Note(recorded) => write_note(recorded, out)?,
+        }
+    }
+    write_end(state, out)
+}
+
+/// A time as people of that zone write it.
+pub(super) fn local(at: UnixMillis, zone: &TimeZone, format: &str) -> String {
+    let time = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| "?".to_owned(), |time| time.to_zoned(zone.clone()).strftime(format).to_string())
+}
+
+fn write_header(
+    state: &State,
+    started: UnixMillis,
+    status: RunStatus,
+    zone: &TimeZone,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let models: Vec<_> = state.started.models.iter().map(|model| text::line(&model.name, LINE_CHARS_MAX)).collect();
+    writeln!(out, "{HEADING}run {}{HEADING:#}", state.run)?;
+    writeln!(out, "  agent    {}", state.started.agent)?;
+    writeln!(out, "  models   {}", models.join(", "))?;
+    writeln!(out, "  started  {}", local(started, zone, "%Y-%m-%d %H:%M:%S %Z"))?;
+    writeln!(out, "  status   {}", status_line(state, status))?;
+    writeln!(out, "  spent    {}", spent_line(&state.spent))
+}
+
+fn status_line(state: &State, status: RunStatus) -> String {
+    match (status, &state.stopped) {
+        (RunStatus::Running { pid }, _) => format!("running in process {pid}"),
+        (RunStatus::Interrupted, _) => format!("interrupted: go on with `agent-host resume {}`", state.run),
+        (RunStatus::Stopped(_) | RunStatus::Damaged, Some(ended)) => match &ended.detail {
+            Some(detail) => format!("{}: {}", ended.stop, text::line(detail, LINE_CHARS_MAX)),
+            None => ended.stop.to_string(),
+        },
+        (RunStatus::Stopped(stop), None) => stop.to_string(),
+        (RunStatus::Damaged, None) => "damaged".to_owned(),
+    }
+}
+
+fn spent_line(spent: &Spent) -> String {
+    let tokens = format!("{} tokens ({} in, {} out)", spent.tokens(), spent.input_tokens, spent.output_tokens);
+    let (turns, calls) = (counted(spent.turns, "turn"), counted(spent.tool_calls, "tool call"));
+    format!("{turns} · {calls} · {tokens} · {} fuel · {}", spent.fuel, spent.time)
+}
+
+fn counted(count: u32, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn is_answer(turn: &Turn<'_>, state: &State) -> bool {
+    let answer = state.stopped.as_ref().and_then(|ended| ended.answer.as_deref());
+    turn.calls.is_empty() && answer == Some(&turn.replied.reply.text)
+}
+
+fn write_turn(turn: &Turn<'_>, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
+    let model = text::line(&turn.replied.reply.model, LINE_CHARS_MAX);
+    writeln!(out, "\n{HEADING}turn {}{HEADING:#}{QUIET} · {model}{QUIET:#}", turn.replied.turn)?;
+    write_block(&turn.replied.reply.text, "  ", SAID_LINES_MAX, LINE_CHARS_MAX, out)?;
+    turn.calls.iter().try_for_each(|call| write_call(call, detail, out))
+}
+
+fn write_call(call: &Call<'_>, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
+    let (number, tool) = (call.number, text::line(&call.tool, LINE_CHARS_MAX));
+    let arguments = text::line(&call.proposed.arguments, ARGUMENTS_CHARS_MAX);
+    writeln!(out, "  {HEADING}call {number}  {tool}{HEADING:#} {arguments}")?;
+    for event in &call.events {
+        if let Some(note) = call_note(event) {
+            writeln!(out, "    {note}")?;
+        }
+    }
+    match call.finished() {
+        Some(finished) => {
+            let (outcome, used) = (&finished.outcome, used(&finished.metering));
+            writeln!(out, "    {}{QUIET} · {used}{QUIET:#}", outcome.name())?;
+            write_result(outcome, out)?;
+            if !outcome.is_success() {
+                write_block(&finished.stderr, "    stderr: ", RESULT_LINES_MAX, RESULT_CHARS_MAX, out)?;
+            }
+        }
+        None if call.is_resolved() => {}
+        None => writeln!(out, "    no outcome is recorded")?,
+    }
+    match detail {
+        Detail::Effects => effects::write(&call.effects(), out),
+        Detail::Conversation => call.effects().recorded.into_iter().try_for_each(|effect| write_refusal(effect, out)),
+    }
+}
+
+/// What happened to a call besides that it started and ended.
+fn call_note(event: &Event) -> Option<String> {
+    match event {
+        Event::ToolStarted(body) if body.attempt > 1 => Some(format!("attempt {}", body.attempt)),
+        Event::ApprovalRequested(body) => Some(format!("approval asked: {}", subject(&body.subject))),
+        Event::ApprovalDecided(body) => {
+            let answer = match body.answer {
+                Approval::Approved => "approved",
+                Approval::Denied => "denied",
+            };
+            Some(format!("{answer} by a person: {}", subject(&body.subject)))
+        }
+        Event::CallUndone(body) => Some(format!("attempt {} undone: {}", body.attempt, counted(body.restored, "path"))),
+        Event::ToolInDoubt(body) => {
+            let (request, reason) = (body.request.to_string(), &body.reason);
+            let (request, reason) = (text::line(&request, LINE_CHARS_MAX), text::line(reason, LINE_CHARS_MAX));
+            Some(format!("in doubt: {request}: {reason}"))
+        }
+        Event::DoubtResolved(body) => Some(format!("doubt resolved by a person: {}", resolution(&body.resolution))),
+        _ => None,
+    }
+}
+
+fn subject(subject: &ApprovalSubject) -> String {
+    match subject {
+        ApprovalSubject::Call => "the call".to_owned(),
+        ApprovalSubject::Effect(request) => text::line(&request.to_string(), LINE_CHARS_MAX),
+    }
+}
+
+fn resolution(resolution: &Resolution) -> String {
+    match resolution {
+        Resolution::Happened(told) => format!("it happened: {}", text::line(told, RESULT_CHARS_MAX)),
+        Resolution::DidNotHappen => "it did not happen".to_owned(),
+        Resolution::Retry => "do it again".to_owned(),
+    }
+}
+
+fn used(metering: &Metering) -> String {
+    let fuel = match metering.fuel {
+        MeteredFuel::Exact(fuel) => format!("{fuel} fuel"),
+        MeteredFuel::AtLeast(fuel) => format!("at least {fuel} fuel"),
+    };
+    format!("{} · {fuel} · {}", metering.duration, metering.memory_peak)
+}
+
+fn write_result(outcome: &ToolOutcome, out: &mut dyn Write) -> io::Result<()> {
+    let show = |words: &str, out: &mut dyn Write| write_block(words, "    ", RESULT_LINES_MAX, RESULT_CHARS_MAX, out);
+    match outcome {
+        ToolOutcome::Returned { content } => content.iter().try_for_each(|part| show(&content_text(part), out)),
+        ToolOutcome::Failed { message }
+        | ToolOutcome::Refused { message, .. }
+        | ToolOutcome::Faulted { message, .. } => show(message, out),
+    }
+}
+
+fn content_text(content: &Content) -> String {
+    match content {
+        Content::Text(text) => text.clone(),
+        Content::Json(json) => json.to_string(),
+        Content::Image(media) | Content::Audio(media) => {
+            format!("[{}, {} characters]", media.mime_type, media.base64.len())
+        }
+        Content::Resource { uri, body: ResourceBody::Text(text), .. } => format!("[{uri}]\n{text}"),
+        Content::Resource { uri, body: ResourceBody::Base64(text), .. } => {
+            format!("[{uri}, {} characters]", text.len())
+        }
+    }
+}
+
+/// A refused effect, with the line that would allow it.
+pub(super) fn write_refusal(effect: &Effect, out: &mut dyn Write) -> io::Result<()> {
+    let Decision::Deny { refusal, rule, hint } = &effect.decision else { return Ok(()) };
+    let request = text::line(&effect.request.to_string(), LINE_CHARS_MAX);
+    writeln!(out, "    refused ({refusal}): {request}")?;
+    write_rule(rule, hint.as_deref(), out)
+}
+
+pub(super) fn write_rule(rule: &str, hint: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "      rule: {}", text::line(rule, LINE_CHARS_MAX))?;
+    match hint {
+        Some(hint) => writeln!(out, "      hint: {}", text::line(hint, LINE_CHARS_MAX)),
+        None => Ok(()),
+    }
+}
+
+fn write_note(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
+    let note = match &recorded.event {
+        Event::ModelFailed(body) => {
+            format!("turn {}: no reply: {}", body.turn, text::line(&body.failure.message, LINE_CHARS_MAX))
+        }
+        Event::GrantWidened(body) => format!("a person allowed `{}` more", text::line(&body.tool, LINE_CHARS_MAX)),
+        Event::RunResumed(_) => "resumed".to_owned(),
+        Event::RunEnded(body) => match &body.detail {
+            Some(detail) => format!("stopped: {}: {}", body.stop, text::line(detail, LINE_CHARS_MAX)),
+            None => format!("stopped: {}", body.stop),
+        },
+        other => other.kind().to_owned(),
+    };
+    writeln!(out, "\n{QUIET}{note}{QUIET:#}")
+}
+
+fn write_end(state: &State, out: &mut dyn Write) -> io::Result<()> {
+    match state.stopped.as_ref().and_then(|ended| ended.answer.as_deref()) {
+        Some(answer) => {
+            writeln!(out, "\n{HEADING}answer{HEADING:#}")?;
+            write_block(answer, "  ", SAID_LINES_MAX, LINE_CHARS_MAX, out)
+        }
+        None => Ok(()),
+    }
+}
+
+fn write_block(words: &str, indent: &str, lines_max: usize, chars_max: usize, out: &mut dyn Write) -> io::Result<()> {
+    text::block(words, lines_max, chars_max)
+        .iter()
+        .try_for_each(|line| writeln!(out, "{}", format!("{indent}{line}").trim_end()))
+}

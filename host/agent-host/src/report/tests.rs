@@ -1,0 +1,103 @@
+//! What people and scripts read, as snapshots over one run made by hand. The commands run as they do in the program, on a
+//! journal on disk, with styles dropped as on a file.
+
+use std::io::Write as _;
+
+use agent_core::event::RunStarted;
+use jiff::tz::TimeZone;
+
+use super::samples;
+use crate::commands::{ls, show, verify};
+use crate::journal::Journal;
+use crate::journal::key::HostKey;
+use crate::journal::log::Durable;
+
+struct Sample {
+    _home: tempfile::TempDir,
+    journal: Journal,
+}
+
+impl Sample {
+    /// A journal with the sample run in it.
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let key = HostKey::load_or_create(home.path()).unwrap();
+        let journal = Journal::create_or_open(&home.path().join(".agent-host"), &key).unwrap();
+        let (log, _) = journal.start_run(samples::run_id(1), samples::at(1), samples::started()).unwrap();
+        for (index, event) in samples::events().into_iter().enumerate() {
+            log.append(samples::at(index as u64 + 2), event, Durable::Later).unwrap();
+        }
+        Self { _home: home, journal }
+    }
+
+    /// Another run of which nothing but the beginning is recorded.
+    fn interrupted(&self, number: u64, input: &str) {
+        let started = RunStarted { input: input.to_owned(), ..samples::started() };
+        self.journal.start_run(samples::run_id(number), samples::at(number), started).unwrap();
+    }
+
+    fn show(&self, run: Option<&str>, effects: bool, json: bool) -> String {
+        let args = show::ShowArgs { run: run.map(str::to_owned), effects, json };
+        printed(|out| show::run(&args, &self.journal, &TimeZone::UTC, out))
+    }
+
+    fn ls(&self, json: bool) -> String {
+        let args = ls::LsArgs { limit: 20, json };
+        printed(|out| ls::run(&args, &self.journal, &TimeZone::UTC, out))
+    }
+}
+
+/// What reaches a file or pipe.
+fn printed(print: impl FnOnce(&mut dyn std::io::Write) -> anyhow::Result<()>) -> String {
+    let mut out = anstream::StripStream::new(Vec::new());
+    print(&mut out).unwrap();
+    out.flush().unwrap();
+    String::from_utf8(out.into_inner()).unwrap()
+}
+
+#[test]
+fn the_sample_follows_the_rules_of_a_run() {
+    let state = agent_core::state::State::fold(&samples::recorded()).unwrap().unwrap();
+    assert_eq!((state.spent.turns, state.spent.tool_calls), (3, 4));
+    let summary = Sample::new().journal.summary(&samples::run_id(1)).unwrap();
+    assert_eq!((summary.turns, summary.calls), (3, 4), "the listing counts as the fold does");
+}
+
+#[test]
+fn show_tells_the_conversation() {
+    insta::assert_snapshot!(Sample::new().show(None, false, false));
+}
+
+#[test]
+fn show_lists_the_effects() {
+    insta::assert_snapshot!(Sample::new().show(None, true, false));
+}
+
+#[test]
+fn show_prints_the_events_for_scripts() {
+    let lines = Sample::new().show(None, false, true);
+    let kept: Vec<_> =
+        lines.lines().filter(|line| !line.contains("\"RunStarted\"") && !line.contains("\"ToolStarted\"")).collect();
+    insta::assert_snapshot!(kept.join("\n"));
+}
+
+#[test]
+fn show_says_how_an_interrupted_run_goes_on() {
+    let sample = Sample::new();
+    sample.interrupted(2, "One more thing.");
+    insta::assert_snapshot!(sample.show(Some(samples::run_id(2).as_str()), false, false));
+}
+
+#[test]
+fn ls_lists_the_newest_first() {
+    let sample = Sample::new();
+    sample.interrupted(2, "A \u{1b}]0;title\u{7} in a very long input that is going to be cut somewhere around here");
+    insta::assert_snapshot!(sample.ls(false));
+    insta::assert_snapshot!("ls_json", sample.ls(true));
+}
+
+#[test]
+fn verify_says_what_it_proved() {
+    let sample = Sample::new();
+    insta::assert_snapshot!(printed(|out| verify::run(&verify::VerifyArgs { run: None }, &sample.journal, out)));
+}

@@ -1,0 +1,158 @@
+//! Texts that others wrote (models, tools, pages, agent files) made safe to show to a person. Every path to a terminal goes
+//! through here: a text cannot move the cursor, set the title, write to the clipboard, reverse what is read, or hide words.
+//!
+//! This is for eyes only. What the model is sent and what the journal keeps is never changed here.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+/// What stands at the end of a text that was cut.
+const CUT: char = '…';
+
+/// `text` on one line, at most `chars_max` characters of it. Line breaks become `\n`.
+#[must_use]
+pub fn line(text: &str, chars_max: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(chars_max.saturating_mul(4)));
+    for (index, c) in text.chars().enumerate() {
+        if index == chars_max {
+            shown.push(CUT);
+            break;
+        }
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\t' => shown.push(' '),
+            c => push(&mut shown, c),
+        }
+    }
+    shown
+}
+
+/// The lines of `text`, at most `lines_max` of them, each at most `chars_max` characters long. A last line says how many
+/// are left out.
+#[must_use]
+pub fn block(text: &str, lines_max: usize, chars_max: usize) -> Vec<String> {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let mut shown: Vec<String> = lines.iter().take(lines_max).map(|one| line(one, chars_max)).collect();
+    let left = lines.len().saturating_sub(lines_max);
+    if left > 0 {
+        shown.push(format!("{CUT} {left} more {}", if left == 1 { "line" } else { "lines" }));
+    }
+    shown
+}
+
+/// All of `text` on one line. Line breaks become `\\n`.
+#[must_use]
+pub fn whole(text: &str) -> String {
+    line(text, usize::MAX)
+}
+
+/// All of `text`, its line breaks and tabs kept.
+#[must_use]
+pub fn lines(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\n' | '\t') { shown.push(c) } else { push(&mut shown, c) }
+    }
+    shown
+}
+
+/// `text` for standard output: as [`lines`] shows it where a person reads it, exactly as it is where a program does.
+#[must_use]
+pub fn for_stdout(text: &str) -> Cow<'_, str> {
+    if std::io::stdout().is_terminal() { Cow::Owned(lines(text)) } else { Cow::Borrowed(text) }
+}
+
+/// The JSON text `json` with every hidden character inside its strings escaped. It stays the same JSON value.
+#[must_use]
+pub fn json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) && !c.is_ascii_whitespace() {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+fn push(shown: &mut String, c: char) {
+    if is_hidden(c) {
+        shown.extend(c.escape_unicode());
+    } else {
+        shown.push(c);
+    }
+}
+
+/// Whether a terminal would act on the character, or a person could not see it.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}'
+            // Zero width, direction, line and paragraph separators.
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            // Fillers that look like nothing.
+            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
+            // Variation selectors but the two that choose between text and picture; byte order mark; annotations.
+            | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+            // Formatting of shorthand, music and hieroglyphs.
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            // Tags and more variation selectors: a whole invisible alphabet.
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hostile_texts_are_shown_and_do_nothing() {
+        let cases = [
+            ("plain text, naïve, 日本語, 🎈", "plain text, naïve, 日本語, 🎈"),
+            ("\u{1b}]0;owned\u{7}", "\\u{1b}]0;owned\\u{7}"),
+            ("\u{1b}]52;c;cm0gLXJm\u{1b}\\", "\\u{1b}]52;c;cm0gLXJm\\u{1b}\\"),
+            ("\u{9b}31mred", "\\u{9b}31mred"),
+            ("safe\rrm -rf", "safe\\u{d}rm -rf"),
+            ("back\u{8}\u{8}space\u{7f}", "back\\u{8}\\u{8}space\\u{7f}"),
+            ("user\u{202e}gpj.exe", "user\\u{202e}gpj.exe"),
+            ("zero\u{200b}width\u{feff}", "zero\\u{200b}width\\u{feff}"),
+            ("tags\u{e0041}\u{e007f}", "tags\\u{e0041}\\u{e007f}"),
+            ("a selector\u{fe01} or\u{e0100}", "a selector\\u{fe01} or\\u{e0100}"),
+            ("a heart ❤\u{fe0f}", "a heart ❤\u{fe0f}"),
+            ("one\n2026-01-01 INFO forged", "one\\n2026-01-01 INFO forged"),
+            ("col\tumn", "col umn"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(line(text, 100), shown);
+        }
+    }
+
+    #[test]
+    fn a_cut_text_says_so() {
+        assert_eq!([line("abcdef", 6), line("abcdefg", 6)], ["abcdef", "abcdef…"]);
+        assert_eq!(block("one\ntwo\nthree\n", 2, 10), ["one", "two", "… 1 more line"]);
+        assert_eq!(block("one\r\n\ntwo", 9, 2), ["on…", "", "tw…"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_passes(text in any::<String>()) {
+            prop_assert!(!line(&text, 1_000).chars().any(is_hidden));
+            prop_assert!(!block(&text, 10, 1_000).iter().any(|line| line.chars().any(is_hidden)));
+        }
+
+        #[test]
+        fn escaped_json_is_the_same_value(text in any::<String>()) {
+            let plain = serde_json::to_string(&[&text]).unwrap();
+            let escaped = json(&plain);
+            prop_assert!(!escaped.chars().any(is_hidden));
+            prop_assert_eq!(serde_json::from_str::<[String; 1]>(&escaped).unwrap(), [text]);
+        }
+    }
+}

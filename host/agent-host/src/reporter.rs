@@ -1,0 +1,216 @@
+//! What a person sees of a run while it goes on: on stderr, one line for each thing that ended, a spinner for what has not.
+//! Off a terminal the same lines come without spinner; `--quiet` and `--json` show nothing.
+
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use agent_core::effect::{Decision, Effect};
+use agent_core::message::ToolCall;
+use agent_core::model::{ModelFailure, ModelReply};
+use agent_core::name::{CallNumber, ToolName};
+use agent_core::outcome::{MeteredFuel, Metering, ToolOutcome};
+use agent_core::units::Millis;
+use agent_sandbox::call::CallReport;
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::report::text;
+
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const WARN: Style = AnsiColor::Yellow.on_default();
+
+/// Longest piece of arguments or message in a line.
+const SHOWN_CHARS: usize = 96;
+/// Refused effects that one call's lines name; the rest is counted.
+const REFUSALS_SHOWN: usize = 5;
+
+/// Shows a run to a person.
+pub struct Reporter {
+    spinner: Option<ProgressBar>,
+    voice: Voice,
+    running: Mutex<Vec<(CallNumber, String)>>,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    /// A line for everything that ended.
+    Lines,
+    /// Nothing.
+    Silent,
+}
+
+impl Reporter {
+    /// A reporter that speaks on stderr.
+    #[must_use]
+    pub fn new(voice: Voice) -> Self {
+        let spinner = (voice == Voice::Lines && std::io::IsTerminal::is_terminal(&std::io::stderr())).then(spinner);
+        Self { spinner, voice, running: Mutex::default() }
+    }
+
+    /// Does `ask` with nothing moving on the screen.
+    pub async fn hushed<T>(&self, ask: impl Future<Output = T>) -> T {
+        if let Some(spinner) = &self.spinner {
+            spinner.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let answer = ask.await;
+        if let Some(spinner) = &self.spinner {
+            spinner.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        answer
+    }
+
+    /// A line of the host itself.
+    pub fn note(&self, line: &str) {
+        self.line(&format!("{DIM}· {}{DIM:#}", text::whole(line)));
+    }
+
+    /// A request to the model left.
+    pub fn model_asked(&self, turn: u32, attempt: u32, model: &str) {
+        let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+        self.status(&format!("turn {turn}: asking {model}{again}"));
+    }
+
+    /// The model replied.
+    pub fn model_replied(&self, reply: &ModelReply) {
+        let said = reply.text.trim();
+        if !reply.calls.is_empty() && !said.is_empty() {
+            self.line(&format!("{DIM}“{}”{DIM:#}", text::line(said, SHOWN_CHARS)));
+        }
+    }
+
+    /// The model did not reply.
+    pub fn model_failed(&self, failure: &ModelFailure) {
+        self.line(&format!("{WARN}! model: {}{WARN:#}", text::line(&failure.message, 2 * SHOWN_CHARS)));
+    }
+
+    /// The model is asked again later.
+    pub fn waiting_for_model(&self, wait: Millis) {
+        self.status(&format!("asking again in {wait}"));
+    }
+
+    /// A call started.
+    pub fn tool_started(&self, number: CallNumber, tool: &ToolName, arguments: &str) {
+        let shown = format!("{tool} {}", text::line(arguments, SHOWN_CHARS));
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).push((number, shown));
+        self.show_running();
+    }
+
+    /// A guest says how far it is.
+    pub fn guest_progress(&self, tool: &ToolName, message: &str, fraction: Option<f64>) {
+        let percent = fraction.map(|part| format!(" {:.0} %", part.clamp(0.0, 1.0) * 100.0)).unwrap_or_default();
+        self.status(&format!("{tool}: {}{percent}", text::line(message, SHOWN_CHARS)));
+    }
+
+    /// A call ended.
+    pub fn tool_finished(&self, number: CallNumber, asked: &ToolCall, report: &CallReport) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).retain(|(running, _)| *running != number);
+        self.tool_line(asked, &report.outcome, &format!("  {DIM}{}{DIM:#}", used(&report.metering)));
+        self.refusals(&report.effects);
+        self.show_running();
+    }
+
+    /// A call got its outcome without being made.
+    pub fn tool_settled(&self, asked: &ToolCall, outcome: &ToolOutcome) {
+        self.tool_line(asked, outcome, "");
+    }
+
+    /// What an interrupted call had changed is restored.
+    pub fn undoing(&self, number: CallNumber, changes: usize) {
+        let noun = if changes == 1 { "change" } else { "changes" };
+        self.note(&format!("call {number} was interrupted: undoing {changes} {noun}, then running it again"));
+    }
+
+    /// The run stopped: nothing moves any more.
+    pub fn finish(&self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+
+    fn tool_line(&self, asked: &ToolCall, outcome: &ToolOutcome, used: &str) {
+        let tool = text::line(&asked.tool.replacen("__", ".", 1), SHOWN_CHARS);
+        let arguments = text::line(&asked.arguments, SHOWN_CHARS);
+        let (mark, why) = match outcome {
+            ToolOutcome::Returned { .. } => (format!("{GOOD}✓{GOOD:#}"), String::new()),
+            ToolOutcome::Failed { message } => {
+                (format!("{WARN}✗{WARN:#}"), format!("\n    {}", text::line(message, 2 * SHOWN_CHARS)))
+            }
+            ToolOutcome::Refused { message, .. } | ToolOutcome::Faulted { message, .. } => {
+                let shown = text::line(message, 2 * SHOWN_CHARS);
+                (format!("{BAD}✗{BAD:#}"), format!("\n    {BAD}{}{BAD:#}: {shown}", outcome.name()))
+            }
+        };
+        self.line(&format!("{mark} {tool} {DIM}{arguments}{DIM:#}{used}{why}"));
+    }
+
+    fn refusals(&self, effects: &[Effect]) {
+        let refused: Vec<_> = effects.iter().filter_map(refusal).collect();
+        for line in refused.iter().take(REFUSALS_SHOWN) {
+            self.line(line);
+        }
+        if refused.len() > REFUSALS_SHOWN {
+            self.line(&format!("    {WARN}and {} more refused{WARN:#}", refused.len() - REFUSALS_SHOWN));
+        }
+    }
+
+    fn show_running(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        match running.as_slice() {
+            [] => self.status(""),
+            [(_, only)] => self.status(only),
+            [.., (_, last)] => self.status(&format!("{last} {DIM}and {} more{DIM:#}", running.len() - 1)),
+        }
+    }
+
+    fn status(&self, line: &str) {
+        if let Some(spinner) = &self.spinner {
+            spinner.set_message(line.to_owned());
+        }
+    }
+
+    fn line(&self, line: &str) {
+        if self.voice == Voice::Silent {
+            return;
+        }
+        match &self.spinner {
+            Some(spinner) => spinner.suspend(|| write_line(line)),
+            None => write_line(line),
+        }
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
+/// What a call used: `12 ms · 1.28 M fuel · 2.1 MiB`.
+#[must_use]
+pub fn used(metering: &Metering) -> String {
+    let fuel = match metering.fuel {
+        MeteredFuel::Exact(fuel) => format!("{fuel} fuel"),
+        MeteredFuel::AtLeast(fuel) => format!("at least {fuel} fuel"),
+    };
+    format!("{} · {fuel} · {}", metering.duration, metering.memory_peak)
+}
+
+fn refusal(effect: &Effect) -> Option<String> {
+    let Decision::Deny { refusal, rule, hint } = &effect.decision else { return None };
+    let act = text::line(&effect.request.to_string(), SHOWN_CHARS);
+    let rule = text::whole(rule);
+    let hint = hint.as_deref().map(|hint| format!("\n      hint: {}", text::whole(hint))).unwrap_or_default();
+    Some(format!("    {WARN}{refusal}{WARN:#}: may not {act}\n      rule: {rule}{hint}"))
+}
+
+fn write_line(line: &str) {
+    // Nobody reads stderr any more: there is nobody to tell.
+    let _ = writeln!(anstream::stderr(), "{line}");
+}

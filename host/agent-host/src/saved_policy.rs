@@ -1,0 +1,53 @@
+//! Saving a person's answer as a rule in the policy of the user's state folder.
+
+use std::path::Path;
+
+use agent_core::config::authority::GrantRule;
+use agent_core::config::policy::parse_policy;
+use anyhow::Context;
+
+use crate::input;
+use crate::trust::write_private;
+
+/// Adds a rule at the end of the policy file, keeping what the person wrote in it. The file as it would then be is checked
+/// before it is replaced.
+///
+/// # Errors
+/// Where the file cannot be read, would not be understood, or cannot be written.
+pub fn append(file: &Path, rule: &GrantRule) -> anyhow::Result<()> {
+    let shown = file.display().to_string();
+    let before = if file.exists() { input::read_config(file, &shown)? } else { String::new() };
+    let gap = if before.is_empty() || before.ends_with("\n\n") { "" } else { "\n" };
+    let after = format!("{before}{gap}{}", rule.to_toml());
+    let folder = file.parent().and_then(Path::to_str).context("the policy's path is not UTF-8")?;
+    parse_policy(&shown, folder, &after).context("the policy with the new rule would not be understood")?;
+    write_private(file, after.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::config::host_path::HostPath;
+    use agent_core::grant::{Access, RuleSource};
+
+    use super::*;
+
+    #[test]
+    fn a_saved_rule_stands_beside_what_the_person_wrote() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("policy.toml");
+        std::fs::write(&file, "# mine\n[[approval]]\ntool = \"files.write\"\n")?;
+        let host = HostPath::join("/", "/home/me/notes").map_err(anyhow::Error::from)?;
+        let source = RuleSource("answered".into());
+        append(&file, &GrantRule::directory_for(&"files.read".parse()?, host, Access::Read, source))?;
+        insta::assert_snapshot!(std::fs::read_to_string(&file)?, @r#"
+        # mine
+        [[approval]]
+        tool = "files.write"
+
+        [[grant]]
+        tool = "files"
+        fs = [{ host = "/home/me/notes", access = "read" }]
+        "#);
+        Ok(())
+    }
+}

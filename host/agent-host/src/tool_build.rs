@@ -1,0 +1,74 @@
+//! Building tools by the command in their `tool.toml`. A build command is a program that runs outside any sandbox, so its
+//! folder needs trust like an agent file, and no other verb ever runs it.
+
+use std::path::{Path, PathBuf};
+
+use agent_core::digest::Digest;
+use agent_core::name::Name;
+use anyhow::{Context, bail, ensure};
+use tokio::process::Command;
+
+use crate::agent::Source;
+use crate::toolset::{self, MANIFEST};
+use crate::wasm_target;
+
+/// What a build would do.
+pub struct Plan {
+    /// The tool.
+    pub name: Name,
+    /// The tool's folder, absolute.
+    pub folder: PathBuf,
+    /// The command, run by `sh -c` in the folder.
+    pub command: String,
+    /// Where the command leaves the component, absolute.
+    pub artifact: PathBuf,
+}
+
+/// What a build of the tool in `folder` would do.
+///
+/// # Errors
+/// Where the manifest has problems or no `[build]`.
+pub fn plan(folder: &Path) -> anyhow::Result<Plan> {
+    let shown = folder.display();
+    let folder = folder.canonicalize().with_context(|| format!("cannot find tool folder `{shown}`"))?;
+    ensure!(folder.join(MANIFEST).is_file(), "`{shown}` is no tool folder: there is no `{MANIFEST}` in it");
+    let manifest = toolset::read_manifest(&folder)?;
+    let Some(build) = manifest.build else {
+        bail!(
+            "`{shown}/{MANIFEST}` has no `[build]`\n  hint: add `[build]` with `command = \"…\"` and `artifact = \"….wasm\"`"
+        )
+    };
+    let artifact = folder.join(&build.artifact);
+    Ok(Plan { name: manifest.name, command: build.command, artifact, folder })
+}
+
+impl Plan {
+    /// What trust in this build is bound to: the folder and the command.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        let artifact = self.artifact.to_string_lossy();
+        let digest = Digest::of_parts(&[b"build", self.command.as_bytes(), artifact.as_bytes()]);
+        Source { path: self.folder.join(MANIFEST), digest }
+    }
+
+    /// Runs the command, its output going to stderr, and puts the component beside the manifest.
+    ///
+    /// # Errors
+    /// Where the command fails or leaves no component.
+    pub async fn run(&self) -> anyhow::Result<PathBuf> {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(&self.command).current_dir(&self.folder).stdin(std::process::Stdio::null());
+        command.stdout(std::io::stderr()).env_remove("CARGO_TARGET_DIR").kill_on_drop(true);
+        wasm_target::prepare(&mut command).await;
+        let status = command.status().await.context("cannot start `sh`")?;
+        ensure!(status.success(), "building `{}` failed ({status}): {}", self.name, self.command);
+        let component = self.folder.join(format!("{}.wasm", self.name));
+        let (from, to) = (self.artifact.display(), component.display());
+        ensure!(
+            self.artifact.is_file(),
+            "the build succeeded but left no `{from}`\n  hint: correct `artifact` in `{MANIFEST}`"
+        );
+        std::fs::copy(&self.artifact, &component).with_context(|| format!("cannot copy `{from}` to `{to}`"))?;
+        Ok(component)
+    }
+}

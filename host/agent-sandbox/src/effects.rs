@@ -1,0 +1,258 @@
+//! The effects of one call: each is numbered, decided by the gate, and recorded with what came of it. Every capability host
+//! goes through here; nothing else talks to the gate.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
+use agent_core::grant::RuleSource;
+use agent_core::units::{Bytes, Millis};
+
+use crate::gate::{ChangeIntent, EffectGate, GateClosed, SendIntent, Undo};
+use crate::gate::{IdempotencyKey, Progress};
+use crate::patience::Patience;
+use crate::transcript::TranscriptSnapshot;
+
+/// Reads and refusals kept of one call; further ones are counted. Writes are always kept: there are at most as many as host
+/// calls.
+const LOOKS_KEPT_MAX: usize = 10_000;
+
+/// Longest path, URL or operation in a record: a guest chooses them.
+pub(crate) const TEXT_BYTES_MAX: usize = 8 << 10;
+
+/// The effects of one call. Shared with the tasks that send requests.
+pub(crate) struct Effects {
+    gate: Arc<dyn EffectGate>,
+    patience: Arc<Patience>,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    last: u32,
+    kept: BTreeMap<u32, Effect>,
+    dropped: u64,
+    closed: Option<GateClosed>,
+}
+
+/// An effect that was allowed and is about to happen.
+#[derive(Debug, Clone)]
+pub(crate) struct Permit {
+    /// Its number within the call.
+    pub(crate) number: u32,
+    /// What was asked.
+    pub(crate) request: EffectRequest,
+    /// The gate's answer.
+    pub(crate) ruling: Ruling,
+    since: Instant,
+}
+
+/// An effect that was refused and recorded as such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused(pub(crate) Refusal);
+
+impl Effects {
+    /// No effects yet.
+    pub(crate) fn new(gate: Arc<dyn EffectGate>, patience: Arc<Patience>) -> Self {
+        Self { gate, patience, book: Mutex::default() }
+    }
+
+    /// The next number. Taken when the guest asks, so that numbers follow the guest's order.
+    pub(crate) fn number(&self) -> u32 {
+        let mut book = self.book();
+        book.last += 1;
+        book.last
+    }
+
+    /// Asks the gate. The deadline stands still while a person is asked.
+    pub(crate) async fn decide(&self, request: EffectRequest) -> Result<Permit, Refused> {
+        self.decide_numbered(self.number(), request).await
+    }
+
+    /// Asks the gate about an effect that was numbered before.
+    pub(crate) async fn decide_numbered(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
+        let request = shortened(request);
+        let ruling = self.patience.waiting(self.gate.decide(&request)).await;
+        match ruling.decision {
+            Decision::Allow { .. } => Ok(Permit { number, request, ruling, since: Instant::now() }),
+            Decision::Deny { refusal, .. } => {
+                self.keep(refused(number, request, ruling.class, ruling.decision));
+                Err(Refused(refusal))
+            }
+        }
+    }
+
+    /// Asks the gate about a look of which there are too many to list. Only a refusal is recorded.
+    pub(crate) async fn decide_look(&self, request: EffectRequest) -> Result<(), Refused> {
+        let request = shortened(request);
+        let ruling = self.patience.waiting(self.gate.decide(&request)).await;
+        match ruling.decision {
+            Decision::Allow { .. } => Ok(()),
+            Decision::Deny { refusal, .. } => {
+                self.keep(refused(self.number(), request, ruling.class, ruling.decision));
+                Err(Refused(refusal))
+            }
+        }
+    }
+
+    /// Records that the sandbox itself refused an effect, whatever the gate would say.
+    pub(crate) fn refuse(&self, request: EffectRequest, refusal: Refusal, rule: &str, hint: Option<&str>) -> Refused {
+        self.refuse_numbered(self.number(), request, refusal, (rule, hint))
+    }
+
+    /// As [`Effects::refuse`], for an effect that was numbered before.
+    pub(crate) fn refuse_numbered(
+        &self,
+        number: u32,
+        request: EffectRequest,
+        refusal: Refusal,
+        (rule, hint): (&str, Option<&str>),
+    ) -> Refused {
+        let decision = Decision::Deny { refusal, rule: rule.to_owned(), hint: hint.map(str::to_owned) };
+        let class = request.class(false);
+        self.keep(refused(number, shortened(request), class, decision));
+        Refused(refusal)
+    }
+
+    /// Records a look that needs no decision, such as one at a granted variable.
+    pub(crate) fn note(&self, request: EffectRequest, rule: &str) {
+        let ruling = Ruling {
+            decision: Decision::Allow { rule: RuleSource(rule.to_owned()) },
+            class: request.class(false),
+            idempotency_header: None,
+        };
+        let permit = Permit { number: self.number(), request: shortened(request), ruling, since: Instant::now() };
+        self.settle(permit, EffectResult::Done(String::new()));
+    }
+
+    /// Announces a change. What is returned must not be ignored: without the record the change must not happen.
+    pub(crate) async fn intend_change(
+        &self,
+        number: u32,
+        request: EffectRequest,
+        undo: Vec<Undo>,
+    ) -> Result<(), GateClosed> {
+        let intent = ChangeIntent { number, request, undo };
+        self.closing(self.gate.intend_change(intent).await)
+    }
+
+    /// Announces a send.
+    pub(crate) async fn intend_send(
+        &self,
+        permit: &Permit,
+        transcript: TranscriptSnapshot,
+    ) -> Result<Option<IdempotencyKey>, GateClosed> {
+        let (number, request, class) = (permit.number, permit.request.clone(), permit.ruling.class);
+        let intent = SendIntent { number, request, class, transcript };
+        self.closing(self.gate.intend_send(intent).await)
+    }
+
+    /// Records an answer to a send durably, before the guest sees it.
+    pub(crate) async fn done(&self, effect: &Effect, answer: &[u8]) -> Result<(), GateClosed> {
+        self.closing(self.gate.keep_answer(effect.number, answer).await)?;
+        self.closing(self.gate.done(effect).await)
+    }
+
+    /// Passes a guest's word on.
+    pub(crate) fn progress(&self, progress: Progress) {
+        self.gate.progress(progress);
+    }
+
+    /// Records what came of an effect.
+    pub(crate) fn settle(&self, permit: Permit, result: EffectResult) {
+        self.keep(permit.effect(result, Bytes(0), Bytes(0)));
+    }
+
+    /// Records a finished effect.
+    pub(crate) fn keep(&self, effect: Effect) {
+        let mut book = self.book();
+        if effect.class > EffectClass::Read && effect.result != EffectResult::Refused
+            || book.kept.len() < LOOKS_KEPT_MAX
+        {
+            book.kept.insert(effect.number, effect);
+        } else {
+            book.dropped += 1;
+        }
+    }
+
+    /// Adds bytes to an effect that goes on, such as an open file.
+    pub(crate) fn count(&self, number: u32, bytes_out: u64, bytes_in: u64) {
+        if let Some(effect) = self.book().kept.get_mut(&number) {
+            effect.bytes_out = effect.bytes_out.saturating_add(Bytes(bytes_out));
+            effect.bytes_in = effect.bytes_in.saturating_add(Bytes(bytes_in));
+        }
+    }
+
+    /// Fails once something could not be recorded: every host function asks, so that the call ends.
+    pub(crate) fn check_open(&self) -> Result<(), GateClosed> {
+        self.book().closed.clone().map_or(Ok(()), Err)
+    }
+
+    /// The effects in order, and how many reads and refusals were not kept.
+    pub(crate) fn finish(&self) -> (Vec<Effect>, u64) {
+        let book = std::mem::take(&mut *self.book());
+        (book.kept.into_values().collect(), book.dropped)
+    }
+
+    fn closing<T>(&self, recorded: Result<T, GateClosed>) -> Result<T, GateClosed> {
+        if let Err(closed) = &recorded {
+            self.book().closed.get_or_insert_with(|| closed.clone());
+        }
+        recorded
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// The record of what came of it.
+    pub(crate) fn effect(self, result: EffectResult, bytes_out: Bytes, bytes_in: Bytes) -> Effect {
+        Effect {
+            number: self.number,
+            egress: self.request.is_egress(),
+            request: self.request,
+            class: self.ruling.class,
+            decision: self.ruling.decision,
+            result,
+            bytes_out,
+            bytes_in,
+            duration: Millis(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+fn refused(number: u32, request: EffectRequest, class: EffectClass, decision: Decision) -> Effect {
+    Effect {
+        number,
+        egress: request.is_egress(),
+        request,
+        class,
+        decision,
+        result: EffectResult::Refused,
+        bytes_out: Bytes(0),
+        bytes_in: Bytes(0),
+        duration: Millis(0),
+    }
+}
+
+fn shortened(mut request: EffectRequest) -> EffectRequest {
+    let shorten = |text: &mut String| text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    match &mut request {
+        EffectRequest::File { path, to, .. } => {
+            shorten(path);
+            if let Some(to) = to {
+                shorten(to);
+            }
+        }
+        EffectRequest::Http { method, url, .. } => {
+            shorten(method);
+            shorten(url);
+        }
+        EffectRequest::Env { name } => shorten(name),
+        EffectRequest::Socket { operation } => shorten(operation),
+    }
+    request
+}

@@ -1,0 +1,232 @@
+//! `wasi:cli`: the granted environment, no arguments, empty standard input, bounded standard output and error, no terminals.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use agent_core::effect::{EffectRequest, Refusal};
+use agent_core::outcome::Fault;
+use agent_core::units::Bytes;
+use bytes::Bytes as Chunk;
+use wasmtime::component::Resource;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::bindings::cli::{
+    environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr, terminal_stdin,
+    terminal_stdout,
+};
+use wasmtime_wasi::p2::pipe::ClosedInputStream;
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable, StreamResult};
+
+use crate::call::Output;
+use crate::state::CallState;
+use crate::stop::Stop;
+use crate::transcript::Operation as Op;
+
+/// Most bytes that one write to standard output takes: as much as any other WASI stream.
+const WRITE_BYTES_MAX: usize = 64 << 10;
+
+/// What a call sees of a console, and what it printed.
+pub(crate) struct Console {
+    env: Vec<(String, String)>,
+    env_seen: bool,
+    printed: Arc<Mutex<Printed>>,
+}
+
+/// Printed bytes, the kept part. The bound is on both streams together.
+struct Printed {
+    output: Output,
+    left: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Out,
+    Error,
+}
+
+impl Console {
+    /// A console with this environment.
+    pub(crate) fn new(env: Vec<(String, String)>, limit: Bytes) -> Self {
+        let left = usize::try_from(limit.0).unwrap_or(usize::MAX);
+        let printed = Arc::new(Mutex::new(Printed { output: Output::default(), left }));
+        Self { env, env_seen: false, printed }
+    }
+
+    /// What was printed.
+    pub(crate) fn finish(self) -> Output {
+        std::mem::take(&mut lock(&self.printed).output)
+    }
+
+    fn writer(&self, stream: Stream) -> DynOutputStream {
+        Box::new(Writer { stream, printed: self.printed.clone() })
+    }
+}
+
+impl Printed {
+    /// Keeps what fits and counts the rest: printing never fails, since a tool that talks too much may still be right.
+    fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        let (kept, dropped) = bytes.split_at(bytes.len().min(self.left));
+        match stream {
+            Stream::Out => self.output.stdout.extend_from_slice(kept),
+            Stream::Error => self.output.stderr.extend_from_slice(kept),
+        }
+        self.left -= kept.len();
+        self.output.dropped = self.output.dropped.saturating_add(Bytes(dropped.len() as u64));
+    }
+}
+
+fn lock(printed: &Mutex<Printed>) -> MutexGuard<'_, Printed> {
+    printed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Writer {
+    stream: Stream,
+    printed: Arc<Mutex<Printed>>,
+}
+
+#[async_trait]
+impl OutputStream for Writer {
+    fn write(&mut self, bytes: Chunk) -> StreamResult<()> {
+        lock(&self.printed).write(self.stream, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES_MAX)
+    }
+}
+
+#[async_trait]
+impl Pollable for Writer {
+    async fn ready(&mut self) {}
+}
+
+impl environment::Host for CallState {
+    fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        self.ask(Op::GetEnvironment, &[], &())?;
+        if !std::mem::replace(&mut self.console.env_seen, true) {
+            self.record_env();
+        }
+        // The values are constants of the call and may be secrets: recorded is only how many there are.
+        let count = self.console.env.len() as u64;
+        self.answer::<_, wasmtime::Error>(Ok(count))?;
+        Ok(self.console.env.clone())
+    }
+
+    fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
+        self.pay()?;
+        Ok(Vec::new())
+    }
+
+    fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
+        self.pay()?;
+        Ok(self.files.first_mount().map(str::to_owned))
+    }
+}
+
+impl CallState {
+    /// A guest reads its environment as a whole, so which variable it wanted is not known.
+    fn record_env(&self) {
+        for (name, _) in &self.console.env {
+            self.effects.note(EffectRequest::Env { name: name.clone() }, "granted to this call");
+        }
+        if self.console.env.is_empty() {
+            let all = EffectRequest::Env { name: "*".to_owned() };
+            self.effects.refuse(all, Refusal::EnvDenied, "no variable was granted", Some("--allow-env NAME"));
+        }
+    }
+
+    fn exit_with(&mut self, code: u8) -> wasmtime::Result<()> {
+        self.pay()?;
+        Err(Stop::fault(Fault::GuestTrap, format!("the tool exited with code {code}")).into())
+    }
+}
+
+impl exit::Host for CallState {
+    fn exit(&mut self, status: Result<(), ()>) -> wasmtime::Result<()> {
+        self.exit_with(u8::from(status.is_err()))
+    }
+
+    fn exit_with_code(&mut self, code: u8) -> wasmtime::Result<()> {
+        self.exit_with(code)
+    }
+}
+
+impl stdin::Host for CallState {
+    fn get_stdin(&mut self) -> wasmtime::Result<Resource<DynInputStream>> {
+        self.pay()?;
+        let empty: DynInputStream = Box::new(ClosedInputStream);
+        Ok(self.push(empty)?)
+    }
+}
+
+impl stdout::Host for CallState {
+    fn get_stdout(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
+        self.pay()?;
+        let writer = self.console.writer(Stream::Out);
+        Ok(self.push(writer)?)
+    }
+}
+
+impl stderr::Host for CallState {
+    fn get_stderr(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
+        self.pay()?;
+        let writer = self.console.writer(Stream::Error);
+        Ok(self.push(writer)?)
+    }
+}
+
+impl terminal_input::Host for CallState {}
+impl terminal_output::Host for CallState {}
+
+impl terminal_input::HostTerminalInput for CallState {
+    fn drop(&mut self, terminal: Resource<terminal_input::TerminalInput>) -> wasmtime::Result<()> {
+        self.table.delete(terminal)?;
+        Ok(())
+    }
+}
+
+impl terminal_output::HostTerminalOutput for CallState {
+    fn drop(&mut self, terminal: Resource<terminal_output::TerminalOutput>) -> wasmtime::Result<()> {
+        self.table.delete(terminal)?;
+        Ok(())
+    }
+}
+
+impl terminal_stdin::Host for CallState {
+    fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<terminal_input::TerminalInput>>> {
+        self.pay()?;
+        Ok(None)
+    }
+}
+
+impl terminal_stdout::Host for CallState {
+    fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
+        self.pay()?;
+        Ok(None)
+    }
+}
+
+impl terminal_stderr::Host for CallState {
+    fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<terminal_output::TerminalOutput>>> {
+        self.pay()?;
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_counted_exactly() {
+        let console = Console::new(Vec::new(), Bytes(5));
+        lock(&console.printed).write(Stream::Out, b"abc");
+        lock(&console.printed).write(Stream::Error, b"defg");
+        lock(&console.printed).write(Stream::Out, b"hi");
+        let output = console.finish();
+        assert_eq!(output, Output { stdout: b"abc".to_vec(), stderr: b"de".to_vec(), dropped: Bytes(4) });
+    }
+}

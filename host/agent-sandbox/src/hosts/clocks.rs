@@ -1,0 +1,158 @@
+//! `wasi:clocks`, virtual: time begins where the call's record says and goes on only by waits. A wait is really waited for,
+//! so that a tool which retries does not hammer a server; what the guest then reads follows from the record alone.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use agent_core::units::UnixMillis;
+use tokio::time::Instant as RealInstant;
+use wasmtime::component::Resource;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
+use wasmtime_wasi::p2::{DynPollable, Pollable};
+
+use crate::state::CallState;
+use crate::transcript::Operation as Op;
+
+/// What the monotonic clock says when a call begins: an hour, so that a guest may subtract from it.
+const MONOTONIC_START_NS: u64 = 3_600_000_000_000;
+
+/// How fine the guest's clocks are: a millisecond, as fine as the start is known.
+const RESOLUTION_NS: u32 = 1_000_000;
+
+/// Longest wait that can end: longer than any call may last, and short enough that no sum of it overflows.
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
+
+/// The clocks of one call.
+pub(crate) struct Clock {
+    start: UnixMillis,
+    elapsed_ns: u64,
+    /// The point in guest time at which each timer ends, by its pollable's number in the table.
+    timers: HashMap<u32, u64>,
+}
+
+impl Clock {
+    /// Clocks at the beginning of a call.
+    pub(crate) fn new(start: UnixMillis) -> Self {
+        Self { start, elapsed_ns: 0, timers: HashMap::new() }
+    }
+
+    /// Pollables that a wait found ready: where they are timers, time goes on to where they end. Others leave time as it is.
+    pub(crate) fn ended<'a>(&mut self, ready: impl IntoIterator<Item = &'a u32>) {
+        for handle in ready {
+            if let Some(end_ns) = self.timers.get(handle) {
+                self.elapsed_ns = self.elapsed_ns.max(*end_ns);
+            }
+        }
+    }
+
+    /// A pollable was given back.
+    pub(crate) fn forget(&mut self, handle: u32) {
+        self.timers.remove(&handle);
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        MONOTONIC_START_NS.saturating_add(self.elapsed_ns)
+    }
+
+    fn wall(&self) -> wall_clock::Datetime {
+        let now = Duration::from_millis(self.start.0).saturating_add(Duration::from_nanos(self.elapsed_ns));
+        wall_clock::Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() }
+    }
+}
+
+impl CallState {
+    fn subscribe_timer(&mut self, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let wait = Duration::from_nanos(wait_ns);
+        let timer = match wait {
+            Duration::ZERO => Timer::Past { yielded: false },
+            wait if wait > WAIT_MAX => Timer::Never,
+            wait => Timer::At(RealInstant::now() + wait),
+        };
+        let timer = self.push(timer)?;
+        let pollable = wasmtime_wasi::p2::subscribe(&mut self.table, timer)?;
+        self.clock.timers.insert(pollable.rep(), self.clock.elapsed_ns.saturating_add(wait_ns));
+        Ok(pollable)
+    }
+}
+
+impl wall_clock::Host for CallState {
+    fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        self.ask(Op::WallClockNow, &[], &())?;
+        let now = self.clock.wall();
+        self.answer(Ok(now))
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        self.pay()?;
+        Ok(wall_clock::Datetime { seconds: 0, nanoseconds: RESOLUTION_NS })
+    }
+}
+
+impl monotonic_clock::Host for CallState {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        self.ask(Op::MonotonicNow, &[], &())?;
+        let now = self.clock.monotonic_ns();
+        self.answer(Ok(now))
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        self.pay()?;
+        Ok(u64::from(RESOLUTION_NS))
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.ask(Op::SubscribeInstant, &[], &when)?;
+        let pollable = self.subscribe_timer(when.saturating_sub(self.clock.monotonic_ns()));
+        self.answer(pollable)
+    }
+
+    fn subscribe_duration(&mut self, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.ask(Op::SubscribeDuration, &[], &wait_ns)?;
+        let pollable = self.subscribe_timer(wait_ns);
+        self.answer(pollable)
+    }
+}
+
+/// When a timer ends in real time. Fixed when the guest asks for it, so that a guest which waits for something else in
+/// between does not wait twice.
+enum Timer {
+    Past { yielded: bool },
+    At(RealInstant),
+    Never,
+}
+
+#[async_trait]
+impl Pollable for Timer {
+    async fn ready(&mut self) {
+        match self {
+            // Let the runtime look at its sockets: a guest that polls in a loop without waiting would otherwise keep it
+            // from ever finding another pollable ready.
+            Self::Past { yielded: true } => {}
+            Self::Past { yielded } => {
+                *yielded = true;
+                tokio::task::yield_now().await;
+            }
+            Self::At(end) => tokio::time::sleep_until(*end).await,
+            Self::Never => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_on_only_by_timers_that_ended() {
+        let mut clock = Clock::new(UnixMillis(1_500));
+        clock.timers.extend([(1, 5), (2, 2_000_000_000)]);
+        clock.ended([&7]);
+        assert_eq!(clock.monotonic_ns(), MONOTONIC_START_NS);
+        clock.ended([&1]);
+        assert_eq!(clock.monotonic_ns(), MONOTONIC_START_NS + 5);
+        clock.ended([&1, &2]);
+        let now = clock.wall();
+        assert_eq!((now.seconds, now.nanoseconds), (3, 500_000_000));
+    }
+}

@@ -1,0 +1,344 @@
+//! `wasi:filesystem/types`, method by method: each charges, records and passes on to the operation.
+
+use std::os::fd::AsFd;
+
+use agent_core::effect::FileOperation;
+use rustix::fs::AtFlags;
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Host,
+    HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, IoError};
+
+use crate::hosts::fs::listing::Listing;
+use crate::hosts::fs::metadata::{descriptor_stat, descriptor_type, metadata_hash, stat_spot};
+use crate::hosts::fs::node::{Kind, Node};
+use crate::hosts::fs::stream::{CHUNK_BYTES_MAX, FileReader, FileWriter, StreamFailure, read_at, write_at};
+use crate::hosts::fs::tree::node_spot;
+use crate::hosts::fs::walk::{LastLink, Lost, Spot, read_link};
+use crate::hosts::fs::{FileError, wrong_handle};
+use crate::state::{CallState, table_stop};
+use crate::transcript::{Blob, Operation as Op};
+
+type Fd = Resource<Descriptor>;
+
+impl Host for CallState {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
+        error.downcast()
+    }
+
+    fn filesystem_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
+        self.ask(Op::FilesystemErrorCode, &[error.rep()], &())?;
+        let error = self.table.get(&error)?;
+        let code = error.downcast_ref().map(|failure: &StreamFailure| failure.code);
+        self.answer(Ok(code))
+    }
+}
+
+impl HostDescriptor for CallState {
+    async fn open_at(
+        &mut self,
+        fd: Fd,
+        follow: PathFlags,
+        path: String,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<Fd> {
+        self.ask(Op::OpenAt, &[fd.rep()], &(follow, &path, open, flags))?;
+        let opened = self.open(&fd, (follow, &path), open, flags).await;
+        self.answer(opened)
+    }
+
+    fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
+        self.pay()?;
+        self.forget(fd.rep());
+        self.table.delete(Resource::<Node>::new_own(fd.rep())).map_err(table_stop)?;
+        Ok(())
+    }
+
+    fn read_via_stream(&mut self, fd: Fd, offset: u64) -> FsResult<Resource<DynInputStream>> {
+        self.ask(Op::ReadViaStream, &[fd.rep()], &offset)?;
+        let stream = self.reader(&fd, offset);
+        self.answer(stream)
+    }
+
+    fn write_via_stream(&mut self, fd: Fd, offset: u64) -> FsResult<Resource<DynOutputStream>> {
+        self.ask(Op::WriteViaStream, &[fd.rep()], &offset)?;
+        let stream = self.writer(&fd, Some(offset));
+        self.answer(stream)
+    }
+
+    fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
+        self.ask(Op::AppendViaStream, &[fd.rep()], &())?;
+        let stream = self.writer(&fd, None);
+        self.answer(stream)
+    }
+
+    async fn read(&mut self, fd: Fd, len: u64, offset: u64) -> FsResult<(Vec<u8>, bool)> {
+        self.ask(Op::FileRead, &[fd.rep()], &(len, offset))?;
+        let read = self.read_now(&fd, len, offset);
+        self.answer(read)
+    }
+
+    async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: u64) -> FsResult<u64> {
+        self.ask(Op::FileWrite, &[fd.rep()], &(Blob(&bytes), offset))?;
+        let written = self.write_now(&fd, &bytes, offset).await;
+        self.answer(written.map_err(FsError::from))
+    }
+
+    async fn set_size(&mut self, fd: Fd, size: u64) -> FsResult<()> {
+        self.ask(Op::SetSize, &[fd.rep()], &size)?;
+        let resized = self.resize(&fd, size).await;
+        self.answer(resized.map_err(FsError::from))
+    }
+
+    async fn advise(&mut self, fd: Fd, offset: u64, len: u64, advice: Advice) -> FsResult<()> {
+        self.ask(Op::Advise, &[fd.rep()], &(offset, len, advice))?;
+        // Advice is only that: the host needs none, and what it would do is the machine's, not this call's.
+        let advised = match self.node(&fd)?.kind {
+            Kind::File { .. } => Ok(()),
+            Kind::Directory => Err(ErrorCode::BadDescriptor.into()),
+        };
+        self.answer(advised)
+    }
+
+    async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
+        self.ask(Op::SyncData, &[fd.rep()], &())?;
+        let synced = self.node(&fd)?.file.sync_data();
+        self.answer(synced.map_err(|error| FileError::from(error).into()))
+    }
+
+    async fn sync(&mut self, fd: Fd) -> FsResult<()> {
+        self.ask(Op::Sync, &[fd.rep()], &())?;
+        let synced = self.node(&fd)?.file.sync_all();
+        self.answer(synced.map_err(|error| FileError::from(error).into()))
+    }
+
+    async fn get_flags(&mut self, fd: Fd) -> FsResult<DescriptorFlags> {
+        self.ask(Op::GetFlags, &[fd.rep()], &())?;
+        let flags = self.flags(&fd);
+        self.answer(flags.map_err(FsError::from))
+    }
+
+    async fn get_type(&mut self, fd: Fd) -> FsResult<DescriptorType> {
+        self.ask(Op::GetType, &[fd.rep()], &())?;
+        let kind = match self.node(&fd)?.kind {
+            Kind::Directory => DescriptorType::Directory,
+            Kind::File { .. } => DescriptorType::RegularFile,
+        };
+        self.answer(Ok(kind))
+    }
+
+    async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
+        self.ask(Op::Stat, &[fd.rep()], &())?;
+        let stat = rustix::fs::fstat(self.node(&fd)?.file.as_fd());
+        self.answer(stat.map(|stat| descriptor_stat(&stat)).map_err(|errno| FileError::from(errno).into()))
+    }
+
+    async fn stat_at(&mut self, fd: Fd, follow: PathFlags, path: String) -> FsResult<DescriptorStat> {
+        self.ask(Op::StatAt, &[fd.rep()], &(follow, &path))?;
+        let stat = self.look(&fd, follow, &path).await.and_then(|spot| stat_spot(&spot));
+        self.answer(stat.map(|stat| descriptor_stat(&stat)).map_err(FsError::from))
+    }
+
+    async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
+        self.ask(Op::MetadataHash, &[fd.rep()], &())?;
+        let stat = rustix::fs::fstat(self.node(&fd)?.file.as_fd());
+        self.answer(stat.map(|stat| metadata_hash(&stat)).map_err(|errno| FileError::from(errno).into()))
+    }
+
+    async fn metadata_hash_at(&mut self, fd: Fd, follow: PathFlags, path: String) -> FsResult<MetadataHashValue> {
+        self.ask(Op::MetadataHashAt, &[fd.rep()], &(follow, &path))?;
+        let stat = self.look(&fd, follow, &path).await.and_then(|spot| stat_spot(&spot));
+        self.answer(stat.map(|stat| metadata_hash(&stat)).map_err(FsError::from))
+    }
+
+    async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
+        self.ask(Op::ReadlinkAt, &[fd.rep()], &path)?;
+        let target = self.look(&fd, PathFlags::empty(), &path).await.and_then(|spot| link_at(&spot));
+        self.answer(target.map_err(FsError::from))
+    }
+
+    async fn is_same_object(&mut self, fd: Fd, other: Fd) -> wasmtime::Result<bool> {
+        self.ask(Op::IsSameObject, &[fd.rep(), other.rep()], &())?;
+        let identity = |node: &Node| rustix::fs::fstat(node.file.as_fd()).map(|stat| (stat.st_dev, stat.st_ino));
+        let same = identity(&self.node(&fd)?)? == identity(&self.node(&other)?)?;
+        self.answer(Ok(same))
+    }
+
+    async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        self.ask(Op::ReadDirectory, &[fd.rep()], &())?;
+        let listing = self.list(&fd).await;
+        self.answer(listing)
+    }
+
+    async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.ask(Op::CreateDirectoryAt, &[fd.rep()], &path)?;
+        let created = self.create_directory(&fd, &path).await;
+        self.answer(created)
+    }
+
+    async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.ask(Op::RemoveDirectoryAt, &[fd.rep()], &path)?;
+        let removed = self.remove(&fd, &path, AtFlags::REMOVEDIR).await;
+        self.answer(removed)
+    }
+
+    async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.ask(Op::UnlinkFileAt, &[fd.rep()], &path)?;
+        let removed = self.remove(&fd, &path, AtFlags::empty()).await;
+        self.answer(removed)
+    }
+
+    async fn rename_at(&mut self, fd: Fd, path: String, to_fd: Fd, to_path: String) -> FsResult<()> {
+        self.ask(Op::RenameAt, &[fd.rep(), to_fd.rep()], &(&path, &to_path))?;
+        let renamed = self.rename(&fd, &path, &to_fd, &to_path).await;
+        self.answer(renamed)
+    }
+
+    async fn link_at(&mut self, fd: Fd, follow: PathFlags, path: String, to_fd: Fd, to_path: String) -> FsResult<()> {
+        self.ask(Op::LinkAt, &[fd.rep(), to_fd.rep()], &(follow, &path, &to_path))?;
+        let linked = match follow.contains(PathFlags::SYMLINK_FOLLOW) {
+            true => Err(ErrorCode::Invalid.into()),
+            false => self.link(&fd, &path, &to_fd, &to_path).await,
+        };
+        self.answer(linked)
+    }
+
+    async fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> FsResult<()> {
+        self.ask(Op::SymlinkAt, &[fd.rep()], &(&target, &path))?;
+        let linked = self.symlink(&fd, &target, &path).await;
+        self.answer(linked)
+    }
+
+    async fn set_times(&mut self, fd: Fd, access: NewTimestamp, modification: NewTimestamp) -> FsResult<()> {
+        self.ask(Op::SetTimes, &[fd.rep()], &(access, modification))?;
+        let set = self.set_times_of(&fd, access, modification).await;
+        self.answer(set)
+    }
+
+    async fn set_times_at(
+        &mut self,
+        fd: Fd,
+        follow: PathFlags,
+        path: String,
+        access: NewTimestamp,
+        modification: NewTimestamp,
+    ) -> FsResult<()> {
+        self.ask(Op::SetTimesAt, &[fd.rep()], &(follow, &path, access, modification))?;
+        let set = self.set_times_below(&fd, (follow, &path), access, modification).await;
+        self.answer(set)
+    }
+}
+
+impl HostDirectoryEntryStream for CallState {
+    async fn read_directory_entry(
+        &mut self,
+        stream: Resource<DirectoryEntryStream>,
+    ) -> FsResult<Option<DirectoryEntry>> {
+        self.ask(Op::ReadDirectoryEntry, &[stream.rep()], &())?;
+        let listing = Resource::<Listing>::new_borrow(stream.rep());
+        let entry = self.table.get_mut(&listing).map_err(|_| wrong_handle())?.next();
+        self.answer(entry.map_err(FsError::from))
+    }
+
+    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.pay()?;
+        self.forget(stream.rep());
+        self.table.delete(Resource::<Listing>::new_own(stream.rep())).map_err(table_stop)?;
+        Ok(())
+    }
+}
+
+impl CallState {
+    fn reader(&mut self, fd: &Fd, offset: u64) -> FsResult<Resource<DynInputStream>> {
+        let node = self.readable(fd)?;
+        let stream: DynInputStream = Box::new(FileReader::new(node, offset, self.files.changes.clone()));
+        Ok(self.push(stream)?)
+    }
+
+    fn writer(&mut self, fd: &Fd, offset: Option<u64>) -> FsResult<Resource<DynOutputStream>> {
+        let node = self.writable(fd)?;
+        let stream: DynOutputStream = Box::new(FileWriter::new(node, offset, self.files.changes.clone()));
+        Ok(self.push(stream)?)
+    }
+
+    fn readable(&self, fd: &Fd) -> Result<Node, FileError> {
+        let node = self.node(fd)?;
+        match node.kind {
+            Kind::File { readable: true, .. } => Ok(node),
+            Kind::File { readable: false, .. } => Err(ErrorCode::BadDescriptor.into()),
+            Kind::Directory => Err(ErrorCode::IsDirectory.into()),
+        }
+    }
+
+    fn read_now(&self, fd: &Fd, len: u64, offset: u64) -> FsResult<(Vec<u8>, bool)> {
+        let node = self.readable(fd)?;
+        let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK_BYTES_MAX);
+        let bytes = read_at(&self.files.changes, &node, offset, wanted)?;
+        let end = bytes.is_empty() && wanted > 0;
+        Ok((bytes, end))
+    }
+
+    async fn write_now(&mut self, fd: &Fd, bytes: &[u8], offset: u64) -> Result<u64, FileError> {
+        let node = self.writable(fd)?;
+        // A guest may hand over more than one chunk; it is told how much was taken, as by any write.
+        let bytes = &bytes[..bytes.len().min(CHUNK_BYTES_MAX)];
+        self.files.changes.announce_write(&node, offset).await?;
+        write_at(&self.files.changes, &node, offset, bytes)?;
+        Ok(bytes.len() as u64)
+    }
+
+    fn flags(&self, fd: &Fd) -> Result<DescriptorFlags, FileError> {
+        let node = self.node(fd)?;
+        let spot = node_spot(&node);
+        let mut flags = DescriptorFlags::empty();
+        let (read, write) = match node.kind {
+            Kind::File { readable, writable } => (readable, writable),
+            Kind::Directory => {
+                if self.why_not_change(node.mount, &spot).is_none() {
+                    flags |= DescriptorFlags::MUTATE_DIRECTORY;
+                }
+                (true, false)
+            }
+        };
+        let none = DescriptorFlags::empty();
+        Ok(flags | if read { DescriptorFlags::READ } else { none } | if write { DescriptorFlags::WRITE } else { none })
+    }
+
+    /// Resolves a path that a guest wants to know something of.
+    async fn look(&mut self, fd: &Fd, follow: PathFlags, path: &str) -> Result<Spot, FileError> {
+        let base = self.directory(fd)?;
+        let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) { LastLink::Follow } else { LastLink::Keep };
+        let spot = self.find(&base, path, last, FileOperation::Stat)?;
+        self.may_look(base.mount, &spot).await?;
+        Ok(spot)
+    }
+
+    async fn list(&mut self, fd: &Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        let node = self.directory(fd)?;
+        // Opening a directory was an effect of its own; a mount was never opened.
+        let listing = if node.effect.is_none() {
+            let path = self.files.guest_path(node.mount, &node.path);
+            let request = agent_core::effect::EffectRequest::File { operation: FileOperation::Read, path, to: None };
+            let permit = self.effects.decide(request).await.map_err(|_| ErrorCode::Access)?;
+            self.conclude(permit, Listing::of(&node.file))?
+        } else {
+            Listing::of(&node.file)?
+        };
+        Ok(Resource::new_own(self.push(listing)?.rep()))
+    }
+}
+
+fn link_at(spot: &Spot) -> Result<String, FileError> {
+    match spot.found.map(descriptor_type) {
+        None => Err(ErrorCode::NoEntry.into()),
+        Some(DescriptorType::SymbolicLink) => read_link(&spot.dir, &spot.name).map_err(|lost| match lost {
+            Lost::Code(code) => code.into(),
+            Lost::Escapes | Lost::Hidden => ErrorCode::NotPermitted.into(),
+        }),
+        Some(_) => Err(ErrorCode::Invalid.into()),
+    }
+}

@@ -1,0 +1,238 @@
+//! `wasi:filesystem`: files below the granted mounts, and nothing else of the host.
+//!
+//! - `walk` resolves a guest's path name by name, on open handles: what is decided about is what is opened.
+//! - `open` and `tree` are the operations; `node` is what a descriptor stands for, `listing` a directory being read.
+//! - `change` keeps the quotas and announces what an undo would restore, before the first change of each path.
+//! - `stream` reads and writes. All work is done inside the host call, so that no file job outlives its call.
+//!
+//! A refusal is recorded among the call's effects; the guest sees an ordinary error code.
+
+mod change;
+mod descriptor;
+mod listing;
+mod metadata;
+mod node;
+mod open;
+mod stream;
+mod tree;
+pub(crate) mod walk;
+
+use std::sync::Arc;
+
+use agent_core::effect::{EffectRequest, EffectResult, FileOperation, Refusal};
+use agent_core::grant::Access;
+use agent_core::limits::Limits;
+use agent_core::outcome::Fault;
+use rustix::fs::{Mode, OFlags};
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::FsError;
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+
+use crate::effects::{Effects, Permit};
+use crate::hosts::fs::change::Changes;
+use crate::hosts::fs::node::{Kind, Node};
+use crate::hosts::fs::walk::{Lost, RelativePath, Spot};
+use crate::mount::Mount;
+use crate::state::{CallState, table_stop};
+use crate::stop::Stop;
+use crate::transcript::Operation as Op;
+
+/// Names that stay as they are inside a write mount, at any depth: what is in them runs later, outside of any sandbox.
+const PROTECTED: [&str; 16] = [
+    ".git",
+    ".hg",
+    ".svn",
+    ".ssh",
+    ".envrc",
+    ".bashrc",
+    ".bash_login",
+    ".bash_logout",
+    ".bash_profile",
+    ".kshrc",
+    ".profile",
+    ".zlogin",
+    ".zprofile",
+    ".zshenv",
+    ".zshrc",
+    ".gitmodules",
+];
+
+/// The files of one call.
+pub(crate) struct Files {
+    changes: Arc<Changes>,
+    absence_recorded: bool,
+}
+
+/// Why a file operation did not happen.
+pub(crate) enum FileError {
+    /// The guest's own mistake, or the file system's answer.
+    Code(ErrorCode),
+    /// The sandbox refused it.
+    Refused { refusal: Refusal, rule: String, code: ErrorCode },
+    /// The call ends.
+    Stop(Stop),
+}
+
+impl Files {
+    /// The mounts of a call that is about to begin.
+    pub(crate) fn new(mounts: Vec<Mount>, limits: &Limits, effects: Arc<Effects>) -> Self {
+        Self { changes: Arc::new(Changes::new(mounts, limits, effects)), absence_recorded: false }
+    }
+
+    /// Where relative paths begin.
+    pub(crate) fn first_mount(&self) -> Option<&str> {
+        self.changes.mounts().first().map(|mount| mount.guest.as_str())
+    }
+
+    fn guest_path(&self, mount: usize, path: &RelativePath) -> String {
+        let root = self.changes.mounts().get(mount).map_or("", |mount| mount.guest.as_str());
+        match path.as_str() {
+            "" => root.to_owned(),
+            path => format!("{}/{path}", root.trim_end_matches('/')),
+        }
+    }
+}
+
+impl preopens::Host for CallState {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        self.ask(Op::GetDirectories, &[], &())?;
+        let directories = self.preopens();
+        self.answer(directories)
+    }
+}
+
+impl CallState {
+    fn preopens(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let mounts = self.files.changes.mounts().to_vec();
+        if mounts.is_empty() && !std::mem::replace(&mut self.files.absence_recorded, true) {
+            let request = EffectRequest::File { operation: FileOperation::Read, path: String::new(), to: None };
+            self.effects.refuse(request, Refusal::FsDenied, "no directory was granted", Some("--allow-read DIR"));
+        }
+        let mut directories = Vec::with_capacity(mounts.len());
+        for (number, mount) in mounts.iter().enumerate() {
+            // The mount's handle may be one that can only be looked through.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            let dir = walk::open_name(&mount.dir.try_clone()?.into_std_file(), ".", flags, Mode::empty())?;
+            let node = Node::root(dir.into(), number);
+            directories.push((self.push_node(node)?, mount.guest.clone()));
+        }
+        Ok(directories)
+    }
+
+    /// wasmtime's bindings name a type of its own for descriptors; what is behind the handle is ours.
+    fn push_node(&mut self, node: Node) -> Result<Resource<Descriptor>, Stop> {
+        Ok(Resource::new_own(self.push(node)?.rep()))
+    }
+
+    fn node(&self, descriptor: &Resource<Descriptor>) -> Result<Node, Stop> {
+        let handle = Resource::<Node>::new_borrow(descriptor.rep());
+        self.table.get(&handle).cloned().map_err(table_stop)
+    }
+
+    fn directory(&self, descriptor: &Resource<Descriptor>) -> Result<Node, FileError> {
+        let node = self.node(descriptor)?;
+        match node.kind {
+            Kind::Directory => Ok(node),
+            Kind::File { .. } => Err(FileError::Code(ErrorCode::NotDirectory)),
+        }
+    }
+
+    /// Resolves a guest's path below a directory. Leaving the directory is refused and recorded; so is a look at what no
+    /// guest may know of, which the guest is told does not exist.
+    fn find(&self, base: &Node, path: &str, last: walk::LastLink, operation: FileOperation) -> Result<Spot, FileError> {
+        walk::find(&base.file, &base.path, path, last).map_err(|lost| {
+            let (rule, code) = match lost {
+                Lost::Code(code) => return FileError::Code(code),
+                Lost::Escapes => ("the path leads out of the mount", ErrorCode::NotPermitted),
+                Lost::Hidden => ("this host's own records are hidden from tools", ErrorCode::NoEntry),
+            };
+            let shown = format!("{}/{path}", self.files.guest_path(base.mount, &base.path));
+            let request = EffectRequest::File { operation, path: shown, to: None };
+            self.effects.refuse(request, Refusal::FsDenied, rule, None);
+            FileError::Code(code)
+        })
+    }
+
+    fn request(&self, operation: FileOperation, mount: usize, spot: &Spot) -> EffectRequest {
+        EffectRequest::File { operation, path: self.files.guest_path(mount, &spot.path), to: None }
+    }
+
+    /// Asks whether a guest may look at something. Only a refusal is recorded: what was seen is in the transcript.
+    async fn may_look(&mut self, mount: usize, spot: &Spot) -> Result<(), FileError> {
+        let request = self.request(FileOperation::Stat, mount, spot);
+        self.effects.decide_look(request).await.map_err(|_| FileError::Code(ErrorCode::Access))
+    }
+
+    /// Asks whether a change may happen: the mount must be granted for writing, the path not protected, the gate content.
+    async fn may_change(&mut self, request: EffectRequest, touched: &[(usize, &Spot)]) -> Result<Permit, FileError> {
+        for (mount, spot) in touched {
+            if let Some((rule, hint)) = self.why_not_change(*mount, spot) {
+                self.effects.refuse(request, Refusal::FsDenied, &rule, hint);
+                return Err(FileError::Code(ErrorCode::NotPermitted));
+            }
+        }
+        self.effects.decide(request).await.map_err(|_| FileError::Code(ErrorCode::Access))
+    }
+
+    fn why_not_change(&self, mount: usize, spot: &Spot) -> Option<(String, Option<&'static str>)> {
+        let granted = self.files.changes.mounts().get(mount)?;
+        if granted.access == Access::Read {
+            return Some((format!("`{}` is granted for reading only", granted.guest), Some("--allow-write DIR")));
+        }
+        let name = spot.path.names().find(|name| PROTECTED.iter().any(|own| name.eq_ignore_ascii_case(own)))?;
+        Some((format!("`{name}` is read-only inside a write grant"), None))
+    }
+
+    /// Records what came of a permitted operation and turns a failure into the guest's error.
+    fn conclude<T>(&self, permit: Permit, result: Result<T, FileError>) -> Result<T, FsError> {
+        match &result {
+            Ok(_) => self.effects.settle(permit, EffectResult::Done(String::new())),
+            Err(FileError::Refused { refusal, rule, .. }) => {
+                self.effects.refuse_numbered(permit.number, permit.request, *refusal, (rule, None));
+            }
+            Err(FileError::Code(code)) => self.effects.settle(permit, EffectResult::Failed(code.name().to_owned())),
+            Err(FileError::Stop(stop)) => self.effects.settle(permit, EffectResult::Failed(stop.to_string())),
+        }
+        result.map_err(FsError::from)
+    }
+}
+
+impl From<ErrorCode> for FileError {
+    fn from(code: ErrorCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<Stop> for FileError {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<rustix::io::Errno> for FileError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::Code(walk::code(errno))
+    }
+}
+
+impl From<std::io::Error> for FileError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Code(walk::io_code(&error))
+    }
+}
+
+impl From<FileError> for FsError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Code(code) | FileError::Refused { code, .. } => code.into(),
+            FileError::Stop(stop) => stop.into(),
+        }
+    }
+}
+
+/// A handle of the wrong kind: the guest forged it, or this host is wrong.
+fn wrong_handle() -> Stop {
+    Stop::fault(Fault::GuestTrap, "the tool used a handle of another kind")
+}

@@ -1,0 +1,270 @@
+//! Changes of names: create and remove directories, unlink, rename, link, and the times and sizes of files.
+
+use agent_core::effect::{EffectRequest, FileOperation, Refusal};
+use rustix::fs::{AtFlags, FileType, Mode};
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::FsResult;
+use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, NewTimestamp, PathFlags};
+
+use crate::effects::Permit;
+use crate::hosts::fs::FileError;
+use crate::hosts::fs::change::{Intent, special_file};
+use crate::hosts::fs::metadata::timestamps;
+use crate::hosts::fs::node::{Kind, Node};
+use crate::hosts::fs::walk::{LastLink, RelativePath, Spot};
+use crate::state::CallState;
+
+/// Permission bits of a new directory, before the host's umask.
+const NEW_DIRECTORY_MODE: u32 = 0o777;
+
+type Fd = Resource<Descriptor>;
+
+impl CallState {
+    pub(super) async fn create_directory(&mut self, fd: &Fd, path: &str) -> FsResult<()> {
+        let operation = FileOperation::CreateDirectory;
+        let base = self.directory(fd)?;
+        let spot = self.find(&base, path.trim_end_matches('/'), LastLink::Keep, operation)?;
+        let request = self.request(operation, base.mount, &spot);
+        let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
+        let done = self.create_directory_now(&permit, base.mount, &spot).await;
+        self.conclude(permit, done)
+    }
+
+    async fn create_directory_now(&mut self, permit: &Permit, mount: usize, spot: &Spot) -> Result<(), FileError> {
+        if spot.found.is_some() {
+            return Err(ErrorCode::Exist.into());
+        }
+        self.files.changes.count_created()?;
+        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
+        let mode = Mode::from_raw_mode(NEW_DIRECTORY_MODE);
+        Ok(rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), mode)?)
+    }
+
+    /// Removes a directory (`REMOVEDIR`) or anything else.
+    pub(super) async fn remove(&mut self, fd: &Fd, path: &str, flags: AtFlags) -> FsResult<()> {
+        let base = self.directory(fd)?;
+        let spot = self.find(&base, path, LastLink::Keep, FileOperation::Remove)?;
+        let request = self.request(FileOperation::Remove, base.mount, &spot);
+        let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
+        let done = self.remove_now(&permit, base.mount, &spot, flags).await;
+        self.conclude(permit, done)
+    }
+
+    async fn remove_now(
+        &mut self,
+        permit: &Permit,
+        mount: usize,
+        spot: &Spot,
+        flags: AtFlags,
+    ) -> Result<(), FileError> {
+        match (spot.found, flags.contains(AtFlags::REMOVEDIR)) {
+            (None, _) => return Err(ErrorCode::NoEntry.into()),
+            (Some(FileType::Directory), false) => return Err(ErrorCode::IsDirectory.into()),
+            (Some(FileType::Directory), true) => {}
+            (Some(_), true) => return Err(ErrorCode::NotDirectory.into()),
+            (Some(_), false) if spot.directory_only => return Err(ErrorCode::NotDirectory.into()),
+            (Some(_), false) => {}
+        }
+        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
+        Ok(rustix::fs::unlinkat(&spot.dir, spot.name.as_str(), flags)?)
+    }
+
+    pub(super) async fn rename(&mut self, fd: &Fd, path: &str, to_fd: &Fd, to_path: &str) -> FsResult<()> {
+        let operation = FileOperation::Rename;
+        let (base, to_base) = (self.directory(fd)?, self.directory(to_fd)?);
+        let from = self.find(&base, path, LastLink::Keep, operation)?;
+        let to = self.find(&to_base, to_path.trim_end_matches('/'), LastLink::Keep, operation)?;
+        let request = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
+        let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
+        let done = self.rename_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
+        self.conclude(permit, done)
+    }
+
+    async fn rename_now(
+        &mut self,
+        permit: &Permit,
+        (mount, from): (usize, &Spot),
+        (to_mount, to): (usize, &Spot),
+    ) -> Result<(), FileError> {
+        if from.found.is_none() {
+            return Err(ErrorCode::NoEntry.into());
+        }
+        if from.name == "." || to.name == "." {
+            return Err(ErrorCode::Busy.into());
+        }
+        let changes = &self.files.changes;
+        let mut intent = Intent::default();
+        if to.found.is_some() {
+            changes.take_spot(&mut intent, to_mount, to)?;
+        }
+        changes.take_tree(&mut intent, (mount, from), (to_mount, &to.path))?;
+        changes.announce(permit.number, permit.request.clone(), intent).await?;
+        Ok(rustix::fs::renameat(&from.dir, from.name.as_str(), &to.dir, to.name.as_str())?)
+    }
+
+    pub(super) async fn link(&mut self, fd: &Fd, path: &str, to_fd: &Fd, to_path: &str) -> FsResult<()> {
+        let operation = FileOperation::Link;
+        let (base, to_base) = (self.directory(fd)?, self.directory(to_fd)?);
+        let from = self.find(&base, path, LastLink::Keep, operation)?;
+        let to = self.find(&to_base, to_path, LastLink::Keep, operation)?;
+        let request = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
+        // Both: who can write to the one name can then write to the other.
+        let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
+        let done = self.link_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
+        self.conclude(permit, done)
+    }
+
+    async fn link_now(
+        &mut self,
+        permit: &Permit,
+        (mount, from): (usize, &Spot),
+        (to_mount, to): (usize, &Spot),
+    ) -> Result<(), FileError> {
+        match (from.found, to.found) {
+            (None, _) => return Err(ErrorCode::NoEntry.into()),
+            (_, Some(_)) => return Err(ErrorCode::Exist.into()),
+            (Some(FileType::RegularFile), None) => {}
+            (Some(FileType::Directory), None) => return Err(ErrorCode::NotPermitted.into()),
+            (Some(_), None) => return Err(special_file()),
+        }
+        self.files.changes.count_created()?;
+        self.files.changes.announce_spots(permit, &[(mount, from), (to_mount, to)]).await?;
+        let (name, to_name) = (from.name.as_str(), to.name.as_str());
+        Ok(rustix::fs::linkat(&from.dir, name, &to.dir, to_name, AtFlags::empty())?)
+    }
+
+    pub(super) async fn symlink(&mut self, fd: &Fd, target: &str, path: &str) -> FsResult<()> {
+        let base = self.directory(fd)?;
+        let spot = self.find(&base, path, LastLink::Keep, FileOperation::Link)?;
+        let request = self.request(FileOperation::Link, base.mount, &spot);
+        if leads_out(&spot.path, target) {
+            let rule = "the link would lead out of the mount";
+            self.effects.refuse(request, Refusal::FsDenied, rule, None);
+            return Err(ErrorCode::NotPermitted.into());
+        }
+        let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
+        let done = self.symlink_now(&permit, base.mount, &spot, target).await;
+        self.conclude(permit, done)
+    }
+
+    async fn symlink_now(&mut self, permit: &Permit, mount: usize, spot: &Spot, target: &str) -> Result<(), FileError> {
+        if spot.found.is_some() {
+            return Err(ErrorCode::Exist.into());
+        }
+        self.files.changes.count_created()?;
+        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
+        Ok(rustix::fs::symlinkat(target, &spot.dir, spot.name.as_str())?)
+    }
+
+    /// Sets the times of what is at a path.
+    pub(super) async fn set_times_below(
+        &mut self,
+        fd: &Fd,
+        (follow, path): (PathFlags, &str),
+        access: NewTimestamp,
+        modification: NewTimestamp,
+    ) -> FsResult<()> {
+        let times = timestamps(access, modification)?;
+        let base = self.directory(fd)?;
+        let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) { LastLink::Follow } else { LastLink::Keep };
+        let spot = self.find(&base, path, last, FileOperation::SetTimes)?;
+        let request = self.request(FileOperation::SetTimes, base.mount, &spot);
+        let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
+        let set = self.files.changes.announce_touch(&permit, base.mount, &spot).await.and_then(|()| {
+            Ok(rustix::fs::utimensat(&spot.dir, spot.name.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW)?)
+        });
+        self.conclude(permit, set)
+    }
+
+    /// Sets the times of an open file or directory.
+    pub(super) async fn set_times_of(
+        &mut self,
+        fd: &Fd,
+        access: NewTimestamp,
+        modification: NewTimestamp,
+    ) -> FsResult<()> {
+        let times = timestamps(access, modification)?;
+        let node = self.node(fd)?;
+        let spot = node_spot(&node);
+        let request = self.request(FileOperation::SetTimes, node.mount, &spot);
+        let permit = self.may_change(request, &[(node.mount, &spot)]).await?;
+        let announced = match node.kind {
+            Kind::Directory => self.files.changes.announce_touch(&permit, node.mount, &spot).await,
+            Kind::File { .. } => self.files.changes.announce_write(&node, u64::MAX).await,
+        };
+        let set = announced.and_then(|()| Ok(rustix::fs::futimens(&node.file, &times)?));
+        self.conclude(permit, set)
+    }
+
+    /// Cuts or extends an open file.
+    pub(super) async fn resize(&mut self, fd: &Fd, size: u64) -> Result<(), FileError> {
+        let node = self.writable(fd)?;
+        let changes = &self.files.changes;
+        changes.count_write(&node, size, 0)?;
+        changes.announce_write(&node, size).await?;
+        Ok(node.file.set_len(size)?)
+    }
+
+    /// A file that was opened for writing.
+    pub(super) fn writable(&self, fd: &Fd) -> Result<Node, FileError> {
+        let node = self.node(fd)?;
+        match node.kind {
+            Kind::File { writable: true, .. } => Ok(node),
+            Kind::File { writable: false, .. } => Err(ErrorCode::NotPermitted.into()),
+            Kind::Directory => Err(ErrorCode::BadDescriptor.into()),
+        }
+    }
+
+    fn two_paths(&self, operation: FileOperation, from: (usize, &Spot), to: (usize, &Spot)) -> EffectRequest {
+        EffectRequest::File {
+            operation,
+            path: self.files.guest_path(from.0, &from.1.path),
+            to: Some(self.files.guest_path(to.0, &to.1.path)),
+        }
+    }
+}
+
+/// An open directory as a spot; an open file only for decisions about its path.
+pub(super) fn node_spot(node: &Node) -> Spot {
+    let (path, found) = (node.path.clone(), Some(FileType::Directory));
+    Spot { dir: node.file.clone(), name: ".".to_owned(), path, found, directory_only: false }
+}
+
+/// Whether a link at `path` to `target` leads out of the mount: a guest could not follow it, but the person might.
+fn leads_out(path: &RelativePath, target: &str) -> bool {
+    let mut depth = path.names().count().saturating_sub(1);
+    target.starts_with('/')
+        || target.split('/').any(|name| match name {
+            "" | "." => false,
+            ".." => {
+                let out = depth == 0;
+                depth = depth.saturating_sub(1);
+                out
+            }
+            _ => {
+                depth += 1;
+                false
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_lead_out_are_seen() {
+        let path = RelativePath::default().join("a").join("link");
+        for (target, out) in [
+            ("b", false),
+            ("../b", false),
+            ("../../b", true),
+            ("/etc", true),
+            ("b/../../c", false),
+            ("b/../../../c", true),
+        ] {
+            assert_eq!(leads_out(&path, target), out, "{target}");
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Resolves a path below a directory, name by name.
+//!
+//! The kernel is only ever given single names, relative to a directory that is held open, and never follows a link: links
+//! are read and resolved here, and `..` goes back to a handle that was passed on the way. So a path cannot leave its
+//! directory, whatever changes outside meanwhile, and the resolved path is the true one, by which undo entries are kept
+//! and names are hidden.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+
+/// The folder with this host's own records. No guest can see or name it.
+const OWN_FOLDER: &str = ".agent-host";
+
+/// The name under which an undo writes content before it takes its place. Not a guest's either.
+pub(crate) const UNDO_FILE: &str = ".agent-host.undo";
+
+/// Most links in one path, as on Linux.
+const LINKS_MAX: u32 = 40;
+
+/// Longest path and longest name that a guest may say, as on Linux.
+const PATH_BYTES_MAX: usize = 4_096;
+const NAME_BYTES_MAX: usize = 255;
+
+/// Most names in one path, links resolved: each is held open during the walk.
+const DEPTH_MAX: usize = 256;
+
+/// A path below a mount: names joined by `/`, none of them empty, `.` or `..`, none a link. Empty for the mount itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct RelativePath(String);
+
+/// Where a path leads: a name in an open directory. There may be nothing of that name.
+#[derive(Debug, Clone)]
+pub(crate) struct Spot {
+    /// The directory.
+    pub(crate) dir: Arc<File>,
+    /// The name in it; `.` for the directory itself.
+    pub(crate) name: String,
+    /// The true path below the mount.
+    pub(crate) path: RelativePath,
+    /// What is there.
+    pub(crate) found: Option<FileType>,
+    /// The path ended in `/`: only a directory will do.
+    pub(crate) directory_only: bool,
+}
+
+/// What to do with a link at the end of the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LastLink {
+    /// Go where it leads.
+    Follow,
+    /// It is what is meant.
+    Keep,
+    /// It is what is meant, and no other link may be on the way: for paths that this host wrote down itself.
+    KeepAndRefuseOthers,
+}
+
+/// Why a path leads nowhere.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// It leaves the directory.
+    Escapes,
+    /// It names what guests do not see.
+    Hidden,
+    /// An ordinary failure.
+    Code(ErrorCode),
+}
+
+/// Resolves `path` below `base`, whose own path below its mount is `base_path`.
+pub(crate) fn find(base: &Arc<File>, base_path: &RelativePath, path: &str, last: LastLink) -> Result<Spot, Lost> {
+    let mut walk = Walk {
+        stack: vec![(base.clone(), base_path.clone())],
+        ahead: Vec::new(),
+        links: 0,
+        last: if path.ends_with('/') && last == LastLink::Keep { LastLink::Follow } else { last },
+    };
+    walk.put_ahead(path)?;
+    let mut spot = walk.run()?;
+    spot.directory_only = path.ends_with('/');
+    Ok(spot)
+}
+
+struct Walk {
+    /// The directories on the way, each with its path. Never empty: the first is where the walk began.
+    stack: Vec<(Arc<File>, RelativePath)>,
+    /// The names still to go, the next one last.
+    ahead: Vec<String>,
+    links: u32,
+    last: LastLink,
+}
+
+impl Walk {
+    fn put_ahead(&mut self, path: &str) -> Result<(), Lost> {
+        match path {
+            "" => return Err(Lost::Code(ErrorCode::NoEntry)),
+            path if path.starts_with('/') => return Err(Lost::Escapes),
+            path if path.contains('\0') => return Err(Lost::Code(ErrorCode::Invalid)),
+            path if path.len() > PATH_BYTES_MAX => return Err(Lost::Code(ErrorCode::NameTooLong)),
+            path => {
+                let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+                self.ahead.extend(names.rev().map(str::to_owned));
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<Spot, Lost> {
+        while let Some(name) = self.ahead.pop() {
+            if name == ".." {
+                self.go_back()?;
+            } else if let Some(spot) = self.enter(name)? {
+                return Ok(spot);
+            }
+        }
+        let (dir, path) = self.here();
+        Ok(Spot { dir, name: ".".to_owned(), path, found: Some(FileType::Directory), directory_only: true })
+    }
+
+    fn here(&self) -> (Arc<File>, RelativePath) {
+        self.stack.last().cloned().unwrap_or_else(|| unreachable!("the walk never leaves its first directory"))
+    }
+
+    fn go_back(&mut self) -> Result<(), Lost> {
+        if self.stack.len() == 1 {
+            return Err(Lost::Escapes);
+        }
+        self.stack.pop();
+        Ok(())
+    }
+
+    /// Goes one name further; returns the spot if the path ends there.
+    fn enter(&mut self, name: String) -> Result<Option<Spot>, Lost> {
+        check_name(&name)?;
+        let (dir, path) = self.here();
+        let found = file_type(&dir, &name)?;
+        let is_last = self.ahead.is_empty();
+        match found {
+            Some(FileType::Symlink) if !is_last || self.last == LastLink::Follow => {
+                self.follow(&dir, &name)?;
+                Ok(None)
+            }
+            _ if is_last => {
+                let path = path.join(&name);
+                Ok(Some(Spot { dir, name, path, found, directory_only: false }))
+            }
+            None => Err(Lost::Code(ErrorCode::NoEntry)),
+            Some(FileType::Directory) => {
+                self.descend(&dir, &name, &path)?;
+                Ok(None)
+            }
+            Some(_) => Err(Lost::Code(ErrorCode::NotDirectory)),
+        }
+    }
+
+    fn descend(&mut self, dir: &File, name: &str, path: &RelativePath) -> Result<(), Lost> {
+        if self.stack.len() == DEPTH_MAX {
+            return Err(Lost::Code(ErrorCode::NameTooLong));
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let inner = rustix::fs::openat(dir, name, flags, Mode::empty()).map_err(|errno| Lost::Code(code(errno)))?;
+        self.stack.push((Arc::new(File::from(inner)), path.join(name)));
+        Ok(())
+    }
+
+    fn follow(&mut self, dir: &File, name: &str) -> Result<(), Lost> {
+        self.links += 1;
+        if self.links > LINKS_MAX || self.last == LastLink::KeepAndRefuseOthers {
+            return Err(Lost::Code(ErrorCode::Loop));
+        }
+        self.put_ahead(&read_link(dir, name)?)
+    }
+}
+
+/// Reads a link. One that leads out of any mount is not even shown: it may name a folder of the host.
+pub(crate) fn read_link(dir: &File, name: &str) -> Result<String, Lost> {
+    let target = rustix::fs::readlinkat(dir, name, Vec::new()).map_err(|errno| Lost::Code(code(errno)))?;
+    let target = target.into_string().map_err(|_| Lost::Code(ErrorCode::IllegalByteSequence))?;
+    if target.starts_with('/') { Err(Lost::Escapes) } else { Ok(target) }
+}
+
+/// Whether guests do not see an entry of this name. File systems may ignore case, so this does.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    name.eq_ignore_ascii_case(OWN_FOLDER) || name.eq_ignore_ascii_case(UNDO_FILE)
+}
+
+/// Opens a name in a directory without following it and without waiting for a pipe's other end.
+pub(crate) fn open_name(dir: &File, name: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+    let always = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::openat(dir, name, flags | always, mode)
+}
+
+/// The guest's error code for an error of the system.
+pub(crate) fn code(errno: Errno) -> ErrorCode {
+    match errno {
+        Errno::XDEV => ErrorCode::CrossDevice,
+        Errno::ROFS => ErrorCode::ReadOnly,
+        Errno::TXTBSY => ErrorCode::TextFileBusy,
+        Errno::DQUOT => ErrorCode::Quota,
+        Errno::NXIO | Errno::NODEV => ErrorCode::NoSuchDevice,
+        other => ErrorCode::from(io::Error::from(other)),
+    }
+}
+
+/// As [`code`], for an error of the standard library.
+pub(crate) fn io_code(error: &io::Error) -> ErrorCode {
+    Errno::from_io_error(error).map_or(ErrorCode::Io, code)
+}
+
+fn check_name(name: &str) -> Result<(), Lost> {
+    match name {
+        name if is_hidden(name) => Err(Lost::Hidden),
+        name if name.len() > NAME_BYTES_MAX => Err(Lost::Code(ErrorCode::NameTooLong)),
+        _ => Ok(()),
+    }
+}
+
+fn file_type(dir: &File, name: &str) -> Result<Option<FileType>, Lost> {
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(Lost::Code(code(errno))),
+    }
+}
+
+impl RelativePath {
+    /// The path with one more name.
+    pub(crate) fn join(&self, name: &str) -> Self {
+        if self.0.is_empty() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
+    }
+
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The names in it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|name| !name.is_empty())
+    }
+}
+
+impl fmt::Display for RelativePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A directory with files, links and a neighbour outside of it.
+    fn tree() -> io::Result<(tempfile::TempDir, Arc<File>)> {
+        let temp = tempfile::tempdir()?;
+        let root = temp.path().join("root");
+        std::fs::create_dir_all(root.join("a/b"))?;
+        std::fs::create_dir_all(root.join(".agent-host"))?;
+        std::fs::write(temp.path().join("secret"), "s")?;
+        std::fs::write(root.join("a/b/file"), "f")?;
+        for (target, link) in [
+            ("a/b", "inside"),
+            ("../secret", "outside"),
+            ("/etc/passwd", "absolute"),
+            ("loop", "loop"),
+            ("a/missing", "dangling"),
+            (".agent-host", "own"),
+            ("../../a/b/file", "a/b/round"),
+        ] {
+            symlink(target, root.join(link))?;
+        }
+        Ok((temp, Arc::new(File::open(&root)?)))
+    }
+
+    #[test]
+    fn paths_lead_where_they_should_and_nowhere_else() -> io::Result<()> {
+        let (_temp, root) = tree()?;
+        let long = "n".repeat(256);
+        let found = |path: &str| Ok(path.to_owned());
+        let code = |code| Err(Lost::Code(code));
+        let cases = [
+            ("a/b/file", found("a/b/file")),
+            ("./a//b/./file", found("a/b/file")),
+            ("a/b/../../a/b/file", found("a/b/file")),
+            ("inside/file", found("a/b/file")),
+            ("a/b/round", found("a/b/file")),
+            ("dangling", found("a/missing")),
+            ("a/b/..", found("a")),
+            (".", found("")),
+            ("a/new", found("a/new")),
+            ("..", Err(Lost::Escapes)),
+            ("../secret", Err(Lost::Escapes)),
+            ("a/../../secret", Err(Lost::Escapes)),
+            ("././.././secret", Err(Lost::Escapes)),
+            ("outside", Err(Lost::Escapes)),
+            ("absolute", Err(Lost::Escapes)),
+            ("/etc/passwd", Err(Lost::Escapes)),
+            (".agent-host", Err(Lost::Hidden)),
+            (".Agent-Host/runs", Err(Lost::Hidden)),
+            ("own", Err(Lost::Hidden)),
+            ("own/runs", Err(Lost::Hidden)),
+            ("loop", code(ErrorCode::Loop)),
+            ("missing/x", code(ErrorCode::NoEntry)),
+            ("a/b/file/x", code(ErrorCode::NotDirectory)),
+            ("", code(ErrorCode::NoEntry)),
+            ("nul\0byte", code(ErrorCode::Invalid)),
+            (&long, code(ErrorCode::NameTooLong)),
+        ];
+        for (path, expected) in cases {
+            let spot = find(&root, &RelativePath::default(), path, LastLink::Follow);
+            assert_eq!(spot.map(|spot| spot.path.0), expected, "{path}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_link_can_be_meant_itself() -> io::Result<()> {
+        let (_temp, root) = tree()?;
+        let spot = find(&root, &RelativePath::default(), "outside", LastLink::Keep);
+        assert_eq!(spot.map(|spot| (spot.path.0, spot.found)), Ok(("outside".to_owned(), Some(FileType::Symlink))));
+        let slash = find(&root, &RelativePath::default(), "inside/", LastLink::Keep);
+        assert_eq!(slash.map(|spot| spot.path.0), Ok("a/b".to_owned()));
+        let strict = find(&root, &RelativePath::default(), "inside/file", LastLink::KeepAndRefuseOthers);
+        assert_eq!(strict.map(|spot| spot.path.0), Err(Lost::Code(ErrorCode::Loop)));
+        Ok(())
+    }
+
+    /// Outside of any guest, a directory turns into a link that leads out, and back, all the time.
+    #[test]
+    fn a_directory_that_turns_into_a_link_leads_nowhere_else() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let at = |name: &str| temp.path().join(name);
+        std::fs::create_dir_all(at("root/real"))?;
+        std::fs::create_dir_all(at("outside"))?;
+        std::fs::write(at("root/real/file"), "inside")?;
+        std::fs::write(at("outside/file"), "outside")?;
+        symlink("../outside", at("root/link"))?;
+        let root = Arc::new(File::open(at("root"))?);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(order) {
+                    for (from, to) in [("real", "dir"), ("dir", "real"), ("link", "dir"), ("dir", "link")] {
+                        let _ = std::fs::rename(at("root").join(from), at("root").join(to));
+                    }
+                }
+            });
+            let mut read = 0;
+            for _ in 0..20_000 {
+                let Ok(spot) = find(&root, &RelativePath::default(), "dir/file", LastLink::Follow) else { continue };
+                let Ok(file) = open_name(&spot.dir, &spot.name, OFlags::RDONLY, Mode::empty()) else { continue };
+                assert_eq!(io::read_to_string(File::from(file)).ok().as_deref(), Some("inside"));
+                read += 1;
+            }
+            stop.store(true, order);
+            assert!(read > 0);
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! `wasi:http`: requests through the gate, and nothing else of the network.
+//!
+//! - `types` is the interface, method by method; the work on headers and bodies is wasmtime-wasi-http's.
+//! - `target` parses a URL once: what is decided about is what is connected to.
+//! - `address` says which addresses a name may lead to, and resolves names under that rule.
+//! - `held` bounds what unread answers hold in memory.
+//! - `exchange` is one request and its whole answer, with every bound; `job` puts the gate around it.
+//!
+//! A request's body is collected before anything is decided, so a guest that waits for the answer before it finishes the
+//! body waits for its deadline. Redirects are not followed: the guest sees them and asks anew.
+
+mod address;
+mod exchange;
+mod held;
+mod job;
+mod target;
+mod types;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use agent_core::limits::Limits;
+use http::HeaderName;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
+};
+
+use crate::effects::Effects;
+use crate::hosts::http::held::Memory;
+use crate::hosts::http::job::{Job, Outgoing};
+use crate::patience::Patience;
+use crate::transcript::SharedTranscript;
+
+pub(crate) use types::encode_error;
+
+/// Largest header section, of requests and responses. wasmtime counts its own bookkeeping too.
+pub(crate) const FIELD_BYTES_MAX: usize = 64 << 10;
+
+/// Requests of one call that are under way at once. Each holds its body and its answer in memory.
+const CONCURRENT_MAX: usize = 8;
+
+/// Answers of the largest size that a call may hold unread.
+const ANSWERS_HELD_MAX: u64 = 2;
+
+/// How long a write that was sent may still be answered once its guest is gone. A read is given up at once.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// Most bytes that one write to a request's body takes.
+const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
+
+/// Header fields that are the connection's business, beside wasmtime's list.
+const FORBIDDEN: [&str; 5] = ["te", "trailer", "expect", "forwarded", "via"];
+
+type Answered = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+
+/// Sends the requests of one call.
+pub(crate) struct HttpSender {
+    parts: Arc<SenderParts>,
+    memory: Memory,
+    requests: u64,
+    jobs: Arc<Mutex<Jobs>>,
+    slots: Arc<Semaphore>,
+}
+
+/// What sending needs.
+pub(crate) struct SenderParts {
+    pub(crate) limits: Limits,
+    pub(crate) effects: Arc<Effects>,
+    pub(crate) transcript: SharedTranscript,
+    pub(crate) patience: Arc<Patience>,
+    /// Ends what is under way: the call was cancelled, or its guest is gone for long.
+    pub(crate) give_up: CancellationToken,
+    pub(crate) host: tokio::runtime::Handle,
+}
+
+/// The requests that were handed over to the host's runtime.
+#[derive(Default)]
+struct Jobs {
+    running: Vec<JoinHandle<()>>,
+    closed: bool,
+}
+
+impl HttpSender {
+    /// Nothing sent yet.
+    pub(crate) fn new(parts: SenderParts) -> Self {
+        let slots = Arc::new(Semaphore::new(CONCURRENT_MAX));
+        let memory = Memory::new(parts.limits.http_response_bytes.0.saturating_mul(ANSWERS_HELD_MAX));
+        Self { parts: Arc::new(parts), memory, requests: 0, jobs: Arc::default(), slots }
+    }
+
+    /// Lets no further request begin and waits for those under way. Who is not answered soon is given up, and recorded so.
+    pub(crate) async fn join(&self) {
+        let running = {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.closed = true;
+            std::mem::take(&mut jobs.running)
+        };
+        // A job that panicked has nothing more to record.
+        let mut ended = std::pin::pin!(futures::future::join_all(running));
+        if tokio::time::timeout(LAST_WAIT, &mut ended).await.is_err() {
+            self.parts.give_up.cancel();
+            ended.await;
+        }
+    }
+}
+
+impl Jobs {
+    fn spawn(&mut self, host: &tokio::runtime::Handle, job: impl Future<Output = ()> + Send + 'static) {
+        if !self.closed {
+            self.running.retain(|job| !job.is_finished());
+            self.running.push(host.spawn(job));
+        }
+    }
+}
+
+impl WasiHttpHooks for HttpSender {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Answered> + Send> {
+        // Numbered here, in the guest's order, not when the body is complete.
+        let number = self.parts.effects.number();
+        self.requests += 1;
+        let beyond_limit = self.requests > self.parts.limits.http_requests;
+        let (parts, jobs, slots) = (self.parts.clone(), self.jobs.clone(), self.slots.clone());
+        let share = self.memory.share();
+        Box::new(async move {
+            let (head, body) = request.into_parts();
+            let body = collect(body, parts.limits.http_request_bytes.0).await?;
+            let slot = slots.acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
+            let (reply, answer) = oneshot::channel();
+            let outgoing = Outgoing { number, head, body, options: options.unwrap_or_default(), share, beyond_limit };
+            let host = parts.host.clone();
+            let job = Job { parts, outgoing, reply };
+            jobs.lock().unwrap_or_else(PoisonError::into_inner).spawn(&host, async move {
+                job.run().await;
+                drop(slot);
+            });
+            let response = answer.await.map_err(|_| Error::HttpRequestDenied)??;
+            Ok((response, Box::new(async { Ok(()) }) as Box<dyn Future<Output = _> + Send>))
+        })
+    }
+
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(is_forbidden)
+    }
+
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        1
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_BYTES_MAX
+    }
+}
+
+/// Whether a header field is not the guest's to set, in headers and trailers alike.
+fn is_forbidden(name: &HeaderName) -> bool {
+    DEFAULT_FORBIDDEN_HEADERS.contains(name)
+        || FORBIDDEN.contains(&name.as_str())
+        || name.as_str().starts_with("proxy-")
+}
+
+/// The body up to the limit; one byte more marks a body that is too large. A body that the guest drops unfinished is an error.
+async fn collect(body: WasiBody, limit: u64) -> Result<job::Body, Error> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(job::Body::Complete(collected.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Ok(job::Body::TooLarge),
+        Err(error) => Err(match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(other) => Error::InternalError(Some(other.to_string())),
+        }),
+    }
+}
+
+/// A guest's timeout, within ours: none is longer, and none is so short that nothing could ever arrive.
+fn bounded(wanted: Option<Duration>, most: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_millis(1);
+    wanted.map_or(most, |wanted| wanted.clamp(LEAST, most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_the_connection_are_not_the_guests() {
+        for (name, forbidden) in [
+            ("host", true),
+            ("connection", true),
+            ("transfer-encoding", true),
+            ("proxy-authorization", true),
+            ("proxy-anything", true),
+            ("upgrade", true),
+            ("te", true),
+            ("accept", false),
+            ("content-type", false),
+        ] {
+            assert_eq!(is_forbidden(&HeaderName::from_static(name)), forbidden, "{name}");
+        }
+    }
+
+    #[test]
+    fn timeouts_of_guests_are_bounded() {
+        let most = Duration::from_secs(5);
+        assert_eq!(bounded(Some(Duration::MAX), most), most);
+        assert_eq!(bounded(Some(Duration::ZERO), most), Duration::from_millis(1));
+        assert_eq!(bounded(None, most), most);
+    }
+}

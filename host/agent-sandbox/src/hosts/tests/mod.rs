@@ -1,0 +1,19 @@
+//! The host functions as a guest calls them, with a gate that writes down what it is asked.
+
+mod files;
+mod requests;
+mod support;
+mod waits;
+
+use agent_core::grant::Capability;
+
+use super::known_capability;
+
+#[test]
+fn imports_are_known_with_and_without_a_version() {
+    assert_eq!(known_capability("wasi:filesystem/types@0.2.3"), Some(Capability::Fs));
+    assert_eq!(known_capability("wasi:io/streams"), Some(Capability::Log));
+    for nobodys in ["wasi:keyvalue/store@0.2.0", "wasi:http/incoming-handler@0.2.3", "nonsense"] {
+        assert_eq!(known_capability(nobodys), None, "{nobodys}");
+    }
+}

@@ -1,0 +1,201 @@
+//! A call's state over a temporary directory, and the steps of a guest in one line each.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
+use agent_core::grant::{Access, FsGrant, RuleSource};
+use agent_core::limits::Limits;
+use agent_core::units::UnixMillis;
+use async_trait::async_trait;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p2::{FsError, StreamError};
+use wasmtime_wasi_io::bindings::wasi::io::streams::HostOutputStream;
+
+use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent, Undo};
+use crate::mount::Mount;
+use crate::patience::Patience;
+use crate::state::{CallParts, CallState};
+
+/// How the gate answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Allows, with the request's own class.
+    Allow,
+    /// Allows, and makes every write of HTTP a keyed one.
+    AllowKeyed,
+    /// Denies.
+    Deny,
+    /// Allows, but can record nothing.
+    Closed,
+}
+
+/// A gate that writes down what it is asked to record.
+pub(super) struct Notes {
+    answer: Answer,
+    pub(super) lines: Mutex<Vec<String>>,
+    pub(super) undo: Mutex<Vec<Undo>>,
+}
+
+impl Notes {
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, line: String) -> Result<(), GateClosed> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        if self.answer == Answer::Closed { Err(GateClosed("disk full".to_owned())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl EffectGate for Notes {
+    async fn decide(&self, request: &EffectRequest) -> Ruling {
+        let keyed = self.answer == Answer::AllowKeyed;
+        let decision = match self.answer {
+            Answer::Deny => Decision::Deny { refusal: Refusal::FsDenied, rule: "no".to_owned(), hint: None },
+            Answer::Allow | Answer::AllowKeyed | Answer::Closed => {
+                Decision::Allow { rule: RuleSource("test".to_owned()) }
+            }
+        };
+        let idempotency_header = keyed.then(|| "idempotency-key".to_owned());
+        Ruling { decision, class: request.class(keyed), idempotency_header }
+    }
+
+    async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed> {
+        let line = format!("change {}: {}", intent.number, intent.request);
+        self.undo.lock().unwrap_or_else(PoisonError::into_inner).extend(intent.undo);
+        self.note(line)
+    }
+
+    async fn intend_send(&self, intent: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
+        assert!(intent.transcript.transcript().is_ok());
+        self.note(format!("send {} {:?}", intent.number, intent.class))?;
+        Ok((intent.class == EffectClass::KeyedWrite).then(|| IdempotencyKey("ah1-key".to_owned())))
+    }
+
+    async fn keep_answer(&self, number: u32, answer: &[u8]) -> Result<(), GateClosed> {
+        self.note(format!("answer {number}: {} bytes", answer.len()))
+    }
+
+    async fn done(&self, effect: &Effect) -> Result<(), GateClosed> {
+        self.note(format!("done {}: {}", effect.number, result(&effect.result)))
+    }
+
+    fn progress(&self, _: Progress) {}
+}
+
+pub(super) fn notes(answer: Answer) -> Arc<Notes> {
+    Arc::new(Notes { answer, lines: Mutex::default(), undo: Mutex::default() })
+}
+
+/// The state of a call under these limits.
+pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> CallState {
+    CallState::new(CallParts {
+        mounts,
+        env: Vec::new(),
+        patience: Arc::new(Patience::start(limits.deadline.to_duration())),
+        limits,
+        seed: [7; 32],
+        clock_start: UnixMillis(1_700_000_000_000),
+        gate: gate.clone(),
+        cancel: CancellationToken::new(),
+        host: tokio::runtime::Handle::current(),
+    })
+    .unwrap_or_else(|error| unreachable!("{error:#}"))
+}
+
+pub(super) fn mount(dir: &Path, guest: &str, access: Access) -> Mount {
+    let source = RuleSource("test".to_owned());
+    let grant = FsGrant { host: dir.display().to_string(), mount: guest.to_owned(), access, source };
+    Mount::open(&grant).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// A guest that works in a temporary directory.
+pub(super) struct Guest {
+    pub(super) state: CallState,
+    pub(super) gate: Arc<Notes>,
+    pub(super) temp: TempDir,
+    pub(super) root: Resource<Descriptor>,
+}
+
+pub(super) type Done = Result<(), String>;
+
+impl Guest {
+    pub(super) fn new(access: Access, answer: Answer, limits: Limits) -> Self {
+        let temp = tempfile::tempdir().unwrap_or_else(|error| unreachable!("{error}"));
+        let gate = notes(answer);
+        let mut state = state(&gate, vec![mount(temp.path(), "/data", access)], limits);
+        let mut directories = state.get_directories().unwrap_or_else(|error| unreachable!("{error:#}"));
+        let Some((root, _)) = directories.pop() else { unreachable!("one mount") };
+        Self { state, gate, temp, root }
+    }
+
+    pub(super) fn fd(&self) -> Resource<Descriptor> {
+        Resource::new_borrow(self.root.rep())
+    }
+
+    pub(super) async fn open(
+        &mut self,
+        path: &str,
+        open: OpenFlags,
+        write: bool,
+    ) -> Result<Resource<Descriptor>, String> {
+        let flags = if write { DescriptorFlags::READ | DescriptorFlags::WRITE } else { DescriptorFlags::READ };
+        let fd = self.fd();
+        self.state.open_at(fd, PathFlags::SYMLINK_FOLLOW, path.to_owned(), open, flags).await.map_err(code)
+    }
+
+    /// Opens and writes at an offset, or at the end.
+    pub(super) async fn write(&mut self, path: &str, open: OpenFlags, at: Option<u64>, bytes: &[u8]) -> Done {
+        let file = self.open(path, open, true).await?;
+        let borrowed = Resource::new_borrow(file.rep());
+        let stream = match at {
+            Some(offset) => self.state.write_via_stream(borrowed, offset),
+            None => self.state.append_via_stream(borrowed),
+        };
+        let stream = stream.map_err(code)?;
+        let rep = stream.rep();
+        let written = self.state.blocking_write_and_flush(stream, bytes.to_vec()).await;
+        HostOutputStream::drop(&mut self.state, Resource::new_own(rep)).await.map_err(|error| format!("{error:#}"))?;
+        HostDescriptor::drop(&mut self.state, file).map_err(|error| format!("{error:#}"))?;
+        written.map_err(|error| match error {
+            StreamError::Closed => "closed".to_owned(),
+            StreamError::LastOperationFailed(error) => format!("{error:#}"),
+            StreamError::Trap(error) => format!("trap: {error:#}"),
+        })
+    }
+}
+
+/// The guest's error code, or the text of the trap that ends the call.
+pub(super) fn code(error: FsError) -> String {
+    error.downcast().map_or_else(|trap| format!("trap: {trap:#}"), |code: ErrorCode| code.name().to_owned())
+}
+
+/// Effects in one line each: number, request, and what came of it.
+pub(super) fn shown(effects: &[Effect]) -> Vec<String> {
+    let line = |effect: &Effect| match &effect.decision {
+        Decision::Allow { .. } => format!("{} {}: {}", effect.number, effect.request, result(&effect.result)),
+        Decision::Deny { refusal, .. } => {
+            format!("{} {}: {refusal}, {}", effect.number, effect.request, result(&effect.result))
+        }
+    };
+    effects.iter().map(line).collect()
+}
+
+fn result(result: &EffectResult) -> String {
+    match result {
+        EffectResult::Done(text) => format!("done {text}").trim_end().to_owned(),
+        EffectResult::Refused => "refused".to_owned(),
+        EffectResult::NotSent(text) => format!("not sent: {text}"),
+        EffectResult::Unknown(text) => format!("unknown: {text}"),
+        EffectResult::Failed(text) => format!("failed: {text}"),
+    }
+}

@@ -1,0 +1,320 @@
+//! The host-call transcript: every answer the host gave a guest during one call, in order, in the guest's granularity. What
+//! a replay feeds back. Kept in bounded memory; made durable with the first keyed or opaque intent.
+//!
+//! `state` writes it (one place: `CallState::answer`), `encode` says how values become bytes, `operation` numbers the host
+//! functions. Nothing here knows wasmtime.
+
+mod encode;
+mod operation;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agent_core::digest::Digest;
+
+pub(crate) use encode::{Blob, Encode, put_blob};
+pub(crate) use operation::Operation;
+
+/// Longest transcript kept of one call. A call that reads more than this can still run; it can then not be resumed in its
+/// middle, only be run again from the start.
+pub(crate) const TRANSCRIPT_BYTES_MAX: usize = 16 << 20;
+
+/// Longest request stored as it is; a longer one is stored as its digest, since a replay only compares requests.
+const REQUEST_BYTES_PLAIN_MAX: usize = 64;
+
+/// What the encoded form begins with: four letters and a version. A newer version is refused.
+const MAGIC: [u8; 4] = *b"AHTR";
+const VERSION: u8 = 1;
+
+/// The answers of one call.
+///
+/// Encoded: `AHTR`, the version, one byte that is 1 if the transcript is complete, then the entries one after the other. An
+/// entry is the operation (two bytes, little-endian), the request and the answer, each preceded by its length (LEB128).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcript {
+    entries: Vec<u8>,
+    count: u64,
+    complete: bool,
+}
+
+/// The answers so far, encoded for the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TranscriptSnapshot {
+    bytes: Vec<u8>,
+}
+
+/// One answer, as read back from a transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The number of the host function; stable.
+    pub operation: u16,
+    /// What was asked: the encoded arguments, or `sha256:` and their digest's 32 bytes where they are long.
+    pub request: &'a [u8],
+    /// What was answered, encoded.
+    pub answer: &'a [u8],
+}
+
+/// Why bytes are not a transcript.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTranscript {
+    /// The bytes do not begin as a transcript does.
+    #[error("not a host-call transcript")]
+    Magic,
+    /// A later host wrote them.
+    #[error("the transcript has version {0}, this host reads version {VERSION}")]
+    Version(u8),
+    /// An entry is cut off.
+    #[error("the transcript is cut off in entry {0}")]
+    CutOff(u64),
+}
+
+impl Default for Transcript {
+    fn default() -> Self {
+        Self { entries: Vec::new(), count: 0, complete: true }
+    }
+}
+
+impl Transcript {
+    /// Whether every answer is in it. If not, a replay ends where it does.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The number of answers in it.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether the guest asked nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The answers, in order.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        read_entries(&self.entries).unwrap_or_else(|_| unreachable!("a transcript holds whole entries only"))
+    }
+
+    /// The versioned byte form.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.entries.len() + 6);
+        bytes.extend(MAGIC);
+        bytes.extend([VERSION, u8::from(self.complete)]);
+        bytes.extend(&self.entries);
+        bytes
+    }
+
+    /// Reads the byte form.
+    ///
+    /// # Errors
+    /// If the bytes are something else, come from a later version, or are cut off.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidTranscript> {
+        let rest = bytes.strip_prefix(&MAGIC).ok_or(InvalidTranscript::Magic)?;
+        let [version, complete, entries @ ..] = rest else {
+            return Err(InvalidTranscript::Magic);
+        };
+        if *version != VERSION {
+            return Err(InvalidTranscript::Version(*version));
+        }
+        let count = read_entries(entries)?.len() as u64;
+        Ok(Self { entries: entries.to_vec(), count, complete: *complete == 1 })
+    }
+
+    /// Adds an entry, or marks the transcript incomplete if it would grow too long.
+    fn push(&mut self, entry: &[u8]) {
+        if !self.complete || self.entries.len() + entry.len() > TRANSCRIPT_BYTES_MAX {
+            self.complete = false;
+            return;
+        }
+        self.entries.extend_from_slice(entry);
+        self.count += 1;
+    }
+}
+
+impl TranscriptSnapshot {
+    /// The versioned byte form, for the journal.
+    #[must_use]
+    pub fn to_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// As [`Transcript::from_bytes`].
+    pub fn transcript(&self) -> Result<Transcript, InvalidTranscript> {
+        Transcript::from_bytes(&self.bytes)
+    }
+}
+
+/// Writes a call's transcript. Host functions run one after the other, so at most one entry is being made.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    shared: SharedTranscript,
+    entry: Vec<u8>,
+    request: Vec<u8>,
+    handles: Handles,
+}
+
+/// The transcript as the tasks see it that send requests while the guest goes on.
+#[derive(Clone, Default)]
+pub(crate) struct SharedTranscript(Arc<Mutex<Transcript>>);
+
+impl SharedTranscript {
+    /// Every answer given so far.
+    pub(crate) fn snapshot(&self) -> TranscriptSnapshot {
+        TranscriptSnapshot { bytes: self.0.lock().unwrap_or_else(PoisonError::into_inner).to_bytes() }
+    }
+}
+
+impl Recorder {
+    /// The transcript, to be read while the guest goes on.
+    pub(crate) fn shared(&self) -> SharedTranscript {
+        self.shared.clone()
+    }
+
+    /// Begins an entry. An entry that was begun and never ended (the call was stopped in between) is forgotten.
+    pub(crate) fn ask(&mut self, operation: Operation, handles: &[u32], request: &dyn Encode) {
+        self.request.clear();
+        for handle in handles {
+            self.handles.name(*handle).encode(&mut self.request);
+        }
+        request.encode(&mut self.request);
+        self.entry.clear();
+        self.entry.extend((operation as u16).to_le_bytes());
+        if self.request.len() <= REQUEST_BYTES_PLAIN_MAX {
+            put_blob(&self.request, &mut self.entry);
+        } else {
+            let digest = Digest::of(&self.request);
+            put_blob(&[b"sha256:", digest.as_bytes().as_slice()].concat(), &mut self.entry);
+        }
+    }
+
+    /// Bytes of the request that was begun.
+    pub(crate) fn request_len(&self) -> usize {
+        self.request.len()
+    }
+
+    /// Ends the entry with its answer and says how long the answer is.
+    pub(crate) fn answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        self.request.clear();
+        write(&mut self.request);
+        put_blob(&self.request, &mut self.entry);
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).push(&self.entry);
+        self.request.len()
+    }
+
+    /// The guest gave a handle back: its number in the table may be used again, its name is not.
+    pub(crate) fn forget(&mut self, handle: u32) {
+        self.handles.forget(handle);
+    }
+
+    /// The transcript at the call's end.
+    pub(crate) fn finish(self) -> Transcript {
+        std::mem::take(&mut *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Names of handles within a transcript: numbered in the order in which the guest first uses them, since the numbers in
+/// wasmtime's resource table are not the same when a call is replayed.
+#[derive(Default)]
+struct Handles {
+    names: Vec<u32>,
+    last: u32,
+}
+
+impl Handles {
+    fn name(&mut self, handle: u32) -> u32 {
+        let index = handle as usize;
+        if self.names.len() <= index {
+            self.names.resize(index + 1, 0);
+        }
+        if self.names[index] == 0 {
+            self.last += 1;
+            self.names[index] = self.last;
+        }
+        self.names[index]
+    }
+
+    fn forget(&mut self, handle: u32) {
+        if let Some(name) = self.names.get_mut(handle as usize) {
+            *name = 0;
+        }
+    }
+}
+
+fn read_entries(mut bytes: &[u8]) -> Result<Vec<Entry<'_>>, InvalidTranscript> {
+    let mut entries = Vec::new();
+    while !bytes.is_empty() {
+        let entry = read_entry(&mut bytes).ok_or(InvalidTranscript::CutOff(entries.len() as u64 + 1))?;
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+fn read_entry<'a>(bytes: &mut &'a [u8]) -> Option<Entry<'a>> {
+    let (operation, rest) = bytes.split_first_chunk::<2>()?;
+    *bytes = rest;
+    let request = encode::take_blob(bytes)?;
+    let answer = encode::take_blob(bytes)?;
+    Some(Entry { operation: u16::from_le_bytes(*operation), request, answer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(answers: &[(&[u8], &[u8])]) -> Transcript {
+        let mut recorder = Recorder::default();
+        for (request, answer) in answers {
+            recorder.ask(Operation::StreamRead, &[7], &Blob(request));
+            recorder.answer(|out| put_blob(answer, out));
+        }
+        recorder.finish()
+    }
+
+    #[test]
+    fn a_transcript_reads_back() {
+        let transcript = recorded(&[(b"a", b"one"), (&[9; 200], b"two")]);
+        assert_eq!(Transcript::from_bytes(&transcript.to_bytes()), Ok(transcript.clone()));
+        let entries = transcript.entries();
+        assert_eq!((entries[0].request, entries[0].answer), (b"\x01\x01a".as_slice(), b"\x03one".as_slice()));
+        assert!(entries[1].request.starts_with(b"sha256:"));
+    }
+
+    #[test]
+    fn a_cut_transcript_is_refused_at_every_byte() {
+        let transcript = recorded(&[(b"a", b"one")]);
+        let bytes = transcript.to_bytes();
+        for length in 7..bytes.len() {
+            assert_eq!(Transcript::from_bytes(&bytes[..length]), Err(InvalidTranscript::CutOff(1)), "{length}");
+        }
+        assert_eq!(Transcript::from_bytes(b"AHTR\x02\x01"), Err(InvalidTranscript::Version(2)));
+        assert_eq!(Transcript::from_bytes(b"other"), Err(InvalidTranscript::Magic));
+    }
+
+    #[test]
+    fn an_overlong_transcript_is_marked_and_keeps_its_beginning() {
+        let mut recorder = Recorder::default();
+        for _ in 0..2 {
+            recorder.ask(Operation::StreamRead, &[], &());
+            recorder.answer(|out| put_blob(&vec![0; TRANSCRIPT_BYTES_MAX - 100], out));
+        }
+        recorder.ask(Operation::StreamRead, &[], &());
+        recorder.answer(|_| ());
+        let transcript = recorder.finish();
+        assert_eq!((transcript.len(), transcript.is_complete()), (1, false));
+    }
+
+    #[test]
+    fn a_handle_keeps_its_name_until_it_is_given_back() {
+        let mut handles = Handles::default();
+        assert_eq!([handles.name(5), handles.name(2), handles.name(5)], [1, 2, 1]);
+        handles.forget(5);
+        assert_eq!(handles.name(5), 3);
+    }
+}

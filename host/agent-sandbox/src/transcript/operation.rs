@@ -1,0 +1,71 @@
+//! Numbers of the host functions whose answers are recorded. Stored in journals: never renumber, only add.
+
+/// A host function that a guest can call and whose answer a replay must give back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub(crate) enum Operation {
+    // wasi:io
+    Poll = 100,
+    PollableBlock,
+    PollableReady,
+    ErrorText,
+    StreamRead = 110,
+    StreamBlockingRead,
+    StreamSkip,
+    StreamBlockingSkip,
+    StreamCheckWrite = 120,
+    StreamWrite,
+    StreamBlockingWrite,
+    StreamBlockingWriteZeroes,
+    StreamWriteZeroes,
+    StreamFlush,
+    StreamBlockingFlush,
+    StreamSplice,
+    StreamBlockingSplice,
+    // wasi:filesystem
+    GetDirectories = 200,
+    OpenAt,
+    ReadViaStream,
+    WriteViaStream,
+    AppendViaStream,
+    Advise,
+    SyncData,
+    GetFlags,
+    GetType,
+    SetSize,
+    SetTimes,
+    FileRead,
+    FileWrite,
+    ReadDirectory,
+    ReadDirectoryEntry,
+    Sync,
+    CreateDirectoryAt,
+    Stat,
+    StatAt,
+    SetTimesAt,
+    LinkAt,
+    ReadlinkAt,
+    RemoveDirectoryAt,
+    RenameAt,
+    SymlinkAt,
+    UnlinkFileAt,
+    IsSameObject,
+    MetadataHash,
+    MetadataHashAt,
+    FilesystemErrorCode,
+    // wasi:clocks
+    WallClockNow = 300,
+    MonotonicNow,
+    SubscribeInstant,
+    SubscribeDuration,
+    // wasi:cli
+    GetEnvironment = 400,
+    // wasi:http
+    SendRequest = 500,
+    ResponseGet,
+    TrailersGet,
+    HttpErrorCode,
+    // wasi:sockets
+    CreateSocket = 600,
+    ResolveAddresses,
+}

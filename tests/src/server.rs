@@ -1,0 +1,104 @@
+//! A small HTTP server on loopback that answers every request alike and counts what reached it: something outside the host
+//! that knows what really happened.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A running server; it ends with the process.
+pub struct Server {
+    address: SocketAddr,
+    hits: Arc<AtomicUsize>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+/// What the server does with a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Manner {
+    /// Answers 200 with this body.
+    Answer(&'static str),
+    /// Takes the request and never answers.
+    Silent,
+}
+
+impl Server {
+    /// Starts a server on a free port.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[must_use]
+    pub fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (hits, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let (counted, seen) = (Arc::clone(&hits), Arc::clone(&requests));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (counted, seen) = (Arc::clone(&counted), Arc::clone(&seen));
+                std::thread::spawn(move || serve(stream, manner, &counted, &seen));
+            }
+        });
+        Self { address, hits, requests }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Complete requests so far.
+    #[must_use]
+    pub fn hits(&self) -> usize {
+        self.hits.load(Ordering::SeqCst)
+    }
+
+    /// The heads of the requests so far.
+    ///
+    /// # Panics
+    /// Where a thread of the server panicked.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("no panic").clone()
+    }
+}
+
+fn serve(mut stream: TcpStream, manner: Manner, hits: &AtomicUsize, requests: &Mutex<Vec<String>>) {
+    let Ok(copy) = stream.try_clone() else { return };
+    let mut reader = BufReader::new(copy);
+    loop {
+        let mut head = String::new();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            if line == "\r\n" {
+                break;
+            }
+            head.push_str(&line);
+        }
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        hits.fetch_add(1, Ordering::SeqCst);
+        if let Ok(mut requests) = requests.lock() {
+            requests.push(head);
+        }
+        let Manner::Answer(text) = manner else {
+            std::thread::sleep(Duration::from_secs(600));
+            return;
+        };
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}

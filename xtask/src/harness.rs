@@ -1,0 +1,50 @@
+//! What the tests and benchmarks of the built program are told: where it is, and where tools and guests are.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::check::host;
+use crate::places::Places;
+use crate::process::run_shown;
+
+/// The two programs under test.
+pub(crate) struct Programs {
+    /// As users have it.
+    plain: PathBuf,
+    /// With named places at which it kills itself.
+    failpoints: PathBuf,
+}
+
+impl Programs {
+    /// Builds both. They share every dependency; only agent-host itself is compiled twice.
+    pub(crate) fn build(places: &Places) -> Result<Self> {
+        // The plain one last: it is what stays in the target folder.
+        let failpoints = build_one(places, "failpoints", &["--features", "failpoints"])?;
+        let plain = build_one(places, "plain", &[])?;
+        Ok(Self { plain, failpoints })
+    }
+
+    /// Tells a test command where everything is.
+    pub(crate) fn tell(&self, places: &Places, command: &mut Command) {
+        command.env("AGENT_HOST_TEST_BIN", &self.failpoints);
+        command.env("AGENT_HOST_TEST_RELEASELIKE_BIN", &self.plain);
+        command.env("AGENT_HOST_TEST_TOOLS", &places.tools);
+        command.env("AGENT_HOST_TEST_GUESTS", &places.guests);
+    }
+}
+
+/// Builds one and copies it away, since the next build puts another in its place.
+fn build_one(places: &Places, name: &str, features: &[&str]) -> Result<PathBuf> {
+    run_shown(host(places).args(["build", "--locked", "--package", "agent-host"]).args(features))?;
+    let folder = places.target.join("test-programs").join(name);
+    fs::create_dir_all(&folder)?;
+    let (from, to) = (places.target.join("debug/agent-host"), folder.join("agent-host"));
+    let partial = folder.join("agent-host.partial");
+    fs::copy(&from, &partial).with_context(|| format!("the build left no `{}`", from.display()))?;
+    // Renamed into place: one that still runs cannot be written over.
+    fs::rename(&partial, &to)?;
+    Ok(to)
+}

@@ -1,0 +1,94 @@
+//! The folders that the verbs work in. They are found once; no verb asks the environment again.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::talk::say;
+
+/// Where things are.
+pub(crate) struct Places {
+    /// The root of the checkout.
+    pub(crate) repo: PathBuf,
+    /// The target folder of the host workspace.
+    pub(crate) target: PathBuf,
+    /// The guest workspace.
+    pub(crate) tools: PathBuf,
+    /// The target folder of the guest workspace.
+    pub(crate) tools_target: PathBuf,
+    /// Where test guests are put for the tests.
+    pub(crate) guests: PathBuf,
+    /// The standard library of the wasm target, where the toolchain has none. `agent-host tool build` looks here too.
+    pub(crate) wasm_toolchain: PathBuf,
+    /// Programs that only developers need.
+    pub(crate) dev: PathBuf,
+}
+
+impl Places {
+    pub(crate) fn find() -> Result<Self> {
+        let repo = repo()?;
+        let tools = repo.join("tools");
+        // Given by the caller, it is shared and outlives this checkout, which saves CI from building the guests anew.
+        let tools_target = match set("CARGO_TARGET_DIR") {
+            Some(shared) => std::path::absolute(Path::new(&shared).join("tools"))?,
+            None => tools.join("target"),
+        };
+        let cache = cache()?.join("agent-host");
+        Ok(Self {
+            guests: tools.join("target/guests"),
+            target: target()?,
+            wasm_toolchain: cache.join("wasm-toolchain"),
+            dev: cache.join("dev"),
+            tools_target,
+            tools,
+            repo,
+        })
+    }
+}
+
+/// Keeps two of us from making the same folder at once. Held until it is dropped; waits as long as the other one works.
+pub(crate) fn lock(folder: &Path) -> Result<File> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
+    let path = folder.join(".lock");
+    let file = File::create(&path).with_context(|| format!("cannot create `{}`", path.display()))?;
+    if file.try_lock().is_err() {
+        say(&format!("waiting for another xtask that works in {}", folder.display()));
+        file.lock().with_context(|| format!("cannot lock `{}`", path.display()))?;
+    }
+    Ok(file)
+}
+
+/// Removes a folder and all in it, if it is there.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn repo() -> Result<PathBuf> {
+    // Cargo's word at run time goes first: worktrees may share a target folder, and with it this very program.
+    let manifest = set("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let repo = Path::new(&manifest).parent().context("xtask is not in a checkout")?;
+    Ok(repo.to_owned())
+}
+
+/// Cargo has just put this program two levels below its target folder, however that was configured.
+fn target() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let target = program.ancestors().nth(2).context("xtask does not run from a target folder")?;
+    Ok(target.to_owned())
+}
+
+fn cache() -> Result<PathBuf> {
+    let cache = set("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(Path::new(&set("HOME")?).join(".cache")));
+    cache.context("neither `XDG_CACHE_HOME` nor `HOME` is set: there is no cache folder")
+}
+
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,73 @@
+//! `cargo xtask test`: everything CI runs, in an order that fails early.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::check::{self, Depth, host};
+use crate::harness::Programs;
+use crate::model_server::{self, ModelServer};
+use crate::places::Places;
+use crate::process::answers;
+use crate::report::Report;
+use crate::tools;
+
+pub(crate) const HELP: &str = "\
+cargo xtask test [--quick]
+
+Runs everything CI runs: `check`, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
+against the built program, the built tools and a real model server. Stops at the first step that fails. cargo-nextest is
+used where it is installed. The summary comes last, closed by one line: N passed, N failed.
+
+  --quick   leave out the model server, licences and dependencies";
+
+/// The verb.
+pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
+    let depth = Depth::from_arguments(arguments)?;
+    let mut report = Report::new();
+    let outcome = steps(places, depth, &mut report);
+    if let Err(error) = &outcome {
+        crate::talk::complain(error);
+    }
+    report.print_steps();
+    report.print_tally();
+    // The error was shown above the summary, whose last line stays the last.
+    if outcome.is_err() { std::process::exit(1) } else { Ok(()) }
+}
+
+fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
+    let target = check::steps(places, depth, report)?;
+    report.step("tools and test guests", || tools::build(places, &target))?;
+    report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places), places))?;
+    let programs = report.step("agent-host", || Programs::build(places))?;
+    let server = match depth {
+        Depth::Full => Some(report.step("model server", || ModelServer::start(places))?),
+        Depth::Quick => None,
+    };
+    let mut host_tests = tests(host(places), places);
+    programs.tell(places, &mut host_tests);
+    if let Some(server) = &server {
+        host_tests.env(model_server::VARIABLE, &server.url);
+    }
+    report.tests("tests of the host", &mut host_tests)?;
+    report.tests(
+        "examples in the host's documentation",
+        host(places).args(["test", "--workspace", "--locked", "--doc"]),
+    )?;
+    let mut guest_examples = tools::cargo_in_tools(places);
+    report.tests(
+        "examples in the guests' documentation",
+        guest_examples.args(["test", "--workspace", "--locked", "--doc"]),
+    )
+}
+
+/// All tests of a workspace but those in its documentation, which nextest does not run.
+fn tests(mut cargo: Command, places: &Places) -> Command {
+    if answers(Command::new("cargo-nextest").arg("nextest")) {
+        cargo.args(["nextest", "run", "--config-file"]).arg(places.repo.join(".config/nextest.toml"));
+    } else {
+        cargo.args(["test", "--all-targets", "--no-fail-fast"]);
+    }
+    cargo.args(["--workspace", "--locked"]);
+    cargo
+}

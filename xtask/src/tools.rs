@@ -1,0 +1,79 @@
+//! `cargo xtask tools`: builds every component of the repository. It does for all bundled tools at once what `agent-host
+//! tool build` does for one, and does not need agent-host for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::expect_only;
+use crate::places::Places;
+use crate::process::{cargo, run_shown};
+use crate::talk::say;
+use crate::wasm_target::WasmTarget;
+
+pub(crate) const HELP: &str = "\
+cargo xtask tools
+
+Builds the bundled tools and puts each component beside its `tool.toml`, as `tools/NAME/NAME.wasm`, where agent-host looks
+for it. Builds the test guests too (`tools/target/guests`). Sets the wasm target up first if it is missing.";
+
+/// The verb.
+pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
+    expect_only(&[], arguments)?;
+    build(places, &WasmTarget::set_up(places)?)
+}
+
+/// Builds all guests and puts them into their places.
+pub(crate) fn build(places: &Places, target: &WasmTarget) -> Result<()> {
+    let mut build = cargo_in_tools(places);
+    target.prepare(&mut build);
+    run_shown(build.args(["build", "--release", "--target", "wasm32-wasip2"]))?;
+    let built = places.tools_target.join("wasm32-wasip2/release");
+    let tools = folders_with(&places.tools, "tool.toml")?;
+    for folder in &tools {
+        place(&built, folder, folder)?;
+    }
+    let guests = folders_with(&places.repo.join("tests/guests"), "Cargo.toml")?;
+    fs::create_dir_all(&places.guests)?;
+    for folder in &guests {
+        place(&built, folder, &places.guests)?;
+    }
+    say(&format!(
+        "{} tools are beside their tool.toml, {} test guests in {}",
+        tools.len(),
+        guests.len(),
+        places.guests.display()
+    ));
+    Ok(())
+}
+
+/// A cargo that works in the guest workspace.
+pub(crate) fn cargo_in_tools(places: &Places) -> std::process::Command {
+    let mut command = cargo();
+    command.current_dir(&places.tools).env("CARGO_TARGET_DIR", &places.tools_target);
+    command
+}
+
+/// The folders in `parent` that have a file of that name: a guest's folder has the name of its component.
+fn folders_with(parent: &Path, file: &str) -> Result<Vec<PathBuf>> {
+    let entries = parent.read_dir().with_context(|| format!("cannot list `{}`", parent.display()))?;
+    let mut folders: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.join(file).is_file()).collect();
+    folders.sort();
+    Ok(folders)
+}
+
+/// Copies the component of `folder`, unless the same bytes are there: a new time would make others think it changed.
+fn place(built: &Path, folder: &Path, into: &Path) -> Result<()> {
+    let name = format!("{}.wasm", folder.file_name().unwrap_or_default().to_string_lossy());
+    let (from, to) = (built.join(&name), into.join(&name));
+    let component = fs::read(&from).with_context(|| format!("the build left no `{}`", from.display()))?;
+    if fs::read(&to).is_ok_and(|present| present == component) {
+        return Ok(());
+    }
+    // Renamed into place: a run that starts meanwhile reads the old component or the new one, never half of it.
+    let partial = into.join(format!(".{name}.partial"));
+    fs::write(&partial, component)?;
+    fs::rename(&partial, &to).with_context(|| format!("cannot write `{}`", to.display()))
+}
