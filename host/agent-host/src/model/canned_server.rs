@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longest silence: a test never needs more.
-const SILENCE: Duration = Duration::from_secs(5);
+/// How long a silent answer says nothing.
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
 /// One prepared answer; each connection gets the next.
 pub(crate) struct Answer {

@@ -43,8 +43,14 @@ pub(crate) enum AvailableModel {
 /// Everything that could be used. Takes at most as long as one probe.
 pub(crate) async fn available() -> Vec<AvailableModel> {
     let (ollama, llama_cpp) = tokio::join!(
-        probe(LocalServer { provider: "ollama", origin: "http://127.0.0.1:11434".to_owned(), base_path: None }),
-        probe(LocalServer { provider: "openai", origin: "http://127.0.0.1:8080".to_owned(), base_path: Some("/v1") }),
+        probe(
+            LocalServer { provider: "ollama", origin: "http://127.0.0.1:11434".to_owned(), base_path: None },
+            PROBE_TIMEOUT
+        ),
+        probe(
+            LocalServer { provider: "openai", origin: "http://127.0.0.1:8080".to_owned(), base_path: Some("/v1") },
+            PROBE_TIMEOUT
+        ),
     );
     let is_set = |variable: &str| std::env::var(variable).is_ok_and(|key| !key.trim().is_empty());
     keys(is_set).into_iter().chain(ollama).chain(llama_cpp).collect()
@@ -66,8 +72,8 @@ fn keys(is_set: impl Fn(&str) -> bool) -> Vec<AvailableModel> {
     set.map(|(provider, variable)| AvailableModel::Key { provider, variable }).collect()
 }
 
-async fn probe(server: LocalServer) -> Option<AvailableModel> {
-    let list = tokio::time::timeout(PROBE_TIMEOUT, list_models(&server.origin)).await.ok()??;
+async fn probe(server: LocalServer, timeout: Duration) -> Option<AvailableModel> {
+    let list = tokio::time::timeout(timeout, list_models(&server.origin)).await.ok()??;
     let names = list.get("data")?.as_array()?.iter().filter_map(|model| model.get("id")?.as_str());
     let models = names.take(LISTED_MAX).map(|name| super::failure::plain(name, 80)).collect();
     let base_url = server.base_path.map(|path| format!("{}{path}", server.origin));
@@ -108,7 +114,7 @@ impl fmt::Display for AvailableModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::canned_server::{Answer, CannedServer};
+    use crate::model::canned_server::{Answer, CannedServer, SILENCE};
 
     #[test]
     fn each_key_is_named_once() {
@@ -121,7 +127,7 @@ mod tests {
     async fn a_server_is_found_by_its_models() {
         let server = CannedServer::start(vec![Answer::json(200, r#"{"data":[{"id":"smollm2"}]}"#)]);
         let local = LocalServer { provider: "openai", origin: server.origin(), base_path: Some("/v1") };
-        let shown = probe(local).await.map(|found| found.to_string().replace(&server.origin(), "ORIGIN"));
+        let shown = probe(local, SILENCE).await.map(|found| found.to_string().replace(&server.origin(), "ORIGIN"));
         assert_eq!(shown.as_deref(), Some("`openai:smollm2` with the base URL ORIGIN/v1: a server answers there"));
     }
 
@@ -129,6 +135,6 @@ mod tests {
     async fn a_silent_port_is_no_server() {
         let server = CannedServer::start(vec![Answer::silence()]);
         let local = LocalServer { provider: "openai", origin: server.origin(), base_path: None };
-        assert_eq!(probe(local).await, None);
+        assert_eq!(probe(local, PROBE_TIMEOUT).await, None);
     }
 }

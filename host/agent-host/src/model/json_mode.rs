@@ -244,6 +244,7 @@ fn proposed(tool: String, written: &RawValue, tools: &[JsonTool<'_>]) -> Result<
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
 

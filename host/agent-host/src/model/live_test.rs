@@ -8,8 +8,8 @@ use agent_core::outcome::Content;
 use agent_core::tool::ToolDescriptor;
 use serde_json::Value;
 
-use super::choice::{ToolMode, open};
 use super::json_mode::{FirstTurn, JsonToolMode};
+use super::opening::{ToolMode, open};
 
 /// Most turns of the little loop below; a small model may never stop calling.
 const TURNS_MAX: usize = 4;

@@ -6,6 +6,7 @@ mod discovery;
 mod failure;
 mod json_mode;
 mod json_schema;
+mod opening;
 mod provider;
 mod relay;
 mod script;
@@ -14,18 +15,21 @@ mod template;
 mod wire;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod canned_server;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop, and says what the model wrote")]
 mod live_test;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod provider_test;
 
 use agent_core::event;
 use agent_core::model::{ModelFailure, ModelReply, ModelRequest};
 use async_trait::async_trait;
 
-use self::choice::ToolMode;
 use self::json_mode::{FirstTurn, JsonToolMode};
+use self::opening::ToolMode;
 
 /// A model that replies to requests.
 #[async_trait]
@@ -52,7 +56,7 @@ pub(crate) async fn open(choice: &event::ModelChoice) -> anyhow::Result<Box<dyn 
             ToolMode::Json(JsonToolMode { first_turn: FirstTurn::Call, ..JsonToolMode::USUAL })
         }
     };
-    Ok(choice::open(&choice.name.parse()?, choice.base_url.as_deref(), tool_mode).await?)
+    Ok(opening::open(&choice.name.parse()?, choice.base_url.as_deref(), tool_mode).await?)
 }
 
 /// Opens the models of a run, in the order in which they are tried.

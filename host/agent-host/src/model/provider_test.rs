@@ -31,8 +31,8 @@ const ANTHROPIC_CALL: &str = r#"{"id":"m1","type":"message","role":"assistant","
     "content":[{"type":"text","text":"I calculate."},{"type":"tool_use","id":"toolu_1","name":"calc__evaluate","input":{"expression":"1+1"}}],
     "usage":{"input_tokens":20,"output_tokens":7}}"#;
 
-/// Most time that a test of a bound may take.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Longest wait for a reply, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn provider(kind: AdapterKind, server: &CannedServer, reply_timeout: Duration) -> Provider {
     let base: reqwest::Url = format!("{}/v1", server.origin()).parse().unwrap();
@@ -174,7 +174,7 @@ fn choice(body: &str) -> Answer {
 }
 
 fn bad_endings() -> Vec<Ending> {
-    use ModelFailureKind::{BadReply, BadRequest, Network, RateLimited, ServerError, Timeout, Unauthorized};
+    use ModelFailureKind::{BadReply, BadRequest, Network, RateLimited, ServerError, Unauthorized};
     let echo = format!(r#"{{"error":{{"message":"Incorrect API key provided: {KEY}.","type":"x"}}}}"#);
     let flood_of_words = format!(r#"{{"error":{{"message":"{}"}}}}"#, "blah ".repeat(2_000));
     let half = r#"{"finish_reason":"length","message":{"content":"","tool_calls":[{"id":"1","type":"function","function":{"name":"a__b","arguments":"{}"}}]}}"#;
@@ -246,7 +246,6 @@ fn bad_endings() -> Vec<Ending> {
             Network,
             "the connection broke while talking to `127.0.0.1`",
         ),
-        ending(Answer::silence(), Timeout, "no complete reply from `127.0.0.1` within 400 ms"),
         ending(choice(""), BadReply, "the reply of `openai:m-1` has neither text nor calls"),
         ending(choice(empty), BadReply, "the reply of `openai:m-1` has neither text nor calls"),
         ending(choice(not_json), BadReply, "`openai:m-1`: the reply cannot be read: "),
@@ -274,6 +273,17 @@ async fn every_bad_ending_has_its_name() {
 }
 
 #[tokio::test]
+async fn silence_ends() {
+    let server = CannedServer::start(vec![Answer::silence()]);
+    let model = provider(AdapterKind::OpenAI, &server, Duration::from_millis(200));
+    let failure = ask(&model, &[Message::from_user("Go")]).await.unwrap_err();
+    assert_eq!(
+        failure,
+        ModelFailure::new(ModelFailureKind::Timeout, "no complete reply from `127.0.0.1` within 200 ms")
+    );
+}
+
+#[tokio::test]
 async fn nobody_there_is_told_so() {
     let server = CannedServer::start(vec![]);
     let failure =
@@ -290,9 +300,7 @@ async fn a_flood_is_not_swallowed() {
         let server = CannedServer::start(vec![answer]);
         let started = Instant::now();
         let failure =
-            ask(&provider(AdapterKind::OpenAI, &server, Duration::from_secs(20)), &[Message::from_user("Go")])
-                .await
-                .unwrap_err();
+            ask(&provider(AdapterKind::OpenAI, &server, PATIENCE), &[Message::from_user("Go")]).await.unwrap_err();
         assert_eq!(
             failure,
             ModelFailure::new(ModelFailureKind::BadReply, "the reply of `127.0.0.1` is larger than 4.00 MiB")

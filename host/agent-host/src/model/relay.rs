@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use agent_core::model::{ModelFailure, ModelFailureKind};
+use agent_core::units::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -70,9 +71,7 @@ impl Relay {
 
     /// Sends the request on and hands the reply back. Ends only with a failure: the caller stops waiting when genai is done.
     pub(super) async fn serve(&self, destination: &Destination<'_>) -> Result<Infallible, ModelFailure> {
-        let broken =
-            |error: io::Error| failure(ModelFailureKind::Network, &format!("the loopback relay broke: {error}"));
-        let (mut stream, arrived) = self.accept().await.map_err(broken)?;
+        let (mut stream, arrived) = self.accept().await?;
         let request = self.readdress(arrived, destination)?;
         let body = destination.wire.exchange(request).await?;
         let head = format!(
@@ -86,16 +85,20 @@ impl Relay {
     }
 
     /// The first connection that knows the password; others are hung up on.
-    async fn accept(&self) -> io::Result<(TcpStream, Arrived)> {
+    async fn accept(&self) -> Result<(TcpStream, Arrived), ModelFailure> {
+        let prefix = format!("/{}/", self.password);
         for _ in 0..STRANGERS_MAX {
-            let (mut stream, _) = self.listener.accept().await?;
-            let prefix = format!("/{}/", self.password);
-            let request = tokio::time::timeout(HANDOVER_TIMEOUT, read_request(&mut stream, &prefix));
-            if let Ok(Ok(arrived)) = request.await {
-                return Ok((stream, arrived));
+            let (mut stream, _) = self.listener.accept().await.map_err(broken)?;
+            match tokio::time::timeout(HANDOVER_TIMEOUT, read_request(&mut stream, &prefix)).await {
+                Ok(Ok(arrived)) => return Ok((stream, arrived)),
+                Ok(Err(Unread::TooLarge)) => {
+                    let limit = Bytes(REQUEST_BYTES_MAX as u64);
+                    return Err(failure(ModelFailureKind::BadRequest, &format!("the request is larger than {limit}")));
+                }
+                Ok(Err(Unread::Stranger)) | Err(_) => {}
             }
         }
-        Err(io::Error::other("too many strangers on the loopback port"))
+        Err(broken(io::Error::other("too many strangers on its port")))
     }
 
     /// The request as the provider gets it: the real base address, the real key.
@@ -126,41 +129,98 @@ fn joined(base: &reqwest::Url, path: &str) -> Option<reqwest::Url> {
     Some(url)
 }
 
+/// Why no request was read.
+enum Unread {
+    /// Not ours: no password, or no HTTP as our client writes it.
+    Stranger,
+    /// Ours, and more than a request may be.
+    TooLarge,
+}
+
 /// Reads one HTTP/1.1 request whose path starts with `prefix`. Its sender is our own client: a length, never chunks.
-async fn read_request(stream: &mut TcpStream, prefix: &str) -> io::Result<Arrived> {
-    let invalid = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
+async fn read_request(stream: &mut TcpStream, prefix: &str) -> Result<Arrived, Unread> {
     let mut bytes = Vec::new();
     let head_end = loop {
         if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             break at;
         }
-        if bytes.len() > HEAD_BYTES_MAX || stream.read_buf(&mut bytes).await? == 0 {
-            return Err(invalid("no request head"));
+        if bytes.len() > HEAD_BYTES_MAX {
+            return Err(Unread::Stranger);
         }
+        read_more(stream, &mut bytes).await?;
     };
-    let head = std::str::from_utf8(&bytes[..head_end]).map_err(|_| invalid("the head is not text"))?;
+    let head = std::str::from_utf8(&bytes[..head_end]).map_err(|_| Unread::Stranger)?;
     let mut lines = head.split("\r\n");
-    let target = lines.next().and_then(|line| line.split(' ').nth(1)).ok_or_else(|| invalid("no request line"))?;
-    let path = target.strip_prefix(prefix).ok_or_else(|| invalid("wrong password"))?.to_owned();
-    let header =
-        |line: &str| line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    let target = lines.next().and_then(|line| line.split(' ').nth(1)).ok_or(Unread::Stranger)?;
+    let path = target.strip_prefix(prefix).ok_or(Unread::Stranger)?.to_owned();
     let headers: Vec<(String, String)> = lines.filter_map(header).collect();
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
-    let length: usize =
-        length.filter(|length| *length <= REQUEST_BYTES_MAX).ok_or_else(|| invalid("no acceptable length"))?;
+    let length: usize = length.ok_or(Unread::Stranger)?;
+    if length > REQUEST_BYTES_MAX {
+        return Err(Unread::TooLarge);
+    }
     let mut body = bytes.split_off(head_end + 4);
     body.reserve_exact(length.saturating_sub(body.len()));
     while body.len() < length {
-        if stream.read_buf(&mut body).await? == 0 {
-            return Err(invalid("the body broke off"));
-        }
+        read_more(stream, &mut body).await?;
     }
     Ok(Arrived { path, headers, body })
 }
 
+async fn read_more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Result<(), Unread> {
+    match stream.read_buf(bytes).await {
+        Ok(1..) => Ok(()),
+        Ok(0) | Err(_) => Err(Unread::Stranger),
+    }
+}
+
+fn header(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
+fn broken(error: io::Error) -> ModelFailure {
+    failure(ModelFailureKind::Network, &format!("the loopback relay broke: {error}"))
+}
+
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
+    use crate::model::canned_server::{Answer, CannedServer};
+
+    #[tokio::test]
+    async fn strangers_get_nothing() {
+        let server = CannedServer::start(vec![Answer::json(200, "{}")]);
+        let base = server.origin().parse().unwrap();
+        let wire = Wire::new(&base, None, HANDOVER_TIMEOUT).unwrap();
+        let relay = Relay::open().await.unwrap();
+        let address = relay.listener.local_addr().unwrap();
+        let ask = async |path: String| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let key = relay.password();
+            let request = format!("POST {path} HTTP/1.1\r\nx-api-key: {key}\r\ncontent-length: 2\r\n\r\n{{}}");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            // Hanging up may be an error or an end. A whole answer is not followed by one: the relay waits.
+            while !answer.ends_with(b"{}") && stream.read_buf(&mut answer).await.is_ok_and(|count| count > 0) {}
+            answer
+        };
+        let destination = Destination { wire: &wire, base: &base, key: "sk-1" };
+        let asked = async {
+            assert_eq!(ask("/v1/chat".to_owned()).await, b"");
+            assert_eq!(ask(format!("/{}", relay.password())).await, b"");
+            assert_eq!(server.received().len(), 0);
+            ask(format!("/{}/v1/chat", relay.password())).await
+        };
+        let answer = tokio::select! {
+            Err(failure) = relay.serve(&destination) => panic!("{failure}"),
+            answer = asked => answer,
+        };
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        assert!(server.received()[0].starts_with("POST /v1/chat HTTP/1.1\r\nx-api-key: sk-1\r\n"));
+    }
 
     #[test]
     fn paths_join_below_the_base() {

@@ -216,6 +216,7 @@ fn bounded(text: String) -> Result<String, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use agent_core::json::JsonText;

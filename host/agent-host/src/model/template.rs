@@ -178,6 +178,7 @@ impl fmt::Display for Placeholder {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -218,6 +218,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
     use std::time::UNIX_EPOCH;
