@@ -141,7 +141,9 @@ impl World {
         text.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
     }
 
-    fn steady(&self, text: &str) -> String {
+    /// `text` with this machine's paths replaced by words.
+    #[must_use]
+    pub fn steady(&self, text: &str) -> String {
         let replaced = [(self.root.path().to_owned(), "[WORLD]"), (repository(), "[REPO]")];
         let mut steady = text.to_owned();
         for (path, word) in replaced {

@@ -96,7 +96,8 @@ fn serve(mut stream: TcpStream, manner: Manner, hits: &AtomicUsize, requests: &M
             std::thread::sleep(Duration::from_secs(600));
             return;
         };
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}", text.len());
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }

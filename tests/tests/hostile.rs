@@ -8,13 +8,17 @@ use std::time::{Duration, Instant};
 use agent_tests::server::{Manner, Server};
 use agent_tests::{Said, World, given, guest, tool};
 
-/// What the hostile guest may have: little fuel and little time, so that the tests are quick; and one directory.
+/// What the hostile guest may have: one directory, little memory, and enough fuel and time that only the limit under test is
+/// met.
 const POLICY: &str = r#"
 [[grant]]
 tool = "hostile"
 fs = [{ host = "./granted", access = "read", mount = "/data" }]
-limits = { fuel = "20G", deadline = "2s", memory = "32MiB" }
+limits = { fuel = "5G", deadline = "20s", memory = "32MiB" }
 "#;
+
+/// The same for guests that wait.
+const HASTY: (&str, &str) = ("deadline = \"20s\"", "deadline = \"1s\"");
 
 /// A run in which the hostile guest attacks once and the calculator is asked afterwards.
 struct Attack {
@@ -31,8 +35,10 @@ fn attack(operation: &str, arguments: &str, environment: &[(&str, &str)]) -> Att
          }}}}\"\n"
     );
     let model = format!("scripted:{}", world.write("replies.toml", script).display());
-    world.write("policy.toml", POLICY);
+    let policy = if operation == "sleep_hour" { POLICY.replace(HASTY.0, HASTY.1) } else { POLICY.to_owned() };
+    world.write("policy.toml", policy);
     world.write("granted/file.txt", "granted");
+    world.write("granted/x/y.txt", "granted");
     world.write("secret", "TOP SECRET");
     let (hostile, calc) = (guest("hostile"), tool("calc"));
     let words = ["run", "--tools", &hostile, "--tools", &calc, "--policy", "policy.toml", "--model", &model, "attack"];
@@ -71,7 +77,7 @@ fn check_fault(operation: &str, arguments: &str, fault: &str) {
     attack.next_call_works();
     assert_eq!(attack.fault(), fault, "{operation}: {}", attack.said.err);
     assert!(attack.said.err.contains(fault), "the person sees it: {}", attack.said.err);
-    assert!(attack.took < Duration::from_secs(20), "{operation} took {:?}", attack.took);
+    assert!(attack.took < Duration::from_secs(60), "{operation} took {:?}", attack.took);
 }
 
 fn check_refusal(operation: &str, arguments: &str, refusal: &str) {
@@ -98,7 +104,8 @@ fn a_sleep_of_an_hour_meets_the_deadline() {
 
 #[test]
 fn endless_recursion_is_stopped() {
-    check_fault("recurse", "{}", "stack_overflow");
+    // A Rust guest runs off the end of its own stack in its memory, before the engine's bound on the real one.
+    check_fault("recurse", "{}", "guest_trap");
 }
 
 #[test]
@@ -123,8 +130,15 @@ fn an_exit_ends_the_guest_and_not_the_host() {
 
 #[test]
 fn paths_outside_the_grant_are_refused() {
-    for path in ["../secret", "/data/../secret", "/data/./x/../../secret", "/etc/passwd", "//etc/passwd", "/proc/self/environ"] {
+    for path in ["/data/../secret", "/data/./x/../../secret", "/data/../../../../../../etc/passwd"] {
         check_refusal("read_path", &format!("{{ path = \"{path}\" }}"), "fs_denied");
+    }
+    // These name no mount at all, so the guest's own library finds nothing to ask the host for.
+    for path in ["../secret", "/etc/passwd", "//etc/passwd", "/proc/self/environ"] {
+        let attack = attack("read_path", &format!("{{ path = \"{path}\" }}"), &[]);
+        attack.next_call_works();
+        let error = &attack.record()["outcome"]["returned"]["content"][0]["json"]["error"];
+        assert!(error.is_object(), "{path}: {}", attack.record());
     }
 }
 
@@ -158,7 +172,8 @@ const OFF: &str = "AGENT_HOST_DEFENCE_OFF";
 
 #[test]
 fn without_fuel_the_loop_is_only_stopped_by_its_deadline() {
-    assert_eq!(attack("spin", "{}", &[(OFF, "fuel")]).fault(), "deadline_exceeded");
+    let attack = attack("spin", "{}", &[(OFF, "fuel")]);
+    assert_eq!(attack.fault(), "deadline_exceeded");
 }
 
 #[test]
@@ -172,16 +187,16 @@ fn without_the_memory_limit_more_is_allocated() {
 #[test]
 fn without_the_deadline_the_sleeper_sleeps_on() {
     let world = World::new();
-    world.write("policy.toml", POLICY);
+    world.write("policy.toml", POLICY.replace(HASTY.0, HASTY.1));
     world.write("granted/file.txt", "");
     let hostile = guest("hostile");
     let words = ["tool", "call", "--tools", &hostile, "--policy", "policy.toml", "hostile.sleep_hour"];
     let mut child = world.start(&words, &[(OFF, "deadline")]);
-    std::thread::sleep(Duration::from_secs(6));
+    std::thread::sleep(Duration::from_secs(5));
     let ended = child.try_wait().expect("it can be asked");
     let _ = child.kill();
     let _ = child.wait();
-    assert_eq!(ended, None, "three times its deadline is over");
+    assert_eq!(ended, None, "five times its deadline is over");
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn expected(csv: &str) -> String {
 fn example(world: &World, data: &str) {
     let from = repository().join("examples/weather");
     let text = |name: &str| std::fs::read_to_string(from.join(name)).expect("the example");
-    let tools = |text: String| text.replace("../../tools/table", &tool("table")).replace("../../tools/calc", &tool("calc"));
+    let tools =
+        |text: String| text.replace("../../tools/table", &tool("table")).replace("../../tools/calc", &tool("calc"));
     world.write("agent.toml", tools(text("agent.toml")));
     world.write("prompt.md", text("prompt.md"));
     world.write("replies.toml", text("replies.toml"));

@@ -343,6 +343,7 @@ impl fmt::Display for EffectRequest {
     /// As a person would say it: `read /data/a.txt`, `GET https://example.org/`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::File { operation, path, .. } if path.is_empty() => write!(f, "{operation} any file"),
             Self::File { operation, path, to: None } => write!(f, "{operation} {path}"),
             Self::File { operation, path, to: Some(to) } => write!(f, "{operation} {path} to {to}"),
             Self::Http { method, url, .. } => write!(f, "{method} {url}"),

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
-use agent_core::grant::RuleSource;
+use agent_core::grant::{Capability, RuleSource};
 use agent_core::units::{Bytes, Millis};
 
+use crate::defence::{self, Defence};
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, SendIntent, Undo};
 use crate::gate::{IdempotencyKey, Progress};
 use crate::patience::Patience;

@@ -92,7 +92,7 @@ fn input(given: Option<&str>) -> anyhow::Result<String> {
         }
     };
     ensure!(text.len() as u64 <= INPUT_BYTES_MAX, "the input is longer than {INPUT_BYTES_MAX} bytes");
-    ensure!(!text.trim().is_empty(), "the input is empty");
+    ensure!(!text.trim().is_empty(), "the input is empty\n  hint: `agent-host run … \"your question\"`, or pipe it in");
     Ok(text)
 }
 
