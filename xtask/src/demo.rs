@@ -71,14 +71,16 @@ impl<'a> Demo<'a> {
     }
 
     fn say_what_next(&self) {
-        let program = self.program.display();
+        let folder = self.program.parent().unwrap_or(&self.program).display();
         print(&format!(
             "
-Try next:
-  export AGENT_HOST_HOME={}
-  {program} show --agent {AGENT}               what happened, step by step
-  {program} tool inspect tools/table           what a tool asks for, what it gets, and why
-  {program} run --agent {AGENT} --model PROVIDER:NAME \"your question\"   a real model, with your key",
+Try next, in this folder:
+  export AGENT_HOST_HOME={} PATH={folder}:$PATH
+
+  agent-host show --agent {AGENT}              # what happened, step by step
+  agent-host journal verify --agent {AGENT}    # nobody changed the record of it
+  agent-host tool inspect tools/table          # what a tool asks for, what it gets, and why
+  agent-host run --help                        # with a model of your own: --model PROVIDER:NAME",
             self.home.display()
         ));
     }
