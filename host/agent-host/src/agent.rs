@@ -13,6 +13,7 @@ use anyhow::{Context, ensure};
 
 use crate::home::RUNS_FOLDER;
 use crate::input;
+use crate::real_path;
 
 /// Longest instructions file in bytes: it travels with every model request.
 const INSTRUCTIONS_BYTES_MAX: u64 = 256 * 1024;
@@ -48,7 +49,7 @@ pub struct Agent {
 pub struct Source {
     /// Its absolute path.
     pub path: PathBuf,
-    /// The digest of the file and of the instructions that it names: what trust is bound to.
+    /// The digest of the file, of the instructions that it names, and of where its links lead: what trust is bound to.
     pub digest: Digest,
 }
 
@@ -84,7 +85,8 @@ impl Agent {
         let text = input::read_config(&absolute, &shown)?;
         let file = AgentFile::parse(&shown, base, &text)?;
         let instructions = instructions(&file.instructions, folder)?;
-        let digest = Digest::of_parts(&[text.as_bytes(), instructions.as_bytes()]);
+        let proposal = real_path::resolved(file.authority.clone())?;
+        let digest = digest(&text, &instructions, &file.authority, &proposal);
         Ok(Self {
             name: file.name,
             instructions,
@@ -95,11 +97,24 @@ impl Agent {
             }),
             tools: file.tools.iter().map(|tool| folder.join(tool)).collect(),
             budget: file.budget.applied_to(&Budget::STANDARD),
-            proposal: file.authority,
+            proposal,
             file: Some(Source { path: absolute.clone(), digest }),
             runs: folder.join(RUNS_FOLDER),
         })
     }
+}
+
+/// A link beside the file could lead elsewhere tomorrow, so where links lead is part of what is trusted.
+fn digest(text: &str, instructions: &str, written: &Authority, real: &Authority) -> Digest {
+    let granted = |authority: &Authority| -> Vec<String> {
+        authority.grants.iter().flat_map(|rule| rule.fs.iter().map(|fs| fs.host.to_string())).collect()
+    };
+    let (written, real) = (granted(written), granted(real));
+    let mut parts = vec![text.as_bytes(), instructions.as_bytes()];
+    if written != real {
+        parts.extend(real.iter().map(String::as_bytes));
+    }
+    Digest::of_parts(&parts)
 }
 
 fn instructions(instructions: &Instructions, folder: &Path) -> anyhow::Result<String> {
@@ -107,9 +122,11 @@ fn instructions(instructions: &Instructions, folder: &Path) -> anyhow::Result<St
         Instructions::Text(text) => return Ok(text.clone()),
         Instructions::File(name) => name,
     };
-    let path = folder.join(name);
-    let text = input::read_text(&path, INSTRUCTIONS_BYTES_MAX)
-        .with_context(|| format!("cannot read the instructions `{name}`"))?;
+    let unread = || format!("cannot read the instructions `{name}`");
+    let path = folder.join(name).canonicalize().with_context(unread)?;
+    // They are sent to the model, so a link must not make them somebody's private file.
+    ensure!(path.starts_with(folder), "the instructions `{name}` are a link that leads out of the agent file's folder");
+    let text = input::read_text(&path, INSTRUCTIONS_BYTES_MAX).with_context(unread)?;
     ensure!(!text.trim().is_empty(), "the instructions `{name}` are empty");
     Ok(text)
 }
@@ -119,5 +136,56 @@ fn relative_script(model: &str, folder: &Path) -> String {
     match model.strip_prefix("scripted:") {
         Some(script) => format!("scripted:{}", folder.join(script).display()),
         None => model.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn instructions_are_not_read_through_a_link_that_leads_out() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let folder = temp.path().canonicalize()?;
+        std::fs::create_dir(folder.join("agent"))?;
+        std::fs::write(folder.join("private-key"), "secret")?;
+        std::fs::write(folder.join("agent/real.md"), "Be brief.")?;
+        let read = |target: &str| {
+            let link = folder.join("agent/prompt.md");
+            let _ = std::fs::remove_file(&link);
+            symlink(target, link)?;
+            instructions(&Instructions::File("prompt.md".to_owned()), &folder.join("agent"))
+        };
+        assert_eq!(read("real.md")?, "Be brief.");
+        assert!(read("../private-key").is_err());
+        Ok(())
+    }
+
+    /// An agent could ship `docs` as a link to the keys of whoever runs it.
+    #[test]
+    fn what_is_trusted_is_where_the_links_lead() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let folder = temp.path().canonicalize()?;
+        for name in ["agent", "keys", "harmless"] {
+            std::fs::create_dir(folder.join(name))?;
+        }
+        let file = folder.join("agent/agent.toml");
+        let text = "[agent]\nname = \"a\"\ninstructions = \"Be brief.\"\nmodel = \"scripted:x\"\n\n\
+                    [[grant]]\ntool = \"*\"\nfs = [{ host = \"./docs\", access = \"read\" }]\n";
+        std::fs::write(&file, text)?;
+        let mut seen = Vec::new();
+        for target in ["harmless", "keys"] {
+            let link = folder.join("agent/docs");
+            let _ = std::fs::remove_file(&link);
+            symlink(folder.join(target), &link)?;
+            let agent = Agent::read(&file)?;
+            let shown = crate::report::authority::describe(&agent.proposal).join("\n");
+            assert!(shown.contains(&folder.join(target).display().to_string()), "{shown}");
+            seen.push(agent.file.map(|file| file.digest));
+        }
+        assert_ne!(seen[0], seen[1]);
+        Ok(())
     }
 }

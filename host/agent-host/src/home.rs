@@ -22,9 +22,16 @@ impl Home {
     /// # Errors
     /// Where no folder can be chosen, or the one chosen is not this user's alone.
     pub fn open() -> anyhow::Result<Self> {
-        let root = choose_root().context("no state folder: set `AGENT_HOST_HOME` or `HOME`")?;
+        Self::at(&choose_root().context("no state folder: set `AGENT_HOST_HOME` or `HOME`")?)
+    }
+
+    /// This folder. Made if it is not there.
+    ///
+    /// # Errors
+    /// Where it is not this user's alone.
+    pub fn at(root: &Path) -> anyhow::Result<Self> {
         let root =
-            std::path::absolute(&root).with_context(|| format!("cannot use state folder `{}`", root.display()))?;
+            std::path::absolute(root).with_context(|| format!("cannot use state folder `{}`", root.display()))?;
         private_folder(&root)?;
         Ok(Self { root })
     }

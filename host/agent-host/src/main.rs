@@ -16,6 +16,7 @@ mod journal;
 mod model;
 mod operator;
 mod person;
+mod real_path;
 mod report;
 mod reporter;
 mod saved_policy;

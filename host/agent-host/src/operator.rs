@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use agent_core::config::authority::{Authority, GrantRule};
+use agent_core::config::authority::{Authority, DenyRule, GrantRule};
 use agent_core::config::host_path::HostPath;
 use agent_core::config::policy::parse_policy;
+use agent_core::config::selector::Selector;
 use agent_core::grant::{Access, RuleSource};
 use agent_core::pattern::UrlPattern;
 use anyhow::{Context, anyhow, bail, ensure};
@@ -15,6 +16,7 @@ use crate::cli::AllowArgs;
 use crate::home::Home;
 use crate::input;
 use crate::person::{Person, Question};
+use crate::real_path;
 use crate::report::authority::describe;
 use crate::trust::{Standing, TrustStore};
 
@@ -40,7 +42,19 @@ pub fn standing_rules(home: &Home, allow: &AllowArgs) -> anyhow::Result<Vec<Auth
     let saved = saved.exists().then(|| policy(&saved)).transpose()?;
     let given = allow.policy.as_deref().map(policy).transpose()?;
     let flags = Authority { grants: flags(allow)?, ..Authority::nothing() };
-    Ok(saved.into_iter().chain(given).chain([flags]).collect())
+    Ok([own_state(home)?].into_iter().chain(saved).chain(given).chain([flags]).collect())
+}
+
+/// Nobody can grant the folder with the host's key, policy, trust and compiled code, nor one around it: who reads the key
+/// can forge runs and code, who writes there grants himself everything.
+fn own_state(home: &Home) -> anyhow::Result<Authority> {
+    let root = home.root().canonicalize().context("cannot look at the state folder")?;
+    let root = root.to_str().context("the state folder's path is not UTF-8")?;
+    // A folder that no rule could name needs no rule.
+    let Ok(root) = root.parse::<HostPath>() else { return Ok(Authority::nothing()) };
+    let source = RuleSource("agent-host, for its own keys and policy,".to_owned());
+    let deny = DenyRule { selector: Selector::Everything, http: Vec::new(), fs: vec![root], env: Vec::new(), source };
+    Ok(Authority { denies: vec![deny], ..Authority::nothing() })
 }
 
 fn policy(path: &Path) -> anyhow::Result<Authority> {
@@ -48,7 +62,7 @@ fn policy(path: &Path) -> anyhow::Result<Authority> {
     let absolute = path.canonicalize().with_context(|| format!("cannot find policy `{shown}`"))?;
     let text = input::read_config(&absolute, &shown)?;
     let folder = absolute.parent().and_then(Path::to_str).context("the policy's path is not UTF-8")?;
-    Ok(parse_policy(&shown, folder, &text)?)
+    real_path::resolved(parse_policy(&shown, folder, &text)?)
 }
 
 fn flags(allow: &AllowArgs) -> anyhow::Result<Vec<GrantRule>> {
@@ -120,5 +134,45 @@ async fn trusted(home: &Home, person: &Person, agent: &Agent, source: &Source) -
         Some('t') => store.accept(source),
         Some('o') => Ok(()),
         _ => bail!("agent file `{shown}` was not trusted: nothing ran"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::config::ceiling::Ceiling;
+    use agent_core::config::resolve::resolve;
+    use agent_core::grant::Capability;
+
+    use super::*;
+
+    /// With the key from there a tool could forge runs and compiled code; with the policy, anything.
+    #[test]
+    fn the_hosts_own_state_is_never_granted() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let folder = temp.path().canonicalize()?;
+        let home = Home::at(&folder.join("user/state"))?;
+        std::fs::create_dir_all(folder.join("user/notes"))?;
+        std::os::unix::fs::symlink("user", folder.join("link"))?;
+        let granted = |directory: &str| {
+            let allow = AllowArgs {
+                allow_read: vec![folder.join(directory).display().to_string()],
+                allow_write: Vec::new(),
+                allow_net: Vec::new(),
+                allow_env: Vec::new(),
+                policy: None,
+            };
+            let rules = standing_rules(&home, &allow)?;
+            let ceiling = Ceiling::of_imports(&[Capability::Fs]);
+            let authority =
+                resolve(&"files.read".parse()?, &ceiling, &Default::default(), &rules.iter().collect::<Vec<_>>())?;
+            anyhow::Ok(authority.grant.fs.len())
+        };
+        assert_eq!(granted("user/notes")?, 1);
+        assert_eq!(granted("user/state")?, 0);
+        for around in ["user", "link"] {
+            let refused = granted(around).map_err(|error| error.to_string());
+            assert!(refused.as_ref().is_err_and(|message| message.contains("state")), "{around}: {refused:?}");
+        }
+        Ok(())
     }
 }

@@ -66,6 +66,14 @@ pub enum MountError {
         /// The folder.
         folder: String,
     },
+    /// Its path holds a link, so it is not the directory that the grant names.
+    #[error("`{path}` cannot be granted under this name: it is a link, or lies behind one, and leads to `{real}`")]
+    Link {
+        /// As it was granted.
+        path: String,
+        /// Where it leads.
+        real: String,
+    },
     /// Another directory took its place while it was opened.
     #[error("`{path}` changed while it was opened")]
     Moved {
@@ -75,15 +83,19 @@ pub enum MountError {
 }
 
 impl Mount {
-    /// Opens the directory that a grant names. Where the grant names a link, what counts is the directory that is opened.
+    /// Opens the directory that a grant names. Grants name directories by their real paths: links were resolved before a
+    /// person saw or trusted the grant, so a link here was put there since.
     ///
     /// # Errors
-    /// If it cannot be opened, is no directory, or is nothing that may be granted.
+    /// If it cannot be opened, is no directory, lies behind a link, or is nothing that may be granted.
     pub fn open(grant: &FsGrant) -> Result<Self, MountError> {
         let path = || grant.host.clone();
         let open_error = |source| MountError::Open { path: path(), source };
         let real = std::fs::canonicalize(&grant.host).map_err(open_error)?;
         check_real_path(grant, &real)?;
+        if real != Path::new(&grant.host) {
+            return Err(MountError::Link { path: path(), real: real.display().to_string() });
+        }
         let dir = Dir::open_ambient_dir(&real, ambient_authority()).map_err(open_error)?;
         let identity = Identity::of(&dir).map_err(open_error)?;
         let named = std::fs::symlink_metadata(&real).map_err(open_error)?;
@@ -157,13 +169,17 @@ mod tests {
         Ok(())
     }
 
+    /// A tool that may write beside a granted directory could otherwise exchange it for a link.
     #[test]
-    fn a_link_is_the_directory_that_it_leads_to() -> io::Result<()> {
+    fn a_directory_that_became_a_link_is_not_mounted() -> io::Result<()> {
         let temp = tempfile::tempdir()?;
-        std::fs::create_dir(temp.path().join("real"))?;
-        std::os::unix::fs::symlink("real", temp.path().join("link"))?;
-        let identity = |name: &str| open(&temp.path().join(name), Access::Read).map(|mount| mount.identity).ok();
-        assert_eq!(identity("link"), identity("real"));
+        let folder = temp.path().canonicalize()?;
+        std::fs::create_dir_all(folder.join("real/inner"))?;
+        std::os::unix::fs::symlink("real", folder.join("link"))?;
+        for name in ["link", "link/inner"] {
+            assert!(matches!(open(&folder.join(name), Access::Read), Err(MountError::Link { .. })), "{name}");
+        }
+        assert!(open(&folder.join("real/inner"), Access::Read).is_ok());
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::effects::{Effects, Permit};
 use crate::gate::Undo;
 use crate::hosts::fs::FileError;
 use crate::hosts::fs::node::Node;
-use crate::hosts::fs::walk::{LastLink, RelativePath, Spot, find, is_hidden, open_name};
+use crate::hosts::fs::walk::{LastLink, Lost, RelativePath, Spot, find, is_hidden, leads_out, open_name};
 use crate::mount::Mount;
 use crate::stop::Stop;
 
@@ -331,6 +331,15 @@ fn beyond_undo(rule: String) -> FileError {
     FileError::Refused { refusal: Refusal::FsQuota, rule, code: ErrorCode::Quota }
 }
 
+impl From<Lost> for FileError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Code(code) => code.into(),
+            Lost::Escapes | Lost::Hidden => ErrorCode::NotPermitted.into(),
+        }
+    }
+}
+
 fn link_target(spot: &Spot) -> Result<String, FileError> {
     let target = rustix::fs::readlinkat(&spot.dir, spot.name.as_str(), Vec::new())?;
     target.into_string().map_err(|_| ErrorCode::IllegalByteSequence.into())
@@ -344,12 +353,25 @@ fn walk_tree(from: &Spot, to: &RelativePath) -> Result<Vec<(Spot, RelativePath)>
         if tree.len() > TREE_ENTRIES_MAX {
             return Err(beyond_undo(format!("more than {TREE_ENTRIES_MAX} entries are too many to undo")));
         }
-        if spot.found == Some(FileType::Directory) {
-            tree.extend(children(&spot, &to)?);
+        match spot.found {
+            Some(FileType::Directory) => tree.extend(children(&spot, &to)?),
+            Some(FileType::Symlink) => check_moved_link(&spot, &to)?,
+            Some(_) | None => {}
         }
         next += 1;
     }
     Ok(tree)
+}
+
+/// A relative link means something else at another depth: one that was fine where it was made could be moved until it leads
+/// out of the mount.
+fn check_moved_link(spot: &Spot, to: &RelativePath) -> Result<(), FileError> {
+    let target = link_target(spot)?;
+    if target.starts_with('/') || !leads_out(to, &target) {
+        return Ok(());
+    }
+    let rule = "a link in it would lead out of the mount".to_owned();
+    Err(FileError::Refused { refusal: Refusal::FsDenied, rule, code: ErrorCode::NotPermitted })
 }
 
 /// The entries of a directory, each with its place after the directory was moved to `to`.
@@ -367,7 +389,7 @@ fn children(spot: &Spot, to: &RelativePath) -> Result<Vec<(Spot, RelativePath)>,
             return Err(ErrorCode::NotPermitted.into());
         }
         let child = find(&dir, &spot.path, name, LastLink::Keep).map_err(|_| ErrorCode::NotPermitted)?;
-        found.push((child, to.join(name)));
+        found.push((child, to.join(name)?));
     }
     Ok(found)
 }

@@ -17,7 +17,7 @@ use crate::hosts::fs::metadata::{descriptor_stat, descriptor_type, metadata_hash
 use crate::hosts::fs::node::{Kind, Node};
 use crate::hosts::fs::stream::{CHUNK_BYTES_MAX, FileReader, FileWriter, StreamFailure, read_at, write_at};
 use crate::hosts::fs::tree::node_spot;
-use crate::hosts::fs::walk::{LastLink, Lost, Spot, read_link};
+use crate::hosts::fs::walk::{LastLink, Spot, read_link};
 use crate::hosts::fs::{FileError, wrong_handle};
 use crate::state::{CallState, table_stop};
 use crate::transcript::{Blob, Operation as Op};
@@ -335,10 +335,7 @@ impl CallState {
 fn link_at(spot: &Spot) -> Result<String, FileError> {
     match spot.found.map(descriptor_type) {
         None => Err(ErrorCode::NoEntry.into()),
-        Some(DescriptorType::SymbolicLink) => read_link(&spot.dir, &spot.name).map_err(|lost| match lost {
-            Lost::Code(code) => code.into(),
-            Lost::Escapes | Lost::Hidden => ErrorCode::NotPermitted.into(),
-        }),
+        Some(DescriptorType::SymbolicLink) => read_link(&spot.dir, &spot.name).map_err(FileError::from),
         Some(_) => Err(ErrorCode::Invalid.into()),
     }
 }

@@ -12,7 +12,7 @@ use crate::hosts::fs::FileError;
 use crate::hosts::fs::change::{Intent, special_file};
 use crate::hosts::fs::metadata::timestamps;
 use crate::hosts::fs::node::{Kind, Node};
-use crate::hosts::fs::walk::{LastLink, RelativePath, Spot};
+use crate::hosts::fs::walk::{LastLink, Spot, leads_out};
 use crate::state::CallState;
 
 /// Permission bits of a new directory, before the host's umask.
@@ -229,42 +229,4 @@ impl CallState {
 pub(super) fn node_spot(node: &Node) -> Spot {
     let (path, found) = (node.path.clone(), Some(FileType::Directory));
     Spot { dir: node.file.clone(), name: ".".to_owned(), path, found, directory_only: false }
-}
-
-/// Whether a link at `path` to `target` leads out of the mount: a guest could not follow it, but the person might.
-fn leads_out(path: &RelativePath, target: &str) -> bool {
-    let mut depth = path.names().count().saturating_sub(1);
-    target.starts_with('/')
-        || target.split('/').any(|name| match name {
-            "" | "." => false,
-            ".." => {
-                let out = depth == 0;
-                depth = depth.saturating_sub(1);
-                out
-            }
-            _ => {
-                depth += 1;
-                false
-            }
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_that_lead_out_are_seen() {
-        let path = RelativePath::default().join("a").join("link");
-        for (target, out) in [
-            ("b", false),
-            ("../b", false),
-            ("../../b", true),
-            ("/etc", true),
-            ("b/../../c", false),
-            ("b/../../../c", true),
-        ] {
-            assert_eq!(leads_out(&path, target), out, "{target}");
-        }
-    }
 }

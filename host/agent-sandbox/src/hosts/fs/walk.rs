@@ -29,8 +29,11 @@ const LINKS_MAX: u32 = 40;
 const PATH_BYTES_MAX: usize = 4_096;
 const NAME_BYTES_MAX: usize = 255;
 
-/// Most names in one path, links resolved: each is held open during the walk.
+/// Most names in one path below its mount, links resolved: each is held open during the walk.
 const DEPTH_MAX: usize = 256;
+
+/// Most steps of one walk. Every link may bring a whole path of its own, so forty of them could ask for minutes of work.
+const STEPS_MAX: u32 = 4_096;
 
 /// A path below a mount: names joined by `/`, none of them empty, `.` or `..`, none a link. Empty for the mount itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -79,6 +82,7 @@ pub(crate) fn find(base: &Arc<File>, base_path: &RelativePath, path: &str, last:
         stack: vec![(base.clone(), base_path.clone())],
         ahead: Vec::new(),
         links: 0,
+        steps: 0,
         last: if path.ends_with('/') && last == LastLink::Keep { LastLink::Follow } else { last },
     };
     walk.put_ahead(path)?;
@@ -93,6 +97,7 @@ struct Walk {
     /// The names still to go, the next one last.
     ahead: Vec<String>,
     links: u32,
+    steps: u32,
     last: LastLink,
 }
 
@@ -113,6 +118,10 @@ impl Walk {
 
     fn run(&mut self) -> Result<Spot, Lost> {
         while let Some(name) = self.ahead.pop() {
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                return Err(Lost::Code(ErrorCode::Loop));
+            }
             if name == ".." {
                 self.go_back()?;
             } else if let Some(spot) = self.enter(name)? {
@@ -155,7 +164,7 @@ impl Walk {
                 Ok(None)
             }
             _ if is_last => {
-                let path = path.join(&name);
+                let path = path.join(&name)?;
                 Ok(Some(Spot { dir, name, path, found, directory_only: false }))
             }
             None => Err(Lost::Code(ErrorCode::NoEntry)),
@@ -168,12 +177,10 @@ impl Walk {
     }
 
     fn descend(&mut self, dir: &File, name: &str, path: &RelativePath) -> Result<(), Lost> {
-        if self.stack.len() == DEPTH_MAX {
-            return Err(Lost::Code(ErrorCode::NameTooLong));
-        }
+        let inner_path = path.join(name)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let inner = rustix::fs::openat(dir, name, flags, Mode::empty()).map_err(|errno| Lost::Code(code(errno)))?;
-        self.stack.push((Arc::new(File::from(inner)), path.join(name)));
+        self.stack.push((Arc::new(File::from(inner)), inner_path));
         Ok(())
     }
 
@@ -191,6 +198,15 @@ pub(crate) fn read_link(dir: &File, name: &str) -> Result<String, Lost> {
     let target = rustix::fs::readlinkat(dir, name, Vec::new()).map_err(|errno| Lost::Code(code(errno)))?;
     let target = target.into_string().map_err(|_| Lost::Code(ErrorCode::IllegalByteSequence))?;
     if target.starts_with('/') { Err(Lost::Escapes) } else { Ok(target) }
+}
+
+/// Whether a link at `path` to `target` leads out of the mount: a guest could not follow it, but the person might, or a tool
+/// that was granted more. Links of guests go up first and then down: after a name, `..` depends on what the name is then.
+pub(crate) fn leads_out(path: &RelativePath, target: &str) -> bool {
+    let depth = path.names().count().saturating_sub(1);
+    let names: Vec<&str> = target.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
+    let up = names.iter().take_while(|name| **name == "..").count();
+    target.starts_with('/') || up > depth || names[up..].contains(&"..")
 }
 
 /// Whether guests do not see an entry of this name. File systems may ignore case, so this does.
@@ -238,9 +254,14 @@ fn file_type(dir: &File, name: &str) -> Result<Option<FileType>, Lost> {
 }
 
 impl RelativePath {
-    /// The path with one more name.
-    pub(crate) fn join(&self, name: &str) -> Self {
-        if self.0.is_empty() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
+    /// The path with one more name, if it can still be said as one path: by going down step by step a guest could make
+    /// longer ones, which no undo could find again.
+    pub(crate) fn join(&self, name: &str) -> Result<Self, Lost> {
+        let path = if self.0.is_empty() { name.to_owned() } else { format!("{}/{name}", self.0) };
+        if path.len() > PATH_BYTES_MAX || path.split('/').count() >= DEPTH_MAX {
+            return Err(Lost::Code(ErrorCode::NameTooLong));
+        }
+        Ok(Self(path))
     }
 
     /// The text.
@@ -326,6 +347,62 @@ mod tests {
             let spot = find(&root, &RelativePath::default(), path, LastLink::Follow);
             assert_eq!(spot.map(|spot| spot.path.0), expected, "{path}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn links_that_lead_out_are_seen() {
+        let path = RelativePath("a/link".to_owned());
+        for (target, out) in [
+            ("b", false),
+            ("../b", false),
+            ("./..//b", false),
+            ("../../b", true),
+            ("/etc", true),
+            ("b/../../../c", true),
+            // Where `b` is itself a link that goes up, this leads out, although its text does not.
+            ("b/../../c", true),
+            ("b/../c", true),
+        ] {
+            assert_eq!(leads_out(&path, target), out, "{target}");
+        }
+    }
+
+    /// Forty links, each with as many names as a path can hold, would be eighty thousand steps.
+    #[test]
+    fn a_chain_of_long_links_ends_soon() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        std::fs::create_dir(temp.path().join("a"))?;
+        for link in 0..LINKS_MAX {
+            let target = format!("{}l{}", "a/../".repeat(800), link + 1);
+            symlink(target, temp.path().join(format!("l{link}")))?;
+        }
+        let root = Arc::new(File::open(temp.path())?);
+        let spot = find(&root, &RelativePath::default(), "l0", LastLink::Follow);
+        assert_eq!(spot.map(|spot| spot.path), Err(Lost::Code(ErrorCode::Loop)));
+        Ok(())
+    }
+
+    /// An undo finds a path by its text, from the mount on.
+    #[test]
+    fn no_path_is_longer_than_can_be_said_at_once() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let name = "n".repeat(NAME_BYTES_MAX);
+        let mut here = (Arc::new(File::open(temp.path())?), RelativePath::default());
+        let mut made = 0;
+        let ended = loop {
+            let spot = match find(&here.0, &here.1, &name, LastLink::Keep) {
+                Ok(spot) => spot,
+                Err(lost) => break lost,
+            };
+            rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), Mode::RWXU)?;
+            let dir = open_name(&spot.dir, &spot.name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+            here = (Arc::new(File::from(dir)), spot.path);
+            made += 1;
+        };
+        assert_eq!((made, ended), (16, Lost::Code(ErrorCode::NameTooLong)));
+        let root = Arc::new(File::open(temp.path())?);
+        assert!(find(&root, &RelativePath::default(), here.1.as_str(), LastLink::KeepAndRefuseOthers).is_ok());
         Ok(())
     }
 

@@ -245,6 +245,30 @@ async fn what_is_not_a_guests_stays_out_of_reach() -> Result<(), Box<dyn std::er
     Ok(())
 }
 
+/// A link that a guest could make where it is deep, and then move up until it leads to somebody's file.
+#[tokio::test]
+async fn no_move_makes_a_link_lead_out() -> Result<(), Box<dyn std::error::Error>> {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.seed()?;
+    guest.step(&Step::Symlink("../../old", "dir/inner/up")).await?;
+    guest.step(&Step::Symlink("..", "dir/inner/one-up")).await?;
+    let before = tree(guest.temp.path())?;
+    let refused = Err("not-permitted".to_owned());
+    for step in [
+        Step::Rename("dir/inner/up", "up"),
+        Step::Rename("dir/inner/up", "dir/up"),
+        Step::Rename("dir/inner", "inner"),
+        // Only its text stays inside: the first name is a link that goes up.
+        Step::Symlink("one-up/../../old", "dir/inner/twice"),
+    ] {
+        assert_eq!(guest.step(&step).await, refused);
+    }
+    assert_eq!(tree(guest.temp.path())?, before);
+    assert_eq!(guest.step(&Step::Rename("dir/inner", "dir/other")).await, Ok(()));
+    assert_eq!(guest.step(&Step::Write("dir/other/up", "inside")).await, Ok(()));
+    Ok(())
+}
+
 #[tokio::test]
 async fn quotas_are_refusals_with_a_reason() -> Result<(), Box<dyn std::error::Error>> {
     let limits = Limits { fs_write_bytes: Bytes(8), fs_read_bytes: Bytes(4), fs_files: 2, ..Limits::STANDARD };
@@ -285,6 +309,6 @@ async fn without_a_mount_there_is_one_refusal() -> Result<(), Box<dyn std::error
     let mut state = state(&notes(Answer::Allow), Vec::new(), Limits::STANDARD);
     assert!(state.get_directories()?.is_empty() && state.get_directories()?.is_empty());
     let account = state.finish().await;
-    assert_eq!(shown(&account.effects), ["1 read : fs_denied, refused"]);
+    assert_eq!(shown(&account.effects), ["1 read any file: fs_denied, refused"]);
     Ok(())
 }
