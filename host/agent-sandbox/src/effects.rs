@@ -7,17 +7,25 @@ use std::time::Instant;
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::{Capability, RuleSource};
+use agent_core::outcome::Fault;
 use agent_core::units::{Bytes, Millis};
 
 use crate::defence::{self, Defence};
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, SendIntent, Undo};
 use crate::gate::{IdempotencyKey, Progress};
 use crate::patience::Patience;
+use crate::stop::Stop;
 use crate::transcript::TranscriptSnapshot;
 
-/// Reads and refusals kept of one call; further ones are counted. Writes are always kept: there are at most as many as host
-/// calls.
+/// Reads and refusals kept of one call; further ones are counted. Writes are always kept.
 const LOOKS_KEPT_MAX: usize = 10_000;
+
+/// All texts of one call's effects, with what an effect takes besides. Reads and refusals beyond half of it are counted; a call
+/// whose writes fill it ends, since they are never left out.
+const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// What an effect takes besides the texts of its request.
+const EFFECT_BYTES: usize = 256;
 
 /// Longest path, URL or operation in a record: a guest chooses them.
 pub(crate) const TEXT_BYTES_MAX: usize = 8 << 10;
@@ -33,6 +41,7 @@ pub(crate) struct Effects {
 struct Book {
     last: u32,
     kept: BTreeMap<u32, Effect>,
+    kept_bytes: usize,
     dropped: u64,
     closed: Option<GateClosed>,
 }
@@ -171,9 +180,9 @@ impl Effects {
     /// Records a finished effect.
     pub(crate) fn keep(&self, effect: Effect) {
         let mut book = self.book();
-        if effect.class > EffectClass::Read && effect.result != EffectResult::Refused
-            || book.kept.len() < LOOKS_KEPT_MAX
-        {
+        let is_write = effect.class > EffectClass::Read && effect.result != EffectResult::Refused;
+        if is_write || book.kept.len() < LOOKS_KEPT_MAX && book.kept_bytes < RECORD_BYTES_MAX / 2 {
+            book.kept_bytes += EFFECT_BYTES + text_bytes(&effect.request);
             book.kept.insert(effect.number, effect);
         } else {
             book.dropped += 1;
@@ -188,9 +197,19 @@ impl Effects {
         }
     }
 
-    /// Fails once something could not be recorded: every host function asks, so that the call ends.
-    pub(crate) fn check_open(&self) -> Result<(), GateClosed> {
-        self.book().closed.clone().map_or(Ok(()), Err)
+    /// Fails once something could not be recorded, or there is no room for more: every host function asks, so that the call
+    /// ends.
+    pub(crate) fn check_open(&self) -> Result<(), Stop> {
+        let book = self.book();
+        if let Some(closed) = &book.closed {
+            return Err(closed.clone().into());
+        }
+        if book.kept_bytes > RECORD_BYTES_MAX {
+            let message =
+                format!("the tool did more than can be recorded of one call, {}", Bytes(RECORD_BYTES_MAX as u64));
+            return Err(Stop::fault(Fault::HostcallLimit, message));
+        }
+        Ok(())
     }
 
     /// The effects in order, and how many reads and refusals were not kept.
@@ -239,6 +258,15 @@ fn refused(number: u32, request: EffectRequest, class: EffectClass, decision: De
         bytes_out: Bytes(0),
         bytes_in: Bytes(0),
         duration: Millis(0),
+    }
+}
+
+fn text_bytes(request: &EffectRequest) -> usize {
+    match request {
+        EffectRequest::File { path, to, .. } => path.len() + to.as_ref().map_or(0, String::len),
+        EffectRequest::Http { method, url, .. } => method.len() + url.len(),
+        EffectRequest::Env { name } => name.len(),
+        EffectRequest::Socket { operation } => operation.len(),
     }
 }
 

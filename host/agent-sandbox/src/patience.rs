@@ -45,6 +45,11 @@ impl Patience {
         self.started.elapsed().saturating_sub(waited)
     }
 
+    /// Whether the call has been active for its limit.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left().is_none()
+    }
+
     fn left(&self) -> Option<Duration> {
         let left = self.limit.saturating_sub(self.active());
         // A wait may begin or end at any time, so look again within a bounded time.

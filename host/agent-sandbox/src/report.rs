@@ -77,16 +77,23 @@ pub(crate) fn not_started(outcome: ToolOutcome) -> CallReport {
 }
 
 fn deadline_exceeded(limits: &Limits) -> ToolOutcome {
-    let message = format!(
+    ToolOutcome::Faulted { fault: Fault::DeadlineExceeded, message: deadline_message(limits) }
+}
+
+/// What is said of a call that ran too long.
+pub(crate) fn deadline_message(limits: &Limits) -> String {
+    format!(
         "the tool ran longer than its deadline of {}; give it less to do at once, or raise `limits.deadline`",
         limits.deadline
-    );
-    ToolOutcome::Faulted { fault: Fault::DeadlineExceeded, message }
+    )
 }
+
+/// What is said of a call that its caller ended.
+pub(crate) const CANCELLED: &str = "the call was cancelled";
 
 /// The outcome of a call that its caller ended.
 pub(crate) fn cancelled() -> ToolOutcome {
-    ToolOutcome::Faulted { fault: Fault::Cancelled, message: "the call was cancelled".to_owned() }
+    ToolOutcome::Faulted { fault: Fault::Cancelled, message: CANCELLED.to_owned() }
 }
 
 fn outcome_of(answer: Answer, limits: &Limits) -> ToolOutcome {

@@ -18,6 +18,7 @@ use wasmtime_wasi_http::p2::{HeaderError, HttpError};
 
 use crate::call::{LogRecord, Output};
 use crate::charge::Charge;
+use crate::defence::{self, Defence};
 use crate::effects::Effects;
 use crate::gate::EffectGate;
 use crate::hosts::cli::Console;
@@ -29,6 +30,7 @@ use crate::hosts::random::Random;
 use crate::limiter::CallLimiter;
 use crate::mount::Mount;
 use crate::patience::Patience;
+use crate::report;
 use crate::stop::Stop;
 use crate::transcript::{Encode, Operation, Recorder, Transcript};
 
@@ -46,8 +48,16 @@ pub(crate) struct CallState {
     pub(crate) log: GuestLog,
     pub(crate) http: WasiHttpCtx,
     pub(crate) sender: HttpSender,
+    time: CallTime,
     charge: Charge,
     recorder: Recorder,
+}
+
+/// When a call must end.
+struct CallTime {
+    patience: Arc<Patience>,
+    cancel: CancellationToken,
+    limits: Limits,
 }
 
 /// What a call's state is made of.
@@ -99,6 +109,7 @@ impl CallState {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELD_BYTES_MAX);
         let transcript = recorder.shared();
+        let time = CallTime { patience: patience.clone(), cancel: cancel.clone(), limits: limits.clone() };
         let sender = SenderParts {
             limits: limits.clone(),
             effects: effects.clone(),
@@ -117,6 +128,7 @@ impl CallState {
             log: GuestLog::new(limits.log_records),
             http,
             sender: HttpSender::new(sender),
+            time,
             charge: Charge::new(limits.host_calls),
             effects,
             recorder,
@@ -146,6 +158,7 @@ impl CallState {
     /// Charges for a host call whose answer follows from what the guest said before and needs no record.
     pub(crate) fn pay(&mut self) -> Result<(), Stop> {
         self.effects.check_open()?;
+        self.time.check()?;
         self.charge.take(1)
     }
 
@@ -190,6 +203,20 @@ impl CallState {
     pub(crate) fn forget(&mut self, handle: u32) {
         self.recorder.forget(handle);
         self.clock.forget(handle);
+    }
+}
+
+impl CallTime {
+    /// Ends a call whose time is over. Whoever watches the clock can drop a guest only where it waits or yields, and a guest
+    /// that does nothing but host calls, each with much work for the host and little fuel, does neither for minutes.
+    fn check(&self) -> Result<(), Stop> {
+        if self.cancel.is_cancelled() {
+            Err(Stop::fault(Fault::Cancelled, report::CANCELLED))
+        } else if self.patience.is_over() && !defence::is_off(Defence::Deadline) {
+            Err(Stop::fault(Fault::DeadlineExceeded, report::deadline_message(&self.limits)))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -44,13 +44,16 @@ const FORBIDDEN_V6: [(Ipv6Addr, u32); 4] = [
 ];
 
 /// Addresses at which clouds hand out the machine's credentials. Not even a literal grant reaches them.
-const METADATA: [IpAddr; 7] = [
+const METADATA: [IpAddr; 10] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 0, 23)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x23)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
@@ -170,6 +173,7 @@ mod tests {
     #[test]
     fn metadata_cannot_even_be_granted() -> Result<(), std::net::AddrParseError> {
         let cases = [
+            (false, "169.254.170.23 fd00:ec2::23"),
             (false, "169.254.169.254 fd00:ec2::254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe::"),
             (true, "127.0.0.1 192.168.1.1 ::1 10.0.0.7"),
         ];

@@ -56,6 +56,9 @@ const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
 /// Header fields that are the connection's business, beside wasmtime's list.
 const FORBIDDEN: [&str; 5] = ["te", "trailer", "expect", "forwarded", "via"];
 
+/// Header fields by which some servers take a request for one of another method, which nobody decided about.
+const OTHER_METHOD: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
 type Answered = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 /// Sends the requests of one call.
@@ -133,7 +136,12 @@ impl WasiHttpHooks for HttpSender {
         let share = self.memory.share();
         Box::new(async move {
             let (head, body) = request.into_parts();
-            let body = collect(body, parts.limits.http_request_bytes.0).await?;
+            let body = if beyond_limit {
+                // Refused in any case, so nothing of it is kept: a guest may begin many more requests than it may send.
+                job::Body::Complete(bytes::Bytes::new())
+            } else {
+                collect(body, parts.limits.http_request_bytes.0).await?
+            };
             let slot = slots.acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
             let (reply, answer) = oneshot::channel();
             let outgoing = Outgoing { number, head, body, options: options.unwrap_or_default(), share, beyond_limit };
@@ -169,6 +177,7 @@ impl WasiHttpHooks for HttpSender {
 fn is_forbidden(name: &HeaderName) -> bool {
     DEFAULT_FORBIDDEN_HEADERS.contains(name)
         || FORBIDDEN.contains(&name.as_str())
+        || OTHER_METHOD.contains(&name.as_str())
         || name.as_str().starts_with("proxy-")
 }
 
@@ -205,6 +214,7 @@ mod tests {
             ("proxy-anything", true),
             ("upgrade", true),
             ("te", true),
+            ("x-http-method-override", true),
             ("accept", false),
             ("content-type", false),
         ] {

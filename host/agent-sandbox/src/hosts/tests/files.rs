@@ -269,6 +269,27 @@ async fn no_move_makes_a_link_lead_out() -> Result<(), Box<dyn std::error::Error
     Ok(())
 }
 
+/// What a call did is kept whole until it ends, and a guest chooses how long the names are.
+#[tokio::test]
+async fn a_call_that_fills_its_own_record_ends() -> Result<(), Box<dyn std::error::Error>> {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    let deep: Vec<String> = (0..15).map(|_| "d".repeat(250)).collect();
+    fs::create_dir_all(guest.temp.path().join(deep.join("/")))?;
+    let mut ended = None;
+    for round in 0..100_000 {
+        let (path, fd) = (format!("{}/{round}", deep.join("/")), guest.fd());
+        let removed = guest.state.unlink_file_at(fd, path).await.map_err(code);
+        if removed != Err("no-entry".to_owned()) {
+            ended = removed.err();
+            break;
+        }
+    }
+    assert!(ended.is_some_and(|text| text.contains("more than can be recorded")));
+    let effects = guest.state.finish().await.effects;
+    assert!((3_000..5_000).contains(&effects.len()), "{}", effects.len());
+    Ok(())
+}
+
 #[tokio::test]
 async fn quotas_are_refusals_with_a_reason() -> Result<(), Box<dyn std::error::Error>> {
     let limits = Limits { fs_write_bytes: Bytes(8), fs_read_bytes: Bytes(4), fs_files: 2, ..Limits::STANDARD };

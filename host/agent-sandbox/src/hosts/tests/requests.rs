@@ -215,3 +215,18 @@ async fn what_cannot_be_recorded_is_not_sent() -> io::Result<()> {
     assert_eq!((seen.is_err(), heard.len()), (true, 0));
     Ok(())
 }
+
+/// Each request that a guest begins could otherwise have its whole body kept until its turn to be refused.
+#[tokio::test]
+async fn no_body_is_kept_of_a_request_beyond_the_limit() -> Result<(), Box<dyn std::error::Error>> {
+    let limits = Limits { http_requests: 0, ..Limits::STANDARD };
+    let mut state = state(&notes(Answer::Allow), Vec::new(), limits);
+    let unfinished = http_body_util::StreamBody::new(futures::stream::pending()).boxed_unsync();
+    let request = http::Request::builder().method("POST").uri("http://127.0.0.1:9/").body(unfinished)?;
+    let sending = state.sender.send_request(request, None, Box::new(async { Ok(()) }));
+    let refused = tokio::time::timeout(Duration::from_secs(5), Pin::from(sending)).await?;
+    assert!(refused.is_err());
+    let effects = shown(&state.finish().await.effects);
+    assert_eq!(effects, ["1 POST http://127.0.0.1:9/: net_limit, refused"]);
+    Ok(())
+}

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use agent_core::limits::Limits;
+use agent_core::units::Millis;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::cli::{exit, stdin};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock::Host as _;
@@ -68,6 +69,23 @@ async fn too_many_host_calls_end_the_call() -> wasmtime::Result<()> {
     state.now()?;
     let stopped = state.now().map_err(|error| error.to_string());
     assert_eq!(stopped, Err("the tool made more than 2 host calls, weighted by their work".to_owned()));
+    Ok(())
+}
+
+/// Nobody can drop a guest that neither waits nor uses fuel. Nothing here yields, as in a guest that only calls the host.
+#[tokio::test]
+async fn host_calls_end_a_call_whose_time_is_over() -> wasmtime::Result<()> {
+    let limits = Limits { deadline: Millis(50), host_calls: u64::MAX, ..Limits::STANDARD };
+    let mut state = state(&notes(Answer::Allow), Vec::new(), limits);
+    let started = Instant::now();
+    let stopped = loop {
+        match state.now() {
+            Ok(_) if started.elapsed() > Duration::from_secs(5) => break "nothing".to_owned(),
+            Ok(_) => {}
+            Err(stopped) => break stopped.to_string(),
+        }
+    };
+    assert!(stopped.starts_with("the tool ran longer than its deadline of 50 ms"), "stopped by {stopped}");
     Ok(())
 }
 
