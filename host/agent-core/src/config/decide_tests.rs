@@ -147,7 +147,7 @@ fn files_are_decided_by_mount_and_access() -> Result<(), Failure> {
       fs_denied: policy.toml:2 allows only to read `/data`, beside one other grant
     read /etc/passwd
       fs_denied: policy.toml:2 allows only to read `/data`, beside one other grant
-    read 
+    read any file
       fs_denied: policy.toml:2 allows only to read `/data`, beside one other grant
     "#);
     Ok(())
@@ -234,7 +234,7 @@ fn without_rules_a_denial_names_the_line_that_would_allow_it() -> Result<(), Fai
         env("TZ"),
     ];
     insta::assert_snapshot!(said_to(&under(&EVERY, "")?, &requests), @r#"
-    read 
+    read any file
       fs_denied: no rule grants directories to `fetch.get`
       hint: add `{ host = "DIR", mount = "/data", access = "read" }` to a grant of `fetch`, or run with `--allow-read DIR`
     write /data/a
@@ -251,7 +251,7 @@ fn without_rules_a_denial_names_the_line_that_would_allow_it() -> Result<(), Fai
       hint: add `env = ["TZ"]` to a grant of `fetch`, or run with `--allow-env TZ`
     "#);
     insta::assert_snapshot!(said_to(&under(&[], "")?, &requests), @"
-    read 
+    read any file
       fs_denied: `fetch` does not ask for it, so no rule can grant it
     write /data/a
       fs_denied: `fetch` does not ask for it, so no rule can grant it
