@@ -23,7 +23,7 @@ pub(crate) fn cargo_deny(places: &Places) -> Result<PathBuf> {
     let folder = installed(places, &name, |folder| {
         say(&format!("compiling {name}, once (about two minutes)"));
         let mut install = cargo();
-        // Not optimised: it compiles in a third of the time, and a check still takes a second.
+        // Not optimised: it compiles in two minutes, and a check of both workspaces still takes only seconds.
         install.args(["install", "--quiet", "--locked", "--debug", "--no-default-features"]);
         install.arg(format!("cargo-deny@{CARGO_DENY}")).arg("--root").arg(folder);
         run(install.env("CARGO_TARGET_DIR", folder.join("build")).current_dir(folder))?;
@@ -38,7 +38,8 @@ pub(crate) fn typos(places: &Places) -> Result<PathBuf> {
     Ok(folder.join("bin/typos"))
 }
 
-/// A Python with the packages that a requirements file names.
+/// A Python with the packages that a requirements file names, and no others: what they pull in for uses that are not ours
+/// may have to be compiled for many minutes.
 pub(crate) fn python_with(places: &Places, name: &str, requirements: &Path) -> Result<PathBuf> {
     let wanted = fs::read_to_string(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let folder = places.dev.join(name);
@@ -46,7 +47,7 @@ pub(crate) fn python_with(places: &Places, name: &str, requirements: &Path) -> R
     if fs::read_to_string(folder.join("requirements.txt")).is_ok_and(|present| present != wanted) {
         remove(&folder)?;
     }
-    let folder = python_environment(places, name, &["--requirement", &requirements.to_string_lossy()])?;
+    let folder = python_environment(places, name, &["--no-deps", "--requirement", &requirements.to_string_lossy()])?;
     fs::write(folder.join("requirements.txt"), wanted)?;
     Ok(folder.join("bin/python"))
 }

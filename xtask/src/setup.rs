@@ -26,7 +26,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     let exports: Vec<String> =
         target.variables().iter().map(|(name, value)| format!("export {name}={value:?}")).collect();
     if !exports.is_empty() {
-        say("xtask and agent-host see to it themselves; to call cargo for components yourself:");
+        say("xtask sets these itself; set them to call cargo for components yourself:");
         print(&exports.join("\n"));
     }
     Ok(())

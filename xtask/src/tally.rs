@@ -71,10 +71,10 @@ fn count(stream: impl Read, pass_on: fn(&str)) -> Tally {
 
 /// What a line counts, if it closes a test run.
 fn closing_line(line: &str) -> Option<Tally> {
-    let line = line.trim();
+    // Not indented: nextest shows the output of a failed test so, and that has a closing line of its own.
     let counts = match line.strip_prefix("test result: ") {
         Some(result) => result.split_once(". ")?.1,
-        None => line.strip_prefix("Summary [")?.split_once(" run: ")?.1,
+        None => line.trim_start().strip_prefix("Summary [")?.split_once(" run: ")?.1,
     };
     let mut tally = Tally::default();
     for part in counts.split([',', ';']) {
@@ -120,6 +120,10 @@ mod tests {
                 Some((9, 3, 4)),
             ),
             ("     Summary [   0.001s] 1 test run: 1 passed, 0 skipped", Some((1, 0, 0))),
+            (
+                "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.1s",
+                None,
+            ),
             ("test names::a_name_is_short ... ok", None),
             ("3 passed, 0 failed", None),
         ];

@@ -1,4 +1,4 @@
-//! URL patterns: which scheme, hosts, port and path prefix a line of authority covers. Parsed once from manifests and
+//! URL patterns: which scheme, hosts, ports and path prefix a line of authority covers. Parsed once from manifests and
 //! policy; no string comparison decides authority after that.
 //!
 //! The sets that patterns describe are nested or disjoint in each of their four fields. So the intersection of two patterns
@@ -6,14 +6,16 @@
 
 mod host;
 mod path;
+mod port;
 
 use std::fmt;
 use std::str::FromStr;
 
 use url::Url;
 
-pub use self::host::{HostMatch, InvalidHost, TooWide};
+pub use self::host::{HostMatch, InvalidHost};
 pub use self::path::InvalidPath;
+pub use self::port::{InvalidPort, PortMatch};
 
 /// Scheme, host, port and path prefix that a request must match. Written and stored as text: `https://*.example.org/orders`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,8 +24,8 @@ pub struct UrlPattern {
     pub scheme: Scheme,
     /// The hosts covered.
     pub host: HostMatch,
-    /// The one port covered: the scheme's own unless the pattern names one.
-    pub port: u16,
+    /// The ports covered: the scheme's own unless the pattern names one, or every one by `:*`.
+    pub port: PortMatch,
     /// The path that a request's path must begin with, at a segment boundary: `/orders` covers `/orders/7`, not
     /// `/orders-old`. `/` covers all.
     pub path_prefix: String,
@@ -55,18 +57,35 @@ pub enum InvalidPattern {
     /// A query or fragment.
     #[error("a URL pattern ends with its path: a query or fragment decides nothing")]
     Query,
-    /// Not one port number.
-    #[error("`{0}` is not a port: write one number from 1 to 65535")]
-    Port(String),
     /// An address with a prefix length or a range of last numbers.
     #[error("`{0}` is a range of addresses, which cannot be granted: name each address")]
     AddressRange(String),
     /// The host is not one that can be matched.
     #[error(transparent)]
     Host(#[from] InvalidHost),
+    /// The port is not one that can be matched.
+    #[error(transparent)]
+    Port(#[from] InvalidPort),
     /// The path prefix is not one that can be matched.
     #[error(transparent)]
     Path(#[from] InvalidPath),
+}
+
+/// Why a well-formed pattern is more than a grant may cover.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TooWide {
+    /// `*`.
+    #[error("a grant names its hosts: `*` is for a manifest, which states only a ceiling")]
+    Everything,
+    /// A wildcard directly below a suffix under which strangers register names.
+    #[error("`*.{0}` covers hosts of many owners: name the host, or a wildcard below one owner's name")]
+    SharedSuffix(String),
+    /// Every port of every host below a name.
+    #[error("`{0}` covers every port of many hosts: name the port, or one host")]
+    ManyHostsEveryPort(UrlPattern),
+    /// Every port, by a flag.
+    #[error("a flag grants one port: name it, or grant `{0}` in a policy")]
+    EveryPortByFlag(UrlPattern),
 }
 
 /// Longest pattern in bytes: a host name has at most 253, and a longer path prefix than this is a mistake.
@@ -79,7 +98,7 @@ impl UrlPattern {
         url.scheme() == self.scheme.as_str()
             && url.username().is_empty()
             && url.password().is_none()
-            && url.port_or_known_default() == Some(self.port)
+            && url.port_or_known_default().is_some_and(|port| self.port.covers(port))
             && url.host().is_some_and(|host| self.host.covers(&host))
             && path::covers_request(&self.path_prefix, url.path())
     }
@@ -95,8 +114,37 @@ impl UrlPattern {
     pub fn intersect(&self, other: &Self) -> Option<Self> {
         let path_prefix = path::intersect(&self.path_prefix, &other.path_prefix)?;
         let host = self.host.intersect(&other.host)?;
-        let same_origin = self.scheme == other.scheme && self.port == other.port;
-        same_origin.then(|| Self { scheme: self.scheme, host, port: self.port, path_prefix: path_prefix.to_owned() })
+        let port = self.port.intersect(other.port)?;
+        let same_scheme = self.scheme == other.scheme;
+        same_scheme.then(|| Self { scheme: self.scheme, host, port, path_prefix: path_prefix.to_owned() })
+    }
+
+    /// Whether a grant may cover these requests: it names one host, or a wildcard below a name that has one owner as far as
+    /// is known. It may cover every port of one named host, since the operator says just that; of every host below a name,
+    /// it would cover services that nobody had in mind.
+    ///
+    /// # Errors
+    /// `*`, a wildcard directly below a top-level domain or a known shared suffix, and `:*` with any wildcard.
+    pub fn check_grantable(&self) -> Result<(), TooWide> {
+        self.host.check_grantable()?;
+        match (&self.host, self.port) {
+            (HostMatch::Any | HostMatch::Below(_), PortMatch::Any) => Err(TooWide::ManyHostsEveryPort(self.clone())),
+            (HostMatch::Any | HostMatch::Below(_), PortMatch::One(_))
+            | (HostMatch::Exact(_) | HostMatch::Address(_), PortMatch::One(_) | PortMatch::Any) => Ok(()),
+        }
+    }
+
+    /// Whether a flag may grant these requests: what a grant may cover, and one port. A flag is typed in passing; every
+    /// port is worth a line in a policy, which stays to be read.
+    ///
+    /// # Errors
+    /// What no grant may cover, and `:*`.
+    pub fn check_grantable_by_flag(&self) -> Result<(), TooWide> {
+        self.check_grantable()?;
+        match self.port {
+            PortMatch::One(_) => Ok(()),
+            PortMatch::Any => Err(TooWide::EveryPortByFlag(self.clone())),
+        }
     }
 }
 
@@ -112,10 +160,10 @@ impl Scheme {
 
     /// The port of a URL that names none.
     #[must_use]
-    pub fn default_port(self) -> u16 {
+    pub fn default_port(self) -> PortMatch {
         match self {
-            Self::Http => 80,
-            Self::Https => 443,
+            Self::Http => PortMatch::One(80),
+            Self::Https => PortMatch::One(443),
         }
     }
 }
@@ -123,7 +171,7 @@ impl Scheme {
 impl FromStr for UrlPattern {
     type Err = InvalidPattern;
 
-    /// Reads `[scheme://]host[:port][/path]`. A missing scheme is `https`.
+    /// Reads `[scheme://]host[:port][/path]`. A missing scheme is `https`, a missing port the scheme's own.
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
         refuse_ambiguous(text)?;
         let (scheme, rest) = match text.split_once("://") {
@@ -136,12 +184,13 @@ impl FromStr for UrlPattern {
         if authority.contains('@') {
             return Err(InvalidPattern::Credentials);
         }
-        let (host, port) = split_port(authority)?;
+        let (host, port) = split_port(authority);
         let host: HostMatch = host.parse()?;
         if matches!(host, HostMatch::Address(_)) && is_prefix_length(path) {
             return Err(InvalidPattern::AddressRange(rest.to_owned()));
         }
-        Ok(Self { scheme, host, port: port.unwrap_or(scheme.default_port()), path_prefix: path::parse_prefix(path)? })
+        let port = port.map_or(Ok(scheme.default_port()), str::parse)?;
+        Ok(Self { scheme, host, port, path_prefix: path::parse_prefix(path)? })
     }
 }
 
@@ -156,15 +205,10 @@ fn refuse_ambiguous(text: &str) -> Result<(), InvalidPattern> {
     text.chars().find(ambiguous).map_or(Ok(()), |c| Err(InvalidPattern::Character(c)))
 }
 
-fn split_port(authority: &str) -> Result<(&str, Option<u16>), InvalidPattern> {
+fn split_port(authority: &str) -> (&str, Option<&str>) {
     let after_literal = authority.rfind(']').map_or(0, |end| end + 1);
-    let Some(colon) = authority[after_literal..].find(':') else { return Ok((authority, None)) };
-    let (host, port) = (&authority[..after_literal + colon], &authority[after_literal + colon + 1..]);
-    let canonical = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
-    match port.parse() {
-        Ok(number) if canonical => Ok((host, Some(number))),
-        _ => Err(InvalidPattern::Port(port.to_owned())),
-    }
+    let Some(colon) = authority[after_literal..].find(':') else { return (authority, None) };
+    (&authority[..after_literal + colon], Some(&authority[after_literal + colon + 1..]))
 }
 
 fn is_prefix_length(path: &str) -> bool {

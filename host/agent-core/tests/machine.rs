@@ -1,6 +1,6 @@
 //! The machine in small worlds: what it wants in each situation, and what always holds however the world behaves.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use agent_core::budget::Budget;
 use agent_core::config::authority::{ApprovalRule, Asks, Authority, FsRule, GrantRule};
@@ -303,7 +303,8 @@ fn each_budget_ends_the_run_by_its_own_name() {
         }
         world.stop()
     };
-    let cases: [(fn(&mut Budget), StopReason); 5] = [
+    type Change = fn(&mut Budget);
+    let cases: [(Change, StopReason); 5] = [
         (|budget| budget.turns = 1, StopReason::MaxTurns),
         (|budget| budget.tool_calls = 0, StopReason::MaxToolCalls),
         (|budget| budget.tokens = Some(15), StopReason::TokenBudget),

@@ -12,6 +12,7 @@ use crate::commands::{ls, resolve, show, verify};
 #[derive(Debug, Parser)]
 #[command(
     name = "agent-host",
+    bin_name = "agent-host",
     version,
     max_term_width = 110,
     subcommand_required = true,

@@ -25,6 +25,7 @@ mod tool_build;
 mod toolset;
 mod trust;
 mod wasm_target;
+mod wit_docs;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use agent_core::outcome::{MeteredFuel, Metering, ToolOutcome};
 use agent_core::units::Millis;
 use agent_sandbox::call::CallReport;
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::report::text;
 
@@ -22,6 +22,8 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();
 
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(100);
 /// Longest piece of arguments or message in a line.
 const SHOWN_CHARS: usize = 96;
 /// Refused effects that one call's lines name; the rest is counted.
@@ -53,13 +55,14 @@ impl Reporter {
 
     /// Does `ask` with nothing moving on the screen.
     pub async fn hushed<T>(&self, ask: impl Future<Output = T>) -> T {
-        if let Some(spinner) = &self.spinner {
-            spinner.set_draw_target(ProgressDrawTarget::hidden());
-        }
+        let Some(spinner) = &self.spinner else { return ask.await };
+        let message = spinner.message();
+        spinner.disable_steady_tick();
+        spinner.finish_and_clear();
         let answer = ask.await;
-        if let Some(spinner) = &self.spinner {
-            spinner.set_draw_target(ProgressDrawTarget::stderr());
-        }
+        spinner.reset();
+        spinner.set_message(message);
+        spinner.enable_steady_tick(TICK);
         answer
     }
 
@@ -94,7 +97,7 @@ impl Reporter {
 
     /// A call started.
     pub fn tool_started(&self, number: CallNumber, tool: &ToolName, arguments: &str) {
-        let shown = format!("{tool} {}", text::line(arguments, SHOWN_CHARS));
+        let shown = format!("{tool} {}", shown_arguments(arguments));
         self.running.lock().unwrap_or_else(PoisonError::into_inner).push((number, shown));
         self.show_running();
     }
@@ -133,7 +136,7 @@ impl Reporter {
 
     fn tool_line(&self, asked: &ToolCall, outcome: &ToolOutcome, used: &str) {
         let tool = text::line(&asked.tool.replacen("__", ".", 1), SHOWN_CHARS);
-        let arguments = text::line(&asked.arguments, SHOWN_CHARS);
+        let arguments = shown_arguments(&asked.arguments);
         let (mark, why) = match outcome {
             ToolOutcome::Returned { .. } => (format!("{GOOD}✓{GOOD:#}"), String::new()),
             ToolOutcome::Failed { message } => {
@@ -183,12 +186,18 @@ impl Reporter {
     }
 }
 
+/// Arguments on one line, without the spaces and line breaks that a model put between them.
+fn shown_arguments(arguments: &str) -> String {
+    let compact = serde_json::from_str::<serde_json::Value>(arguments).map(|value| value.to_string());
+    text::line(compact.as_deref().unwrap_or(arguments), SHOWN_CHARS)
+}
+
 fn spinner() -> ProgressBar {
     let spinner = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
         spinner.set_style(style);
     }
-    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner.enable_steady_tick(TICK);
     spinner
 }
 

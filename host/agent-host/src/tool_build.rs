@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use agent_core::digest::Digest;
 use agent_core::name::Name;
+use agent_sandbox::describe::docs_section::{self, Docs};
 use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
 use crate::agent::Source;
-use crate::toolset::{self, MANIFEST};
-use crate::wasm_target;
+use crate::input;
+use crate::toolset::{self, COMPONENT_BYTES_MAX, MANIFEST};
+use crate::{wasm_target, wit_docs};
 
 /// What a build would do.
 pub struct Plan {
@@ -51,7 +53,8 @@ impl Plan {
         Source { path: self.folder.join(MANIFEST), digest }
     }
 
-    /// Runs the command, its output going to stderr, and puts the component beside the manifest.
+    /// Runs the command, its output going to stderr, and puts the component beside the manifest, with the comments of its WIT
+    /// inside.
     ///
     /// # Errors
     /// Where the command fails or leaves no component.
@@ -68,7 +71,10 @@ impl Plan {
             self.artifact.is_file(),
             "the build succeeded but left no `{from}`\n  hint: correct `artifact` in `{MANIFEST}`"
         );
-        std::fs::copy(&self.artifact, &component).with_context(|| format!("cannot copy `{from}` to `{to}`"))?;
+        let docs = wit_docs::read(&self.folder.join(wit_docs::FOLDER))?;
+        let bytes = input::read_bytes(&self.artifact, COMPONENT_BYTES_MAX).with_context(|| format!("cannot read `{from}`"))?;
+        let bytes = if docs == Docs::default() { bytes } else { docs_section::append(&bytes, &docs) };
+        std::fs::write(&component, bytes).with_context(|| format!("cannot write `{to}`"))?;
         Ok(component)
     }
 }

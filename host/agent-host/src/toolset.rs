@@ -22,7 +22,7 @@ use crate::input;
 /// A manifest's name within its folder.
 pub const MANIFEST: &str = "tool.toml";
 /// Largest component in bytes.
-const COMPONENT_BYTES_MAX: u64 = 64 << 20;
+pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 /// Tools of one run at most: each is described to the model in every request.
 const TOOLS_MAX: usize = 256;
 /// Entries of a tools folder that are looked at.

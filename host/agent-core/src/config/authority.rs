@@ -62,7 +62,7 @@ pub struct FsRule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpRule {
-    /// Scheme, host, port and path prefix. The host is named.
+    /// Scheme, host, port and path prefix. The host is named; only then may the rule hold on every port of it.
     pub url: UrlPattern,
     /// The methods: at least one.
     pub methods: Vec<HttpMethod>,
@@ -161,12 +161,12 @@ impl GrantRule {
         Self { fs: vec![FsRule { host, mount: None, access }], ..Self::empty(source) }
     }
 
-    /// What `--allow-net HOST` says: requests of every method to the host, for every tool that may make them.
+    /// What `--allow-net HOST` says: requests of every method to one port of the host, for every tool that may make them.
     ///
     /// # Errors
-    /// A pattern that covers hosts of many owners.
+    /// A pattern that covers hosts of many owners, or every port.
     pub fn host(url: UrlPattern, source: RuleSource) -> Result<Self, TooWide> {
-        url.host.check_grantable()?;
+        url.check_grantable_by_flag()?;
         let methods = HttpMethod::ALL.to_vec();
         let rule = HttpRule { url, methods, idempotency_header: None, treat_as: TreatAs::Computed };
         Ok(Self { http: vec![rule], ..Self::empty(source) })

@@ -65,7 +65,7 @@ pub struct FsRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpRequest {
-    /// Scheme, host, port and path prefix. The host may be `*`.
+    /// Scheme, host, port and path prefix. The host may be `*`, and so may the port.
     pub url: UrlPattern,
     /// The methods: at least one.
     pub methods: Vec<HttpMethod>,

@@ -270,7 +270,10 @@ fn the_hint_stays_within_the_manifest() -> Result<(), Failure> {
     let manifest = "
         tool = { name = \"fetch\", version = \"1\", description = \"Fetch.\" }
         capabilities.fs = [{ mount = \"/in\", access = \"read\" }]
-        capabilities.http = [{ url = \"https://*\", methods = [\"GET\"] }]";
+        capabilities.http = [
+            { url = \"https://*\", methods = [\"GET\"] },
+            { url = \"http://*:*\", methods = [\"GET\"] },
+        ]";
     let manifest = Manifest::parse("tool.toml", manifest)?;
     let nothing = Authority::nothing();
     let authority = resolve(&"fetch.get".parse()?, &manifest.ceiling, &manifest.limits, &[&nothing])?;
@@ -279,6 +282,8 @@ fn the_hint_stays_within_the_manifest() -> Result<(), Failure> {
         file(FileOperation::Write, "/in/a", None),
         http("GET", "https://example.org/"),
         http("POST", "https://example.org/"),
+        http("GET", "http://127.0.0.1:8099/"),
+        http("GET", "https://example.org:8443/"),
         env("TZ"),
     ];
     insta::assert_snapshot!(said_to(&authority, &requests), @r#"
@@ -291,6 +296,11 @@ fn the_hint_stays_within_the_manifest() -> Result<(), Failure> {
       net_denied: no rule grants HTTP requests to `fetch.get`
       hint: add `{ url = "https://example.org", methods = ["GET"] }` to a grant of `fetch`, or run with `--allow-net example.org`
     POST https://example.org/
+      net_denied: `fetch` does not ask for it, so no rule can grant it
+    GET http://127.0.0.1:8099/
+      net_denied: no rule grants HTTP requests to `fetch.get`
+      hint: add `{ url = "http://127.0.0.1:8099", methods = ["GET"] }` to a grant of `fetch`, or run with `--allow-net http://127.0.0.1:8099`
+    GET https://example.org:8443/
       net_denied: `fetch` does not ask for it, so no rule can grant it
     read variable TZ
       env_denied: `fetch` does not ask for it, so no rule can grant it
@@ -365,20 +375,23 @@ fn the_highest_class_of_all_that_cover_a_request_counts() -> Result<(), Failure>
     Ok(())
 }
 
-const ASKED: [&str; 5] = [
+const ASKED: [&str; 6] = [
     "capabilities.fs = [{ mount = \"/data\", access = \"read\" }]",
     "capabilities.fs = [{ mount = \"/data\", access = \"write\" }, { mount = \"/in\", access = \"read\" }]",
     "capabilities.http = [{ url = \"https://*.example.org/a\", methods = [\"GET\", \"POST\"] }]",
+    "capabilities.http = [{ url = \"http://*:*\", methods = [\"GET\"] }, { url = \"https://*:*\", methods = [\"PUT\"] }]",
     "capabilities.http = [{ url = \"https://*\", methods = [\"GET\"] }]\ncapabilities.env = [{ name = \"TZ\" }]",
     "",
 ];
 
-const ALLOWED: [&str; 7] = [
+const ALLOWED: [&str; 9] = [
     "{ tool = \"*\", fs = [{ host = \"docs\", access = \"write\" }] }",
     "{ tool = \"*\", fs = [{ host = \"in\", mount = \"/in\", access = \"write\" }] }",
     "{ tool = \"*\", http = [{ url = \"https://api.example.org\", methods = [\"GET\", \"POST\", \"PUT\"] }] }",
     "{ tool = \"*\", http = [{ url = \"https://*.example.org/a/b\", methods = [\"POST\"] }] }",
     "{ tool = \"*\", http = [{ url = \"http://example.org\", methods = [\"GET\"] }] }",
+    "{ tool = \"*\", http = [{ url = \"http://127.0.0.1:8099\", methods = [\"GET\"] }] }",
+    "{ tool = \"*\", http = [{ url = \"https://api.example.org:*\", methods = [\"GET\", \"PUT\"] }] }",
     "{ tool = \"*\", env = [\"TZ\", \"HOME\"] }",
     "{ tool = \"other\", env = [\"HOME\"] }",
 ];
@@ -388,8 +401,15 @@ fn requests() -> Vec<EffectRequest> {
     let files = paths
         .iter()
         .flat_map(|path| [FileOperation::Read, FileOperation::Write].map(|operation| file(operation, path, None)));
-    let urls =
-        ["https://api.example.org/", "https://api.example.org/a/b", "https://b.example.org/a", "http://example.org/"];
+    let urls = [
+        "https://api.example.org/",
+        "https://api.example.org/a/b",
+        "https://api.example.org:8443/a",
+        "https://b.example.org/a",
+        "http://example.org/",
+        "http://127.0.0.1:8099/",
+        "http://127.0.0.1/",
+    ];
     let https = urls.iter().flat_map(|url| ["GET", "POST", "PUT"].map(|method| http(method, url)));
     files.chain(https).chain([env("TZ"), env("HOME"), socket()]).collect()
 }

@@ -208,6 +208,9 @@ idempotency_header = \"Idempotency-Key\"
 url = \"https://example.org?q=1\"
 methods = [\"POST\"]
 idempotency_header = \"Authorization\"
+[[capabilities.http]]
+url = \"https://example.org:80-90\"
+methods = [\"GET\"]
 ";
     insta::assert_snapshot!(of_manifest_with(text), @r#"
     tool.toml:4:7: `url`: scheme `ftp` cannot be granted: use `https` or `http`
@@ -224,6 +227,7 @@ idempotency_header = \"Authorization\"
     tool.toml:18:22: no method here writes, so the header would never be sent
     tool.toml:20:7: `url`: a URL pattern ends with its path: a query or fragment decides nothing
     tool.toml:22:22: `idempotency_header`: `Authorization` has a meaning of its own and cannot carry a key
+    tool.toml:24:7: `url`: `80-90` is not a port: write one number from 1 to 65535, or `*` for every port
     "#);
 }
 
@@ -323,6 +327,7 @@ http = [
   { url = \"https://*\", methods = [\"GET\"] },
   { url = \"https://*.com\", methods = [\"GET\"] },
   { url = \"https://*.github.io\", methods = [\"GET\"] },
+  { url = \"https://*.example.org:*\", methods = [\"GET\"] },
   { url = \"\", methods = [\"GET\"] },
   { url = \"http://10.0.0.0/8\", methods = [\"GET\"] },
   { url = \"https://example.org\", class = \"pure\" },
@@ -332,11 +337,12 @@ http = [
     policy.toml:5:11: `url`: a grant names its hosts: `*` is for a manifest, which states only a ceiling
     policy.toml:6:11: `url`: `*.com` covers hosts of many owners: name the host, or a wildcard below one owner's name
     policy.toml:7:11: `url`: `*.github.io` covers hosts of many owners: name the host, or a wildcard below one owner's name
-    policy.toml:8:11: `url`: a URL pattern names a host
-    policy.toml:9:11: `url`: `10.0.0.0/8` is a range of addresses, which cannot be granted: name each address
-    policy.toml:10:3: `methods` is missing
+    policy.toml:8:11: `url`: `https://*.example.org:*` covers every port of many hosts: name the port, or one host
+    policy.toml:9:11: `url`: a URL pattern names a host
+    policy.toml:10:11: `url`: `10.0.0.0/8` is a range of addresses, which cannot be granted: name each address
+    policy.toml:11:3: `methods` is missing
       hint: write `methods = ["GET"]`
-    policy.toml:10:42: `class` cannot be `pure`
+    policy.toml:11:42: `class` cannot be `pure`
       hint: known here: `opaque`
     "#);
 }

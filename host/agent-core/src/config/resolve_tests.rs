@@ -87,6 +87,23 @@ fn a_rule_for_every_tool_is_cut_to_the_ceiling() -> Result<(), Failure> {
 }
 
 #[test]
+fn ports_are_granted_within_the_ceiling() -> Result<(), Failure> {
+    let every_port = "capabilities.http = [{ url = \"http://*:*\", methods = [\"GET\"] }]";
+    let own_port = "capabilities.http = [{ url = \"http://*\", methods = [\"GET\"] }]";
+    let rule =
+        |tool, url| format!("grant = [{{ tool = \"{tool}\", http = [{{ url = \"{url}\", methods = [\"GET\"] }}] }}]");
+    insta::assert_snapshot!(granted(every_port, &rule("files", "http://127.0.0.1:8099"))?, @"GET http://127.0.0.1:8099 (policy.toml:1)");
+    insta::assert_snapshot!(granted(every_port, &rule("files", "http://127.0.0.1:*"))?, @"GET http://127.0.0.1:* (policy.toml:1)");
+    insta::assert_snapshot!(granted(every_port, &rule("files", "http://127.0.0.1"))?, @"GET http://127.0.0.1 (policy.toml:1)");
+    insta::assert_snapshot!(granted(own_port, &rule("files", "http://127.0.0.1:*"))?, @"
+    policy.toml:1: `files` does not ask for GET `http://127.0.0.1:*`
+      hint: it asks for GET `http://*`
+    ");
+    insta::assert_snapshot!(granted(own_port, &rule("*", "http://127.0.0.1:*"))?, @"GET http://127.0.0.1 (policy.toml:1)");
+    Ok(())
+}
+
+#[test]
 fn a_rule_for_one_tool_may_not_exceed_its_ceiling() -> Result<(), Failure> {
     let policy = "
         [[grant]]
@@ -243,5 +260,7 @@ fn flags_grant_to_every_tool_that_imports_the_capability() -> Result<(), Failure
     TZ (--allow-env)
     ");
     assert!(GrantRule::host("https://*.com".parse()?, source("--allow-net")).is_err());
+    let every_port = GrantRule::host("http://127.0.0.1:*".parse()?, source("--allow-net")).map_err(|it| it.to_string());
+    insta::assert_snapshot!(every_port.err().unwrap_or_default(), @"a flag grants one port: name it, or grant `http://127.0.0.1:*` in a policy");
     Ok(())
 }

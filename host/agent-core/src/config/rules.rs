@@ -62,7 +62,7 @@ fn read_http(table: &mut Table<'_>) -> Option<HttpRule> {
 
 fn read_granted_url(value: &Value<'_>) -> Option<UrlPattern> {
     let url: UrlPattern = value.parse()?;
-    value.accept(url.host.check_grantable())?;
+    value.accept(url.check_grantable())?;
     Some(url)
 }
 

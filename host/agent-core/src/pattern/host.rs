@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use url::Host;
 
+use super::TooWide;
+
 /// The hosts that a pattern covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HostMatch {
@@ -48,17 +50,6 @@ pub enum InvalidHost {
         /// What is looked up.
         canonical: String,
     },
-}
-
-/// Why a well-formed host is more than a grant may cover.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TooWide {
-    /// `*`.
-    #[error("a grant names its hosts: `*` is for a manifest, which states only a ceiling")]
-    Everything,
-    /// A wildcard directly below a suffix under which strangers register names.
-    #[error("`*.{0}` covers hosts of many owners: name the host, or a wildcard below one owner's name")]
-    SharedSuffix(String),
 }
 
 /// Suffixes of two and more labels under which strangers register names. This is not the public suffix list, which has ten
@@ -152,7 +143,7 @@ impl HostMatch {
     ///
     /// # Errors
     /// `*`, a wildcard directly below a top-level domain, and one below a known shared suffix.
-    pub fn check_grantable(&self) -> Result<(), TooWide> {
+    pub(super) fn check_grantable(&self) -> Result<(), TooWide> {
         match self {
             Self::Exact(_) | Self::Address(_) => Ok(()),
             Self::Any => Err(TooWide::Everything),

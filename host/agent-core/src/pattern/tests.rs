@@ -24,6 +24,11 @@ fn a_pattern_is_shown_in_its_shortest_form() {
         ("http://127.0.0.1:3000/a%20b", "http://127.0.0.1:3000/a%20b"),
         ("http://[::1]:3000", "http://[::1]:3000"),
         ("bücher.example", "https://xn--bcher-kva.example"),
+        ("example.org:*", "https://example.org:*"),
+        ("http://*:*/", "http://*:*"),
+        ("https://*.example.org:*/v1", "https://*.example.org:*/v1"),
+        ("http://[::1]:*", "http://[::1]:*"),
+        ("http://example.org:443", "http://example.org:443"),
     ];
     for (text, shown) in cases {
         assert_eq!(pattern(text).to_string(), shown, "{text}");
@@ -52,7 +57,13 @@ fn what_is_ambiguous_or_unmatchable_is_refused() {
         "https://example.org:080",
         "https://example.org:+80",
         "https://example.org:80-90",
-        "https://example.org:*",
+        "https://example.org:**",
+        "https://example.org:*0",
+        "https://example.org:8*",
+        "https://example.org:80:*",
+        "https://example.org:*:80",
+        "https://:*",
+        "https://10.0.0.0:*/8",
         "https://127.1",
         "https://2130706433",
         "https://0x7f000001",
@@ -135,6 +146,12 @@ fn a_pattern_covers_what_it_says_and_nothing_beside() {
         ("https://example.org", "https://example.org/a%2fb", true),
         ("https://*", "https://127.0.0.1/", true),
         ("https://*", "https://example.org:444/", false),
+        ("https://*:*", "https://example.org:444/", true),
+        ("https://*:*", "https://example.org/", true),
+        ("https://*:*", "http://example.org:443/", false),
+        ("http://127.0.0.1:*", "http://127.0.0.1:8099/", true),
+        ("http://127.0.0.1:*", "http://127.0.0.2:8099/", false),
+        ("https://example.org:*/orders", "https://example.org:8443/orders-old", false),
     ];
     for (text, url, covered) in cases {
         assert_eq!(pattern(text).covers(&parsed(url)), covered, "{text} and {url}");
@@ -152,6 +169,11 @@ fn patterns_intersect_field_by_field() {
         ("https://*", "http://example.org", None),
         ("https://*", "https://example.org:8443", None),
         ("https://*", "https://10.0.0.1", Some("https://10.0.0.1")),
+        ("http://*:*", "http://127.0.0.1:8099", Some("http://127.0.0.1:8099")),
+        ("http://*:*", "http://127.0.0.1", Some("http://127.0.0.1")),
+        ("https://*:*", "https://example.org:*", Some("https://example.org:*")),
+        ("https://*", "https://example.org:*", Some("https://example.org")),
+        ("https://*:*", "http://example.org:*", None),
         ("https://h.example/a", "https://h.example/ab", None),
         ("https://h.example/a", "https://h.example/a/", Some("https://h.example/a/")),
     ];
@@ -166,31 +188,51 @@ fn patterns_intersect_field_by_field() {
 fn a_grant_names_its_hosts() {
     for good in ["https://example.org", "https://*.example.org", "http://localhost", "http://10.0.0.1", "https://co.uk"]
     {
-        assert_eq!(pattern(good).host.check_grantable(), Ok(()), "{good}");
+        assert_eq!(pattern(good).check_grantable(), Ok(()), "{good}");
+        assert_eq!(pattern(good).check_grantable_by_flag(), Ok(()), "{good}");
     }
     for wide in ["https://*", "https://*.com", "https://*.localhost", "https://*.co.uk", "https://*.github.io"] {
-        assert!(pattern(wide).host.check_grantable().is_err(), "{wide}");
+        assert!(pattern(wide).check_grantable().is_err(), "{wide}");
+        assert!(pattern(wide).check_grantable_by_flag().is_err(), "{wide}");
+    }
+}
+
+#[test]
+fn a_grant_of_every_port_names_one_host_and_is_no_flag() {
+    for good in ["https://example.org:*", "http://127.0.0.1:*", "http://[::1]:*/v1"] {
+        let by_flag = TooWide::EveryPortByFlag(pattern(good));
+        assert_eq!(pattern(good).check_grantable(), Ok(()), "{good}");
+        assert_eq!(pattern(good).check_grantable_by_flag(), Err(by_flag), "{good}");
+    }
+    for wide in ["https://*:*", "https://*.com:*", "https://*.example.org:*"] {
+        assert!(pattern(wide).check_grantable().is_err(), "{wide}");
+        assert!(pattern(wide).check_grantable_by_flag().is_err(), "{wide}");
     }
 }
 
 #[test]
 fn a_pattern_is_stored_as_its_text() -> Result<(), serde_json::Error> {
-    let stored = serde_json::to_string(&pattern("https://*.example.org/a"))?;
-    assert_eq!(stored, r#""https://*.example.org/a""#);
-    assert_eq!(serde_json::from_str::<UrlPattern>(&stored)?, pattern("https://*.example.org/a"));
+    for text in ["https://*.example.org/a", "https://example.org:8443", "http://*:*"] {
+        let stored = serde_json::to_string(&pattern(text))?;
+        assert_eq!(stored, format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<UrlPattern>(&stored)?, pattern(text));
+    }
     assert!(serde_json::from_str::<UrlPattern>(r#""https://a@b""#).is_err());
     Ok(())
 }
 
 /// The same meaning by other means: lists of labels and segments, compared element by element.
-fn model_covers(scheme: &str, wildcard: bool, labels: &[&str], port: u16, segments: &[&str], url: &Url) -> bool {
+fn model_covers(scheme: &str, wildcard: bool, labels: &[&str], port: &str, segments: &[&str], url: &Url) -> bool {
     let asked: Vec<&str> = url.host_str().unwrap_or_default().split('.').collect();
     let tail: Vec<&&str> = asked.iter().rev().take(labels.len()).rev().collect();
     let same_tail = tail.len() == labels.len() && tail.iter().zip(labels).all(|(a, b)| **a == *b);
     let longer = asked.len() > labels.len();
     let path: Vec<&str> = url.path().split('/').skip(1).collect();
+    let own = if scheme == "https" { "443" } else { "80" };
+    let asked_port = url.port().map_or(own.to_owned(), |port| port.to_string());
+    let ports = if port.is_empty() { ":".to_owned() + own } else { port.to_owned() };
     url.scheme() == scheme
-        && url.port_or_known_default() == Some(port)
+        && (ports == ":*" || ports == format!(":{asked_port}"))
         && same_tail
         && longer == wildcard
         && path.len() >= segments.len()
@@ -205,16 +247,30 @@ fn segments() -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(prop::sample::select(vec!["x", "y", "xy"]), 0..3)
 }
 
+/// What follows the host of a pattern.
+fn ports() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["", ":80", ":443", ":8080", ":*"])
+}
+
+/// What follows the host of a request.
+fn asked_ports() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["", ":80", ":443", ":8080", ":65535"])
+}
+
+fn any_port() -> impl Strategy<Value = PortMatch> {
+    prop_oneof![prop::sample::select(vec![80, 443, 8080]).prop_map(PortMatch::One), Just(PortMatch::Any)]
+}
+
 fn any_pattern() -> impl Strategy<Value = UrlPattern> {
     let host = prop_oneof![
         labels().prop_map(|labels| HostMatch::Exact(labels.join("."))),
         labels().prop_map(|labels| HostMatch::Below(labels.join("."))),
         Just(HostMatch::Any),
     ];
-    (host, segments()).prop_map(|(host, path)| UrlPattern {
+    (host, any_port(), segments()).prop_map(|(host, port, path)| UrlPattern {
         scheme: Scheme::Https,
         host,
-        port: 443,
+        port,
         path_prefix: format!("/{}", path.join("/")),
     })
 }
@@ -223,12 +279,12 @@ proptest! {
     #[test]
     fn covers_agrees_with_the_model(
         scheme in prop::sample::select(vec!["http", "https"]), wildcard: bool, host in labels(), path in segments(),
-        port in prop::sample::select(vec![80_u16, 443]),
+        port in ports(),
         asked_scheme in prop::sample::select(vec!["http", "https"]), asked_host in labels(), asked_path in segments(),
-        asked_port in prop::sample::select(vec!["", ":80", ":443"]),
+        asked_port in asked_ports(),
     ) {
         let star = if wildcard { "*." } else { "" };
-        let text = format!("{scheme}://{star}{}:{port}/{}", host.join("."), path.join("/"));
+        let text = format!("{scheme}://{star}{}{port}/{}", host.join("."), path.join("/"));
         let url = format!("{asked_scheme}://{}{asked_port}/{}", asked_host.join("."), asked_path.join("/"));
         let url = parsed(&url);
         let expected = model_covers(scheme, wildcard, &host, port, &path, &url);
@@ -237,12 +293,32 @@ proptest! {
 
     #[test]
     fn an_intersection_covers_exactly_what_both_cover(
-        one in any_pattern(), other in any_pattern(), host in labels(), path in segments(),
+        one in any_pattern(), other in any_pattern(), host in labels(), port in asked_ports(), path in segments(),
     ) {
-        let url = parsed(&format!("https://{}/{}", host.join("."), path.join("/")));
+        let url = parsed(&format!("https://{}{port}/{}", host.join("."), path.join("/")));
         let both = one.intersect(&other).is_some_and(|pattern| pattern.covers(&url));
         prop_assert_eq!(both, one.covers(&url) && other.covers(&url));
         prop_assert!(!one.covers_pattern(&other) || !other.covers(&url) || one.covers(&url));
+    }
+
+    /// Nested or disjoint: what two ports have in common is one of them.
+    #[test]
+    fn ports_are_laminar(one in any_port(), other in any_port()) {
+        let both = one.intersect(other);
+        prop_assert_eq!(both, other.intersect(one));
+        prop_assert!(both.is_none_or(|both| both == one || both == other));
+        prop_assert_eq!(one.intersect(one), Some(one));
+    }
+
+    /// Every field is taken from one of the two, and the result lies in both.
+    #[test]
+    fn an_intersection_lies_in_both(one in any_pattern(), other in any_pattern()) {
+        prop_assert_eq!(one.intersect(&other), other.intersect(&one));
+        if let Some(both) = one.intersect(&other) {
+            prop_assert!(one.covers_pattern(&both) && other.covers_pattern(&both), "{}", both);
+            prop_assert!([one.port, other.port].contains(&both.port), "{}", both);
+            prop_assert_eq!(both.to_string().parse(), Ok(both));
+        }
     }
 
     #[test]

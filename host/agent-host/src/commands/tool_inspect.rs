@@ -82,7 +82,7 @@ fn ceiling_lines(ceiling: &Ceiling) -> Vec<String> {
     match &ceiling.fs {
         FsCeiling::Any => lines.push("any directory at any mount".to_owned()),
         FsCeiling::Mounts(mounts) => {
-            lines.extend(mounts.iter().map(|fs| format!("a directory at {} to {}", fs.mount, fs.access)))
+            lines.extend(mounts.iter().map(|fs| format!("a directory at {} to {}", fs.mount, fs.access)));
         }
     }
     match &ceiling.http {

@@ -125,7 +125,7 @@ impl EffectGate for CallGate {
             EffectClass::Pure | EffectClass::Read | EffectClass::OwnedWrite | EffectClass::OpaqueWrite => None,
         };
         let bytes = intent.transcript.to_bytes();
-        let transcript = self.ports.journal.put_blob(&bytes).map_err(|error| GateClosed(error.to_string()))?;
+        let transcript = self.ports.journal.put_blob(bytes).map_err(|error| GateClosed(error.to_string()))?;
         let event = EffectIntended {
             call: self.call,
             attempt: self.attempt,

@@ -238,7 +238,7 @@ fn write_note(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
         Event::ModelFailed(body) => {
             format!("turn {}: no reply: {}", body.turn, text::line(&body.failure.message, LINE_CHARS_MAX))
         }
-        Event::GrantWidened(body) => format!("a person allowed `{}` more", text::line(&body.tool, LINE_CHARS_MAX)),
+        Event::GrantWidened(body) => format!("a person allowed `{}` more", body.authority.tool),
         Event::RunResumed(_) => "resumed".to_owned(),
         Event::RunEnded(body) => match &body.detail {
             Some(detail) => format!("stopped: {}: {}", body.stop, text::line(detail, LINE_CHARS_MAX)),
