@@ -65,6 +65,9 @@ pub async fn widen(
     let rule = GrantRule::allowing(tool, request, answered())?;
     let authority = ports.recorder.state().authorities[index].widened(&rule).ok()?;
     let Verdict::Allow(permit) = authority.decide(request) else { return None };
+    if ports.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(&rule.to_toml()) {
+        return None;
+    }
     let question = Question {
         title: format!("call {call}: `{tool}` wants to {request}. Nothing allows that yet."),
         details: rule.to_toml().lines().map(str::to_owned).collect(),
@@ -73,7 +76,10 @@ pub async fn widen(
     let keep = match ports.reporter.hushed(ports.person.ask(question)).await {
         Some('r') => Keep::Run,
         Some('s') => Keep::Policy,
-        _ => return None,
+        _ => {
+            ports.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(rule.to_toml());
+            return None;
+        }
     };
     record_widened(ports, authority, &rule, keep).then_some(permit)
 }

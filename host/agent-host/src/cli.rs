@@ -114,7 +114,7 @@ pub struct ModelArgs {
 }
 
 /// What the operator grants in this command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Grants")]
 pub struct AllowArgs {
     /// Let tools read a directory, which they see as `/data`.

@@ -27,7 +27,7 @@ use crate::trust::{Standing, TrustStore};
 pub async fn rules(home: &Home, person: &Person, allow: &AllowArgs, agent: &Agent) -> anyhow::Result<Vec<Authority>> {
     let mut rules = standing_rules(home, allow)?;
     if let Some(source) = &agent.file {
-        trusted(home, person, agent, source).await?;
+        trusted(home, person, agent, source, &rules).await?;
         rules.push(agent.proposal.clone());
     }
     Ok(rules)
@@ -108,8 +108,27 @@ fn source(flag: &str, value: &str) -> RuleSource {
     RuleSource(format!("{flag} {value}"))
 }
 
+/// What an agent's tools would hold: what its file proposes, and what the operator's own rules give to tools of any agent
+/// that are called so. Without the latter a file that proposes nothing would look harmless.
+#[must_use]
+pub fn would_get(proposal: &Authority, standing: &[Authority]) -> Vec<String> {
+    let mut lines = describe(proposal);
+    let grants: Vec<GrantRule> = standing.iter().flat_map(|rules| rules.grants.clone()).collect();
+    if !grants.is_empty() {
+        lines.push("and what your own rules give to any tool that is called so:".to_owned());
+        lines.extend(describe(&Authority { grants, ..Authority::nothing() }));
+    }
+    lines
+}
+
 /// Makes sure that the operator trusts the agent file: by an earlier answer, or by one now.
-async fn trusted(home: &Home, person: &Person, agent: &Agent, source: &Source) -> anyhow::Result<()> {
+async fn trusted(
+    home: &Home,
+    person: &Person,
+    agent: &Agent,
+    source: &Source,
+    own_rules: &[Authority],
+) -> anyhow::Result<()> {
     let mut store = TrustStore::open(&home.trust_file())?;
     let standing = store.standing(source);
     if standing == Standing::Trusted {
@@ -127,7 +146,7 @@ async fn trusted(home: &Home, person: &Person, agent: &Agent, source: &Source) -
     }
     let question = Question {
         title: format!("agent file {shown} {why}. It would get:"),
-        details: describe(&agent.proposal),
+        details: would_get(&agent.proposal, own_rules),
         answers: &[('t', "trust this file"), ('o', "run once"), ('n', "no")],
     };
     match person.ask(question).await {
@@ -145,6 +164,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn who_is_asked_for_trust_sees_what_standing_rules_give() -> anyhow::Result<()> {
+        let url = "[[grant]]\ntool = \"fetch\"\nhttp = [{ url = \"https://bank.example\", methods = [\"GET\"] }]";
+        let standing = parse_policy("policy.toml", "/", url)?;
+        let shown = would_get(&Authority::nothing(), &[standing]).join("\n");
+        assert!(shown.contains("fetch: send GET to https://bank.example"), "{shown}");
+        assert_eq!(would_get(&Authority::nothing(), &[Authority::nothing()]).len(), 1);
+        Ok(())
+    }
+
     /// With the key from there a tool could forge runs and compiled code; with the policy, anything.
     #[test]
     fn the_hosts_own_state_is_never_granted() -> anyhow::Result<()> {
@@ -154,13 +183,8 @@ mod tests {
         std::fs::create_dir_all(folder.join("user/notes"))?;
         std::os::unix::fs::symlink("user", folder.join("link"))?;
         let granted = |directory: &str| {
-            let allow = AllowArgs {
-                allow_read: vec![folder.join(directory).display().to_string()],
-                allow_write: Vec::new(),
-                allow_net: Vec::new(),
-                allow_env: Vec::new(),
-                policy: None,
-            };
+            let directory = folder.join(directory).display().to_string();
+            let allow = AllowArgs { allow_read: vec![directory], ..AllowArgs::default() };
             let rules = standing_rules(&home, &allow)?;
             let ceiling = Ceiling::of_imports(&[Capability::Fs]);
             let authority =

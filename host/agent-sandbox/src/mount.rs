@@ -9,13 +9,12 @@ use agent_core::grant::{Access, FsGrant};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+use crate::hosts::fs::PROTECTED;
+use crate::hosts::fs::walk::{is_hidden, is_spelling_of};
+
 /// Parts of the file system that are the machine rather than anybody's files. A grant of one of them, or of the root that
 /// contains them, is refused: through `/proc` a guest would reach this very process.
 const MACHINE_ROOTS: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
-
-/// Folders that no grant may begin in: this host's own records, and for writing what version control runs by itself.
-const OWN_FOLDER: &str = ".agent-host";
-const VERSION_CONTROL: [&str; 3] = [".git", ".hg", ".svn"];
 
 /// A directory of the host at one place of the guest.
 #[derive(Clone, Debug)]
@@ -126,11 +125,10 @@ fn check_real_path(grant: &FsGrant, real: &Path) -> Result<(), MountError> {
         let Component::Normal(name) = component else {
             continue;
         };
-        let is = |own: &&str| name.eq_ignore_ascii_case(own);
-        let own = is(&OWN_FOLDER).then_some(OWN_FOLDER);
-        let versioned = VERSION_CONTROL.into_iter().find(is).filter(|_| grant.access == Access::Write);
-        if let Some(folder) = own.or(versioned) {
-            return Err(MountError::Protected { path, folder: folder.to_owned() });
+        let name = name.to_string_lossy();
+        let runs_by_itself = || PROTECTED.iter().any(|own| is_spelling_of(&name, own));
+        if is_hidden(&name) || grant.access == Access::Write && runs_by_itself() {
+            return Err(MountError::Protected { path, folder: name.into_owned() });
         }
     }
     Ok(())
@@ -150,7 +148,7 @@ mod tests {
     #[test]
     fn only_directories_of_people_can_be_mounted() -> io::Result<()> {
         let temp = tempfile::tempdir()?;
-        for name in ["plain", ".git/hooks", ".agent-host/runs"] {
+        for name in ["plain", ".git/hooks", ".ssh", ".agent-host/runs"] {
             std::fs::create_dir_all(temp.path().join(name))?;
         }
         std::fs::write(temp.path().join("file"), "")?;
@@ -159,6 +157,8 @@ mod tests {
         assert!(open(&at("plain"), Access::Write).is_ok());
         assert!(open(&at(".git/hooks"), Access::Read).is_ok());
         assert!(matches!(open(&at(".git/hooks"), Access::Write), Err(MountError::Protected { .. })));
+        assert!(open(&at(".ssh"), Access::Read).is_ok());
+        assert!(matches!(open(&at(".ssh"), Access::Write), Err(MountError::Protected { .. })));
         assert!(matches!(open(&at(".agent-host/runs"), Access::Read), Err(MountError::Protected { .. })));
         assert!(matches!(open(&at("file"), Access::Read), Err(MountError::Open { .. })));
         assert!(matches!(open(&at("missing"), Access::Read), Err(MountError::Open { .. })));

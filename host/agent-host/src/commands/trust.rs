@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::agent::{Agent, Source};
-use crate::cli::TrustArgs;
+use crate::cli::{AllowArgs, TrustArgs};
 use crate::home::Home;
+use crate::operator;
 use crate::person::{Person, Question};
-use crate::report::authority::describe;
 use crate::report::text;
 use crate::tool_build as build;
 use crate::trust::{Standing, TrustStore};
@@ -21,7 +21,7 @@ use crate::trust::{Standing, TrustStore};
 /// Where the file has problems, or nobody is there to accept it.
 pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open()?;
-    let (source, would) = proposal(&args.file)?;
+    let (source, would) = proposal(&home, &args.file)?;
     let mut store = TrustStore::open(&home.trust_file())?;
     let shown = source.path.display();
     if store.standing(&source) == Standing::Trusted {
@@ -48,14 +48,14 @@ pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn proposal(file: &Path) -> anyhow::Result<(Source, Vec<String>)> {
+fn proposal(home: &Home, file: &Path) -> anyhow::Result<(Source, Vec<String>)> {
     if file.is_dir() {
         let plan = build::plan(file)?;
         let would = vec![format!("to run in {}: {}", plan.folder.display(), plan.command)];
         return Ok((plan.source(), would));
     }
     let agent = Agent::read(file)?;
-    let would = describe(&agent.proposal);
+    let would = operator::would_get(&agent.proposal, &operator::standing_rules(home, &AllowArgs::default())?);
     match agent.file {
         Some(source) => Ok((source, would)),
         None => bail!("`{}` is no agent file", file.display()),

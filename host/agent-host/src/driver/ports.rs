@@ -36,6 +36,8 @@ pub struct Ports {
     pub saved_policy: PathBuf,
     /// Components whose tools a directory was offered to, so that nobody is asked twice.
     pub offered: Mutex<HashSet<Name>>,
+    /// What the person refused to grant, as rules: a tool that asks again and again is not put to the person again.
+    pub refused: Mutex<HashSet<String>>,
     /// Ends the run resumably.
     pub cancel: CancellationToken,
 }

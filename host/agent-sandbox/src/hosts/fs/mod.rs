@@ -40,23 +40,41 @@ use crate::stop::Stop;
 use crate::transcript::Operation as Op;
 
 /// Names that stay as they are inside a write mount, at any depth: what is in them runs later, outside of any sandbox.
-const PROTECTED: [&str; 16] = [
+pub(crate) const PROTECTED: [&str; 34] = [
     ".git",
     ".hg",
     ".svn",
     ".ssh",
+    ".gitconfig",
+    ".gitmodules",
+    ".husky",
     ".envrc",
+    ".direnv",
     ".bashrc",
     ".bash_login",
     ".bash_logout",
     ".bash_profile",
+    ".cshrc",
     ".kshrc",
+    ".login",
+    ".logout",
+    ".npmrc",
+    ".pam_environment",
     ".profile",
+    ".tcshrc",
+    ".vscode",
+    ".idea",
+    ".xinitrc",
+    ".xprofile",
+    ".xsession",
+    ".xsessionrc",
+    ".yarnrc",
+    ".yarnrc.yml",
     ".zlogin",
+    ".zlogout",
     ".zprofile",
     ".zshenv",
     ".zshrc",
-    ".gitmodules",
 ];
 
 /// The files of one call.
@@ -181,7 +199,7 @@ impl CallState {
         if granted.access == Access::Read {
             return Some((format!("`{}` is granted for reading only", granted.guest), Some("--allow-write DIR")));
         }
-        let name = spot.path.names().find(|name| PROTECTED.iter().any(|own| name.eq_ignore_ascii_case(own)))?;
+        let name = spot.path.names().find(|name| PROTECTED.iter().any(|own| walk::is_spelling_of(name, own)))?;
         Some((format!("`{name}` is read-only inside a write grant"), None))
     }
 
