@@ -12,7 +12,10 @@ fn said(world: &World, arguments: &[&str]) -> String {
         .collect();
     let said = world.run(arguments);
     let code = said.code.map_or_else(|| "signal".to_owned(), |code| code.to_string());
-    let (out, err) = (said.out.trim_end(), said.err.trim_end());
+    // Whether a component is compiled depends on which tests ran before.
+    let lines = said.err.lines().filter(|line| !line.starts_with("· compiling"));
+    let (out, err) = (said.out.trim_end(), lines.collect::<Vec<_>>().join("\n"));
+    let err = err.trim_end();
     let out = if out.is_empty() { String::new() } else { format!("{out}\n") };
     world.steady(&format!("$ agent-host {}\n{out}{err}\nexit {code}\n", shown.join(" ")))
 }

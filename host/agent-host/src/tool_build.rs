@@ -72,7 +72,8 @@ impl Plan {
             "the build succeeded but left no `{from}`\n  hint: correct `artifact` in `{MANIFEST}`"
         );
         let docs = wit_docs::read(&self.folder.join(wit_docs::FOLDER))?;
-        let bytes = input::read_bytes(&self.artifact, COMPONENT_BYTES_MAX).with_context(|| format!("cannot read `{from}`"))?;
+        let bytes =
+            input::read_bytes(&self.artifact, COMPONENT_BYTES_MAX).with_context(|| format!("cannot read `{from}`"))?;
         let bytes = if docs == Docs::default() { bytes } else { docs_section::append(&bytes, &docs) };
         std::fs::write(&component, bytes).with_context(|| format!("cannot write `{to}`"))?;
         Ok(component)

@@ -19,7 +19,8 @@ pub fn read(folder: &Path) -> anyhow::Result<Docs> {
         return Ok(Docs::default());
     }
     let mut resolve = Resolve::default();
-    let pushed = resolve.push_dir(folder).map_err(|error| anyhow!("the WIT in `{}` is not valid: {error}", folder.display()));
+    let pushed =
+        resolve.push_dir(folder).map_err(|error| anyhow!("the WIT in `{}` is not valid: {error}", folder.display()));
     let (package, _) = pushed?;
     Ok(Docs { functions: documented(&resolve, package).collect() })
 }
