@@ -21,6 +21,7 @@ pub mod model;
 pub mod name;
 pub mod outcome;
 pub mod pattern;
+pub mod pending;
 pub mod state;
 pub mod stop;
 pub mod tool;

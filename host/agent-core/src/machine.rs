@@ -8,7 +8,8 @@ use crate::grant::Grant;
 use crate::model::{ModelFailure, ModelFailureKind};
 use crate::name::CallNumber;
 use crate::outcome::{Fault, RefusedCall, ToolOutcome};
-use crate::state::{Asking, Attempt, CallStatus, PendingCall, Phase, State};
+use crate::pending::{Attempt, CallStatus, PendingCall};
+use crate::state::{Asking, Phase, State};
 use crate::stop::StopReason;
 use crate::units::{Fuel, Millis};
 

@@ -4,7 +4,7 @@
 use crate::budget::{Budget, Spent};
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
-use crate::effect::{EffectRequest, EffectResult, UndoEntry};
+use crate::effect::EffectResult;
 use crate::event::{
     Approval, ApprovalDecided, ApprovalSubject, CallUndone, DoubtResolved, EffectDone, EffectIntended, Event,
     ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, ToolFinished,
@@ -14,6 +14,7 @@ use crate::message::{Message, Part, Role, ToolCall, ToolResult};
 use crate::model::{ModelFailure, ProposedCall};
 use crate::name::{CallNumber, RunId};
 use crate::outcome::{Content, MeteredFuel, ToolOutcome};
+use crate::pending::{Attempt, CallStatus, PendingCall, Send, interrupt};
 use crate::tool::ToolDescriptor;
 use crate::units::{Fuel, Millis, UnixMillis};
 
@@ -75,75 +76,6 @@ pub struct Asking {
     pub last: Option<ModelFailure>,
     /// Whether a request is on its way.
     pub requested: bool,
-}
-
-/// A proposed call on its way to its outcome.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PendingCall {
-    /// Its number in the run.
-    pub number: CallNumber,
-    /// What the model asked for.
-    pub call: ToolCall,
-    /// The tool: an index into the run's tools; `None` where the model named no tool of this run.
-    pub tool: Option<usize>,
-    /// How far it is.
-    pub status: CallStatus,
-}
-
-/// How far a call is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallStatus {
-    /// Nothing has happened yet.
-    Proposed,
-    /// A person allowed it.
-    Approved {
-        /// When.
-        at: UnixMillis,
-    },
-    /// A person refused it.
-    Denied,
-    /// An attempt is going on in a living host.
-    Running(Attempt),
-    /// An attempt was going on when its host ended.
-    Interrupted(Attempt),
-    /// It may or may not have had its effect.
-    InDoubt {
-        /// What is unknown.
-        request: EffectRequest,
-        /// Attempts so far.
-        attempts: u32,
-    },
-    /// A person wants it to run again in spite of the doubt.
-    Again {
-        /// Attempts so far.
-        attempts: u32,
-    },
-    /// It has its outcome.
-    Finished(ToolOutcome),
-}
-
-/// One attempt of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Its number, from 1.
-    pub number: u32,
-    /// Its fuel limit: what it is charged if its own count is lost.
-    pub fuel: Fuel,
-    /// What to restore if it is undone, in the order in which it was taken.
-    pub changes: Vec<UndoEntry>,
-    /// The keyed and opaque writes that it announced.
-    pub sends: Vec<Send>,
-}
-
-/// A keyed or opaque write that was announced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Send {
-    /// The effect's number.
-    pub number: u32,
-    /// What was to be sent.
-    pub request: EffectRequest,
-    /// Whether its result is recorded.
-    pub done: bool,
 }
 
 /// Repetitions of one call with one result.
@@ -482,32 +414,6 @@ impl Asking {
     }
 }
 
-impl PendingCall {
-    /// What the model will be told, once the call has its outcome.
-    fn result(&self) -> Option<ToolResult> {
-        match &self.status {
-            CallStatus::Finished(outcome) => {
-                Some(ToolResult::from_outcome(self.call.id.clone(), self.call.tool.clone(), outcome))
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether nothing more will happen to it.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        matches!(self.status, CallStatus::Finished(_))
-    }
-}
-
-impl Attempt {
-    /// The announced write whose result is not recorded.
-    #[must_use]
-    pub fn unresolved(&self) -> Option<&Send> {
-        self.sends.iter().find(|send| !send.done)
-    }
-}
-
 impl Repeats {
     fn count(&mut self, call: &ToolCall, result: &ToolResult) {
         let content: Vec<String> = result.content.iter().map(|content| format!("{content:?}")).collect();
@@ -516,22 +422,6 @@ impl Repeats {
         let digest = Some(Digest::of_parts(&parts));
         self.count = if self.digest == digest { self.count + 1 } else { 1 };
         self.digest = digest;
-    }
-}
-
-/// A running attempt ended with its host; an approval may have expired. Returns the fuel to charge for a lost count.
-fn interrupt(status: &mut CallStatus, now: UnixMillis) -> Option<u64> {
-    match status {
-        CallStatus::Running(attempt) => {
-            let fuel = attempt.fuel.0;
-            *status = CallStatus::Interrupted(attempt.clone());
-            Some(fuel)
-        }
-        CallStatus::Approved { at } if now.since(*at) > APPROVAL_TIME_MAX => {
-            *status = CallStatus::Proposed;
-            None
-        }
-        _ => None,
     }
 }
 

@@ -536,7 +536,7 @@ proptest! {
                 Action::SettleCall { call, outcome } => world.finish(call, outcome),
                 Action::UndoCall(call) => {
                     let attempt = match &world.state.call(call).unwrap().status {
-                        agent_core::state::CallStatus::Interrupted(attempt) => attempt.number,
+                        agent_core::pending::CallStatus::Interrupted(attempt) => attempt.number,
                         other => panic!("{other:?}"),
                     };
                     world.record(CallUndone { call, attempt, restored: 1 });

@@ -1,5 +1,7 @@
 //! Diagnostics for developers: `tracing` on stderr, off unless asked for. The journal, not the log, is the record.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -11,6 +13,10 @@ pub fn start(filter: Option<&str>) -> anyhow::Result<()> {
     let Some(filter) = filter else { return Ok(()) };
     let filter =
         EnvFilter::try_new(filter).with_context(|| format!("`--log {filter}` is not a filter such as `info`"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use agent_core::event::{DoubtResolved, Resolution};
 use agent_core::name::CallNumber;
-use agent_core::state::{CallStatus, State};
+use agent_core::pending::CallStatus;
+use agent_core::state::State;
 use anyhow::{Context, bail};
 
 use crate::clock;
