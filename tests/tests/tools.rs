@@ -1,0 +1,151 @@
+//! The bundled tools and both doors, called as a user calls them.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use agent_tests::server::{Manner, Server};
+use agent_tests::{World, given, guest, tool};
+use serde_json::{Value, json};
+
+/// Calls one tool of `path` and gives back its outcome as recorded.
+fn outcome(world: &World, path: &str, more: &[&str], name: &str, arguments: &Value) -> Value {
+    let arguments = arguments.to_string();
+    let words = [&["tool", "call", "--json", "--tools", path], more, &[name, &arguments]].concat();
+    let said = world.run(&words);
+    serde_json::from_str::<Value>(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))["outcome"].clone()
+}
+
+/// The content of a call that must return, as JSON values and texts.
+fn returned(world: &World, path: &str, more: &[&str], name: &str, arguments: &Value) -> Vec<Value> {
+    let outcome = outcome(world, path, more, name, arguments);
+    let content = outcome["returned"]["content"].as_array().unwrap_or_else(|| panic!("{name}: {outcome}"));
+    content.iter().map(|part| part.get("json").or(part.get("text")).cloned().unwrap_or(part.clone())).collect()
+}
+
+fn failed(world: &World, path: &str, more: &[&str], name: &str, arguments: &Value) -> String {
+    let outcome = outcome(world, path, more, name, arguments);
+    outcome["failed"]["message"].as_str().unwrap_or_else(|| panic!("{name}: {outcome}")).to_owned()
+}
+
+#[test]
+fn every_bundled_tool_describes_itself_to_a_model() {
+    let tools = given("AGENT_HOST_TEST_TOOLS").display().to_string();
+    let listed = World::new().run(&["tool", "list", "--json", "--tools", &tools]).ok();
+    let listed: Vec<Value> = serde_json::from_str(&listed).expect("a JSON array");
+    let names: Vec<_> = listed.iter().map(|tool| tool["name"].as_str().expect("a name")).collect();
+    let expected = [
+        "calc.evaluate",
+        "fetch.get",
+        "files.read",
+        "files.write",
+        "files.edit",
+        "files.list",
+        "files.search",
+        "table.query",
+        "table.describe",
+    ];
+    assert_eq!(names, expected);
+    for tool in &listed {
+        let wire = tool["wire_name"].as_str().expect("a wire name");
+        let in_alphabet = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        assert!(wire.len() <= 64 && wire.chars().all(in_alphabet), "{wire}");
+        assert!(tool["description"].as_str().is_some_and(|text| text.len() > 10), "{tool}");
+        assert_eq!(
+            (&tool["input_schema"]["type"], &tool["input_schema"]["additionalProperties"]),
+            (&"object".into(), &false.into())
+        );
+    }
+}
+
+#[test]
+fn files_are_written_read_edited_listed_and_searched() {
+    let (world, files) = (World::new(), tool("files"));
+    std::fs::create_dir(world.work().join("docs")).expect("a folder");
+    let call = |name: &str, arguments: Value| returned(&world, &files, &["--allow-write", "docs"], name, &arguments);
+    let written = call("files.write", json!({"path": "a/b.txt", "content": "one\ntwo\nthree\n"}));
+    assert_eq!(written, [json!({"path": "a/b.txt", "bytes": 14, "created": true})]);
+    assert_eq!(world.read("docs/a/b.txt").as_deref(), Some("one\ntwo\nthree\n"));
+    let read = call("files.read", json!({"path": "a/b.txt", "from": 2, "lines": 1}));
+    assert_eq!(read[0], "2\ttwo\n");
+    let edited = call("files.edit", json!({"path": "a/b.txt", "old": "two", "new": "2"}));
+    assert_eq!(edited[0]["replacements"], 1);
+    assert_eq!(world.read("docs/a/b.txt").as_deref(), Some("one\n2\nthree\n"));
+    let listed = call("files.list", json!({"path": "a"}));
+    assert_eq!(listed[0]["entries"], json!([{"name": "b.txt", "kind": "file", "bytes": 12}]));
+    let found = call("files.search", json!({"pattern": "^th.ee$"}));
+    assert_eq!(found[0]["matches"][0]["line"], 3);
+    let missing = failed(&world, &files, &["--allow-read", "docs"], "files.read", &json!({"path": "none.txt"}));
+    assert!(missing.contains("none.txt"), "{missing}");
+}
+
+#[test]
+fn tables_are_described_and_asked() {
+    let (world, table) = (World::new(), tool("table"));
+    world.write("data/t.csv", "city,rain\nOslo,1.1\nRome,0.2\nOslo,2.2\n");
+    let call = |name: &str, arguments: Value| returned(&world, &table, &["--allow-read", "data"], name, &arguments);
+    let described = call("table.describe", json!({"file": "t.csv"}));
+    assert_eq!((&described[0]["rows"], &described[0]["columns"][1]["type"]), (&json!(3), &json!("number")));
+    let asked = call(
+        "table.query",
+        json!({"file": "t.csv", "group_by": ["city"], "aggregate": [{"op": "sum", "column": "rain", "as": "mm"}], "sort": ["mm desc"]}),
+    );
+    assert_eq!(asked[0]["rows"], json!([{"city": "Oslo", "mm": 3.3}, {"city": "Rome", "mm": 0.2}]));
+}
+
+#[test]
+fn sums_are_exact() {
+    let (world, calc) = (World::new(), tool("calc"));
+    for (expression, value) in
+        [("0.1 + 0.2", "0.3"), ("2^100", "1267650600228229401496703205376"), ("round(2 / 3, 4)", "0.6667")]
+    {
+        assert_eq!(returned(&world, &calc, &[], "calc.evaluate", &json!({ "expression": expression })), [value]);
+    }
+    let bomb = failed(&world, &calc, &[], "calc.evaluate", &json!({"expression": "9^9^9^9"}));
+    assert!(!bomb.is_empty());
+}
+
+#[test]
+fn pages_come_as_markdown() {
+    let (world, fetch) = (World::new(), tool("fetch"));
+    let server = Server::start(Manner::Answer("plain words of the server"));
+    let url = format!("{}/page", server.url());
+    let content = returned(&world, &fetch, &["--allow-net", &server.url()], "fetch.get", &json!({ "url": url }));
+    assert_eq!((&content[0]["status"], &content[1]), (&json!(200), &json!("plain words of the server")));
+    assert_eq!(server.hits(), 1);
+    assert!(server.requests()[0].starts_with("GET /page HTTP/1.1"), "{:?}", server.requests());
+}
+
+#[test]
+fn plain_exports_are_tools_by_reflection_alone() {
+    let (world, plain) = (World::new(), guest("plain"));
+    let call = |name: &str, arguments: Value| returned(&world, &plain, &[], name, &arguments);
+    let large = u64::MAX - 1;
+    assert_eq!(call("plain.add", json!({"a": large, "b": "1"})), [json!(u64::MAX)]);
+    assert_eq!(call("plain.extremes", json!({}))[0][7], json!(i64::MIN));
+    assert_eq!(call("plain.reverse", json!({"bytes": [1, 2, 255]})), [json!([255, 2, 1])]);
+    assert_eq!(call("plain.letters", json!({"text": "aé"})), [json!(["a", "é"])]);
+    assert_ne!(call("plain.greet", json!({"name": "Ada"})), call("plain.greet", json!({"name": null})));
+    let triangle = json!({"polygon": [{"x": 0, "y": 0}, {"x": 4, "y": 0}, {"x": 0, "y": 3}]});
+    assert_eq!(call("plain.area", json!({ "shape": triangle })), [json!(6.0)]);
+    let line = json!({"polygon": [{"x": 0, "y": 0}]});
+    assert!(failed(&world, &plain, &[], "plain.area", &json!({ "shape": line })).contains("corners"));
+}
+
+#[test]
+fn every_kind_of_content_comes_through() {
+    let (world, polite) = (World::new(), guest("polite"));
+    let outcome = outcome(&world, &polite, &[], "polite.parts", &json!({}));
+    let parts = outcome["returned"]["content"].as_array().expect("content");
+    let mut kinds: Vec<_> = parts.iter().filter_map(|part| part.as_object()?.keys().next().cloned()).collect();
+    kinds.sort();
+    kinds.dedup();
+    assert_eq!(kinds, ["audio", "image", "json", "resource", "text"]);
+}
+
+#[test]
+fn the_clock_is_virtual_and_random_numbers_are_seeded() {
+    let (world, polite) = (World::new(), guest("polite"));
+    let slept = outcome(&world, &polite, &[], "polite.sleep", &json!({"ms": 120}));
+    assert!(slept.get("returned").is_some(), "{slept}");
+    let random = |_: u32| returned(&world, &polite, &[], "polite.random", &json!({}));
+    assert_ne!(random(1), random(2), "each call has a seed of its own");
+}
