@@ -16,6 +16,7 @@ mod journal;
 mod model;
 mod operator;
 mod person;
+mod process_limits;
 mod real_path;
 mod report;
 mod reporter;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    process_limits::set();
     diagnostics::start(cli.log.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(dispatch(cli.command));

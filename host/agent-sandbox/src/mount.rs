@@ -9,8 +9,7 @@ use agent_core::grant::{Access, FsGrant};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use crate::hosts::fs::PROTECTED;
-use crate::hosts::fs::walk::{is_hidden, is_spelling_of};
+use crate::hosts::fs::names::{PROTECTED, is_hidden, is_spelling_of};
 
 /// Parts of the file system that are the machine rather than anybody's files. A grant of one of them, or of the root that
 /// contains them, is refused: through `/proc` a guest would reach this very process.

@@ -16,7 +16,8 @@ use agent_core::units::Bytes;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use crate::gate::Undo;
-use crate::hosts::fs::walk::{LastLink, Lost, RelativePath, Spot, UNDO_FILE, find, open_name};
+use crate::hosts::fs::names::UNDO_FILE;
+use crate::hosts::fs::walk::{LastLink, Lost, RelativePath, Spot, find, open_name};
 use crate::mount::Mount;
 
 /// Permission bits of a restored directory, before the host's umask: its own were not kept.

@@ -16,8 +16,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use crate::effects::{Effects, Permit};
 use crate::gate::Undo;
 use crate::hosts::fs::FileError;
+use crate::hosts::fs::names::is_hidden;
 use crate::hosts::fs::node::Node;
-use crate::hosts::fs::walk::{LastLink, Lost, RelativePath, Spot, find, is_hidden, leads_out, open_name};
+use crate::hosts::fs::walk::{LastLink, Lost, RelativePath, Spot, find, leads_out, open_name};
 use crate::mount::Mount;
 use crate::stop::Stop;
 

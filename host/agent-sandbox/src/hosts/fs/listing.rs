@@ -7,7 +7,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{DirectoryEntry, ErrorCode};
 
 use crate::hosts::fs::FileError;
 use crate::hosts::fs::metadata::descriptor_type;
-use crate::hosts::fs::walk::is_hidden;
+use crate::hosts::fs::names::is_hidden;
 
 /// What a directory entry stream stands for.
 pub(crate) struct Listing {

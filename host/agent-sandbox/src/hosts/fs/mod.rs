@@ -1,6 +1,7 @@
 //! `wasi:filesystem`: files below the granted mounts, and nothing else of the host.
 //!
 //! - `walk` resolves a guest's path name by name, on open handles: what is decided about is what is opened.
+//! - `names` are those that are hidden from guests, or protected from them.
 //! - `open` and `tree` are the operations; `node` is what a descriptor stands for, `listing` a directory being read.
 //! - `change` keeps the quotas and announces what an undo would restore, before the first change of each path.
 //! - `stream` reads and writes. All work is done inside the host call, so that no file job outlives its call.
@@ -11,6 +12,7 @@ mod change;
 mod descriptor;
 mod listing;
 mod metadata;
+pub(crate) mod names;
 mod node;
 mod open;
 mod stream;
@@ -32,50 +34,13 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::effects::{Effects, Permit};
 use crate::hosts::fs::change::Changes;
+use crate::hosts::fs::names::{PROTECTED, is_spelling_of};
 use crate::hosts::fs::node::{Kind, Node};
 use crate::hosts::fs::walk::{Lost, RelativePath, Spot};
 use crate::mount::Mount;
 use crate::state::{CallState, table_stop};
 use crate::stop::Stop;
 use crate::transcript::Operation as Op;
-
-/// Names that stay as they are inside a write mount, at any depth: what is in them runs later, outside of any sandbox.
-pub(crate) const PROTECTED: [&str; 34] = [
-    ".git",
-    ".hg",
-    ".svn",
-    ".ssh",
-    ".gitconfig",
-    ".gitmodules",
-    ".husky",
-    ".envrc",
-    ".direnv",
-    ".bashrc",
-    ".bash_login",
-    ".bash_logout",
-    ".bash_profile",
-    ".cshrc",
-    ".kshrc",
-    ".login",
-    ".logout",
-    ".npmrc",
-    ".pam_environment",
-    ".profile",
-    ".tcshrc",
-    ".vscode",
-    ".idea",
-    ".xinitrc",
-    ".xprofile",
-    ".xsession",
-    ".xsessionrc",
-    ".yarnrc",
-    ".yarnrc.yml",
-    ".zlogin",
-    ".zlogout",
-    ".zprofile",
-    ".zshenv",
-    ".zshrc",
-];
 
 /// The files of one call.
 pub(crate) struct Files {
@@ -199,7 +164,7 @@ impl CallState {
         if granted.access == Access::Read {
             return Some((format!("`{}` is granted for reading only", granted.guest), Some("--allow-write DIR")));
         }
-        let name = spot.path.names().find(|name| PROTECTED.iter().any(|own| walk::is_spelling_of(name, own)))?;
+        let name = spot.path.names().find(|name| PROTECTED.iter().any(|own| is_spelling_of(name, own)))?;
         Some((format!("`{name}` is read-only inside a write grant"), None))
     }
 

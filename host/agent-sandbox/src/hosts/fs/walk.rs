@@ -12,18 +12,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::defence::{self, Defence};
+use crate::hosts::fs::names::is_hidden;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
-
-/// The folder with this host's own records. No guest can see or name it.
-const OWN_FOLDER: &str = ".agent-host";
-
-/// Letters that a short name of FAT keeps of the long one.
-const SHORT_NAME_START: usize = 6;
-
-/// The name under which an undo writes content before it takes its place. Not a guest's either.
-pub(crate) const UNDO_FILE: &str = ".agent-host.undo";
 
 /// Most links in one path, as on Linux.
 const LINKS_MAX: u32 = 40;
@@ -212,35 +204,6 @@ pub(crate) fn leads_out(path: &RelativePath, target: &str) -> bool {
     target.starts_with('/') || up > depth || names[up..].contains(&"..")
 }
 
-/// Whether guests do not see an entry of this name.
-pub(crate) fn is_hidden(name: &str) -> bool {
-    is_spelling_of(name, OWN_FOLDER) || is_spelling_of(name, UNDO_FILE)
-}
-
-/// Whether some file system takes `name` for `own`, which begins with a dot: many ignore case, some also letters that only
-/// look odd, characters that nobody sees, or dots and spaces at the end; and FAT has a short name beside the long one.
-pub(crate) fn is_spelling_of(name: &str, own: &str) -> bool {
-    let unseen = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
-    let plain = |c: char| match c {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        c => c.to_ascii_lowercase(),
-    };
-    let seen = name.trim_end_matches(['.', ' ']).chars().filter(|c| !unseen(c)).map(plain);
-    seen.eq(own.chars()) || is_short_name(name, own)
-}
-
-/// `GIT~1` for `.git`.
-fn is_short_name(name: &str, own: &str) -> bool {
-    let Some((start, number)) = name.split_once('~') else { return false };
-    let own = own.trim_start_matches('.');
-    !start.is_empty()
-        && !number.is_empty()
-        && number.bytes().all(|digit| digit.is_ascii_digit())
-        && own.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start))
-        && start.len() >= own.len().min(SHORT_NAME_START)
-}
-
 /// Opens a name in a directory without following it and without waiting for a pipe's other end.
 pub(crate) fn open_name(dir: &File, name: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
     let always = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -393,27 +356,6 @@ mod tests {
         ] {
             assert_eq!(leads_out(&path, target), out, "{target}");
         }
-    }
-
-    #[test]
-    fn a_name_is_known_in_every_spelling_that_leads_to_it() {
-        for (name, is) in [
-            (".git", true),
-            (".GIT", true),
-            (".git.", true),
-            (".git . ", true),
-            (".g\u{200c}it", true),
-            ("git~1", true),
-            ("GIT~12", true),
-            (".gitignore", false),
-            ("git", false),
-            ("gi~1", false),
-            ("git~", false),
-            (".git-old", false),
-        ] {
-            assert_eq!(is_spelling_of(name, ".git"), is, "{name}");
-        }
-        assert!(is_spelling_of(".\u{17f}\u{17f}h", ".ssh") && is_hidden("AGENT-~1") && is_hidden(".agent-ho\u{17f}t"));
     }
 
     /// Forty links, each with as many names as a path can hold, would be eighty thousand steps.
