@@ -1,0 +1,25 @@
+//! The half of `cargo xtask bench` that measures the built program as a user starts it. Prints and asserts nothing: a figure
+//! is of the machine it was taken on, a ratio of two figures of one run is of the program. `host/agent-sandbox/benches` is
+//! the other half.
+
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a program for developers at a terminal")]
+
+mod append;
+#[path = "../../../../host/agent-sandbox/benches/call/figure.rs"]
+mod figure;
+mod growth;
+mod idle;
+mod memory;
+mod script;
+mod start;
+mod turns;
+
+fn main() {
+    println!(
+        "Medians, and in brackets the lowest and the highest of the repetitions. Ratios are taken in each repetition.\n"
+    );
+    turns::measure();
+    growth::measure();
+    start::measure();
+    memory::measure();
+}
