@@ -106,3 +106,30 @@ fn the_journal_holds_what_happened() {
     let verified = world.run(&["journal", "verify"]);
     assert_eq!(verified.code, Some(0), "{verified:?}");
 }
+
+#[test]
+fn an_agent_whose_file_or_tool_changed_must_be_trusted_again() {
+    let world = World::new();
+    example(&world, &data());
+    let copy = |name: &str| {
+        for file in ["tool.toml", &format!("{name}.wasm")] {
+            let bytes = std::fs::read(std::path::Path::new(&tool(name)).join(file)).expect("the tool");
+            world.write(&format!("tools/{name}/{file}"), bytes);
+        }
+    };
+    ["table", "calc"].map(copy);
+    let agent = world.read("agent.toml").expect("the agent").replace(&tool("table"), "tools/table");
+    world.write("agent.toml", agent.replace(&tool("calc"), "tools/calc"));
+    let run = || world.run(&["run", "--agent", "agent.toml", QUESTION]);
+    assert!(run().err.contains("has changed since you trusted it"), "the file did");
+    let _ = world.run(&["trust", "--yes", "agent.toml"]).ok();
+    let _ = run().ok();
+    // Another component in the place of the one that was granted something.
+    world.write(
+        "tools/table/table.wasm",
+        std::fs::read(std::path::Path::new(&tool("calc")).join("calc.wasm")).expect("a tool"),
+    );
+    let said = run();
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+    assert!(said.err.contains("one of its tools has changed since you trusted it"), "{said:?}");
+}

@@ -14,6 +14,7 @@ use anyhow::{Context, ensure};
 use crate::home::RUNS_FOLDER;
 use crate::input;
 use crate::real_path;
+use crate::tool_identity;
 
 /// Longest instructions file in bytes: it travels with every model request.
 const INSTRUCTIONS_BYTES_MAX: u64 = 256 * 1024;
@@ -49,7 +50,8 @@ pub struct Agent {
 pub struct Source {
     /// Its absolute path.
     pub path: PathBuf,
-    /// The digest of the file, of the instructions that it names, and of where its links lead: what trust is bound to.
+    /// The digest of the file, of the instructions and tools that it names, and of where its links lead: what trust is bound
+    /// to.
     pub digest: Digest,
 }
 
@@ -86,7 +88,9 @@ impl Agent {
         let file = AgentFile::parse(&shown, base, &text)?;
         let instructions = instructions(&file.instructions, folder)?;
         let proposal = real_path::resolved(file.authority.clone())?;
-        let digest = digest(&text, &instructions, &file.authority, &proposal);
+        let tools: Vec<PathBuf> = file.tools.iter().map(|tool| folder.join(tool)).collect();
+        let made_of = tool_identity::of_tools(&tools)?;
+        let digest = digest((&text, &instructions), &made_of, &file.authority, &proposal);
         Ok(Self {
             name: file.name,
             instructions,
@@ -95,7 +99,7 @@ impl Agent {
                 FileToolMode::Native => ToolMode::Native,
                 FileToolMode::Json => ToolMode::Json,
             }),
-            tools: file.tools.iter().map(|tool| folder.join(tool)).collect(),
+            tools,
             budget: file.budget.applied_to(&Budget::STANDARD),
             proposal,
             file: Some(Source { path: absolute.clone(), digest }),
@@ -105,12 +109,12 @@ impl Agent {
 }
 
 /// A link beside the file could lead elsewhere tomorrow, so where links lead is part of what is trusted.
-fn digest(text: &str, instructions: &str, written: &Authority, real: &Authority) -> Digest {
+fn digest((text, instructions): (&str, &str), tools: &Digest, written: &Authority, real: &Authority) -> Digest {
     let granted = |authority: &Authority| -> Vec<String> {
         authority.grants.iter().flat_map(|rule| rule.fs.iter().map(|fs| fs.host.to_string())).collect()
     };
     let (written, real) = (granted(written), granted(real));
-    let mut parts = vec![text.as_bytes(), instructions.as_bytes()];
+    let mut parts = vec![text.as_bytes(), instructions.as_bytes(), tools.as_bytes().as_slice()];
     if written != real {
         parts.extend(real.iter().map(String::as_bytes));
     }

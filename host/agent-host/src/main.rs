@@ -23,6 +23,7 @@ mod reporter;
 mod saved_policy;
 mod settings;
 mod tool_build;
+mod tool_identity;
 mod toolset;
 mod trust;
 mod wasm_target;

@@ -136,7 +136,7 @@ async fn trusted(
     }
     let shown = source.path.display();
     let why = match standing {
-        Standing::Changed => "has changed since you trusted it",
+        Standing::Changed => "or one of its tools has changed since you trusted it",
         Standing::Unknown | Standing::Trusted => "is not trusted yet",
     };
     if !person.is_there() {

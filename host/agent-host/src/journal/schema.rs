@@ -74,7 +74,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, JournalError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
     distrust(&connection).map_err(sqlite)?;
-    let (application, format) = identity(&connection).map_err(sqlite)?;
+    let (application, format) = one_identity(&mut connection).map_err(sqlite)?;
     match (application, format) {
         (0, 0) => lay_out(path, &mut connection)?,
         (APPLICATION_ID, FORMAT) => {}
@@ -98,6 +98,11 @@ fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", true)
 }
 
+/// Both numbers of one state of the file: another process may be laying it out just now.
+fn one_identity(connection: &mut Connection) -> rusqlite::Result<(i64, i64)> {
+    identity(&*connection.transaction()?)
+}
+
 fn identity(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     let value = |name| connection.pragma_query_value(None, name, |row| row.get(0));
     Ok((value("application_id")?, value("user_version")?))
@@ -105,21 +110,21 @@ fn identity(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
 
 fn lay_out(path: &Path, connection: &mut Connection) -> Result<(), JournalError> {
     let sqlite = |source| JournalError::from_sqlite(path, source);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+    // Another process may have been first; from here on nobody else can be.
+    if identity(&transaction).map_err(sqlite)? != (0, 0) {
+        return Ok(());
+    }
+    let count = "SELECT count(*) FROM sqlite_schema";
+    let tables: i64 = transaction.query_row(count, [], |row| row.get(0)).map_err(sqlite)?;
     if tables > 0 {
         return Err(JournalError::NotJournal { path: path.to_path_buf(), why: "it is another kind of database" });
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     create_tables(&transaction).map_err(sqlite)?;
     transaction.commit().map_err(sqlite)
 }
 
-/// Does nothing where another process was first.
 fn create_tables(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    if identity(transaction)? != (0, 0) {
-        return Ok(());
-    }
     for (_, sql) in TABLES {
         transaction.execute_batch(sql)?;
     }
