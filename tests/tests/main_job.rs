@@ -117,7 +117,7 @@ fn an_agent_whose_file_or_tool_changed_must_be_trusted_again() {
             world.write(&format!("tools/{name}/{file}"), bytes);
         }
     };
-    ["table", "calc"].map(copy);
+    ["table", "calc"].iter().for_each(|name| copy(name));
     let agent = world.read("agent.toml").expect("the agent").replace(&tool("table"), "tools/table");
     world.write("agent.toml", agent.replace(&tool("calc"), "tools/calc"));
     let run = || world.run(&["run", "--agent", "agent.toml", QUESTION]);
