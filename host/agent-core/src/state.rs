@@ -1,6 +1,8 @@
 //! State: the fold of a run's events. [`State::apply`] is the only way it changes; it performs nothing, so folding the same
 //! events always gives the same state. `machine` reads it to say what comes next.
 
+use std::sync::Arc;
+
 use crate::budget::{Budget, Spent};
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
@@ -31,9 +33,9 @@ pub struct State {
     /// What the tools of the run may do by now, in the order of `started.tools`.
     pub authorities: Vec<ToolAuthority>,
     /// The tools as the model sees them, in the same order.
-    pub descriptors: Vec<ToolDescriptor>,
-    /// The conversation.
-    pub messages: Vec<Message>,
+    pub descriptors: Arc<[ToolDescriptor]>,
+    /// The conversation. Shared with the request that is on its way: to copy it each turn makes long runs quadratic.
+    pub messages: Arc<Vec<Message>>,
     /// What is going on.
     pub phase: Phase,
     /// Why the run is not going on, if it is not.
@@ -114,7 +116,7 @@ impl State {
             run: first.run.clone(),
             authorities: started.tools.iter().map(|tool| tool.authority.clone()).collect(),
             descriptors: started.tools.iter().map(|tool| tool.descriptor.clone()).collect(),
-            messages: vec![Message::from_user(started.input.clone())],
+            messages: Arc::new(vec![Message::from_user(started.input.clone())]),
             phase: Phase::Asking(Asking::turn(1)),
             stopped: None,
             budget: started.budget.clone(),
@@ -248,7 +250,7 @@ impl State {
         self.spent.input_tokens = self.spent.input_tokens.saturating_add(body.reply.usage.input);
         self.spent.output_tokens = self.spent.output_tokens.saturating_add(body.reply.usage.output);
         let calls: Vec<_> = body.reply.calls.iter().map(|call| self.propose(call)).collect();
-        self.messages.push(assistant_message(&body.reply.text, &calls));
+        self.say(assistant_message(&body.reply.text, &calls));
         self.phase = if calls.is_empty() { Phase::Answered(body.reply.text.clone()) } else { Phase::Acting(calls) };
         Ok(())
     }
@@ -395,6 +397,11 @@ impl State {
         Ok(())
     }
 
+    /// Copies the conversation only where a request is still on its way, which no event of a turn follows.
+    fn say(&mut self, message: Message) {
+        Arc::make_mut(&mut self.messages).push(message);
+    }
+
     /// Results enter the conversation in the order in which the calls were proposed, whatever finished first.
     fn end_turn_if_complete(&mut self) {
         let Phase::Acting(calls) = &self.phase else { return };
@@ -403,7 +410,7 @@ impl State {
             self.failures_in_row = if result.is_error { self.failures_in_row + 1 } else { 0 };
             self.repeats.count(&call.call, result);
         }
-        self.messages.push(Message { role: Role::Tool, parts: results.into_iter().map(Part::ToolResult).collect() });
+        self.say(Message { role: Role::Tool, parts: results.into_iter().map(Part::ToolResult).collect() });
         self.phase = Phase::Asking(Asking::turn(self.spent.turns + 1));
     }
 }

@@ -36,6 +36,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
 use jiff::tz::TimeZone;
+use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::{
@@ -62,9 +63,20 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     process_limits::set();
     diagnostics::start(cli.log.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(dispatch(cli.command));
+    let ended = runtime.block_on(on_a_worker(&runtime, dispatch(cli.command)));
     runtime.shutdown_timeout(SHUTDOWN_TIME);
     ended
+}
+
+/// Drives `verb` by a thread of the pool. By the main thread, each tool call would change threads twice more.
+async fn on_a_worker<T: Send + 'static>(runtime: &Runtime, verb: impl Future<Output = T> + Send + 'static) -> T {
+    match runtime.spawn(verb).await {
+        Ok(ended) => ended,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => unreachable!("nobody cancels it: {error}"),
+        },
+    }
 }
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {

@@ -116,7 +116,7 @@ impl Driver {
         let (instructions, messages, tools, left) = {
             let state = self.ports.recorder.state();
             let left = state.budget.time.saturating_sub(state.spent.time);
-            (state.started.instructions.clone(), state.messages.clone(), state.descriptors.clone(), left)
+            (state.started.instructions.clone(), Arc::clone(&state.messages), Arc::clone(&state.descriptors), left)
         };
         let request = ModelRequest { instructions: &instructions, messages: &messages, tools: &tools };
         let asked = tokio::time::timeout(left.to_duration(), self.ports.models[model].reply(request));
