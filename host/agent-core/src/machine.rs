@@ -126,10 +126,10 @@ fn spent_up(state: &State) -> Option<Action> {
         return reached(StopReason::TimeBudget, format!("{} of {} are used", spent.time, budget.time));
     }
     if spent.tool_calls > budget.tool_calls {
-        return reached(StopReason::MaxToolCalls, format!("the budget has {} tool calls", budget.tool_calls));
+        return reached(StopReason::MaxToolCalls, format!("the run's tool calls are used up: {}", budget.tool_calls));
     }
     if spent.turns >= budget.turns {
-        return reached(StopReason::MaxTurns, format!("the budget has {} turns", budget.turns));
+        return reached(StopReason::MaxTurns, format!("the run's turns are used up: {}", budget.turns));
     }
     if let Some(tokens) = budget.tokens.filter(|tokens| spent.tokens() >= *tokens) {
         return reached(StopReason::TokenBudget, format!("{} of {tokens} tokens are used", spent.tokens()));
@@ -260,7 +260,7 @@ fn over_budget(state: &State, calls: &[PendingCall], index: usize) -> Option<Str
         ));
     }
     if before + index >= state.budget.tool_calls as usize {
-        return Some(format!("the run's {} tool calls are used up", state.budget.tool_calls));
+        return Some(format!("the run's tool calls are used up: {}", state.budget.tool_calls));
     }
     (state.spent.fuel >= state.budget.fuel).then(|| format!("the run's {} fuel is used up", state.budget.fuel))
 }

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use agent_core::config::authority::GrantRule;
 use agent_core::config::ceiling::FsCeiling;
 use agent_core::config::decide::{Permit, Verdict};
+use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::EffectRequest;
 use agent_core::event::{Approval, GrantWidened};
@@ -22,6 +23,8 @@ use crate::saved_policy;
 
 /// Lines of arguments that are shown with a question; the rest is counted.
 const ARGUMENT_LINES_MAX: usize = 24;
+/// How often a person may mistype a directory before none is granted.
+const DIRECTORY_TRIES: usize = 3;
 
 /// May this call be made?
 pub async fn approve_call(person: &Person, reporter: &Reporter, call: &ToolCall) -> Approval {
@@ -73,7 +76,7 @@ pub async fn widen(
         details: rule.to_toml().lines().map(str::to_owned).collect(),
         answers: &[('r', "allow for this run"), ('s', "allow and save to your policy"), ('d', "deny")],
     };
-    let keep = match ports.reporter.hushed(ports.person.ask(question)).await {
+    let keep = match unless_cancelled(ports, ports.person.ask(question)).await {
         Some('r') => Keep::Run,
         Some('s') => Keep::Policy,
         _ => {
@@ -97,19 +100,38 @@ pub async fn offer_directory(ports: &Ports, index: usize) {
         details: vec!["`--allow-read DIR` or `--allow-write DIR` grants one from the start".to_owned()],
         answers: directory_answers(most),
     };
-    let access = match ports.reporter.hushed(ports.person.ask(question)).await {
+    let access = match unless_cancelled(ports, ports.person.ask(question)).await {
         Some('r') => Access::Read,
         Some('w') => Access::Write,
         _ => return,
     };
-    let prompt = "which directory? (nothing for this one)".to_owned();
-    let typed = ports.reporter.hushed(ports.person.ask_line(prompt)).await.unwrap_or_else(|| ".".to_owned());
-    let host = match operator::directory(&typed) {
-        Ok(host) => host,
-        Err(error) => return ports.reporter.note(&format!("no directory was granted: {error:#}")),
-    };
+    let Some(host) = ask_directory(ports).await else { return ports.reporter.note("no directory was granted") };
     let rule = GrantRule::directory_for(&authority.tool, host, access, answered());
     grant_component(ports, &authority.tool.component, &rule);
+}
+
+/// Which directory the person means. Only Enter means the working directory: an ended input or Ctrl-C grants nothing.
+async fn ask_directory(ports: &Ports) -> Option<HostPath> {
+    let here = std::env::current_dir().ok()?;
+    for _ in 0..DIRECTORY_TRIES {
+        let prompt = format!("which directory? Enter alone means {}", here.display());
+        let typed = unless_cancelled(ports, ports.person.ask_line(prompt)).await?;
+        match operator::directory(if typed.is_empty() { "." } else { &typed }) {
+            Ok(host) => return Some(host),
+            Err(error) => ports.reporter.note(&format!("{error:#}")),
+        }
+    }
+    None
+}
+
+/// The person's answer; `None` also where the run is cancelled while the person is asked, so that Ctrl-C never waits for
+/// Enter, and what is typed after it counts for nothing.
+async fn unless_cancelled<T>(ports: &Ports, ask: impl Future<Output = Option<T>>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = ports.cancel.cancelled() => None,
+        answer = ports.reporter.hushed(ask) => answer,
+    }
 }
 
 /// Grants a directory to every tool of a component, as a rule for the component does.

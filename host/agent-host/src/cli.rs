@@ -55,13 +55,18 @@ Examples:
   agent-host run --tools ./tools --allow-read . --model openai:gpt-5 \"What is in this folder?\"
   agent-host run --tools ./tools --model scripted:replies.toml \"no key, no network\"
 
-Exit codes: 0 completed, 1 error, 2 wrong command line, 10 to 18 the run stopped at a limit or refusal,
-20 to 22 suspended for a person, 130 cancelled. `agent-host show` says more.";
+Exit codes:
+  0 completed, 1 error, 2 wrong command line, 10 to 18 stopped at a limit or a refusal,
+  20 to 22 suspended for a person, 130 cancelled";
+
+const CALL_HELP: &str = "\
+Exit codes:
+  0 the tool returned, 1 error, 2 wrong command line, 3 the tool failed or was refused";
 
 /// `agent-host run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// What the agent is asked. Read from standard input if it is not given there.
+    /// What the agent is asked. Read from standard input if it is not given here.
     pub input: Option<String>,
     /// An agent file.
     #[arg(long, value_name = "FILE")]
@@ -108,7 +113,7 @@ pub struct ModelArgs {
     /// How tool calls are asked for: `json` suits models without native tool calls.
     #[arg(long, env = "AGENT_HOST_TOOL_MODE", value_enum, value_name = "MODE")]
     pub tool_mode: Option<ToolModeArg>,
-    /// How much of the journal survives what: `strict` a power loss, `relaxed` a killed process.
+    /// What the journal survives.
     #[arg(long, env = "AGENT_HOST_DURABILITY", value_enum, value_name = "LEVEL")]
     pub durability: Option<DurabilityArg>,
 }
@@ -138,7 +143,7 @@ pub struct AllowArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Budget")]
 pub struct BudgetArgs {
-    /// Model replies at most.
+    /// Model replies at most, of the whole run.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_turns: Option<u32>,
     /// Tool calls at most.
@@ -157,6 +162,7 @@ pub struct BudgetArgs {
 
 /// How results are shown.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Print one JSON object for programs instead of the answer.
     #[arg(long)]
@@ -169,7 +175,7 @@ pub struct OutputArgs {
 /// `agent-host resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The run: any unique beginning of its identifier; the latest if not given.
+    /// The run: any unique beginning of its identifier [default: the latest].
     pub run: Option<String>,
     /// The agent file whose runs are meant; those of the working directory if not given.
     #[arg(long, value_name = "FILE")]
@@ -201,6 +207,7 @@ pub enum ToolCommand {
     /// Say what a component is, asks for and gets, and why.
     Inspect(ToolInspectArgs),
     /// Call one tool, under the grants of this command line.
+    #[command(after_help = CALL_HELP)]
     Call(ToolCallArgs),
     /// Build a tool by the command in its `tool.toml`.
     Build(ToolBuildArgs),
@@ -224,7 +231,7 @@ pub struct ToolInspectArgs {
     #[command(flatten)]
     pub allow: AllowArgs,
     /// Print one JSON object.
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub json: bool,
 }
 
@@ -278,7 +285,7 @@ pub enum ToolModeArg {
 /// How much of the journal survives what.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum DurabilityArg {
-    /// A power loss.
+    /// A power loss and a killed process.
     Strict,
     /// A killed process.
     Relaxed,

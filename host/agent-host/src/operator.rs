@@ -92,7 +92,7 @@ fn flags(allow: &AllowArgs) -> anyhow::Result<Vec<GrantRule>> {
 /// # Errors
 /// Where it is not there, no directory, or one that is never granted.
 pub fn directory(typed: &str) -> anyhow::Result<HostPath> {
-    let path = PathBuf::from(typed).canonicalize().with_context(|| format!("no such directory: `{typed}`"))?;
+    let path = PathBuf::from(typed).canonicalize().with_context(|| format!("cannot find directory `{typed}`"))?;
     ensure!(path.is_dir(), "not a directory: `{typed}`; grant the directory that the file is in");
     let text = path.to_str().with_context(|| format!("the path is not UTF-8: `{typed}`"))?;
     HostPath::join("/", text).map_err(|error| anyhow!("{error}"))

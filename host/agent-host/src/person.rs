@@ -55,17 +55,17 @@ impl Person {
         tokio::task::spawn_blocking(move || ask_on_terminal(&question)).await.ok().flatten()
     }
 
-    /// Asks for a line of text. `None` where nobody is there, the input ended, or the line is empty.
+    /// Asks for a line of text, which may be empty. `None` where nobody is there or the input ended.
     pub async fn ask_line(&self, prompt: String) -> Option<String> {
         if !self.is_there() {
             return None;
         }
         let _turn = self.one_at_a_time.lock().await;
         let line = tokio::task::spawn_blocking(move || {
-            write!(anstream::stderr(), "{QUESTION}?{QUESTION:#} {prompt} ").ok()?;
+            write!(anstream::stderr(), "{QUESTION}?{QUESTION:#} {}: ", text::whole(&prompt)).ok()?;
             read_line()
         });
-        line.await.ok().flatten().filter(|line| !line.is_empty())
+        line.await.ok().flatten()
     }
 }
 
@@ -94,5 +94,10 @@ fn ask_on_terminal(question: &Question) -> Option<char> {
 fn read_line() -> Option<String> {
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line).ok()?;
-    (read > 0).then(|| line.trim().to_owned())
+    if read == 0 {
+        // Ctrl-D leaves the cursor behind the question.
+        let _ = writeln!(anstream::stderr());
+        return None;
+    }
+    Some(line.trim().to_owned())
 }

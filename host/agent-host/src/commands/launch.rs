@@ -2,6 +2,7 @@
 //! ended.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -69,14 +70,15 @@ pub fn budget(budget: &Budget, args: &BudgetArgs) -> Budget {
 ///
 /// # Errors
 /// Where the run cannot go on in this process.
-pub async fn drive(ports: Arc<Ports>, output: &OutputArgs) -> anyhow::Result<ExitCode> {
+pub async fn drive(ports: Arc<Ports>, output: &OutputArgs, agent: Option<&Path>) -> anyhow::Result<ExitCode> {
     let run = ports.recorder.state().run.clone();
     listen_for_signals(ports.cancel.clone());
     let span = tracing::info_span!("run", run = %run);
     let driven = Driver::new(Arc::clone(&ports)).drive().instrument(span).await;
     ports.reporter.finish();
-    let ended =
-        driven.with_context(|| format!("run {run} cannot go on here; `agent-host resume {run}` takes it up again"))?;
+    let named = named(&run, agent);
+    let ended = driven
+        .with_context(|| format!("run {run} cannot go on here; `agent-host resume {named}` takes it up again"))?;
     let spent = ports.recorder.state().spent.clone();
     tracing::info!(run = %run, stop = %ended.stop, syncs = ports.recorder.syncs(), "run stopped");
     if output.json {
@@ -84,7 +86,7 @@ pub async fn drive(ports: Arc<Ports>, output: &OutputArgs) -> anyhow::Result<Exi
     } else {
         print_answer(&ended)?;
         if !output.quiet {
-            say_end(&run, &ended, &spent);
+            say_end(&run, &named, &ended, &spent);
         }
     }
     Ok(ExitCode::from(ended.stop.exit_code()))
@@ -110,6 +112,11 @@ async fn interrupted() {
     }
 }
 
+/// The run as a command line names it: runs live beside their agent file, so one without the other is not found.
+fn named(run: &RunId, agent: Option<&Path>) -> String {
+    agent.map_or_else(|| run.to_string(), |file| format!("{run} --agent {}", file.display()))
+}
+
 fn print_answer(ended: &RunEnded) -> anyhow::Result<()> {
     if let Some(answer) = &ended.answer {
         writeln!(anstream::stdout(), "{}", text::for_stdout(answer.trim_end())).context("cannot write the answer")?;
@@ -128,7 +135,7 @@ fn print_json(run: &RunId, ended: &RunEnded, spent: &Spent) -> anyhow::Result<()
     writeln!(std::io::stdout(), "{object}").context("cannot write the result")
 }
 
-fn say_end(run: &RunId, ended: &RunEnded, spent: &Spent) {
+fn say_end(run: &RunId, named: &str, ended: &RunEnded, spent: &Spent) {
     let mut err = anstream::stderr();
     let calls = if spent.tool_calls == 1 { "call" } else { "calls" };
     let turns = if spent.turns == 1 { "turn" } else { "turns" };
@@ -141,11 +148,11 @@ fn say_end(run: &RunId, ended: &RunEnded, spent: &Spent) {
         }
     };
     if ended.stop.is_resumable() {
-        let _ = writeln!(err, "  hint: {}", cure(ended.stop, run));
+        let _ = writeln!(err, "  hint: {}", cure(ended.stop, named));
     }
 }
 
-fn cure(stop: StopReason, run: &RunId) -> String {
+fn cure(stop: StopReason, run: &str) -> String {
     match stop {
         StopReason::Completed => String::new(),
         StopReason::MaxTurns => format!("go on with `agent-host resume {run} --max-turns N`"),

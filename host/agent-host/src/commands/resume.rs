@@ -67,7 +67,7 @@ pub async fn resume(args: ResumeArgs) -> anyhow::Result<ExitCode> {
         offered: Default::default(),
         refused: Default::default(),
     };
-    launch::drive(Arc::new(ports), &args.output).await
+    launch::drive(Arc::new(ports), &args.output, args.agent.as_deref()).await
 }
 
 /// The folder in which runs live: beside the agent file, else in the working directory.

@@ -75,7 +75,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         offered: Default::default(),
         refused: Default::default(),
     };
-    launch::drive(Arc::new(ports), &args.output).await
+    launch::drive(Arc::new(ports), &args.output, args.agent.as_deref()).await
 }
 
 /// What the agent is asked: from the command line, else from standard input.

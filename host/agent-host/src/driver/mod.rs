@@ -141,11 +141,8 @@ impl Driver {
         let subject = ApprovalSubject::Call;
         ports.recorder.record(ApprovalRequested { call: number, subject: subject.clone(), digest }, Durable::Later)?;
         if !ports.person.is_there() {
-            let detail = format!(
-                "call {number} `{}` needs a person's approval: run `agent-host resume {}` at a terminal",
-                pending.call.tool,
-                ports.recorder.state().run
-            );
+            let tool = pending.call.tool.replacen("__", ".", 1);
+            let detail = format!("call {number} `{tool}` needs a person's approval, at a terminal");
             return self
                 .stop_when_idle(RunEnded { stop: StopReason::SuspendedApproval, answer: None, detail: Some(detail) })
                 .await;
@@ -228,7 +225,7 @@ impl Driver {
 
     async fn cancelled(mut self) -> anyhow::Result<RunEnded> {
         self.drain().await?;
-        let detail = Some("cancelled; what was under way runs again on `agent-host resume`".to_owned());
+        let detail = Some("what was under way runs again on `agent-host resume`".to_owned());
         self.finish(RunEnded { stop: StopReason::Cancelled, answer: None, detail })
     }
 

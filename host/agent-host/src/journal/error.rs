@@ -16,7 +16,7 @@ use super::lease::Holder;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// There is no journal to read.
-    #[error("no runs are kept in `{}`\n  hint: runs live in `.agent-host` beside the agent file: go there, or start one with `agent-host run`", .folder.display())]
+    #[error("no runs are kept in `{}`\n  hint: runs live in `.agent-host` beside the agent file: name it with `--agent FILE`, or start one with `agent-host run`", .folder.display())]
     NoJournal {
         /// Where it was looked for.
         folder: PathBuf,

@@ -116,7 +116,9 @@ impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotFound => "the host's name is not known",
-            Self::Forbidden => "the host's name leads to addresses that are not public",
+            Self::Forbidden => {
+                "the host's name leads to addresses that are not public: they are reached by address only, if granted"
+            }
         })
     }
 }

@@ -174,7 +174,10 @@ async fn a_name_does_not_lead_to_this_machine() -> io::Result<()> {
     assert_eq!(seen, Err("destination IP address is prohibited".to_owned()));
     assert_eq!(server.heard(), Vec::<String>::new());
     // It was announced, so that it was not sent is recorded too.
-    assert_eq!(gate.lines()[2], "done 1: not sent: the host's name leads to addresses that are not public");
+    assert_eq!(
+        gate.lines()[2],
+        "done 1: not sent: the host's name leads to addresses that are not public: they are reached by address only, if granted"
+    );
     Ok(())
 }
 
