@@ -61,7 +61,9 @@ impl Settings {
     /// Joins the sources by the one precedence.
     #[must_use]
     pub fn join(args: &ModelArgs, user: &UserSettings, agent: &Agent) -> Self {
-        let chosen = args.model.clone().or_else(|| user.model.clone());
+        // A variable that is set to nothing is not set.
+        let given = args.model.clone().filter(|model| !model.is_empty());
+        let chosen = given.or_else(|| user.model.clone());
         let agent_mode = agent.tool_mode;
         Self {
             models: chosen.map_or_else(|| agent.models.clone(), |model| vec![model]),

@@ -85,7 +85,8 @@ pub async fn drive(ports: Arc<Ports>, output: &OutputArgs, agent: Option<&Path>)
         print_json(&run, &ended, &spent)?;
     } else {
         print_answer(&ended)?;
-        if !output.quiet {
+        // Whoever wants no talk on the way still wants to know why there is no answer.
+        if !output.quiet || ended.stop != StopReason::Completed {
             say_end(&run, &named, &ended, &spent);
         }
     }

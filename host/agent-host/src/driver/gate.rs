@@ -50,8 +50,13 @@ impl CallGate {
         let digest = self.approval_digest(request);
         let asked = ApprovalRequested { call: self.call, subject: subject.clone(), digest };
         self.record(asked, Durable::Later)?;
-        let approval =
-            asking::approve_effect(&self.ports.person, &self.ports.reporter, &self.tool, request, rule).await;
+        let asked = asking::approve_effect(&self.ports.person, &self.ports.reporter, &self.tool, request, rule);
+        let approval = tokio::select! {
+            biased;
+            // What is typed after Ctrl-C is no answer.
+            () = self.ports.cancel.cancelled() => return Err(GateClosed("the run was cancelled".to_owned())),
+            approval = asked => approval,
+        };
         let decided = ApprovalDecided { call: self.call, subject, digest, answer: approval };
         self.record(decided, Durable::Now)?;
         Ok(approval)
