@@ -65,6 +65,7 @@ pub async fn resume(args: ResumeArgs) -> anyhow::Result<ExitCode> {
         saved_policy: home.policy_file(),
         cancel: CancellationToken::new(),
         offered: Default::default(),
+        schemas: Default::default(),
     };
     launch::drive(Arc::new(ports), &args.output).await
 }

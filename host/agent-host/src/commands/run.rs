@@ -73,6 +73,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         saved_policy: home.policy_file(),
         cancel: CancellationToken::new(),
         offered: Default::default(),
+        schemas: Default::default(),
     };
     launch::drive(Arc::new(ports), &args.output).await
 }

@@ -11,6 +11,7 @@ use agent_sandbox::component::Component;
 use tokio_util::sync::CancellationToken;
 
 use super::recorder::Recorder;
+use crate::arguments::Schemas;
 use crate::journal::Journal;
 use crate::model::Model;
 use crate::person::Person;
@@ -36,6 +37,8 @@ pub struct Ports {
     pub saved_policy: PathBuf,
     /// Components whose tools a directory was offered to, so that nobody is asked twice.
     pub offered: Mutex<HashSet<Name>>,
+    /// What arguments are checked by.
+    pub schemas: Schemas,
     /// Ends the run resumably.
     pub cancel: CancellationToken,
 }
