@@ -1,17 +1,55 @@
 //! Checks a tool's arguments against its schema before the tool is started. Used for calls of the model and of the operator.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use agent_core::json::JsonText;
+use agent_core::name::ToolName;
+use agent_core::tool::ToolDescriptor;
+use jsonschema::Validator;
 
 /// Longest arguments in bytes.
 const BYTES_MAX: usize = 1 << 20;
 /// Problems that are listed at most: the model needs the first few, not all of a thousand.
 const PROBLEMS_MAX: usize = 8;
 
+/// The compiled schemas of a run's tools, each made at its first use: to make one takes longer than to check by it.
+#[derive(Default)]
+pub struct Schemas {
+    compiled: Mutex<HashMap<ToolName, Arc<Validator>>>,
+}
+
+impl Schemas {
+    /// As [`check`], for a tool whose schema stays the same.
+    ///
+    /// # Errors
+    /// See [`check`].
+    pub fn check(&self, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let validator = match compiled.get(&tool.name) {
+            Some(known) => Arc::clone(known),
+            None => Arc::clone(compiled.entry(tool.name.clone()).or_insert(Arc::new(compile(&tool.input_schema)?))),
+        };
+        drop(compiled);
+        check_by(&validator, text)
+    }
+}
+
 /// The arguments as checked JSON, or what is wrong with them in words that the model can act on.
 ///
 /// # Errors
 /// Where `text` is too long, no JSON object, or breaks the schema.
 pub fn check(text: &str, schema: &JsonText) -> Result<JsonText, String> {
+    check_by(&compile(schema)?, text)
+}
+
+fn compile(schema: &JsonText) -> Result<Validator, String> {
+    let schema = schema.to_value().map_err(|error| format!("the tool's schema is not usable: {error}"))?;
+    let compiled = jsonschema::draft202012::options().build(&schema);
+    compiled.map_err(|error| format!("the tool's schema is not usable: {error}"))
+}
+
+fn check_by(validator: &Validator, text: &str) -> Result<JsonText, String> {
     if text.len() > BYTES_MAX {
         return Err(format!("the arguments are longer than {BYTES_MAX} bytes"));
     }
@@ -22,10 +60,6 @@ pub fn check(text: &str, schema: &JsonText) -> Result<JsonText, String> {
     if !value.is_object() {
         return Err("the arguments must be a JSON object".to_owned());
     }
-    let schema = schema.to_value().map_err(|error| format!("the tool's schema is not usable: {error}"))?;
-    let validator = jsonschema::draft202012::options()
-        .build(&schema)
-        .map_err(|error| format!("the tool's schema is not usable: {error}"))?;
     let problems: Vec<_> = validator.iter_errors(&value).take(PROBLEMS_MAX).map(|error| problem(&error)).collect();
     if problems.is_empty() { Ok(arguments) } else { Err(format!("the arguments do not fit: {}", problems.join("; "))) }
 }

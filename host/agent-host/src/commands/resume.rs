@@ -66,6 +66,7 @@ pub async fn resume(args: ResumeArgs) -> anyhow::Result<ExitCode> {
         cancel: CancellationToken::new(),
         offered: Default::default(),
         refused: Default::default(),
+        schemas: Default::default(),
     };
     launch::drive(Arc::new(ports), &args.output, args.agent.as_deref()).await
 }

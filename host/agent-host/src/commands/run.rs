@@ -74,6 +74,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         cancel: CancellationToken::new(),
         offered: Default::default(),
         refused: Default::default(),
+        schemas: Default::default(),
     };
     launch::drive(Arc::new(ports), &args.output, args.agent.as_deref()).await
 }

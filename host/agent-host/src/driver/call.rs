@@ -22,7 +22,6 @@ use tracing::Instrument;
 
 use super::gate::CallGate;
 use super::ports::Ports;
-use crate::arguments;
 use crate::clock;
 use crate::failpoint;
 use crate::journal::log::Durable;
@@ -53,7 +52,7 @@ pub struct StartedCall {
 /// Where the start cannot be recorded, or the component that the run is locked to is not loaded.
 pub fn prepare(ports: &Arc<Ports>, number: CallNumber, attempt: u32, fuel_left: Fuel) -> anyhow::Result<Prepared> {
     let plan = plan(&ports.recorder.state(), number)?;
-    let arguments = match arguments::check(&plan.asked.arguments, &plan.locked.descriptor.input_schema) {
+    let arguments = match ports.schemas.check(&plan.asked.arguments, &plan.locked.descriptor) {
         Ok(arguments) => arguments,
         Err(message) => return Ok(Prepared::Refused(refused(RefusedCall::ArgsInvalid, message))),
     };

@@ -11,6 +11,7 @@ use agent_sandbox::component::Component;
 use tokio_util::sync::CancellationToken;
 
 use super::recorder::Recorder;
+use crate::arguments::Schemas;
 use crate::journal::Journal;
 use crate::model::Model;
 use crate::person::Person;
@@ -38,6 +39,8 @@ pub struct Ports {
     pub offered: Mutex<HashSet<Name>>,
     /// What the person refused to grant, as rules: a tool that asks again and again is not put to the person again.
     pub refused: Mutex<HashSet<String>>,
+    /// What arguments are checked by.
+    pub schemas: Schemas,
     /// Ends the run resumably.
     pub cancel: CancellationToken,
 }
