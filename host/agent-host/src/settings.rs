@@ -3,29 +3,12 @@
 
 use std::path::Path;
 
+use agent_core::config::settings::UserSettings;
 use agent_core::event::{Durability, ToolMode};
-use anyhow::Context;
-use serde::Deserialize;
 
 use crate::agent::Agent;
 use crate::cli::ModelArgs;
-
-/// Longest settings file in bytes.
-const BYTES_MAX: u64 = 64 * 1024;
-
-/// The user's settings file: `settings.toml` in the state folder.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UserSettings {
-    /// The model to use where nothing else names one.
-    model: Option<String>,
-    /// The model's server.
-    base_url: Option<String>,
-    /// How tool calls are asked for.
-    tool_mode: Option<ToolMode>,
-    /// How much of the journal survives what.
-    durability: Option<Durability>,
-}
+use crate::input;
 
 /// The settings of one run.
 #[derive(Debug)]
@@ -40,20 +23,15 @@ pub struct Settings {
     pub durability: Durability,
 }
 
-impl UserSettings {
-    /// Reads the file; no file is no settings.
-    ///
-    /// # Errors
-    /// Where it cannot be read, is too long or not understood.
-    pub fn read(file: &Path) -> anyhow::Result<Self> {
-        let shown = file.display();
-        match std::fs::metadata(file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(error).with_context(|| format!("cannot look at `{shown}`")),
-            Ok(metadata) => anyhow::ensure!(metadata.len() <= BYTES_MAX, "`{shown}` is longer than {BYTES_MAX} bytes"),
-        }
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{shown}`"))?;
-        toml::from_str(&text).with_context(|| format!("cannot understand `{shown}`"))
+/// Reads the user's settings file, `settings.toml` in the state folder; no file is no settings.
+///
+/// # Errors
+/// Where it cannot be read or has problems; all of them are in the error.
+pub fn read(file: &Path) -> anyhow::Result<UserSettings> {
+    let shown = file.display().to_string();
+    match std::fs::symlink_metadata(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(UserSettings::default()),
+        _ => Ok(UserSettings::parse(&shown, &input::read_config(file, &shown)?)?),
     }
 }
 

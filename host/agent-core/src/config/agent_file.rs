@@ -7,6 +7,7 @@ use super::problem::{ProblemKind, Problems, shown};
 use super::quantity::parse_count;
 use super::reader::{Table, Value};
 use super::rules::read_authority;
+use super::settings::read_line;
 use crate::budget::BudgetChange;
 use crate::name::Name;
 use crate::units::Fuel;
@@ -96,16 +97,6 @@ fn read_instructions(value: &Value<'_>) -> Option<Instructions> {
 
 fn read_models(value: &Value<'_>) -> Vec<String> {
     if value.is_string() { read_line(value).into_iter().collect() } else { value.each(|model| read_line(&model)) }
-}
-
-/// A text of one line that is not empty.
-fn read_line(value: &Value<'_>) -> Option<String> {
-    let text = value.string()?;
-    let good = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if !good {
-        value.problem("an empty text, or one with control characters".to_owned(), None);
-    }
-    good.then(|| text.to_owned())
 }
 
 fn read_budget(table: &mut Table<'_>) -> BudgetChange {

@@ -34,6 +34,8 @@ pub enum ProblemKind {
     AgentFileInvalid,
     /// A policy file that cannot be read as one, or rules that contradict each other.
     PolicyInvalid,
+    /// A settings file that cannot be read as one.
+    SettingsInvalid,
     /// A file larger than any honest one.
     RequestTooLarge,
     /// A grant for one tool that gives more than its author asked for.
@@ -69,6 +71,7 @@ impl ProblemKind {
             Self::ManifestInvalid => "manifest_invalid",
             Self::AgentFileInvalid => "agent_file_invalid",
             Self::PolicyInvalid => "policy_invalid",
+            Self::SettingsInvalid => "settings_invalid",
             Self::RequestTooLarge => "request_too_large",
             Self::GrantExceedsManifest => "grant_exceeds_manifest",
             Self::GrantExceedsPolicy => "grant_exceeds_policy",

@@ -25,7 +25,7 @@ use crate::journal::key::HostKey;
 use crate::model;
 use crate::operator;
 use crate::person::Person;
-use crate::settings::{Settings, UserSettings};
+use crate::settings::{self, Settings};
 use crate::toolset::{self, Loaded};
 
 /// Longest input in bytes: it travels with every model request.
@@ -42,7 +42,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let input = input(args.input.as_deref())?;
     let person = Person::at_terminal();
     let rules = operator::rules(&home, &person, &args.allow, &agent).await?;
-    let settings = Settings::join(&args.model, &UserSettings::read(&home.settings_file())?, &agent);
+    let settings = Settings::join(&args.model, &settings::read(&home.settings_file())?, &agent);
     let choices = choices(&settings).await?;
     let models = model::open_all(&choices).await?;
 
