@@ -1,33 +1,112 @@
-//! Finds the standard library of `wasm32-wasip2` for a build command. Where rustc has it, nothing is to do; `cargo xtask`
-//! may have put one beside the toolchain, in the user's cache folder, and then the build is pointed there.
+//! Finds the standard library of `wasm32-wasip2` for a build command. Where rustc has it, nothing is to do. Else `cargo xtask
+//! setup` may have left one in the user's cache folder: built for that very rustc, or with a rustc of its own. The build is
+//! pointed there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
 /// The folder below the user's cache in which `cargo xtask` puts the target where rustup cannot add it.
 const CACHE_FOLDER: &str = "agent-host/wasm-toolchain";
+/// The target's libraries within a sysroot.
+const LIBRARIES: &str = "lib/rustlib/wasm32-wasip2/lib";
+/// Says, within a sysroot from the cache, which rustc it was built for.
+const STAMP: &str = "lib/rustlib/wasm32-wasip2/stamp";
 /// The variable by which cargo takes flags for the target alone.
 const FLAGS: &str = "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS";
 
 /// Lets `command` find the target's standard library if rustc itself does not have it.
 pub async fn prepare(command: &mut Command) {
-    if std::env::var_os(FLAGS).is_some() || rustc_has_target().await {
+    if std::env::var_os(FLAGS).is_some() {
         return;
     }
-    if let Some(sysroot) = sysroot() {
-        command.env(FLAGS, format!("--sysroot={}", sysroot.display()));
+    if let (Some(rustc), Some(cache)) = (Rustc::ask().await, cache()) {
+        command.envs(variables(&rustc, &cache.join(CACHE_FOLDER)));
     }
 }
 
-async fn rustc_has_target() -> bool {
-    let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", "wasm32-wasip2"]).output().await;
-    asked.is_ok_and(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+/// The rustc on the PATH.
+struct Rustc {
+    sysroot: PathBuf,
+    /// `1.95.0 COMMIT HOST`: what tells this build of rustc from every other.
+    stamp: String,
+    host: String,
 }
 
-fn sysroot() -> Option<PathBuf> {
+impl Rustc {
+    /// `None` where there is none: a tool in another language needs none.
+    async fn ask() -> Option<Self> {
+        let about = said(&["-vV"]).await?;
+        let field = |name: &str| about.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let host = field("host")?.to_owned();
+        let stamp = format!("{} {} {host}", field("release")?, field("commit-hash")?);
+        Some(Self { sysroot: said(&["--print", "sysroot"]).await?.trim().into(), stamp, host })
+    }
+
+    /// The linker of wasm modules, which a rustc from the cache does not bring.
+    fn linker(&self) -> PathBuf {
+        self.sysroot.join("lib/rustlib").join(&self.host).join("bin/gcc-ld/wasm-ld")
+    }
+}
+
+async fn said(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("rustc").args(arguments).output().await.ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn cache() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-    let sysroot = cache.join(CACHE_FOLDER).join("sysroot");
-    sysroot.join("lib/rustlib/wasm32-wasip2/lib").is_dir().then_some(sysroot)
+    set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))
+}
+
+/// What has to be set for a cargo that compiles components.
+fn variables(rustc: &Rustc, toolchain: &Path) -> Vec<(&'static str, String)> {
+    if rustc.sysroot.join(LIBRARIES).is_dir() {
+        return Vec::new();
+    }
+    let sysroot = toolchain.join("sysroot");
+    if std::fs::read_to_string(sysroot.join(STAMP)).is_ok_and(|stamp| stamp.trim() == rustc.stamp) {
+        return vec![(FLAGS, format!("--sysroot={}", sysroot.display()))];
+    }
+    let other = toolchain.join("rustc-web");
+    if other.join("complete").is_file() {
+        let flags = format!("-Clink-arg=--wasm-ld-path={}", rustc.linker().display());
+        return vec![("RUSTC", other.join("bin/rustc").display().to_string()), (FLAGS, flags)];
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rustc(sysroot: &Path) -> Rustc {
+        Rustc { sysroot: sysroot.to_owned(), stamp: "1.95.0 abc host".to_owned(), host: "host".to_owned() }
+    }
+
+    fn write(path: PathBuf, text: &str) -> std::io::Result<()> {
+        std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        std::fs::write(path, text)
+    }
+
+    #[test]
+    fn a_build_is_pointed_to_what_fits_its_rustc() -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let (toolchain, own) = (folder.path().join("cache"), folder.path().join("own"));
+        let names = |rustc: &Rustc| variables(rustc, &toolchain).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&rustc(&own)), [""; 0], "nothing is there");
+
+        write(toolchain.join("rustc-web/complete"), "")?;
+        assert_eq!(names(&rustc(&own)), ["RUSTC", FLAGS], "a rustc of its own");
+
+        write(toolchain.join("sysroot").join(STAMP), "1.94.0 abc host\n")?;
+        assert_eq!(names(&rustc(&own)), ["RUSTC", FLAGS], "a library of another rustc fits nobody");
+
+        write(toolchain.join("sysroot").join(STAMP), "1.95.0 abc host\n")?;
+        assert_eq!(names(&rustc(&own)), [FLAGS], "a library for this rustc");
+
+        std::fs::create_dir_all(own.join(LIBRARIES))?;
+        assert_eq!(names(&rustc(&own)), [""; 0], "rustc has its own");
+        Ok(())
+    }
 }
