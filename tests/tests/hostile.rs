@@ -208,7 +208,7 @@ fn without_the_walls_of_the_mount_the_secret_is_read() {
 #[test]
 fn without_the_decision_about_requests_the_host_is_reached() {
     let server = Server::start(Manner::Answer("you reached me"));
-    let _ = attack("connect", &format!("{{ url = \"{}/\" }}", server.url()), &[(OFF, "http")]);
+    let _ = attack("connect", &format!("{{ url = \"{}/\" }}", server.url()), &[(OFF, "net_denied")]);
     assert_eq!(server.hits(), 1);
 }
 

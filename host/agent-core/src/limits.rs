@@ -42,10 +42,28 @@ pub struct Limits {
     pub fs_files: u64,
     /// HTTP requests.
     pub http_requests: u64,
+    /// HTTP requests under way at once; further ones wait for their turn.
+    pub http_concurrent: u64,
+    /// Different names of hosts that are looked up: each lookup can carry a few bytes out in the name itself.
+    pub http_hosts: u64,
     /// Bytes of one HTTP response body, after decoding.
     pub http_response_bytes: Bytes,
     /// Bytes of one HTTP request body.
     pub http_request_bytes: Bytes,
+    /// How many times larger a compressed response body may become.
+    pub http_ratio: u64,
+    /// Fields of the header of one HTTP request or response.
+    pub http_header_fields: u64,
+    /// Bytes of these fields, names and values.
+    pub http_header_bytes: Bytes,
+    /// Time for a connection: name, socket and TLS.
+    pub http_connect: Millis,
+    /// Time from then until the response begins.
+    pub http_first_byte: Millis,
+    /// Time between two pieces of a response.
+    pub http_idle: Millis,
+    /// Time for one request and its whole response.
+    pub http_total: Millis,
 }
 
 impl Limits {
@@ -69,8 +87,19 @@ impl Limits {
         fs_read_bytes: Bytes(256 << 20),
         fs_files: 1_000,
         http_requests: 64,
+        http_concurrent: 8,
+        // Links of a page lead to a few hosts; a wildcard grant turns each further name into a message.
+        http_hosts: 16,
         http_response_bytes: Bytes(8 << 20),
         http_request_bytes: Bytes(1 << 20),
+        // Text compresses to a tenth; what becomes a hundred times larger was made to.
+        http_ratio: 100,
+        http_header_fields: 100,
+        http_header_bytes: Bytes(64 << 10),
+        http_connect: Millis(5_000),
+        http_first_byte: Millis(10_000),
+        http_idle: Millis(5_000),
+        http_total: Millis(30_000),
     };
 
     /// The longest deadline that an operator may grant: a call is not a daemon.
@@ -157,8 +186,17 @@ limits! {
     FsReadBytes = fs_read_bytes.0, Bytes, OrZero;
     FsFiles = fs_files, Count, OrZero;
     HttpRequests = http_requests, Count, OrZero;
+    HttpConcurrent = http_concurrent, Count, Positive;
+    HttpHosts = http_hosts, Count, OrZero;
     HttpResponseBytes = http_response_bytes.0, Bytes, OrZero;
     HttpRequestBytes = http_request_bytes.0, Bytes, OrZero;
+    HttpRatio = http_ratio, Count, Positive;
+    HttpHeaderFields = http_header_fields, Count, Positive;
+    HttpHeaderBytes = http_header_bytes.0, Bytes, Positive;
+    HttpConnect = http_connect.0, Millis, Positive;
+    HttpFirstByte = http_first_byte.0, Millis, Positive;
+    HttpIdle = http_idle.0, Millis, Positive;
+    HttpTotal = http_total.0, Millis, Positive;
 }
 
 /// In what a limit is counted.
@@ -186,11 +224,19 @@ pub enum Least {
 #[serde(transparent)]
 pub struct LimitsChange(pub BTreeMap<Limit, u64>);
 
-/// The limits that the sandbox cannot raise at will: its pool of memories and tables is laid out for these.
-const HIGHEST: [(Limit, u64); 3] = [
+/// The limits that the sandbox cannot raise at will: its pool of memories and tables is laid out for these, each request under
+/// way holds a socket and memory of the host, header maps have an end, and no request outlives the longest call.
+const HIGHEST: [(Limit, u64); 10] = [
     (Limit::Deadline, Limits::DEADLINE_MAX.0),
     (Limit::Memory, Limits::MEMORY_MAX.0),
     (Limit::TableElements, Limits::STANDARD.table_elements),
+    (Limit::HttpConcurrent, 64),
+    (Limit::HttpHeaderFields, 1_000),
+    (Limit::HttpHeaderBytes, 1 << 20),
+    (Limit::HttpConnect, Limits::DEADLINE_MAX.0),
+    (Limit::HttpFirstByte, Limits::DEADLINE_MAX.0),
+    (Limit::HttpIdle, Limits::DEADLINE_MAX.0),
+    (Limit::HttpTotal, Limits::DEADLINE_MAX.0),
 ];
 
 impl Limit {

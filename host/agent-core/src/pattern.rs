@@ -14,6 +14,7 @@ use std::str::FromStr;
 use url::Url;
 
 pub use self::host::{HostMatch, InvalidHost};
+pub(crate) use self::host::{WILDCARD_BYTES_MAX, WILDCARD_LABELS_MAX};
 pub use self::path::InvalidPath;
 pub use self::port::{InvalidPort, PortMatch};
 
@@ -101,6 +102,13 @@ impl UrlPattern {
             && url.port_or_known_default().is_some_and(|port| self.port.covers(port))
             && url.host().is_some_and(|host| self.host.covers(&host))
             && path::covers_request(&self.path_prefix, url.path())
+    }
+
+    /// Whether a grant of this pattern allows a request to `url`. Below a wildcard the name is the tool's own choice, and
+    /// looking it up tells it to the owner of the domain: so only a short choice is allowed. A deny covers long ones too.
+    #[must_use]
+    pub fn grants(&self, url: &Url) -> bool {
+        self.covers(url) && url.host().is_some_and(|host| self.host.leaves_little_choice(&host))
     }
 
     /// Whether every request that `other` describes is also described by this pattern.

@@ -12,8 +12,14 @@ pub(crate) enum Defence {
     Deadline,
     /// The wall around a mount.
     Fs,
-    /// The decision about each HTTP request.
-    Http,
+    /// The decision about each HTTP request, and about the addresses that a name leads to.
+    NetDenied,
+    /// The bounds on the number and size of HTTP messages.
+    NetLimit,
+    /// The check of certificates.
+    NetTls,
+    /// The bounds on the time of HTTP requests, but for the call's own deadline.
+    NetTimeout,
 }
 
 /// Whether the test asked for this defence to be missing: `AGENT_HOST_DEFENCE_OFF=fuel`.
@@ -24,7 +30,10 @@ pub(crate) fn is_off(defence: Defence) -> bool {
         Defence::Memory => "memory",
         Defence::Deadline => "deadline",
         Defence::Fs => "fs",
-        Defence::Http => "http",
+        Defence::NetDenied => "net_denied",
+        Defence::NetLimit => "net_limit",
+        Defence::NetTls => "net_tls",
+        Defence::NetTimeout => "net_timeout",
     };
     std::env::var("AGENT_HOST_DEFENCE_OFF").is_ok_and(|off| off == name)
 }

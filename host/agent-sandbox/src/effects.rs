@@ -84,7 +84,7 @@ impl Effects {
     pub(crate) async fn decide_numbered(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
         let request = shortened(request);
         let mut ruling = self.patience.waiting(self.gate.decide(&request)).await;
-        if defence::is_off(Defence::Http) && request.capability() == Capability::Http {
+        if defence::is_off(Defence::NetDenied) && request.capability() == Capability::Http {
             ruling.decision = Decision::Allow { rule: RuleSource("defence off".to_owned()) };
         }
         match ruling.decision {

@@ -24,7 +24,7 @@ use crate::gate::EffectGate;
 use crate::hosts::cli::Console;
 use crate::hosts::clocks::Clock;
 use crate::hosts::fs::Files;
-use crate::hosts::http::{FIELD_BYTES_MAX, HttpSender, SenderParts};
+use crate::hosts::http::{Bounds, HttpSender, SenderParts};
 use crate::hosts::log::GuestLog;
 use crate::hosts::random::Random;
 use crate::limiter::CallLimiter;
@@ -106,18 +106,13 @@ impl CallState {
         let recorder = Recorder::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles)?);
+        let bounds = Bounds::of(&limits);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(FIELD_BYTES_MAX);
+        http.set_field_size_limit(bounds.fields_memory_bytes());
         let transcript = recorder.shared();
         let time = CallTime { patience: patience.clone(), cancel: cancel.clone(), limits: limits.clone() };
-        let sender = SenderParts {
-            limits: limits.clone(),
-            effects: effects.clone(),
-            transcript,
-            patience,
-            give_up: cancel.child_token(),
-            host,
-        };
+        let sender =
+            SenderParts { bounds, effects: effects.clone(), transcript, patience, give_up: cancel.child_token(), host };
         Ok(Self {
             limiter: CallLimiter::new(&limits),
             table,

@@ -106,7 +106,7 @@ impl Grant {
     fn permit_http(&self, request: &EffectRequest, method: &str, url: &str) -> Option<Permit> {
         let (method, url) = (HttpMethod::from_name(method)?, Url::parse(url).ok()?);
         let covering: Vec<&HttpGrant> =
-            self.http.iter().filter(|http| http.methods.contains(&method) && http.url.covers(&url)).collect();
+            self.http.iter().filter(|http| http.methods.contains(&method) && http.url.grants(&url)).collect();
         let rule = covering.first()?.source.clone();
         let header = covering.iter().find_map(|http| http.idempotency_header.clone());
         let computed = request.class(header.is_some());

@@ -9,7 +9,7 @@ use super::problem::shown;
 use crate::effect::{Decision, EffectRequest, FileOperation, HttpMethod, Refusal};
 use crate::grant::{Capability, FsGrant, Grant, HttpGrant};
 use crate::name::ToolName;
-use crate::pattern::UrlPattern;
+use crate::pattern::{UrlPattern, WILDCARD_BYTES_MAX, WILDCARD_LABELS_MAX};
 
 /// Why an effect does not happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,14 @@ fn fs_rule(grants: &[FsGrant], path: &str) -> Option<String> {
 
 fn http_rule(grants: &[HttpGrant], url: &str) -> Option<String> {
     let asked = pattern_of(url);
+    let too_long = |http: &&HttpGrant| Url::parse(url).is_ok_and(|url| http.url.covers(&url) && !http.url.grants(&url));
+    if let Some(http) = grants.iter().find(too_long) {
+        return Some(format!(
+            "{} grants `{}`, where at most {WILDCARD_LABELS_MAX} labels of {WILDCARD_BYTES_MAX} bytes together may stand for \
+             the `*`: a longer name can carry data out",
+            http.source, http.url
+        ));
+    }
     let same_host =
         |http: &&HttpGrant| asked.as_ref().is_some_and(|asked| http.url.host.intersect(&asked.host).is_some());
     let nearest = grants.iter().find(same_host).or(grants.first())?;

@@ -98,6 +98,11 @@ const SHARED_SUFFIXES: [&str; 40] = [
     "workers.dev",
 ];
 
+/// Most of a name that may stand in place of a wildcard: one label of the longest kind, or up to three. Real services stay
+/// below (`bucket.s3.eu-west-1` has three); a name that carries data out wants more.
+pub(crate) const WILDCARD_BYTES_MAX: usize = 63;
+pub(crate) const WILDCARD_LABELS_MAX: usize = 3;
+
 impl HostMatch {
     /// Whether `host`, as the URL parser returned it, is covered.
     #[must_use]
@@ -112,6 +117,22 @@ impl HostMatch {
                 false
             }
         }
+    }
+
+    /// Whether tools choose names of hosts under this pattern, so that each lookup can carry data out in the name.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        match self {
+            Self::Any | Self::Below(_) => true,
+            Self::Exact(_) | Self::Address(_) => false,
+        }
+    }
+
+    /// Whether what stands in place of the `*` is short.
+    pub(super) fn leaves_little_choice(&self, host: &Host<&str>) -> bool {
+        let (Self::Below(parent), Host::Domain(asked)) = (self, host) else { return true };
+        let chosen = without_dot(asked).strip_suffix(parent.as_str()).unwrap_or(asked).trim_end_matches('.');
+        chosen.len() <= WILDCARD_BYTES_MAX && chosen.split('.').count() <= WILDCARD_LABELS_MAX
     }
 
     /// The hosts that both cover; `None` if there are none.

@@ -328,3 +328,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn below_a_wildcard_only_short_names_are_granted() {
+    let long = format!("https://{}.example.org/", "a".repeat(63));
+    let longer = format!("https://{}.b.example.org/", "a".repeat(63));
+    let cases = [
+        ("https://a.example.org/", true),
+        ("https://bucket.s3.eu-west-1.example.org/", true),
+        ("https://a.b.c.d.example.org/", false),
+        (&long, true),
+        (&longer, false),
+    ];
+    for (url, granted) in cases {
+        assert_eq!(pattern("*.example.org").grants(&parsed(url)), granted, "{url}");
+        assert!(pattern("*.example.org").covers(&parsed(url)), "{url}: a deny covers it all the same");
+    }
+    assert!(pattern("a.b.c.d.example.org").grants(&parsed("https://a.b.c.d.example.org/")));
+    assert!(!pattern("*.example.org").grants(&parsed("https://example.com/")));
+}

@@ -3,6 +3,7 @@
 use agent_core::config::authority::{ApprovalRule, Asks, Authority, DenyRule, GrantRule};
 use agent_core::effect::HttpMethod;
 use agent_core::grant::{Access, Grant};
+use agent_core::pattern::UrlPattern;
 
 /// What the rules of an agent file or policy say.
 #[must_use]
@@ -23,8 +24,9 @@ pub fn describe(authority: &Authority) -> Vec<String> {
 pub fn describe_grant(grant: &Grant) -> Vec<String> {
     let fs =
         grant.fs.iter().map(|fs| format!("{} {} as {}  ({})", access_words(fs.access), fs.host, fs.mount, fs.source));
-    let http =
-        grant.http.iter().map(|http| format!("send {} to {}  ({})", methods(&http.methods), http.url, http.source));
+    let http = grant.http.iter().map(|http| {
+        format!("send {} to {}{}  ({})", methods(&http.methods), http.url, choice_words(&http.url), http.source)
+    });
     let env = grant.env.iter().map(|env| format!("see variable {}  ({})", env.name, env.source));
     let lines: Vec<_> = fs.chain(http).chain(env).collect();
     if lines.is_empty() { vec!["nothing beyond clock, random numbers and log".to_owned()] } else { lines }
@@ -36,7 +38,10 @@ fn grant_lines(rule: &GrantRule) -> Vec<String> {
         let mount = fs.mount.as_ref().map(|mount| format!(" as {mount}")).unwrap_or_default();
         format!("{who}: {} {}{mount}", access_words(fs.access), fs.host)
     });
-    let http = rule.http.iter().map(|http| format!("{who}: send {} to {}", methods(&http.methods), http.url));
+    let http = rule
+        .http
+        .iter()
+        .map(|http| format!("{who}: send {} to {}{}", methods(&http.methods), http.url, choice_words(&http.url)));
     let env = rule.env.iter().map(|name| format!("{who}: see variable {name}"));
     let limits = (!rule.limits.0.is_empty()).then(|| {
         let changed: Vec<_> = rule.limits.0.iter().map(|(limit, value)| format!("{limit} = {value}")).collect();
@@ -74,6 +79,11 @@ fn access_words(access: Access) -> &'static str {
         Access::Read => "read",
         Access::Write => "read and change",
     }
+}
+
+/// Under a wildcard the tool chooses names, and looking up a name tells it to whoever owns the domain.
+fn choice_words(url: &UrlPattern) -> &'static str {
+    if url.host.is_wildcard() { ", where the names themselves can carry data out" } else { "" }
 }
 
 fn methods(methods: &[HttpMethod]) -> String {

@@ -90,7 +90,18 @@ fn error(code: &ErrorCode, url: &Url) -> Error {
             "it took too long".to_owned()
         }
         ErrorCode::TlsCertificateError => "its certificate is not valid".to_owned(),
+        ErrorCode::TlsProtocolError => "it speaks no TLS that the host accepts".to_owned(),
+        ErrorCode::HttpRequestBodySize(_) => "the request's body is larger than the host allows".to_owned(),
+        ErrorCode::HttpRequestHeaderSectionSize(_) => "the request's header is larger than the host allows".to_owned(),
         ErrorCode::HttpResponseBodySize(_) => "its answer is larger than the host allows".to_owned(),
+        ErrorCode::HttpResponseHeaderSectionSize(_) => "its answer's header is larger than the host allows".to_owned(),
+        ErrorCode::HttpResponseContentCoding(_) => {
+            "its answer is compressed in a way, or by a factor, that the host does not accept".to_owned()
+        }
+        ErrorCode::HttpResponseIncomplete => "its answer ended in the middle".to_owned(),
+        ErrorCode::ConnectionTerminated => "it ended the connection".to_owned(),
+        ErrorCode::ConnectionLimitReached => "the call has used up its requests, or holds too many answers".to_owned(),
+        ErrorCode::HttpUpgradeFailed | ErrorCode::HttpProtocolError => "its answer is not plain HTTP/1.1".to_owned(),
         ErrorCode::InternalError(Some(text)) => text.clone(),
         other => format!("{other:?}"),
     };

@@ -1,12 +1,16 @@
 //! Which addresses a request may go to: public ones, and an address that the operator granted literally.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
+
+use crate::defence::{self, Defence};
 
 /// Most addresses of one name that are looked at.
 const ADDRESSES_MAX: usize = 64;
+
+/// Lookups of the process that wait at once: each holds one of the threads on which the host also does other work.
+const LOOKUPS_MAX: usize = 32;
 
 /// IPv4 blocks that are not the public Internet (IANA's special-purpose registry), and addresses in public blocks that clouds
 /// use for the machine's own metadata.
@@ -99,50 +103,65 @@ fn in_v6(address: Ipv6Addr, block: Ipv6Addr, bits: u32) -> bool {
     (address.to_bits() ^ block.to_bits()).leading_zeros() >= bits
 }
 
-/// Resolves names to public addresses only. The connection is made to what is returned, so an answer that changes later
-/// changes nothing.
-pub(crate) struct PublicResolver;
+/// An address that was looked at: the only thing that a connection is made to. So an answer of the name's owner that changes
+/// between the look and the connection changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checked(IpAddr);
+
+impl Checked {
+    /// An address that the URL names literally, and that was granted so.
+    pub(crate) fn granted(address: IpAddr) -> Result<Self, Unresolved> {
+        if may_be_granted(address) { Ok(Self(address)) } else { Err(Unresolved::Forbidden) }
+    }
+
+    /// What to connect to.
+    pub(crate) fn socket(self, port: u16) -> SocketAddr {
+        let socket = SocketAddr::new(self.0, port);
+        #[cfg(feature = "switchable-defences")]
+        let socket = super::private_resolver::stand_in(socket);
+        socket
+    }
+}
 
 /// Why a name led nowhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unresolved {
     /// Nobody knows it.
+    #[error("the host's name is not known")]
     NotFound,
     /// All its addresses are forbidden.
+    #[error("the host's name leads to addresses that are not public: they are reached by address only, if granted")]
     Forbidden,
 }
 
-impl fmt::Display for Unresolved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotFound => "the host's name is not known",
-            Self::Forbidden => {
-                "the host's name leads to addresses that are not public: they are reached by address only, if granted"
-            }
-        })
+/// The public addresses of a name, which is asked for here and nowhere else. Called for a request that was decided about.
+pub(crate) async fn resolve(name: &str) -> Result<Vec<Checked>, Unresolved> {
+    #[cfg(feature = "switchable-defences")]
+    if let Some(found) = super::private_resolver::look_up(name).await {
+        return public_only(found);
     }
+    public_only(look_up(name.to_owned()).await?)
 }
 
-impl std::error::Error for Unresolved {}
-
-impl Resolve for PublicResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| Unresolved::NotFound)?;
-            let public = public_only(found)?;
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
+/// The system's own lookup, on a thread that waits. One that hangs keeps its place until it ends, though its request is gone.
+async fn look_up(name: String) -> Result<Vec<IpAddr>, Unresolved> {
+    static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
+    let place = LOOKUPS.acquire().await.map_err(|_| Unresolved::NotFound)?;
+    let work = tokio::task::spawn_blocking(move || {
+        let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|socket| socket.ip()).collect());
+        drop(place);
+        found
+    });
+    work.await.ok().and_then(Result::ok).ok_or(Unresolved::NotFound)
 }
 
-fn public_only(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Unresolved> {
-    let found: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
-    let public: Vec<SocketAddr> = found.iter().copied().filter(|address| is_public(address.ip())).collect();
-    match (found.is_empty(), public.is_empty()) {
-        (true, _) => Err(Unresolved::NotFound),
-        (false, true) => Err(Unresolved::Forbidden),
-        (false, false) => Ok(public),
+fn public_only(found: Vec<IpAddr>) -> Result<Vec<Checked>, Unresolved> {
+    if found.is_empty() {
+        return Err(Unresolved::NotFound);
     }
+    let may_be_reached = |address: &IpAddr| is_public(*address) || defence::is_off(Defence::NetDenied);
+    let public: Vec<Checked> = found.into_iter().take(ADDRESSES_MAX).filter(may_be_reached).map(Checked).collect();
+    if public.is_empty() { Err(Unresolved::Forbidden) } else { Ok(public) }
 }
 
 #[cfg(test)]
@@ -189,10 +208,9 @@ mod tests {
 
     #[test]
     fn of_a_mixed_answer_the_public_part_is_used() {
-        let address = |last| SocketAddr::from(([9, 9, 9, last], 0));
-        let private = SocketAddr::from(([10, 0, 0, 1], 0));
-        assert_eq!(public_only([private, address(1)].into_iter()), Ok(vec![address(1)]));
-        assert_eq!(public_only([private].into_iter()), Err(Unresolved::Forbidden));
-        assert_eq!(public_only([].into_iter()), Err(Unresolved::NotFound));
+        let address = |first| IpAddr::from([first, 9, 9, 9]);
+        assert_eq!(public_only(vec![address(10), address(9)]), Ok(vec![Checked(address(9))]));
+        assert_eq!(public_only(vec![address(10)]), Err(Unresolved::Forbidden));
+        assert_eq!(public_only(vec![]), Err(Unresolved::NotFound));
     }
 }

@@ -1,38 +1,36 @@
-//! One request and its whole answer, bounded in size and time. No redirects, no retries, no proxy, no cookies, no decoding, no
-//! shared connections: nothing happens here that was not decided.
+//! One request and its whole answer, bounded in size and time. No redirects, no retries, no proxy, no cookies, no shared
+//! connections, no HTTP/2: nothing happens here that was not decided.
 
-use std::error::Error as StdError;
-use std::io;
-use std::sync::{Arc, LazyLock};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agent_core::effect::Refusal;
 use bytes::Bytes;
-use http::{HeaderMap, Method};
-use reqwest::Client;
-use reqwest::redirect::Policy;
-use url::Url;
+use futures::future::{Either, select};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
+use url::{Position, Url};
 use wasmtime_wasi_http::{Error, RequestOptions};
 
-use crate::hosts::http::address::{PublicResolver, Unresolved};
+use crate::hosts::http::address::Unresolved;
+use crate::hosts::http::bounds::{Bounds, Timing};
+use crate::hosts::http::decoding::{self, Coding};
 use crate::hosts::http::held::Share;
-use crate::hosts::http::{FIELD_BYTES_MAX, bounded};
+use crate::hosts::http::{answer_head, connection};
 use crate::transcript::{Encode, put_blob};
 
-/// Time to connect, TLS included.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// What the parser keeps besides the header fields: the status line and the signs between fields.
+const HEAD_SLACK_BYTES: usize = 8 << 10;
 
-/// Time until the answer begins, counted from the beginning.
-const FIRST_BYTE_MAX: Duration = Duration::from_secs(15);
-
-/// Time between two pieces of an answer.
-const IDLE_MAX: Duration = Duration::from_secs(5);
-
-/// Time for the whole. A call's own deadline may be shorter, never longer.
-pub(super) const TOTAL_MAX: Duration = Duration::from_secs(30);
-
-/// Most header fields of an answer.
-const FIELDS_MAX: usize = 100;
+/// Interim answers (`100 Continue`, `103 Early Hints`) before the answer. Honest servers send one or two.
+const INTERIM_MAX: usize = 8;
 
 /// A request as it is sent.
 pub(super) struct Request {
@@ -41,7 +39,7 @@ pub(super) struct Request {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) options: RequestOptions,
-    pub(super) answer_bytes_max: u64,
+    pub(super) bounds: Bounds,
     pub(super) share: Share,
 }
 
@@ -50,6 +48,7 @@ pub(super) struct Request {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
+    /// Decompressed.
     pub(super) body: Bytes,
     /// What the body holds of the call's memory.
     pub(super) share: Share,
@@ -79,139 +78,174 @@ pub(super) enum Reached {
     Answered(u16),
 }
 
-/// One client for all calls: it holds no connections and no state, only TLS roots that are slow to load.
-static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
-    Client::builder()
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .referer(false)
-        .http1_only()
-        .pool_max_idle_per_host(0)
-        .dns_resolver(Arc::new(PublicResolver))
-        .connect_timeout(CONNECT_MAX)
-        .build()
-        .map_err(|error| error.to_string())
-});
-
 /// Sends a request and reads the whole answer.
 pub(super) async fn exchange(request: Request) -> Result<Answer, Failure> {
-    let client = CLIENT.as_ref().map_err(|text| {
-        Failure::nothing(None, Error::ConfigurationError, format!("the HTTP client could not be set up: {text}"))
-    })?;
-    let first_byte = bounded(request.options.first_byte_timeout, FIRST_BYTE_MAX);
-    let idle = bounded(request.options.between_bytes_timeout, IDLE_MAX);
-    let sent = client.request(request.method, request.url).headers(request.headers).body(request.body).send();
-    let response = match tokio::time::timeout(first_byte, sent).await {
-        Ok(response) => response.map_err(|error| from_send_error(&error))?,
-        Err(_) => {
-            return Err(Failure::timeout(Reached::Perhaps, "the answer did not begin in time"));
+    let timing = request.bounds.timing.for_guest(&request.options);
+    let late = || Failure::timeout(Reached::Nothing, "no connection in time");
+    let stream = within(timing.connect, connection::open(&request.url), late).await??;
+    let handshake = http1::Builder::new()
+        .max_headers(request.bounds.fields)
+        .max_buf_size(request.bounds.field_bytes.saturating_add(HEAD_SLACK_BYTES))
+        .handshake(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.map_err(|error| lost(&error))?;
+    // Both in this task: when it is given up, the connection is gone too.
+    match select(pin!(converse(sender, request, timing)), pin!(connection)).await {
+        Either::Left((answered, _)) => answered,
+        Either::Right((_, conversation)) => conversation.await,
+    }
+}
+
+async fn converse(
+    mut sender: http1::SendRequest<Full<Bytes>>,
+    request: Request,
+    timing: Timing,
+) -> Result<Answer, Failure> {
+    let (bounds, share) = (request.bounds, request.share);
+    let mut outgoing = http::Request::new(Full::new(request.body));
+    *outgoing.method_mut() = request.method;
+    *outgoing.uri_mut() = origin_form(&request.url)?;
+    *outgoing.headers_mut() = headers(request.headers, &request.url)?;
+    let flooded = count_interim(&mut outgoing);
+    let late = || Failure::timeout(Reached::Perhaps, "the answer did not begin in time");
+    let answered = tokio::select! {
+        // First: a server that has sent its storm may also have hung up by now.
+        biased;
+        () = flooded.cancelled() => {
+            let text = "the server sends interim answers without end".to_owned();
+            let (reached, refusal) = (Reached::Perhaps, Some(Refusal::NetDenied));
+            return Err(Failure { reached, refusal, error: Error::HttpProtocolError, text });
         }
+        answered = within(timing.first_byte, sender.send_request(outgoing), late) => answered?,
     };
-    let status = response.status().as_u16();
-    check_head(status, response.headers())?;
-    read_answer(response, idle, (request.share, request.answer_bytes_max)).await
+    let response = answered.map_err(|error| lost(&error))?;
+    answer_head::check(response.status(), response.headers(), &bounds)?;
+    read_answer(response, timing.idle, (share, bounds)).await
+}
+
+/// What goes into the request line: path and query. Everything before was decided about and is where the connection leads.
+fn origin_form(url: &Url) -> Result<Uri, Failure> {
+    url[Position::BeforePath..Position::AfterQuery].parse().map_err(|_| {
+        Failure::nothing(None, Error::HttpRequestUriInvalid, "the URL cannot be written into a request".to_owned())
+    })
+}
+
+/// The guest's fields and those of the connection, which no guest sets.
+fn headers(mut headers: HeaderMap, url: &Url) -> Result<HeaderMap, Failure> {
+    let host = HeaderValue::try_from(&url[Position::BeforeHost..Position::AfterPort]).map_err(|_| {
+        Failure::nothing(None, Error::HttpRequestUriInvalid, "the host cannot be written into a request".to_owned())
+    })?;
+    headers.insert(header::HOST, host);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    decoding::offer(&mut headers);
+    Ok(headers)
+}
+
+/// Cancelled once there were too many interim answers.
+fn count_interim(request: &mut http::Request<Full<Bytes>>) -> CancellationToken {
+    let (flooded, seen) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    let too_many = flooded.clone();
+    hyper::ext::on_informational(request, move |_| {
+        if seen.fetch_add(1, Ordering::Relaxed) >= INTERIM_MAX {
+            too_many.cancel();
+        }
+    });
+    flooded
 }
 
 async fn read_answer(
-    mut response: reqwest::Response,
+    response: http::Response<Incoming>,
     idle: Duration,
-    (mut share, most): (Share, u64),
+    (mut share, bounds): (Share, Bounds),
 ) -> Result<Answer, Failure> {
-    let status = response.status().as_u16();
+    let (mut head, mut incoming) = response.into_parts();
+    let status = head.status.as_u16();
     let reached = Reached::Answered(status);
-    let headers = std::mem::take(response.headers_mut());
+    let late = || Failure::timeout(reached, "the answer stopped in the middle");
     let mut body = Vec::new();
-    loop {
-        match tokio::time::timeout(idle, response.chunk()).await {
-            Err(_) => {
-                return Err(Failure::timeout(reached, "the answer stopped in the middle"));
-            }
-            Ok(Err(_)) => {
-                let text = "the connection ended in the middle of the answer".to_owned();
-                return Err(Failure { reached, refusal: None, error: Error::HttpResponseIncomplete, text });
-            }
-            Ok(Ok(None)) => {
-                return Ok(Answer { status, headers, body: body.into(), share });
-            }
-            Ok(Ok(Some(chunk))) if (body.len() + chunk.len()) as u64 > most => {
-                let text = format!("the answer is longer than {}", agent_core::units::Bytes(most));
-                let error = Error::HttpResponseBodySize(Some(most));
-                return Err(Failure { reached, refusal: Some(Refusal::NetLimit), error, text });
-            }
-            Ok(Ok(Some(chunk))) if !share.grow(chunk.len() as u64) => {
-                let text = "the call holds too many answers that it has not read".to_owned();
-                let error = Error::ConnectionLimitReached;
-                return Err(Failure { reached, refusal: Some(Refusal::NetLimit), error, text });
-            }
-            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+    while let Some(frame) = within(idle, incoming.frame(), late).await? {
+        let frame = frame.map_err(|_| {
+            let text = "the connection ended in the middle of the answer".to_owned();
+            Failure { reached, refusal: None, error: Error::HttpResponseIncomplete, text }
+        })?;
+        // Trailers are nothing that a guest could rely on: most of what stands between drops them.
+        let Ok(chunk) = frame.into_data() else { continue };
+        if (body.len() + chunk.len()) as u64 > bounds.response_bytes.0 {
+            return Err(Failure::too_long(reached, &bounds));
         }
+        if !share.grow(chunk.len() as u64) {
+            return Err(Failure::too_much_held(reached));
+        }
+        body.extend_from_slice(&chunk);
     }
+    let mut body = Bytes::from(body);
+    if let Some(coding) =
+        Coding::of(&head.headers).map_err(|refused| refused.failure(reached))?.filter(|_| !body.is_empty())
+    {
+        let mut decoded = share.sibling();
+        let plain = decoding::decode(coding, &body, (&bounds, &mut decoded)).await;
+        body = plain.map_err(|cause| cause.failure(coding, reached, &bounds))?;
+        share = decoded;
+        decoding::forget(&mut head.headers);
+    }
+    Ok(Answer { status, headers: head.headers, body, share })
 }
 
-fn check_head(status: u16, headers: &HeaderMap) -> Result<(), Failure> {
-    let reached = Reached::Answered(status);
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if headers.len() > FIELDS_MAX || bytes > FIELD_BYTES_MAX {
-        let error = Error::HttpResponseHeaderSectionSize(u32::try_from(bytes).ok());
+/// Waits for a step, no longer than it may take.
+async fn within<T>(
+    most: Duration,
+    step: impl Future<Output = T>,
+    late: impl FnOnce() -> Failure,
+) -> Result<T, Failure> {
+    tokio::time::timeout(most, step).await.map_err(|_| late())
+}
+
+/// The connection did not bring an answer.
+fn lost(error: &hyper::Error) -> Failure {
+    let reached = Reached::Perhaps;
+    if error.is_parse_too_large() {
         let text = "the answer's header is too large".to_owned();
-        return Err(Failure { reached, refusal: Some(Refusal::NetLimit), error, text });
+        let error = Error::HttpResponseHeaderSectionSize(None);
+        return Failure { reached, refusal: Some(Refusal::NetLimit), error, text };
     }
-    if status < 200 {
-        let text = "the server wants to switch protocols".to_owned();
-        return Err(Failure { reached, refusal: Some(Refusal::NetDenied), error: Error::HttpUpgradeFailed, text });
-    }
-    Ok(())
-}
-
-fn from_send_error(error: &reqwest::Error) -> Failure {
-    if !error.is_connect() {
-        let text = "the connection ended before the answer".to_owned();
-        let reached = if error.is_builder() { Reached::Nothing } else { Reached::Perhaps };
-        return Failure { reached, refusal: None, error: Error::ConnectionTerminated, text };
-    }
-    match cause(error) {
-        Some(Cause::Name(Unresolved::Forbidden)) => {
-            let text = Unresolved::Forbidden.to_string();
-            Failure::nothing(Some(Refusal::NetDenied), Error::DestinationIpProhibited, text)
-        }
-        Some(Cause::Name(Unresolved::NotFound)) => {
-            let error = Error::DnsError { rcode: None, info_code: None };
-            Failure::nothing(None, error, Unresolved::NotFound.to_string())
-        }
-        Some(Cause::Tls) => {
-            let text = "the server's certificate or its TLS is not accepted".to_owned();
-            Failure::nothing(Some(Refusal::NetTls), Error::TlsCertificateError, text)
-        }
-        None if error.is_timeout() => Failure::timeout(Reached::Nothing, "no connection in time"),
-        None => Failure::nothing(None, Error::ConnectionRefused, "no connection".to_owned()),
-    }
-}
-
-enum Cause {
-    Name(Unresolved),
-    Tls,
-}
-
-/// Looks for what we know in a chain of errors. rustls reports through the standard library's `InvalidData`.
-fn cause(error: &reqwest::Error) -> Option<Cause> {
-    let mut next: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(inner) = next {
-        if let Some(unresolved) = inner.downcast_ref::<Unresolved>() {
-            return Some(Cause::Name(unresolved.clone()));
-        }
-        let kind = inner.downcast_ref::<io::Error>().map(io::Error::kind);
-        if kind == Some(io::ErrorKind::InvalidData) {
-            return Some(Cause::Tls);
-        }
-        next = inner.source();
-    }
-    None
+    let (error, text) = if error.is_parse() {
+        (Error::HttpProtocolError, "the server's answer is not HTTP/1.1")
+    } else {
+        (Error::ConnectionTerminated, "the connection ended before the answer")
+    };
+    Failure { reached, refusal: None, error, text: text.to_owned() }
 }
 
 impl Failure {
-    fn nothing(refusal: Option<Refusal>, error: Error, text: String) -> Self {
+    pub(super) fn nothing(refusal: Option<Refusal>, error: Error, text: String) -> Self {
         Self { reached: Reached::Nothing, refusal, error, text }
+    }
+
+    /// Before anything was sent, a bound was met.
+    pub(super) fn limit(text: String) -> Self {
+        Self::nothing(Some(Refusal::NetLimit), Error::ConnectionLimitReached, text)
+    }
+
+    pub(super) fn tls(error: Error, text: &str) -> Self {
+        Self::nothing(Some(Refusal::NetTls), error, text.to_owned())
+    }
+
+    pub(super) fn unresolved(unresolved: &Unresolved) -> Self {
+        let (refusal, error) = match unresolved {
+            Unresolved::Forbidden => (Some(Refusal::NetDenied), Error::DestinationIpProhibited),
+            Unresolved::NotFound => (None, Error::DnsError { rcode: None, info_code: None }),
+        };
+        Self::nothing(refusal, error, unresolved.to_string())
+    }
+
+    pub(super) fn too_long(reached: Reached, bounds: &Bounds) -> Self {
+        let text = format!("the answer is longer than {}", bounds.response_bytes);
+        let error = Error::HttpResponseBodySize(Some(bounds.response_bytes.0));
+        Self { reached, refusal: Some(Refusal::NetLimit), error, text }
+    }
+
+    pub(super) fn too_much_held(reached: Reached) -> Self {
+        let text = "the call holds too many answers that it has not read".to_owned();
+        Self { reached, refusal: Some(Refusal::NetLimit), error: Error::ConnectionLimitReached, text }
     }
 
     pub(super) fn given_up(text: &str) -> Self {

@@ -48,6 +48,17 @@ impl Share {
         Self { memory: self.memory.clone(), bytes: std::mem::take(&mut self.bytes) }
     }
 
+    /// An empty share of the same memory.
+    pub(super) fn sibling(&self) -> Self {
+        self.memory.share()
+    }
+
+    /// What this share holds.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Makes the share larger, or says that there is no room.
     pub(super) fn grow(&mut self, bytes: u64) -> bool {
         let held = self.memory.held.fetch_add(bytes, Ordering::Relaxed);

@@ -4,7 +4,6 @@
 use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal};
 use agent_core::units::Bytes as ByteCount;
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -15,8 +14,11 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use crate::effects::Permit;
 use crate::gate::IdempotencyKey;
-use crate::hosts::http::exchange::{Answer, Failure, Reached, Request, TOTAL_MAX, exchange};
+use crate::hosts::http::answer_head::field_bytes;
+use crate::hosts::http::body::Body;
+use crate::hosts::http::exchange::{Answer, Failure, Reached, Request, exchange};
 use crate::hosts::http::held::{HeldBody, Share};
+use crate::hosts::http::lookups::Lookups;
 use crate::hosts::http::{SenderParts, target};
 use crate::transcript::Encode;
 
@@ -26,6 +28,8 @@ type Reply = Result<http::Response<WasiBody>, Error>;
 /// One request on its way.
 pub(super) struct Job {
     pub(super) parts: Arc<SenderParts>,
+    /// The names that the call has looked up.
+    pub(super) lookups: Arc<Lookups>,
     pub(super) outgoing: Outgoing,
     /// Where the guest waits. Closed once it waits no more.
     pub(super) reply: oneshot::Sender<Reply>,
@@ -40,12 +44,6 @@ pub(super) struct Outgoing {
     /// What its answer will hold of the call's memory.
     pub(super) share: Share,
     pub(super) beyond_limit: bool,
-}
-
-/// A collected body.
-pub(super) enum Body {
-    Complete(Bytes),
-    TooLarge,
 }
 
 impl Job {
@@ -85,29 +83,30 @@ impl Job {
                 return Err(self.refuse(None, Refusal::NetDenied, &why.to_string(), Error::HttpRequestDenied));
             }
         };
-        let Body::Complete(body) = std::mem::replace(&mut self.outgoing.body, Body::TooLarge) else {
-            let limit = self.parts.limits.http_request_bytes;
-            let rule = format!("the body of a request may have {limit}");
-            let error = Error::HttpRequestBodySize(Some(limit.0));
-            return Err(self.refuse(Some(&url), Refusal::NetLimit, &rule, error));
+        let body = match std::mem::replace(&mut self.outgoing.body, Body::TooLarge) {
+            Body::Complete(body) => body,
+            unsendable @ (Body::TooLarge | Body::TooMuchHeld | Body::WithTrailers) => {
+                let (refusal, rule, error) = unsendable.refusal(&self.parts.bounds);
+                return Err(self.refuse(Some(&url), refusal, &rule, error));
+            }
         };
         if self.outgoing.beyond_limit {
-            let rule = format!("a call may make {} requests", self.parts.limits.http_requests);
+            let rule = format!("a call may make {} requests", self.parts.bounds.requests);
             return Err(self.refuse(Some(&url), Refusal::NetLimit, &rule, Error::ConnectionLimitReached));
+        }
+        let (fields, bytes) = (head.headers.len(), field_bytes(&head.headers));
+        if fields > self.parts.bounds.fields || bytes > self.parts.bounds.field_bytes {
+            let most = ByteCount(self.parts.bounds.field_bytes as u64);
+            let rule = format!("the header of a request may have {} fields and {most}", self.parts.bounds.fields);
+            let error = Error::HttpRequestHeaderSectionSize(u32::try_from(bytes).ok());
+            return Err(self.refuse(Some(&url), Refusal::NetLimit, &rule, error));
         }
         let mut headers = self.outgoing.head.headers.clone();
         // Set by the client, from the body that is really sent.
         headers.remove(header::CONTENT_LENGTH);
         let share = self.outgoing.share.split();
-        let request = Request {
-            share,
-            method,
-            url,
-            headers,
-            body,
-            options: self.outgoing.options,
-            answer_bytes_max: self.parts.limits.http_response_bytes.0,
-        };
+        let request =
+            Request { share, method, url, headers, body, options: self.outgoing.options, bounds: self.parts.bounds };
         let effect_request = EffectRequest::Http {
             method: request.method.to_string(),
             url: request.url.to_string(),
@@ -120,7 +119,7 @@ impl Job {
     /// Sends a request that may be sent again. It is of no use to anybody else than the guest that waits.
     async fn send(&mut self, request: Request, permit: Permit) -> Reply {
         let bytes_out = ByteCount(request.body.len() as u64);
-        let exchange = exchange_in_time(&self.parts, request);
+        let exchange = exchange_in_time((&self.parts, &self.lookups), request);
         let answered = tokio::select! {
             answered = exchange => answered,
             () = self.reply.closed() => Err(Failure::given_up("the tool stopped waiting")),
@@ -137,7 +136,7 @@ impl Job {
         let key = effects.intend_send(&permit, self.parts.transcript.snapshot()).await.map_err(unrecorded)?;
         let bytes_out = ByteCount(request.body.len() as u64);
         let answered = match add_key(&mut request, &permit, key) {
-            Ok(()) => exchange_in_time(&self.parts, request).await,
+            Ok(()) => exchange_in_time((&self.parts, &self.lookups), request).await,
             Err(failure) => Err(failure),
         };
         let mut encoded = Vec::new();
@@ -164,9 +163,10 @@ impl Job {
     }
 }
 
-async fn exchange_in_time(parts: &SenderParts, request: Request) -> Result<Answer, Failure> {
-    let left = parts.limits.deadline.to_duration().saturating_sub(parts.patience.active());
-    let total = left.clamp(Duration::from_millis(1), TOTAL_MAX);
+async fn exchange_in_time((parts, lookups): (&SenderParts, &Lookups), request: Request) -> Result<Answer, Failure> {
+    lookups.admit(&request.url)?;
+    let left = parts.bounds.deadline.saturating_sub(parts.patience.active());
+    let total = left.min(parts.bounds.timing.total).max(Duration::from_millis(1));
     tokio::select! {
         answered = exchange(request) => answered,
         () = tokio::time::sleep(total) => {

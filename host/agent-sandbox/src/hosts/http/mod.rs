@@ -2,27 +2,37 @@
 //!
 //! - `types` is the interface, method by method; the work on headers and bodies is wasmtime-wasi-http's.
 //! - `target` parses a URL once: what is decided about is what is connected to.
+//! - `bounds` is what requests may cost; `held` counts what bodies hold in memory, `lookups` the names that were looked up.
 //! - `address` says which addresses a name may lead to, and resolves names under that rule.
-//! - `held` bounds what unread answers hold in memory.
+//! - `connection` connects to such an address, `tls` secures it, `answer_head` and `decoding` are what an answer passes.
 //! - `exchange` is one request and its whole answer, with every bound; `job` puts the gate around it.
 //!
 //! A request's body is collected before anything is decided, so a guest that waits for the answer before it finishes the
 //! body waits for its deadline. Redirects are not followed: the guest sees them and asks anew.
 
 mod address;
+mod answer_head;
+mod body;
+mod bounds;
+mod brotli_window;
+mod connection;
+mod decoding;
 mod exchange;
 mod held;
 mod job;
+mod lookups;
+#[cfg(feature = "switchable-defences")]
+mod private_resolver;
 mod target;
+mod tls;
 mod types;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use agent_core::limits::Limits;
 use http::HeaderName;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::uri::Scheme;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,18 +41,15 @@ use wasmtime_wasi_http::{
 };
 
 use crate::effects::Effects;
+use crate::hosts::http::body::Body;
 use crate::hosts::http::held::Memory;
 use crate::hosts::http::job::{Job, Outgoing};
+use crate::hosts::http::lookups::Lookups;
 use crate::patience::Patience;
 use crate::transcript::SharedTranscript;
 
+pub(crate) use bounds::Bounds;
 pub(crate) use types::encode_error;
-
-/// Largest header section, of requests and responses. wasmtime counts its own bookkeeping too.
-pub(crate) const FIELD_BYTES_MAX: usize = 64 << 10;
-
-/// Requests of one call that are under way at once. Each holds its body and its answer in memory.
-const CONCURRENT_MAX: usize = 8;
 
 /// Answers of the largest size that a call may hold unread.
 const ANSWERS_HELD_MAX: u64 = 2;
@@ -64,7 +71,11 @@ type Answered = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result
 /// Sends the requests of one call.
 pub(crate) struct HttpSender {
     parts: Arc<SenderParts>,
+    lookups: Arc<Lookups>,
+    /// Of answers.
     memory: Memory,
+    /// Of bodies that wait for their request's turn.
+    bodies: Memory,
     requests: u64,
     jobs: Arc<Mutex<Jobs>>,
     slots: Arc<Semaphore>,
@@ -72,7 +83,7 @@ pub(crate) struct HttpSender {
 
 /// What sending needs.
 pub(crate) struct SenderParts {
-    pub(crate) limits: Limits,
+    pub(crate) bounds: Bounds,
     pub(crate) effects: Arc<Effects>,
     pub(crate) transcript: SharedTranscript,
     pub(crate) patience: Arc<Patience>,
@@ -91,9 +102,12 @@ struct Jobs {
 impl HttpSender {
     /// Nothing sent yet.
     pub(crate) fn new(parts: SenderParts) -> Self {
-        let slots = Arc::new(Semaphore::new(CONCURRENT_MAX));
-        let memory = Memory::new(parts.limits.http_response_bytes.0.saturating_mul(ANSWERS_HELD_MAX));
-        Self { parts: Arc::new(parts), memory, requests: 0, jobs: Arc::default(), slots }
+        let bounds = &parts.bounds;
+        let slots = Arc::new(Semaphore::new(bounds.concurrent));
+        let memory = Memory::new(bounds.response_bytes.0.saturating_mul(ANSWERS_HELD_MAX));
+        let bodies = Memory::new(bounds.request_bytes.0.saturating_mul(bounds.concurrent as u64));
+        let lookups = Arc::new(Lookups::new(bounds.hosts));
+        Self { parts: Arc::new(parts), lookups, memory, bodies, requests: 0, jobs: Arc::default(), slots }
     }
 
     /// Lets no further request begin and waits for those under way. Who is not answered soon is given up, and recorded so.
@@ -131,29 +145,34 @@ impl WasiHttpHooks for HttpSender {
         // Numbered here, in the guest's order, not when the body is complete.
         let number = self.parts.effects.number();
         self.requests += 1;
-        let beyond_limit = self.requests > self.parts.limits.http_requests;
+        let beyond_limit = self.requests > self.parts.bounds.requests;
         let (parts, jobs, slots) = (self.parts.clone(), self.jobs.clone(), self.slots.clone());
-        let share = self.memory.share();
+        let (share, mut body_share, lookups) = (self.memory.share(), self.bodies.share(), self.lookups.clone());
         Box::new(async move {
             let (head, body) = request.into_parts();
             let body = if beyond_limit {
                 // Refused in any case, so nothing of it is kept: a guest may begin many more requests than it may send.
-                job::Body::Complete(bytes::Bytes::new())
+                Body::Complete(bytes::Bytes::new())
             } else {
-                collect(body, parts.limits.http_request_bytes.0).await?
+                body::collect(body, parts.bounds.request_bytes.0, &mut body_share).await?
             };
             let slot = slots.acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
             let (reply, answer) = oneshot::channel();
             let outgoing = Outgoing { number, head, body, options: options.unwrap_or_default(), share, beyond_limit };
             let host = parts.host.clone();
-            let job = Job { parts, outgoing, reply };
+            let job = Job { parts, lookups, outgoing, reply };
             jobs.lock().unwrap_or_else(PoisonError::into_inner).spawn(&host, async move {
                 job.run().await;
-                drop(slot);
+                drop((slot, body_share));
             });
             let response = answer.await.map_err(|_| Error::HttpRequestDenied)??;
             Ok((response, Box::new(async { Ok(()) }) as Box<dyn Future<Output = _> + Send>))
         })
+    }
+
+    /// Any, since what is no `http` or `https` is refused later, with a record.
+    fn is_supported_scheme(&mut self, _: &Scheme) -> bool {
+        true
     }
 
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
@@ -181,25 +200,6 @@ fn is_forbidden(name: &HeaderName) -> bool {
         || name.as_str().starts_with("proxy-")
 }
 
-/// The body up to the limit; one byte more marks a body that is too large. A body that the guest drops unfinished is an error.
-async fn collect(body: WasiBody, limit: u64) -> Result<job::Body, Error> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(job::Body::Complete(collected.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Ok(job::Body::TooLarge),
-        Err(error) => Err(match error.downcast::<Error>() {
-            Ok(error) => *error,
-            Err(other) => Error::InternalError(Some(other.to_string())),
-        }),
-    }
-}
-
-/// A guest's timeout, within ours: none is longer, and none is so short that nothing could ever arrive.
-fn bounded(wanted: Option<Duration>, most: Duration) -> Duration {
-    const LEAST: Duration = Duration::from_millis(1);
-    wanted.map_or(most, |wanted| wanted.clamp(LEAST, most))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,13 +220,5 @@ mod tests {
         ] {
             assert_eq!(is_forbidden(&HeaderName::from_static(name)), forbidden, "{name}");
         }
-    }
-
-    #[test]
-    fn timeouts_of_guests_are_bounded() {
-        let most = Duration::from_secs(5);
-        assert_eq!(bounded(Some(Duration::MAX), most), most);
-        assert_eq!(bounded(Some(Duration::ZERO), most), Duration::from_millis(1));
-        assert_eq!(bounded(None, most), most);
     }
 }

@@ -2,6 +2,9 @@
 //! what does not follow from the guest's own words: whether an answer is there, its status and header fields, its trailers.
 //! Its body is recorded with the streams.
 
+use agent_core::digest::Digest;
+use agent_core::effect::{EffectRequest, Refusal};
+use agent_core::units::Bytes;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 use wasmtime_wasi_http::WasiHttpCtxView;
@@ -9,7 +12,8 @@ use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as HandlerHos
 use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode, Method, Scheme};
 use wasmtime_wasi_http::p2::{HeaderError, HeaderResult, HttpError, HttpResult};
 
-use crate::state::CallState;
+use crate::state::{CallState, table_stop};
+use crate::stop::Stop;
 use crate::transcript::{Encode, Operation as Op};
 
 type Fields = Resource<types::Fields>;
@@ -72,7 +76,13 @@ impl HandlerHost for CallState {
     fn handle(&mut self, request: Request, options: Option<Options>) -> HttpResult<FutureResponse> {
         self.ask(Op::SendRequest, &[request.rep()], &())?;
         self.forget(request.rep());
+        let asked = self.described(&request)?;
         let pending = HandlerHost::handle(&mut self.http_view(), request, options);
+        if let Some(code) = pending.as_ref().err().and_then(HttpError::downcast_ref) {
+            // What is no request at all never reaches the sender, and was an attempt all the same.
+            let rule = format!("it is not a well-formed request: {code:?}");
+            self.effects.refuse(asked, Refusal::NetDenied, &rule, None);
+        }
         self.answer(pending)
     }
 }
@@ -130,6 +140,25 @@ impl types::HostFutureTrailers for CallState {
 }
 
 impl CallState {
+    /// A request as the guest built it, for the record.
+    fn described(&self, request: &Request) -> Result<EffectRequest, Stop> {
+        let request = self.table.get(request).map_err(table_stop)?;
+        let method = match &request.method {
+            Method::Other(method) => method.clone(),
+            known => format!("{known:?}").to_ascii_uppercase(),
+        };
+        let scheme = match &request.scheme {
+            None | Some(Scheme::Https) => "https",
+            Some(Scheme::Http) => "http",
+            Some(Scheme::Other(scheme)) => scheme,
+        };
+        let authority = request.authority.as_deref().unwrap_or("");
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let path = request.path_with_query.as_deref().unwrap_or("/");
+        let url = format!("{scheme}://{host}{path}");
+        Ok(EffectRequest::Http { method, url, body_bytes: Bytes(0), digest: Digest::of(b"") })
+    }
+
     fn response_record(&self, got: &Option<Result<Result<Response, ErrorCode>, ()>>) -> Plain<Vec<u8>> {
         Ok(match got {
             None => vec![0],

@@ -144,9 +144,64 @@ async fn messages_are_bounded() -> io::Result<()> {
     // A write took place all the same.
     let (_, effects, _) = scene(&gate, limits, ("POST", b"x"), OK).await?;
     assert_eq!(effects, ["1 POST http://server/path?q: net_limit, done 200, the answer is longer than 4 B"]);
-    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(200));
-    let (seen, _, _) = scene(&gate, Limits::STANDARD, ("GET", b""), &many).await?;
-    assert!(seen.is_err());
+    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(65 << 10));
+    let longer = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(101));
+    for large in [long, longer, many] {
+        let (seen, effects, _) = scene(&gate, Limits::STANDARD, ("GET", b""), &large).await?;
+        assert!(seen.is_err());
+        assert_eq!(effects, ["1 GET http://server/path?q: net_limit, failed: the answer's header is too large"]);
+    }
+    Ok(())
+}
+
+/// A server chooses its words: what is no plain answer is not passed on, and a storm ends at once.
+#[tokio::test]
+async fn odd_answers_are_refused() -> io::Result<()> {
+    let storm = "HTTP/1.1 100 Continue\r\n\r\n".repeat(9);
+    let polite = format!("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n{OK}");
+    for (answer, recorded) in [
+        (polite.as_str(), "done 200"),
+        (&storm, "net_denied, failed: the server sends interim answers without end"),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+            "net_denied, failed: the server wants to switch protocols",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "net_denied, failed: the answer is wrapped in a transfer coding beside `chunked`",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip, gzip\r\ncontent-length: 1\r\n\r\nx",
+            "net_limit, failed: the answer is compressed more than once",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-encoding: deflate\r\ncontent-length: 1\r\n\r\nx",
+            "net_denied, failed: the answer is compressed by a coding other than gzip, br and zstd",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx",
+            "failed: the answer is not the gzip that its header says",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\nx",
+            "net_limit, failed: the answer is longer than 8.00 MiB",
+        ),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "failed: the server's answer is not HTTP/1.1"),
+    ] {
+        let (_, effects, heard) = scene(&notes(Answer::Allow), Limits::STANDARD, ("GET", b""), answer).await?;
+        assert_eq!(effects, [format!("1 GET http://server/path?q: {recorded}")]);
+        assert_eq!(heard.len(), 1, "{answer}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_is_written_by_the_host() -> io::Result<()> {
+    let (_, _, heard) = scene(&notes(Answer::Allow), Limits::STANDARD, ("GET", b""), OK).await?;
+    let head = heard[0].split_once("GET ").map_or("", |(_, head)| head);
+    let fields: Vec<&str> = head.split("\r\n").filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
+    assert_eq!(fields, ["x-own", "host", "connection", "accept-encoding"], "{head}");
     Ok(())
 }
 
