@@ -24,6 +24,10 @@ check:
 test *FLAGS:
     cargo xtask test {{FLAGS}}
 
+# Feed made-up input to everything that reads what a stranger wrote.
+fuzz *ARGUMENTS:
+    cargo xtask fuzz {{ARGUMENTS}}
+
 # Measure the sandbox and the program.
 bench:
     cargo xtask bench

@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod demo;
 mod dev_tool;
+mod fuzz;
 mod harness;
 mod model_server;
 mod places;
@@ -32,9 +33,10 @@ cargo xtask VERB [--help]
   demo     run an agent on a real task, from a fresh checkout, without a key
   check    format, lints, docs, licences, spelling: the quick part of `test`
   test     everything CI runs
+  fuzz     feed made-up input to everything that reads what a stranger wrote
   bench    measure the sandbox and the program
 
-A fresh machine needs Rust and a C compiler; each verb brings along what else it needs, below the user's cache folder.";
+A fresh machine needs Rust, and compilers for C and C++; each verb brings along what else it needs, below the user's cache folder.";
 
 /// A verb: its name, its help, and what it does with the arguments that follow.
 struct Verb {
@@ -43,16 +45,20 @@ struct Verb {
     run: fn(&Places, &[String]) -> Result<()>,
 }
 
-const VERBS: [Verb; 6] = [
+const VERBS: [Verb; 7] = [
     Verb { name: "setup", help: setup::HELP, run: setup::run },
     Verb { name: "tools", help: tools::HELP, run: tools::run },
     Verb { name: "demo", help: demo::HELP, run: demo::run },
     Verb { name: "check", help: check::HELP, run: check::run },
     Verb { name: "test", help: test::HELP, run: test::run },
+    Verb { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },
 ];
 
 fn main() -> ExitCode {
+    if let Some(ended) = fuzz::instrument::as_rustc() {
+        return ended;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -60,8 +60,13 @@ impl Report {
 
     /// Takes a step that runs tests, and counts them.
     pub(crate) fn tests(&mut self, name: &str, command: &mut Command) -> Result<()> {
+        self.counted(name, |counted| tally::run(command, counted))
+    }
+
+    /// Takes a step that counts tests by itself.
+    pub(crate) fn counted(&mut self, name: &str, take: impl FnOnce(&mut Tally) -> Result<()>) -> Result<()> {
         let mut counted = Tally::default();
-        let result = self.step(name, || tally::run(command, &mut counted));
+        let result = self.step(name, || take(&mut counted));
         self.tally.add(&counted);
         result
     }

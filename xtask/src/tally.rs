@@ -19,6 +19,15 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Counts one test that is no test of cargo's.
+    pub(crate) fn count(&mut self, passed: bool) {
+        if passed {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.passed += other.passed;
         self.failed += other.failed;

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::check::{self, Depth, host};
+use crate::fuzz;
 use crate::harness::Programs;
 use crate::model_server::{self, ModelServer};
 use crate::places::Places;
@@ -16,10 +17,11 @@ pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
 
 Runs everything CI runs: `check`, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
-against the built program, the built tools and a real model server. Stops at the first step that fails. cargo-nextest is
-used where it is installed. The summary comes last, closed by one line: N passed, N failed.
+against the built program, the built tools and a real model server; then it gives each fuzz target ten seconds. Stops at the
+first step that fails. cargo-nextest is used where it is installed. The summary comes last, closed by one line: N passed, N
+failed.
 
-  --quick   leave out the model server, licences and dependencies";
+  --quick   leave out the model server, the fuzz targets, licences and dependencies";
 
 /// The verb.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
@@ -50,6 +52,9 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
         host_tests.env(model_server::VARIABLE, &server.url);
     }
     report.tests("tests of the host", &mut host_tests)?;
+    if depth == Depth::Full {
+        fuzz::step(places, report)?;
+    }
     report.tests(
         "examples in the host's documentation",
         host(places).args(["test", "--workspace", "--locked", "--doc"]),

@@ -17,7 +17,7 @@ impl JsonText {
     /// # Errors
     /// Where `text` is not JSON.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str::<Box<RawValue>>(text.trim()).map(Self)
+        serde_json::from_str::<Box<RawValue>>(text).map(Self)
     }
 
     /// The text of `value`.

@@ -194,7 +194,7 @@ impl FromStr for UrlPattern {
         }
         let (host, port) = split_port(authority);
         let host: HostMatch = host.parse()?;
-        if matches!(host, HostMatch::Address(_)) && is_prefix_length(path) {
+        if port.is_none() && looks_like_a_range(&host, path) {
             return Err(InvalidPattern::AddressRange(rest.to_owned()));
         }
         let port = port.map_or(Ok(scheme.default_port()), str::parse)?;
@@ -219,14 +219,16 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     (&authority[..after_literal + colon], Some(&authority[after_literal + colon + 1..]))
 }
 
-fn is_prefix_length(path: &str) -> bool {
-    path.strip_prefix('/').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+/// Whether host and path together are how ranges of addresses are written: `10.0.0.0/8`. A port between them says otherwise.
+fn looks_like_a_range(host: &HostMatch, path: &str) -> bool {
+    let digits = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    matches!(host, HostMatch::Address(_)) && path.strip_prefix('/').is_some_and(digits)
 }
 
 impl fmt::Display for UrlPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)?;
-        if self.port != self.scheme.default_port() {
+        if self.port != self.scheme.default_port() || looks_like_a_range(&self.host, &self.path_prefix) {
             write!(f, ":{}", self.port)?;
         }
         if self.path_prefix != "/" {

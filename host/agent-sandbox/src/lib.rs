@@ -22,6 +22,8 @@ pub mod describe;
 mod effects;
 pub mod engine;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod gate;
 mod hosts;
 mod invoke;

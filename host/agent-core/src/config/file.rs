@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::problem::{PROBLEMS_MAX, Problem, ProblemKind, Problems, shown};
+use super::problem::{PROBLEMS_MAX, Problem, ProblemKind, Problems, legible, shown};
 use super::reader::Table;
 
 /// Largest file that is read. An honest one has a few KiB.
@@ -81,10 +81,11 @@ impl Findings<'_> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// The message may quote the file, whose author the operator may not know: it is made safe to show.
     pub(super) fn problem(&self, span: Range<usize>, message: String) -> Problem {
         let (line, column) = self.place(span.start);
         let (line, column) = (Some(line), Some(column));
-        Problem { kind: self.kind, file: self.file.to_owned(), line, column, message, hint: None }
+        Problem { kind: self.kind, file: self.file.to_owned(), line, column, message: legible(message), hint: None }
     }
 
     pub(super) fn place(&self, offset: usize) -> (u32, u32) {

@@ -397,6 +397,18 @@ env = []
     "#);
 }
 
+/// A file by somebody else is shown on the operator's terminal before anything in it is trusted.
+#[test]
+fn no_message_obeys_the_file_that_it_is_about() {
+    let text = "[tool]\nname = \"a\\u001b[2J\\tb\"\nversion = \"1\"\ndescription = \"d\"\n[limits]\ndeadline = \"\\u202e1s\"\n";
+    insta::assert_snapshot!(of_manifest(text), @r"
+    tool.toml:2:8: `name`: `a\u{1b}[2J\u{9}b` is not a name: use 1 to 31 of a-z, 0-9, `-` and single `_`, beginning with a letter
+    tool.toml:6:12: `deadline`: `\u{202e}1s` does not begin with a whole number such as `20` or `200_000`
+    ");
+    let long = format!("[tool]\nname = \"{}\"\nversion = \"1\"\ndescription = \"d\"\n", "x".repeat(100_000));
+    assert!(of_manifest(&long).len() < 1_000);
+}
+
 #[test]
 fn a_file_that_is_too_large_is_not_read() {
     let problems = Manifest::parse("tool.toml", &"#".repeat((1 << 20) + 1)).map_err(Problems::into_vec);

@@ -192,11 +192,30 @@ pub(super) fn shown(text: &str) -> String {
     shown
 }
 
+/// A whole message, which may quote what was written: nothing in it moves a cursor or hides, and it stays one readable line.
+/// Cut in the middle, because what is wrong is said at one of its ends.
+pub(super) fn legible(message: String) -> String {
+    const END_CHARS_MAX: usize = 300;
+    if message.len() <= 2 * END_CHARS_MAX && !message.contains(is_hidden) {
+        return message;
+    }
+    let characters: Vec<char> = message.chars().flat_map(escaped).collect();
+    if characters.len() <= 2 * END_CHARS_MAX {
+        return characters.into_iter().collect();
+    }
+    let (first, last) = (&characters[..END_CHARS_MAX], &characters[characters.len() - END_CHARS_MAX..]);
+    first.iter().chain(&['…']).chain(last).collect()
+}
+
 fn escaped(c: char) -> impl Iterator<Item = char> {
-    let hidden = c.is_control() || is_invisible(c);
+    let hidden = is_hidden(c);
     let escape = hidden.then(|| c.escape_unicode());
     let plain = (!hidden).then_some(c);
     escape.into_iter().flatten().chain(plain)
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control() || is_invisible(c)
 }
 
 /// Characters that change how text looks without being seen: direction overrides, zero-width characters, tags.

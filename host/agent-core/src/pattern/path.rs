@@ -20,6 +20,9 @@ pub enum InvalidPath {
     /// `//`.
     #[error("path `{0}` holds an empty segment")]
     EmptySegment(String),
+    /// `.;` or `..` at the beginning of a segment.
+    #[error("path `{0}` holds a segment that begins with `..` or `.;`, which servers read in different ways")]
+    Dots(String),
 }
 
 /// The prefix that `text`, empty or beginning with `/`, states.
@@ -33,6 +36,9 @@ pub(super) fn parse_prefix(text: &str) -> Result<String, InvalidPath> {
     }
     if text.contains("//") {
         return Err(InvalidPath::EmptySegment(text.to_owned()));
+    }
+    if text.split('/').any(begins_with_dots) {
+        return Err(InvalidPath::Dots(text.to_owned()));
     }
     if encoded_bytes(text).any(|byte| byte.is_none_or(is_misleading)) {
         return Err(InvalidPath::Encoded(text.to_owned()));
@@ -65,8 +71,12 @@ fn is_at_or_below(path: &str, prefix: &str) -> bool {
 }
 
 fn stays_below(path: &str) -> bool {
-    !path.split('/').any(|segment| segment.starts_with(".."))
-        && !encoded_bytes(path).any(|byte| byte.is_none_or(leads_away))
+    !path.split('/').any(begins_with_dots) && !encoded_bytes(path).any(|byte| byte.is_none_or(leads_away))
+}
+
+/// Some servers cut a segment off at `;`, and what is left leads away: `..;`, `.;`.
+fn begins_with_dots(segment: &str) -> bool {
+    segment.starts_with("..") || segment.starts_with(".;")
 }
 
 /// What follows each `%`: the byte, or `None` if it is not two hexadecimal digits.

@@ -31,7 +31,7 @@ impl<'a> Json<'a> {
     /// Reads `text`, which `root` names in errors.
     pub(crate) fn parse(text: &'a str, root: &str) -> Result<Self, Mismatch> {
         let path = Path::root(root);
-        let raw = serde_json::from_str::<&RawValue>(text.trim()).map_err(|error| path.mismatch(error.to_string()))?;
+        let raw = serde_json::from_str::<&RawValue>(text).map_err(|error| path.mismatch(error.to_string()))?;
         Reader { nodes_left: NODES_MAX }.read(raw.get(), &path, DEPTH_MAX)
     }
 
@@ -175,6 +175,7 @@ mod tests {
         assert!(error(r#"{"a":{"x":1,"x":2}}"#).starts_with("arguments.a: the key `x` occurs twice"));
         assert!(error("{\"a\":01}").starts_with("arguments: "));
         assert!(error("").starts_with("arguments: "));
+        assert!(error("\u{a0}{}").starts_with("arguments: "), "no whitespace of JSON's");
     }
 
     #[test]
