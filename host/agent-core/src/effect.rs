@@ -9,7 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::grant::{Capability, RuleSource};
+use crate::grant::{Capability, RuleSource, SecretGrant};
+use crate::secret::SecretName;
 use crate::units::{Bytes, Millis};
 
 /// What an effect means for recovery. Ordered: a grant may raise a class, never lower it.
@@ -129,6 +130,16 @@ pub struct Ruling {
     pub class: EffectClass,
     /// The header that carries the host-minted key of a keyed write.
     pub idempotency_header: Option<String>,
+    /// The secrets that the host adds to the request.
+    pub secrets: Vec<SecretGrant>,
+}
+
+impl Ruling {
+    /// A decision about an effect that carries neither key nor secret.
+    #[must_use]
+    pub fn plain(decision: Decision, class: EffectClass) -> Self {
+        Self { decision, class, idempotency_header: None, secrets: Vec::new() }
+    }
 }
 
 /// Stable names of refused effects. The guest sees an ordinary error; the record carries this.
@@ -151,6 +162,8 @@ pub enum Refusal {
     NetTimeout,
     /// A variable outside the grant.
     EnvDenied,
+    /// A secret that would have gone, or come back, where it must not.
+    SecretBlocked,
     /// A person said no.
     ApprovalDenied,
     /// The run's budget does not allow it.
@@ -171,6 +184,8 @@ pub struct Effect {
     pub egress: bool,
     /// What was decided.
     pub decision: Decision,
+    /// The secrets that the host added: their names.
+    pub secrets: Vec<SecretName>,
     /// What came of it.
     pub result: EffectResult,
     /// Bytes that went from the guest to the world.
@@ -287,6 +302,7 @@ impl Refusal {
             Self::NetTls => "net_tls",
             Self::NetTimeout => "net_timeout",
             Self::EnvDenied => "env_denied",
+            Self::SecretBlocked => "secret_blocked",
             Self::ApprovalDenied => "approval_denied",
             Self::RunBudget => "run_budget",
         }

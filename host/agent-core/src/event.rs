@@ -163,6 +163,8 @@ pub struct RunStarted {
     pub budget: Budget,
     /// How much survives a power loss.
     pub durability: Durability,
+    /// How much is given up for a smaller surface.
+    pub strictness: Strictness,
 }
 
 /// A model and how it is asked.
@@ -197,6 +199,16 @@ pub enum Durability {
     Strict,
     /// Written, not synced: survives a killed process, and may lose its tail at power loss.
     Relaxed,
+}
+
+/// How much is given up for a smaller surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strictness {
+    /// Imports that are not granted refuse at use; memory of a slot may stay resident, cleared, between calls.
+    Standard,
+    /// Imports that are not granted are refused at load; time is coarse; nothing stays resident and stacks are zeroed.
+    Strict,
 }
 
 /// One tool of a run, pinned.

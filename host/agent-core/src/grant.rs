@@ -8,9 +8,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::foreign_name::SecretHeader;
 use crate::effect::{EffectClass, HttpMethod};
 use crate::limits::Limits;
 use crate::pattern::UrlPattern;
+use crate::secret::{HeaderFormat, SecretName, SecretSource};
 
 /// A kind of authority. Pure ones (clock, random, log) are always granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ pub enum Capability {
     Http,
     /// Environment variables of the host.
     Env,
+    /// Secrets that the host adds to requests.
+    Secret,
     /// Raw sockets. Known so that a refusal can name it; never granted.
     Sockets,
     /// The virtual clock.
@@ -72,6 +76,8 @@ pub struct Grant {
     pub http: Vec<HttpGrant>,
     /// Environment variables that may be read.
     pub env: Vec<EnvGrant>,
+    /// Secrets that the host adds to requests which are allowed.
+    pub secrets: Vec<SecretGrant>,
     /// The limits of each call.
     pub limits: Limits,
 }
@@ -116,11 +122,29 @@ pub struct EnvGrant {
     pub source: RuleSource,
 }
 
+/// One secret in one header of some requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretGrant {
+    /// What the tool calls it.
+    pub name: SecretName,
+    /// The requests that it is added to, if they are allowed at all: of one host and port.
+    pub url: UrlPattern,
+    /// The header that carries it.
+    pub header: SecretHeader,
+    /// How the value stands in it.
+    pub format: HeaderFormat,
+    /// Where its value comes from. The value is read by the shell when a run starts and is not recorded.
+    pub from: SecretSource,
+    /// Where this was said.
+    pub source: RuleSource,
+}
+
 impl Grant {
     /// No authority at all, under the standard limits.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { fs: Vec::new(), http: Vec::new(), env: Vec::new(), limits: Limits::STANDARD }
+        Self { fs: Vec::new(), http: Vec::new(), env: Vec::new(), secrets: Vec::new(), limits: Limits::STANDARD }
     }
 
     /// Whether a call under this grant may change files: such calls do not run side by side.

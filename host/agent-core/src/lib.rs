@@ -22,6 +22,8 @@ pub mod name;
 pub mod outcome;
 pub mod pattern;
 pub mod pending;
+pub mod redact;
+pub mod secret;
 pub mod state;
 pub mod stop;
 pub mod tool;

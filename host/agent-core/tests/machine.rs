@@ -14,7 +14,7 @@ use agent_core::effect::{
 };
 use agent_core::event::{
     Approval, ApprovalDecided, ApprovalSubject, CallUndone, Durability, EffectDone, EffectIntended, Event, LockedTool,
-    ModelChoice, ModelFailed, ModelReplied, ModelRequested, Recorded, RunResumed, RunStarted, ToolFinished,
+    ModelChoice, ModelFailed, ModelReplied, ModelRequested, Recorded, RunResumed, RunStarted, Strictness, ToolFinished,
     ToolInDoubt, ToolMode, ToolStarted,
 };
 use agent_core::grant::{Access, Capability, RuleSource};
@@ -50,6 +50,7 @@ impl World {
             tools: ["calc.evaluate", "files.write", "files.read"].map(|name| locked(name, rules)).to_vec(),
             budget,
             durability: Durability::Strict,
+            strictness: Strictness::Standard,
         };
         let first = Recorded {
             run: RunId::from_parts(UnixMillis(0), [0; 10]),
@@ -137,6 +138,7 @@ impl World {
             class: EffectClass::OpaqueWrite,
             egress: true,
             decision: Decision::Allow { rule: RuleSource("test".into()) },
+            secrets: Vec::new(),
             result,
             bytes_out: Bytes(0),
             bytes_in: Bytes(0),
@@ -446,6 +448,21 @@ fn a_lost_fuel_count_is_charged_in_full() {
     world.crash();
     assert_eq!(world.state.spent.fuel.0, 2 * Limits::STANDARD.fuel.0, "the crash refunds nothing");
     assert!(matches!(world.next(), Action::CallTool { call, attempt: 2, .. } if call == second));
+}
+
+/// A tool could tell the model more than its result shows, by how much it burns.
+#[test]
+fn what_a_call_used_is_not_told_to_the_model() {
+    let told = [10, 123_456_789].map(|fuel| {
+        let mut world = world();
+        world.reply(&[("calc__evaluate", "{}")]);
+        let call = world.start();
+        let used = finished(call, returned("4"), MeteredFuel::Exact(Fuel(fuel)));
+        let metering = Metering { memory_peak: Bytes(fuel), duration: Millis(fuel), host_calls: fuel, ..used.metering };
+        world.record(ToolFinished { metering, ..used });
+        format!("{:?}", world.state.messages)
+    });
+    assert_eq!(told[0], told[1]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::EffectRequest;
 use agent_core::event::{Approval, GrantWidened};
-use agent_core::grant::{Access, RuleSource};
+use agent_core::grant::{Access, RuleSource, SecretGrant};
 use agent_core::message::ToolCall;
 use agent_core::name::{CallNumber, Name, ToolName};
 
@@ -42,12 +42,13 @@ pub async fn approve_effect(
     person: &Person,
     reporter: &Reporter,
     tool: &ToolName,
-    request: &EffectRequest,
+    (request, secrets): (&EffectRequest, &[SecretGrant]),
     rule: &RuleSource,
 ) -> Approval {
+    let carried = secrets.iter().map(|secret| format!("carries your secret {} in `{}`", secret.name, secret.header));
     let question = Question {
         title: format!("may `{tool}` do this: {request}?"),
-        details: vec![format!("rule: {rule}")],
+        details: carried.chain([format!("rule: {rule}")]).collect(),
         answers: &[('y', "yes, this once"), ('n', "no")],
     };
     answer(reporter.hushed(person.ask(question)).await)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use agent_core::event::{Durability, ToolMode};
+use agent_core::event::{Durability, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{ls, resolve, show, verify};
@@ -78,6 +78,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub allow: AllowArgs,
     #[command(flatten)]
+    pub strict: StrictArg,
+    #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
     pub output: OutputArgs,
@@ -134,9 +136,30 @@ pub struct AllowArgs {
     /// Let tools see an environment variable.
     #[arg(long, value_name = "NAME")]
     pub allow_env: Vec<String>,
+    /// Let the host add a secret to requests of tools that declare it. SOURCE is `env:NAME` or `file:PATH`, for a file of mode
+    /// 0600; without it, the environment variable of that name.
+    #[arg(long, value_name = "NAME[=SOURCE]")]
+    pub secret: Vec<String>,
     /// More rules: a policy file, beside the one in the user's state folder.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+}
+
+/// Whether speed is given up for a smaller surface.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Grants")]
+pub struct StrictArg {
+    /// Refuse tools that import what was not granted; keep nothing in memory between calls; give tools a clock of milliseconds.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+impl StrictArg {
+    /// As it is recorded.
+    #[must_use]
+    pub fn strictness(&self) -> Strictness {
+        if self.strict { Strictness::Strict } else { Strictness::Standard }
+    }
 }
 
 /// What the run may use.
@@ -247,6 +270,8 @@ pub struct ToolCallArgs {
     pub tools: ToolsArgs,
     #[command(flatten)]
     pub allow: AllowArgs,
+    #[command(flatten)]
+    pub strict: StrictArg,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -9,6 +9,7 @@ use agent_core::config::policy::parse_policy;
 use agent_core::config::selector::Selector;
 use agent_core::grant::{Access, RuleSource};
 use agent_core::pattern::UrlPattern;
+use agent_core::secret::{SecretName, SecretSource};
 use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::agent::{Agent, Source};
@@ -42,7 +43,9 @@ pub fn standing_rules(home: &Home, allow: &AllowArgs) -> anyhow::Result<Vec<Auth
     let saved = saved.exists().then(|| policy(&saved)).transpose()?;
     let given = allow.policy.as_deref().map(policy).transpose()?;
     let flags = Authority { grants: flags(allow)?, ..Authority::nothing() };
-    Ok([own_state(home)?].into_iter().chain(saved).chain(given).chain([flags]).collect())
+    let said: Vec<Authority> = saved.into_iter().chain(given).chain([flags]).collect();
+    let hidden = secret_files(&said)?;
+    Ok([own_state(home)?, hidden].into_iter().chain(said).collect())
 }
 
 /// Nobody can grant the folder with the host's key, policy, trust and compiled code, nor one around it: who reads the key
@@ -53,8 +56,24 @@ fn own_state(home: &Home) -> anyhow::Result<Authority> {
     // A folder that no rule could name needs no rule.
     let Ok(root) = root.parse::<HostPath>() else { return Ok(Authority::nothing()) };
     let source = RuleSource("agent-host, for its own keys and policy,".to_owned());
-    let deny = DenyRule { selector: Selector::Everything, http: Vec::new(), fs: vec![root], env: Vec::new(), source };
+    let deny = DenyRule { fs: vec![root], ..DenyRule::of(Selector::Everything, source) };
     Ok(Authority { denies: vec![deny], ..Authority::nothing() })
+}
+
+/// Nobody can grant a directory around a file that a secret comes from: a tool that reads there would hold what the host
+/// keeps from it.
+fn secret_files(rules: &[Authority]) -> anyhow::Result<Authority> {
+    let secrets = rules.iter().flat_map(|rules| &rules.grants).flat_map(|grant| &grant.secrets);
+    let mut denies = Vec::new();
+    for secret in secrets {
+        let Some(SecretSource::File(file)) = &secret.from else { continue };
+        // What no rule could name cannot be granted either, such as `/run`.
+        let Ok(written) = file.as_str().parse::<HostPath>() else { continue };
+        let real = real_path::real(&written).with_context(|| format!("secret `{}`", secret.name))?;
+        let source = RuleSource(format!("agent-host, for the secret `{}`,", secret.name));
+        denies.push(DenyRule { fs: vec![written, real], ..DenyRule::of(Selector::Everything, source) });
+    }
+    Ok(Authority { denies, ..Authority::nothing() })
 }
 
 fn policy(path: &Path) -> anyhow::Result<Authority> {
@@ -84,7 +103,25 @@ fn flags(allow: &AllowArgs) -> anyhow::Result<Vec<GrantRule>> {
         let parsed = name.parse().map_err(|error| anyhow!("`--allow-env {name}`: {error}"))?;
         grants.push(GrantRule::variable(parsed, source("--allow-env", name)));
     }
+    grants.extend(allow.secret.iter().map(|secret| secret_flag(secret)).collect::<anyhow::Result<Vec<_>>>()?);
     Ok(grants)
+}
+
+/// `NAME` or `NAME=SOURCE`. Says nothing of what stands after the `=`: somebody may have typed the secret itself.
+fn secret_flag(typed: &str) -> anyhow::Result<GrantRule> {
+    let (name, from) = typed.split_once('=').map_or((typed, None), |(name, from)| (name, Some(from)));
+    let parsed: SecretName = name.parse().map_err(|_| {
+        anyhow!("`--secret` wants the name of a secret, then `=env:NAME` or `=file:PATH` where it comes from")
+    })?;
+    let from = match from {
+        None => SecretSource::of_name(&parsed),
+        Some(from) => {
+            let here = std::env::current_dir().context("there is no working directory")?;
+            let here = here.to_str().context("the working directory's path is not UTF-8")?;
+            SecretSource::parse(from, here).map_err(|error| anyhow!("`--secret {name}=…`: {error}"))?
+        }
+    };
+    Ok(GrantRule::secret(parsed, from, source("--secret", name)))
 }
 
 /// A directory that the operator typed: relative to the working directory, and it must be there.
@@ -171,6 +208,48 @@ mod tests {
         let shown = would_get(&Authority::nothing(), &[standing]).join("\n");
         assert!(shown.contains("fetch: send GET to https://bank.example"), "{shown}");
         assert_eq!(would_get(&Authority::nothing(), &[Authority::nothing()]).len(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_secret_is_named_by_a_flag_and_never_typed_there() -> anyhow::Result<()> {
+        let said = |typed: &str| match secret_flag(typed) {
+            Ok(rule) => rule.to_toml().lines().last().unwrap_or_default().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(said("API_TOKEN"), r#"secrets = [{ name = "API_TOKEN", from = "env:API_TOKEN" }]"#);
+        assert_eq!(said("API_TOKEN=env:OTHER"), r#"secrets = [{ name = "API_TOKEN", from = "env:OTHER" }]"#);
+        assert_eq!(said("API_TOKEN=file:/srv/t"), r#"secrets = [{ name = "API_TOKEN", from = "file:/srv/t" }]"#);
+        for typed in ["API_TOKEN=tok-7f3Qx9Zw", "tok-7f3Qx9Zw", "API_TOKEN=env:tok-7f3Qx9Zw"] {
+            let said = said(typed);
+            assert!(said.contains("--secret") && !said.contains("7f3Q"), "{said}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_file_of_a_secret_is_never_granted() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let folder = temp.path().canonicalize()?;
+        let home = Home::at(&folder.join("state"))?;
+        for name in ["docs", "keys"] {
+            std::fs::create_dir_all(folder.join(name))?;
+        }
+        std::fs::write(folder.join("keys/token"), "tok-7f3Qx9Zw")?;
+        let refused = |directory: &str| {
+            let allow = AllowArgs {
+                allow_read: vec![folder.join(directory).display().to_string()],
+                secret: vec![format!("API_TOKEN=file:{}", folder.join("keys/token").display())],
+                ..AllowArgs::default()
+            };
+            let rules = standing_rules(&home, &allow)?;
+            let ceiling = Ceiling::of_imports(&[Capability::Fs]);
+            let rules: Vec<_> = rules.iter().collect();
+            let authority = resolve(&"files.read".parse()?, &ceiling, &Default::default(), &rules);
+            anyhow::Ok(authority.err().map(|problems| problems.to_string()).unwrap_or_default())
+        };
+        assert_eq!(refused("docs")?, "");
+        assert!(refused("keys")?.contains("agent-host, for the secret `API_TOKEN`, denies"), "{}", refused("keys")?);
         Ok(())
     }
 

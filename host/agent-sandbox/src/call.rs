@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gate::EffectGate;
 use crate::mount::Mount;
+use crate::secrets::CallSecrets;
 use crate::transcript::Transcript;
 
 /// Everything that one call may know and use.
@@ -24,6 +25,8 @@ pub struct Call {
     pub mounts: Vec<Mount>,
     /// The environment that was granted, with values.
     pub env: Vec<(String, String)>,
+    /// The secrets that its requests may carry, and what takes them out of what comes back.
+    pub secrets: CallSecrets,
     /// The ceilings.
     pub limits: Limits,
     /// Seeds the guest's random numbers.

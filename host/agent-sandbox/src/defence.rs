@@ -20,6 +20,10 @@ pub(crate) enum Defence {
     NetTls,
     /// The bounds on the time of HTTP requests, but for the call's own deadline.
     NetTimeout,
+    /// That a guest sees no variable but those that were granted.
+    Env,
+    /// That secrets are taken out of what comes back, and that a guest does not set a header which carries one.
+    Secrets,
 }
 
 /// Whether the test asked for this defence to be missing: `AGENT_HOST_DEFENCE_OFF=fuel`.
@@ -34,6 +38,8 @@ pub(crate) fn is_off(defence: Defence) -> bool {
         Defence::NetLimit => "net_limit",
         Defence::NetTls => "net_tls",
         Defence::NetTimeout => "net_timeout",
+        Defence::Env => "env_denied",
+        Defence::Secrets => "secret_blocked",
     };
     std::env::var("AGENT_HOST_DEFENCE_OFF").is_ok_and(|off| off == name)
 }

@@ -130,11 +130,7 @@ impl Effects {
 
     /// Records a look that needs no decision, such as one at a granted variable.
     pub(crate) fn note(&self, request: EffectRequest, rule: &str) {
-        let ruling = Ruling {
-            decision: Decision::Allow { rule: RuleSource(rule.to_owned()) },
-            class: request.class(false),
-            idempotency_header: None,
-        };
+        let ruling = Ruling::plain(Decision::Allow { rule: RuleSource(rule.to_owned()) }, request.class(false));
         let permit = Permit { number: self.number(), request: shortened(request), ruling, since: Instant::now() };
         self.settle(permit, EffectResult::Done(String::new()));
     }
@@ -239,6 +235,7 @@ impl Permit {
             request: self.request,
             class: self.ruling.class,
             decision: self.ruling.decision,
+            secrets: self.ruling.secrets.into_iter().map(|secret| secret.name).collect(),
             result,
             bytes_out,
             bytes_in,
@@ -254,6 +251,7 @@ fn refused(number: u32, request: EffectRequest, class: EffectClass, decision: De
         request,
         class,
         decision,
+        secrets: Vec::new(),
         result: EffectResult::Refused,
         bytes_out: Bytes(0),
         bytes_in: Bytes(0),
@@ -271,20 +269,18 @@ fn text_bytes(request: &EffectRequest) -> usize {
 }
 
 fn shortened(mut request: EffectRequest) -> EffectRequest {
-    let shorten = |text: &mut String| text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
-    match &mut request {
-        EffectRequest::File { path, to, .. } => {
-            shorten(path);
-            if let Some(to) = to {
-                shorten(to);
-            }
-        }
-        EffectRequest::Http { method, url, .. } => {
-            shorten(method);
-            shorten(url);
-        }
-        EffectRequest::Env { name } => shorten(name),
-        EffectRequest::Socket { operation } => shorten(operation),
+    for text in texts(&mut request) {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
     }
     request
+}
+
+/// The texts in a request that a guest chose.
+pub(crate) fn texts(request: &mut EffectRequest) -> Vec<&mut String> {
+    match request {
+        EffectRequest::File { path, to, .. } => [path].into_iter().chain(to).collect(),
+        EffectRequest::Http { method, url, .. } => vec![method, url],
+        EffectRequest::Env { name } => vec![name],
+        EffectRequest::Socket { operation } => vec![operation],
+    }
 }

@@ -35,6 +35,7 @@ mod plain_text;
 mod report;
 mod runtime;
 pub mod sandbox;
+pub mod secrets;
 mod state;
 mod stop;
 mod structure;

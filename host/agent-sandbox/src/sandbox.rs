@@ -25,6 +25,8 @@ use crate::value::json::Json;
 use crate::value::{Mismatch, Path};
 use crate::{hosts, report};
 
+pub use crate::hosts::clocks::ClockGrain;
+
 /// Longest text of a call's arguments.
 const ARGUMENTS_BYTES_MAX: usize = 1 << 20;
 
@@ -37,6 +39,8 @@ pub struct SandboxOptions {
     pub slot_wait: Duration,
     /// Whether anything stays resident between calls.
     pub residue: Residue,
+    /// How fine the time is that guests can measure.
+    pub clock: ClockGrain,
     /// Where compiled code is kept; without it, each process compiles anew.
     pub cache: Option<CacheOptions>,
     /// Told when a component is compiled and that takes a while. Called from any thread; must not block.
@@ -58,7 +62,14 @@ pub struct Compiling {
 impl Default for SandboxOptions {
     /// Room for the 32 calls that one turn may propose. No cache: a key is the caller's to keep.
     fn default() -> Self {
-        Self { calls_max: 32, slot_wait: Duration::from_secs(5), residue: Residue::Kept, cache: None, on_compile: None }
+        Self {
+            calls_max: 32,
+            slot_wait: Duration::from_secs(5),
+            residue: Residue::Kept,
+            clock: ClockGrain::AsAsked,
+            cache: None,
+            on_compile: None,
+        }
     }
 }
 
@@ -69,6 +80,7 @@ pub struct Sandbox {
     pub(crate) linker: Linker<CallState>,
     slots: Arc<Semaphore>,
     slot_wait: Duration,
+    clock: ClockGrain,
     pub(crate) cache: Option<Result<CodeCache, CacheRejected>>,
     pub(crate) on_compile: Option<OnCompile>,
     /// One compile at a time: each uses every core already.
@@ -115,6 +127,7 @@ impl Sandbox {
             settings: engine::settings(&engine),
             slots: Arc::new(Semaphore::new(calls_max as usize)),
             slot_wait: options.slot_wait,
+            clock: options.clock,
             cache: options.cache.as_ref().map(CodeCache::open),
             on_compile: options.on_compile,
             compiling: Mutex::new(()),
@@ -146,7 +159,8 @@ impl Sandbox {
             Slot::Overloaded => return Ok(report::refused(RefusedCall::Overloaded, report::OVERLOADED)),
             Slot::Cancelled => return Ok(report::not_started(report::cancelled())),
         };
-        let (engine, limits, parts) = (self.engine.clone(), call.limits.clone(), parts(call, cancel));
+        let secrets = call.secrets.clone();
+        let (engine, limits, parts) = (self.engine.clone(), call.limits.clone(), parts(call, cancel, self.clock));
         let running = self.guests.spawn(async move {
             let finished = invoke::run(&engine, target, parts).await;
             // Only now: the slot is free when the instance is gone.
@@ -154,7 +168,11 @@ impl Sandbox {
             finished
         });
         match running.await {
-            Ok(Ok(finished)) => Ok(report::of_finished(finished, &limits)?),
+            Ok(Ok(finished)) => {
+                let mut report = report::of_finished(finished, &limits)?;
+                secrets.scrub(&mut report);
+                Ok(report)
+            }
             Ok(Err(error)) => Err(CallError::Host(error_line(&error))),
             Err(panicked) => Err(CallError::Host(panicked.to_string())),
         }
@@ -217,14 +235,16 @@ fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
 
 /// The deadline begins here: a call that waited for a slot has its whole time. Its requests are sent by the caller's runtime,
 /// so that they are recorded though the guest is gone.
-fn parts(call: Call, cancel: CancellationToken) -> CallParts {
+fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain) -> CallParts {
     CallParts {
         mounts: call.mounts,
         env: call.env,
+        secrets: call.secrets,
         patience: Arc::new(Patience::start(call.limits.deadline.to_duration())),
         limits: call.limits,
         seed: call.seed,
         clock_start: call.clock_start,
+        clock,
         gate: call.gate,
         cancel,
         host: Handle::current(),

@@ -22,7 +22,7 @@ use crate::defence::{self, Defence};
 use crate::effects::Effects;
 use crate::gate::EffectGate;
 use crate::hosts::cli::Console;
-use crate::hosts::clocks::Clock;
+use crate::hosts::clocks::{Clock, ClockGrain};
 use crate::hosts::fs::Files;
 use crate::hosts::http::{Bounds, HttpSender, SenderParts};
 use crate::hosts::log::GuestLog;
@@ -31,6 +31,7 @@ use crate::limiter::CallLimiter;
 use crate::mount::Mount;
 use crate::patience::Patience;
 use crate::report;
+use crate::secrets::CallSecrets;
 use crate::stop::Stop;
 use crate::transcript::{Encode, Operation, Recorder, Transcript};
 
@@ -48,6 +49,7 @@ pub(crate) struct CallState {
     pub(crate) log: GuestLog,
     pub(crate) http: WasiHttpCtx,
     pub(crate) sender: HttpSender,
+    pub(crate) secrets: CallSecrets,
     time: CallTime,
     charge: Charge,
     recorder: Recorder,
@@ -66,12 +68,16 @@ pub(crate) struct CallParts {
     pub(crate) mounts: Vec<Mount>,
     /// The environment that was granted, with values.
     pub(crate) env: Vec<(String, String)>,
+    /// The secrets that were granted.
+    pub(crate) secrets: CallSecrets,
     /// The ceilings.
     pub(crate) limits: Limits,
     /// Seeds the guest's random numbers.
     pub(crate) seed: [u8; 32],
     /// What the guest's clock says when the call begins.
     pub(crate) clock_start: UnixMillis,
+    /// How fine the guest's time is.
+    pub(crate) clock: ClockGrain,
     /// What every effect passes.
     pub(crate) gate: Arc<dyn EffectGate>,
     /// The call's deadline.
@@ -101,7 +107,7 @@ pub(crate) struct Account {
 impl CallState {
     /// The state of a call that is about to begin.
     pub(crate) fn new(parts: CallParts) -> wasmtime::Result<Self> {
-        let CallParts { mounts, env, limits, seed, clock_start, gate, patience, cancel, host } = parts;
+        let CallParts { mounts, env, secrets, limits, seed, clock_start, clock, gate, patience, cancel, host } = parts;
         let effects = Arc::new(Effects::new(gate, patience.clone()));
         let recorder = Recorder::default();
         let mut table = ResourceTable::new();
@@ -111,18 +117,26 @@ impl CallState {
         http.set_field_size_limit(bounds.fields_memory_bytes());
         let transcript = recorder.shared();
         let time = CallTime { patience: patience.clone(), cancel: cancel.clone(), limits: limits.clone() };
-        let sender =
-            SenderParts { bounds, effects: effects.clone(), transcript, patience, give_up: cancel.child_token(), host };
+        let sender = SenderParts {
+            bounds,
+            effects: effects.clone(),
+            transcript,
+            secrets: secrets.clone(),
+            patience,
+            give_up: cancel.child_token(),
+            host,
+        };
         Ok(Self {
             limiter: CallLimiter::new(&limits),
             table,
             files: Files::new(mounts, &limits, effects.clone()),
-            clock: Clock::new(clock_start),
+            clock: Clock::new(clock_start, clock),
             random: Random::new(seed, limits.random_bytes),
             console: Console::new(env, limits.output_bytes),
             log: GuestLog::new(limits.log_records),
             http,
             sender: HttpSender::new(sender),
+            secrets,
             time,
             charge: Charge::new(limits.host_calls),
             effects,

@@ -6,7 +6,7 @@ use super::mount::is_clean;
 use super::problem::{ProblemKind, Problems, shown};
 use super::quantity::parse_count;
 use super::reader::{Table, Value};
-use super::rules::read_authority;
+use super::rules::{Speaker, read_authority};
 use super::settings::read_line;
 use crate::budget::BudgetChange;
 use crate::name::Name;
@@ -64,7 +64,7 @@ impl AgentFile {
 fn read_agent_file(root: &mut Table<'_>, base_dir: &str) -> Option<AgentFile> {
     let agent = root.require("agent", "{ name = \"…\", instructions = \"prompt.md\" }");
     let budget = root.table("budget", read_budget).unwrap_or_default();
-    let authority = read_authority(root, base_dir);
+    let authority = read_authority(root, base_dir, Speaker::Agent);
     agent?.table(|table| read_agent(table, budget, authority)).flatten()
 }
 
@@ -178,6 +178,7 @@ methods = ["POST", "PUT", "DELETE"]
             fs: vec![FsRule { host: "/home/ada/docs".parse()?, mount: Some("/data".parse()?), access: Access::Write }],
             http: Vec::new(),
             env: Vec::new(),
+            secrets: Vec::new(),
             limits: LimitsChange::default(),
             source: source(13),
         };
@@ -191,6 +192,7 @@ methods = ["POST", "PUT", "DELETE"]
                 treat_as: TreatAs::Opaque,
             }],
             env: Vec::new(),
+            secrets: Vec::new(),
             limits: LimitsChange([(Limit::Deadline, 60_000)].into()),
             source: source(16),
         };

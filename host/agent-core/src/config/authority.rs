@@ -15,6 +15,7 @@ use crate::grant::{Access, Capability, RuleSource};
 use crate::limits::LimitsChange;
 use crate::name::ToolName;
 use crate::pattern::{HostMatch, TooWide, UrlPattern};
+use crate::secret::{SecretName, SecretSource};
 
 /// The rules of one file, or of the flags of one command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct GrantRule {
     pub http: Vec<HttpRule>,
     /// Environment variables.
     pub env: Vec<EnvName>,
+    /// Secrets.
+    pub secrets: Vec<SecretRule>,
     /// Limits, raised or lowered.
     pub limits: LimitsChange,
     /// Where it is said.
@@ -70,6 +73,16 @@ pub struct HttpRule {
     pub idempotency_header: Option<HeaderName>,
     /// Whether requests that look harmless are to be treated as writes that may not be repeated.
     pub treat_as: TreatAs,
+}
+
+/// One secret of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRule {
+    /// What the tool's manifest calls it.
+    pub name: SecretName,
+    /// Where its value comes from. An agent file never says this: its author must not pick among the operator's files.
+    pub from: Option<SecretSource>,
 }
 
 /// How the requests of a rule are classed.
@@ -106,6 +119,8 @@ pub enum Asks {
     Http(Vec<HttpMethod>),
     /// Each look at an environment variable.
     Env,
+    /// Each HTTP request that carries a secret.
+    Secret,
 }
 
 /// One `[[deny]]`. With nothing but a selector it forbids the tool altogether.
@@ -121,6 +136,8 @@ pub struct DenyRule {
     pub fs: Vec<HostPath>,
     /// Environment variables.
     pub env: Vec<EnvName>,
+    /// Secrets.
+    pub secrets: Vec<SecretName>,
     /// Where it is said.
     pub source: RuleSource,
 }
@@ -178,12 +195,19 @@ impl GrantRule {
         Self { env: vec![name], ..Self::empty(source) }
     }
 
+    /// What `--secret NAME` says: the secret, for every tool that declares one of this name.
+    #[must_use]
+    pub fn secret(name: SecretName, from: SecretSource, source: RuleSource) -> Self {
+        Self { secrets: vec![SecretRule { name, from: Some(from) }], ..Self::empty(source) }
+    }
+
     fn empty(source: RuleSource) -> Self {
         Self {
             selector: Selector::Everything,
             fs: Vec::new(),
             http: Vec::new(),
             env: Vec::new(),
+            secrets: Vec::new(),
             limits: LimitsChange::default(),
             source,
         }
@@ -199,14 +223,21 @@ impl ApprovalRule {
             Asks::Fs(_) => Some(Capability::Fs),
             Asks::Http(_) => Some(Capability::Http),
             Asks::Env => Some(Capability::Env),
+            Asks::Secret => Some(Capability::Secret),
         }
     }
 }
 
 impl DenyRule {
+    /// A rule that forbids nothing yet; with nothing added it would forbid the tool altogether.
+    #[must_use]
+    pub fn of(selector: Selector, source: RuleSource) -> Self {
+        Self { selector, http: Vec::new(), fs: Vec::new(), env: Vec::new(), secrets: Vec::new(), source }
+    }
+
     /// Whether the tool is forbidden altogether.
     #[must_use]
     pub fn forbids_tool(&self) -> bool {
-        self.http.is_empty() && self.fs.is_empty() && self.env.is_empty()
+        self.http.is_empty() && self.fs.is_empty() && self.env.is_empty() && self.secrets.is_empty()
     }
 }

@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::foreign_name::{EnvName, HeaderName};
+use super::foreign_name::{EnvName, HeaderName, SecretHeader};
 use super::mount::Mount;
 use crate::effect::HttpMethod;
 use crate::grant::{Access, Capability};
 use crate::pattern::UrlPattern;
+use crate::secret::{HeaderFormat, SecretName};
 
 /// The most that a tool may be granted, per capability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub struct Ceiling {
     pub http: HttpCeiling,
     /// Environment variables.
     pub env: EnvCeiling,
+    /// Secrets. A component without manifest has none: somebody must have said to which host and in which header one goes.
+    pub secrets: Vec<SecretRequest>,
 }
 
 /// The directories that a tool may be granted.
@@ -73,6 +76,20 @@ pub struct HttpRequest {
     pub idempotency_header: Option<HeaderName>,
 }
 
+/// A secret that a tool asks for: the host puts it into this header of requests to this URL, and the tool never sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRequest {
+    /// What the tool calls it.
+    pub name: SecretName,
+    /// One host and one port, named; a path and what is below it.
+    pub url: UrlPattern,
+    /// The header.
+    pub header: SecretHeader,
+    /// How the value stands in it.
+    pub format: HeaderFormat,
+}
+
 impl Ceiling {
     /// Nothing at all.
     #[must_use]
@@ -81,6 +98,7 @@ impl Ceiling {
             fs: FsCeiling::Mounts(Vec::new()),
             http: HttpCeiling::Requests(Vec::new()),
             env: EnvCeiling::Names(Vec::new()),
+            secrets: Vec::new(),
         }
     }
 
@@ -92,6 +110,7 @@ impl Ceiling {
             fs: if imports.contains(&Capability::Fs) { FsCeiling::Any } else { nothing.fs },
             http: if imports.contains(&Capability::Http) { HttpCeiling::Any } else { nothing.http },
             env: if imports.contains(&Capability::Env) { EnvCeiling::Any } else { nothing.env },
+            secrets: nothing.secrets,
         }
     }
 

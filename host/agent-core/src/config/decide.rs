@@ -8,7 +8,7 @@ use super::mount::is_at_or_below;
 use super::refusal::{Denial, explain};
 use super::resolve::ToolAuthority;
 use crate::effect::{Decision, EffectClass, EffectRequest, FileOperation, HttpMethod};
-use crate::grant::{Access, Grant, HttpGrant, RuleSource};
+use crate::grant::{Access, Grant, HttpGrant, RuleSource, SecretGrant};
 use crate::name::ToolName;
 
 /// The answer to an effect.
@@ -36,6 +36,14 @@ pub struct Permit {
     pub class: EffectClass,
     /// The header that carries the host's key: with a keyed write and nothing else.
     pub idempotency_header: Option<String>,
+    /// The secrets that the host adds to the request.
+    pub secrets: Vec<SecretGrant>,
+}
+
+impl Permit {
+    fn plain(rule: RuleSource, class: EffectClass) -> Self {
+        Self { rule, class, idempotency_header: None, secrets: Vec::new() }
+    }
 }
 
 impl ToolAuthority {
@@ -48,7 +56,7 @@ impl ToolAuthority {
         let Some(permit) = self.grant.permit(request) else {
             return Verdict::Deny(explain(&self.tool, &self.grant, Some(&self.ceiling), request));
         };
-        match self.approvals.iter().find(|approval| approval.asks_about(request)) {
+        match self.approvals.iter().find(|approval| approval.asks_about(request, &permit)) {
             Some(approval) => Verdict::Ask { rule: approval.source.clone(), permit },
             None => Verdict::Allow(permit),
         }
@@ -81,8 +89,7 @@ impl Grant {
     /// What in this grant allows an effect; `None` if nothing does.
     #[must_use]
     pub fn permit(&self, request: &EffectRequest) -> Option<Permit> {
-        let unkeyed =
-            |rule: &RuleSource| Permit { rule: rule.clone(), class: request.class(false), idempotency_header: None };
+        let unkeyed = |rule: &RuleSource| Permit::plain(rule.clone(), request.class(false));
         match request {
             EffectRequest::File { operation, path, to } => {
                 let access = operation.needs();
@@ -111,7 +118,8 @@ impl Grant {
         let header = covering.iter().find_map(|http| http.idempotency_header.clone());
         let computed = request.class(header.is_some());
         let class = covering.iter().filter_map(|http| http.class).fold(computed, EffectClass::max);
-        Some(Permit { rule, class, idempotency_header: header.filter(|_| class == EffectClass::KeyedWrite) })
+        let secrets = self.secrets.iter().filter(|secret| secret.url.covers(&url)).cloned().collect();
+        Some(Permit { rule, class, idempotency_header: header.filter(|_| class == EffectClass::KeyedWrite), secrets })
     }
 }
 
@@ -127,13 +135,14 @@ impl FileOperation {
 }
 
 impl ApprovalRule {
-    fn asks_about(&self, request: &EffectRequest) -> bool {
+    fn asks_about(&self, request: &EffectRequest, permit: &Permit) -> bool {
         match (&self.asks, request) {
             (Asks::Fs(least), EffectRequest::File { operation, .. }) => operation.needs() >= *least,
             (Asks::Http(methods), EffectRequest::Http { method, .. }) => {
                 methods.is_empty() || methods.iter().any(|asked| asked.as_str() == method)
             }
             (Asks::Env, EffectRequest::Env { .. }) => true,
+            (Asks::Secret, _) => !permit.secrets.is_empty(),
             (Asks::Call | Asks::Fs(_) | Asks::Http(_) | Asks::Env, _) => false,
         }
     }

@@ -375,6 +375,44 @@ fn the_highest_class_of_all_that_cover_a_request_counts() -> Result<(), Failure>
     Ok(())
 }
 
+#[test]
+fn a_secret_goes_with_what_is_allowed_to_its_url() -> Result<(), Failure> {
+    let tool = "tool = { name = \"fetch\", version = \"1\", description = \"Fetch.\" }";
+    let capabilities = "
+        [[capabilities.http]]
+        url = \"https://*\"
+        methods = [\"GET\"]
+        [[capabilities.secrets]]
+        name = \"API_TOKEN\"
+        url = \"https://api.example.org/a\"";
+    let policy = "
+        [[grant]]
+        tool = \"fetch\"
+        http = [{ url = \"https://api.example.org\", methods = [\"GET\"] }]
+        secrets = [\"API_TOKEN\"]
+        [[approval]]
+        effect = \"secret\"";
+    let manifest = Manifest::parse("tool.toml", &format!("{tool}{capabilities}"))?;
+    let policy = parse_policy("policy.toml", "/home/ada", policy)?;
+    let authority = resolve(&"fetch.get".parse()?, &manifest.ceiling, &manifest.limits, &[&policy])?;
+    let carried = |url: &str| match authority.decide(&http("GET", url)) {
+        Verdict::Allow(permit) => format!("allowed with {}", permit.secrets.len()),
+        Verdict::Ask { permit, .. } => format!("asked with {}", permit.secrets.len()),
+        Verdict::Deny(_) => "denied".to_owned(),
+    };
+    for (url, expected) in [
+        ("https://api.example.org/a/b", "asked with 1"),
+        ("https://api.example.org/", "allowed with 0"),
+        ("https://api.example.org/ab", "allowed with 0"),
+        ("https://api.example.org:8443/a", "denied"),
+        ("http://api.example.org/a", "denied"),
+        ("https://evil.example/a", "denied"),
+    ] {
+        assert_eq!(carried(url), expected, "{url}");
+    }
+    Ok(())
+}
+
 const ASKED: [&str; 6] = [
     "capabilities.fs = [{ mount = \"/data\", access = \"read\" }]",
     "capabilities.fs = [{ mount = \"/data\", access = \"write\" }, { mount = \"/in\", access = \"read\" }]",

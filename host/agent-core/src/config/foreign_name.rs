@@ -14,7 +14,11 @@ pub struct EnvName(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HeaderName(String);
 
-/// Longest name of either kind, in bytes.
+/// The name of an HTTP header that carries a secret: an RFC 9110 token that decides nothing about routing or framing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SecretHeader(String);
+
+/// Longest name of any kind, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 
 /// The text is not the name of an environment variable.
@@ -29,9 +33,12 @@ pub enum InvalidHeaderName {
     #[error("`{}` is not a header name", super::problem::shown(.0))]
     Token(String),
     /// A header with a meaning of its own.
-    #[error("`{0}` has a meaning of its own and cannot carry a key")]
+    #[error("`{0}` has a meaning of its own and cannot carry a key or a secret")]
     Reserved(String),
 }
+
+/// Reserved headers that are made for secrets.
+const CREDENTIAL_HEADERS: [&str; 2] = ["authorization", "cookie"];
 
 /// Headers that mean something to proxies, servers or browsers.
 const RESERVED_HEADERS: [&str; 12] = [
@@ -65,16 +72,44 @@ impl FromStr for HeaderName {
     type Err = InvalidHeaderName;
 
     fn from_str(text: &str) -> Result<Self, InvalidHeaderName> {
-        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if text.is_empty() || text.len() > NAME_BYTES_MAX || !text.bytes().all(is_token) {
-            return Err(InvalidHeaderName::Token(text.to_owned()));
-        }
-        let lower = text.to_ascii_lowercase();
-        if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("proxy-") || lower.starts_with("sec-") {
+        check_token(text)?;
+        if is_reserved(&text.to_ascii_lowercase()) {
             return Err(InvalidHeaderName::Reserved(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+impl FromStr for SecretHeader {
+    type Err = InvalidHeaderName;
+
+    /// Kept in lower case, in which headers are compared.
+    fn from_str(text: &str) -> Result<Self, InvalidHeaderName> {
+        check_token(text)?;
+        let lower = text.to_ascii_lowercase();
+        if is_reserved(&lower) && !CREDENTIAL_HEADERS.contains(&lower.as_str()) {
+            return Err(InvalidHeaderName::Reserved(text.to_owned()));
+        }
+        Ok(Self(lower))
+    }
+}
+
+impl SecretHeader {
+    /// The header that most servers expect.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self(CREDENTIAL_HEADERS[0].to_owned())
+    }
+}
+
+fn check_token(text: &str) -> Result<(), InvalidHeaderName> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let good = !text.is_empty() && text.len() <= NAME_BYTES_MAX && text.bytes().all(is_token);
+    if good { Ok(()) } else { Err(InvalidHeaderName::Token(text.to_owned())) }
+}
+
+fn is_reserved(lower: &str) -> bool {
+    RESERVED_HEADERS.contains(&lower) || lower.starts_with("proxy-") || lower.starts_with("sec-")
 }
 
 macro_rules! text_access {
@@ -94,8 +129,8 @@ macro_rules! text_access {
         }
     )*};
 }
-text_access!(EnvName, HeaderName);
-stored_as_text!(EnvName, HeaderName);
+text_access!(EnvName, HeaderName, SecretHeader);
+stored_as_text!(EnvName, HeaderName, SecretHeader);
 
 #[cfg(test)]
 mod tests {
@@ -114,6 +149,12 @@ mod tests {
         }
         for bad in ["", "a b", "a:", "a\r\nb", "Host", "AUTHORIZATION", "Proxy-Authorization", "transfer-encoding"] {
             assert!(bad.parse::<HeaderName>().is_err(), "{bad}");
+        }
+        for (good, kept) in [("Authorization", "authorization"), ("X-Api-Key", "x-api-key"), ("cookie", "cookie")] {
+            assert_eq!(good.parse::<SecretHeader>().map(|header| header.to_string()), Ok(kept.to_owned()));
+        }
+        for bad in ["", "a b", "Host", "Content-Length", "Proxy-Authorization", "transfer-encoding"] {
+            assert!(bad.parse::<SecretHeader>().is_err(), "{bad}");
         }
     }
 }

@@ -170,19 +170,111 @@ artifact = \"/fetch.wasm\"
 #[test]
 fn capabilities_that_are_not_there() {
     let text = "
-[[capabilities.secrets]]
-name = \"API_TOKEN\"
 [[capabilities.kv]]
 [capabilities.clock]
 [capabilities.net]
 ";
     insta::assert_snapshot!(of_manifest_with(text), @"
-    tool.toml:3:16: `secrets` is not supported in this version, and what cannot be enforced is refused
-    tool.toml:5:16: `kv` is not supported in this version, and what cannot be enforced is refused
-    tool.toml:6:15: `clock` is always granted: leave it out
-    tool.toml:7:15: unknown key `net`
-      hint: known here: `fs`, `http`, `env`
+    tool.toml:3:16: `kv` is not supported in this version, and what cannot be enforced is refused
+    tool.toml:4:15: `clock` is always granted: leave it out
+    tool.toml:5:15: unknown key `net`
+      hint: known here: `fs`, `http`, `env`, `secrets`
     ");
+}
+
+#[test]
+fn secrets_that_could_go_anywhere() {
+    let text = "
+[[capabilities.http]]
+url = \"https://*\"
+methods = [\"GET\"]
+[[capabilities.http]]
+url = \"https://api.example.com/orders\"
+methods = [\"POST\"]
+idempotency_header = \"X-Key\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://*\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://*.example.com\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://api.example.com:*\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"http://api.example.com\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://api.example.com:8443\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://api.example.com\"
+header = \"x-key\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://api.example.com\"
+header = \"Host\"
+format = \"Bearer\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://api.example.com\"
+[[capabilities.secrets]]
+name = \"OTHER_TOKEN\"
+url = \"https://api.example.com/orders\"
+header = \"Authorization\"
+[[capabilities.secrets]]
+name = \"API TOKEN\"
+value = \"tok\"
+";
+    insta::assert_snapshot!(of_manifest_with(text), @r#"
+    tool.toml:12:7: `https://*` leaves the host or the port open, and a secret goes to one that is named
+    tool.toml:15:7: `https://*.example.com` leaves the host or the port open, and a secret goes to one that is named
+    tool.toml:18:7: `https://api.example.com:*` leaves the host or the port open, and a secret goes to one that is named
+    tool.toml:21:7: `http://api.example.com` would carry the secret over the network unencrypted
+      hint: write `https://api.example.com`
+    tool.toml:24:7: no `[[capabilities.http]]` asks for `https://api.example.com:8443`, so the secret would never be sent
+      hint: add `[[capabilities.http]]` with `url = "https://api.example.com:8443"` and its methods
+    tool.toml:25:1: `x-key` carries the host's key of requests to `https://api.example.com/orders`
+      hint: give the secret a header of its own
+    tool.toml:32:10: `header`: `Host` has a meaning of its own and cannot carry a key or a secret
+    tool.toml:33:10: `format`: a format is short printable text with one `{}` for the value, such as `Bearer {}`
+    tool.toml:37:1: `API_TOKEN` goes into `authorization` of the same requests
+      hint: give the two URLs that do not overlap, or two headers
+    tool.toml:41:1: `url` is missing
+      hint: write `url = "https://api.example.com"`
+    tool.toml:42:8: `name`: `API TOKEN` is not one variable's name: use letters, digits and `_`
+    tool.toml:43:1: unknown key `value`
+      hint: known here: `name`, `url`, `header`, `format`
+    "#);
+}
+
+#[test]
+fn secrets_of_an_agent_file_and_of_a_policy() {
+    let text = "
+[[grant]]
+tool = \"fetch\"
+secrets = [\"API_TOKEN\", { name = \"B_TOKEN\", from = \"file:/home/ada/.ssh/id\" }, { from = \"env:X\" }, 7, \"a b\"]
+";
+    let agent = "agent = { name = \"a\", instructions = \"Be brief.\" }";
+    insta::assert_snapshot!(of_agent(&format!("{agent}{text}")), @r#"
+    agent.toml:4:52: an agent file does not say where a secret comes from
+      hint: leave `from` out; who runs the agent says it: `--secret NAME=file:PATH`, or in a policy
+    agent.toml:4:80: `name` is missing
+      hint: write `name = "API_TOKEN"`
+    agent.toml:4:89: an agent file does not say where a secret comes from
+      hint: leave `from` out; who runs the agent says it: `--secret NAME=file:PATH`, or in a policy
+    agent.toml:4:100: `secrets` must be a table, not a whole number
+    agent.toml:4:103: `secrets`: `a b` is not one variable's name: use letters, digits and `_`
+    "#);
+    insta::assert_snapshot!(of_policy(text), @r#"
+    policy.toml:4:80: `name` is missing
+      hint: write `name = "API_TOKEN"`
+    policy.toml:4:100: `secrets` must be a table, not a whole number
+    policy.toml:4:103: `secrets`: `a b` is not one variable's name: use letters, digits and `_`
+    "#);
+    let typed = "[[grant]]\ntool = \"fetch\"\nsecrets = [{ name = \"API_TOKEN\", from = \"tok-7f3Qx9Zw\" }]";
+    insta::assert_snapshot!(of_policy(typed), @"policy.toml:3:41: `from`: a secret comes from `env:NAME` or `file:PATH`, and is never written down here itself");
 }
 
 #[test]
@@ -226,7 +318,7 @@ methods = [\"GET\"]
     tool.toml:16:7: `url`: path `/a/../b` would be sent as `/b`: write that
     tool.toml:18:22: no method here writes, so the header would never be sent
     tool.toml:20:7: `url`: a URL pattern ends with its path: a query or fragment decides nothing
-    tool.toml:22:22: `idempotency_header`: `Authorization` has a meaning of its own and cannot carry a key
+    tool.toml:22:22: `idempotency_header`: `Authorization` has a meaning of its own and cannot carry a key or a secret
     tool.toml:24:7: `url`: `80-90` is not a port: write one number from 1 to 65535, or `*` for every port
     "#);
 }
@@ -371,7 +463,7 @@ env = []
 ";
     insta::assert_snapshot!(of_policy(text), @r#"
     policy.toml:2:1: this grant gives nothing
-      hint: give `fs`, `http`, `env` or `limits`
+      hint: give `fs`, `http`, `env`, `secrets` or `limits`
     policy.toml:3:8: `tool`: `` is not a name: use 1 to 31 of a-z, 0-9, `-` and single `_`, beginning with a letter
     policy.toml:6:8: `env`: `*` is not one variable's name: use letters, digits and `_`
     policy.toml:6:19: `env`: `A=B` is not one variable's name: use letters, digits and `_`
@@ -384,11 +476,11 @@ env = []
     policy.toml:9:1: unknown key `methods`
       hint: known here: `tool`, `effect`
     policy.toml:11:10: `effect` cannot be `net`
-      hint: known here: `fs`, `http`, `env`
+      hint: known here: `fs`, `http`, `env`, `secret`
     policy.toml:14:1: unknown key `methods`
       hint: known here: `tool`, `effect`, `access`
     policy.toml:15:1: this deny forbids nothing
-      hint: write `tool = "fetch"`, or `http`, `fs` or `env` with a list
+      hint: write `tool = "fetch"`, or `http`, `fs`, `env` or `secrets` with a list
     policy.toml:17:9: a deny names a host, and holds on every port and path
       hint: write `"evil.example"`
     policy.toml:17:38: a deny names a host, and holds on every port and path
@@ -430,7 +522,7 @@ fn bombs_are_refused() {
     }
 }
 
-const PARTS: [&str; 24] = [
+const PARTS: [&str; 26] = [
     "[agent]\n",
     "[tool]\n",
     "[[grant]]\n",
@@ -442,6 +534,8 @@ const PARTS: [&str; 24] = [
     "[[capabilities.fs]]\n",
     "[[capabilities.http]]\n",
     "[[capabilities.env]]\n",
+    "[[capabilities.secrets]]\n",
+    "secrets = [{ name = \"A\", from = \"env:A\" }]\n",
     "tool = \"files\"\n",
     "name = \"a\"\n",
     "instructions = \"Be brief.\"\n",

@@ -8,6 +8,7 @@ use super::limit::{StatedBy, read_limits};
 use super::mount::{Mount, is_clean};
 use super::problem::{ProblemKind, Problems, is_invisible, shown};
 use super::reader::{Table, Value};
+use super::secret_request::read_secret_requests;
 use crate::effect::HttpMethod;
 use crate::grant::Access;
 use crate::limits::LimitsChange;
@@ -135,13 +136,15 @@ fn read_ceiling(table: &mut Table<'_>) -> Ceiling {
     });
     let http = table.tables("http", read_http_request);
     let env = table.tables("env", |entry| entry.require("name", "\"TZ\"")?.parse::<EnvName>());
+    let secrets = read_secret_requests(table, &http);
     refuse_other_capabilities(table);
-    Ceiling { fs: FsCeiling::Mounts(mounts), http: HttpCeiling::Requests(http), env: EnvCeiling::Names(env) }
+    let (fs, http, env) = (FsCeiling::Mounts(mounts), HttpCeiling::Requests(http), EnvCeiling::Names(env));
+    Ceiling { fs, http, env, secrets }
 }
 
 /// Refuses the words for capabilities that this version does not have, or that need no request.
 pub(super) fn refuse_other_capabilities(table: &mut Table<'_>) {
-    for key in ["secrets", "kv", "sockets"] {
+    for key in ["kv", "sockets"] {
         table.refuse(key, "is not supported in this version, and what cannot be enforced is refused");
     }
     for key in ["clock", "random", "log"] {
@@ -191,6 +194,7 @@ pub(super) fn read_methods(value: &Value<'_>) -> Option<Vec<HttpMethod>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ceiling::SecretRequest;
     use super::*;
     use crate::limits::Limit;
 
@@ -214,6 +218,10 @@ mount = "/data"
 access = "read"
 [[capabilities.env]]
 name = "TZ"
+[[capabilities.secrets]]
+name = "ORDERS_TOKEN"
+url = "https://api.example.com"
+format = "Bearer {}"
 [limits]
 memory = "64MiB"
 deadline = "20s"
@@ -245,6 +253,12 @@ log_records = 0
                 fs: FsCeiling::Mounts(vec![FsRequest { mount: "/data".parse()?, access: Access::Read }]),
                 http: HttpCeiling::Requests(vec![pages, orders]),
                 env: EnvCeiling::Names(vec!["TZ".parse()?]),
+                secrets: vec![SecretRequest {
+                    name: "ORDERS_TOKEN".parse()?,
+                    url: "https://api.example.com".parse()?,
+                    header: "authorization".parse()?,
+                    format: "Bearer {}".parse()?,
+                }],
             },
             limits: LimitsChange(limits.into()),
         };

@@ -4,7 +4,7 @@
 use super::authority::Authority;
 use super::file::read_file;
 use super::problem::{ProblemKind, Problems};
-use super::rules::read_authority;
+use super::rules::{Speaker, read_authority};
 
 /// Reads the text of a policy. `file` is its name in messages; `base_dir` is the absolute directory against which relative
 /// directories resolve.
@@ -12,5 +12,5 @@ use super::rules::read_authority;
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse_policy(file: &str, base_dir: &str, text: &str) -> Result<Authority, Problems> {
-    read_file(ProblemKind::PolicyInvalid, file, text, |root| Some(read_authority(root, base_dir)))
+    read_file(ProblemKind::PolicyInvalid, file, text, |root| Some(read_authority(root, base_dir, Speaker::Operator)))
 }

@@ -42,6 +42,8 @@ pub enum ProblemKind {
     GrantExceedsManifest,
     /// A grant that another rule forbids.
     GrantExceedsPolicy,
+    /// A secret that cannot be used as it is granted.
+    SecretBlocked,
 }
 
 /// One or more problems, in the order of their places.
@@ -75,6 +77,7 @@ impl ProblemKind {
             Self::RequestTooLarge => "request_too_large",
             Self::GrantExceedsManifest => "grant_exceeds_manifest",
             Self::GrantExceedsPolicy => "grant_exceeds_policy",
+            Self::SecretBlocked => "secret_blocked",
         }
     }
 }

@@ -83,6 +83,7 @@ fn noun(capability: Capability) -> &'static str {
         Capability::Fs => "directories",
         Capability::Http => "HTTP requests",
         Capability::Env => "this variable",
+        Capability::Secret => "this secret",
         Capability::Sockets => "sockets",
         Capability::Clock | Capability::Random | Capability::Log => "this",
     }

@@ -12,6 +12,7 @@ use super::ceiling::{Ceiling, FsCeiling, HttpCeiling, HttpRequest};
 use super::foreign_name::HeaderName;
 use super::mount::Mount;
 use super::problem::{Problem, ProblemKind, Problems};
+use super::resolve_secrets::{contradictions, resolve_secrets};
 use super::selector::Selector;
 use crate::effect::{EffectClass, HttpMethod};
 use crate::grant::{EnvGrant, FsGrant, Grant, HttpGrant, RuleSource};
@@ -56,6 +57,10 @@ pub fn resolve(
         Join { tool, ceiling, denies: &denies, grant: Grant { limits, ..Grant::nothing() }, problems: Vec::new() };
     if !denies.iter().any(DenyRule::forbids_tool) {
         grants.iter().for_each(|rule| join.add(rule));
+        let (secrets, problems) = resolve_secrets(tool, ceiling, rules, &denies);
+        join.grant.secrets = secrets;
+        join.problems.extend(problems);
+        join.problems.extend(contradictions(tool, &join.grant));
     }
     Problems::none_of(join.problems)?;
     let grant = join.grant;

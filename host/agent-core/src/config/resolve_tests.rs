@@ -1,12 +1,13 @@
 //! Tables of rules and ceilings, and the grants that they make.
 
+use super::agent_file::AgentFile;
 use super::authority::{Authority, GrantRule};
 use super::ceiling::Ceiling;
 use super::manifest::Manifest;
 use super::policy::parse_policy;
 use super::problem::Problems;
 use super::resolve::{ToolAuthority, resolve};
-use crate::grant::{Access, Capability, Grant, RuleSource};
+use crate::grant::{Access, Capability, Grant, RuleSource, SecretGrant};
 use crate::limits::{Limits, LimitsChange};
 use crate::units::{Bytes, Millis};
 
@@ -32,7 +33,11 @@ fn listed(grant: &Grant) -> String {
         format!("{} {}{key} ({})", methods.join(" "), http.url, http.source)
     });
     let env = grant.env.iter().map(|env| format!("{} ({})", env.name, env.source));
-    let lines: Vec<String> = fs.chain(http).chain(env).collect();
+    let secrets = grant.secrets.iter().map(|secret| {
+        let SecretGrant { name, url, header, format, from, source } = secret;
+        format!("{name} from {from} as {header}: {format} to {url} ({source})")
+    });
+    let lines: Vec<String> = fs.chain(http).chain(env).chain(secrets).collect();
     if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") }
 }
 
@@ -54,6 +59,95 @@ fn nothing_is_granted_by_default() -> Result<(), Failure> {
     for ceiling in ["", READS_DATA, REACHES] {
         assert_eq!(granted(ceiling, "")?, "nothing");
     }
+    Ok(())
+}
+
+const SENDS: &str = "
+[[capabilities.http]]
+url = \"https://*\"
+methods = [\"GET\", \"POST\"]
+[[capabilities.env]]
+name = \"API_TOKEN\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://api.example.com\"
+format = \"Bearer {}\"
+[[capabilities.secrets]]
+name = \"API_TOKEN\"
+url = \"https://files.example.com\"
+header = \"X-Api-Key\"
+";
+
+/// The grant of `files.read` under a policy, an agent file's rules, and flags: in the order in which they count.
+fn with_secrets(policy: &str, agent: &str, flags: Vec<GrantRule>) -> Result<String, Failure> {
+    let tool = "tool = { name = \"files\", version = \"1\", description = \"Read files.\" }";
+    let manifest = Manifest::parse("tool.toml", &format!("{tool}\n{SENDS}"))?;
+    let policy = parse_policy("policy.toml", "/home/ada", policy)?;
+    let agent = format!("agent = {{ name = \"a\", instructions = \"Be brief.\" }}\n{agent}");
+    let agent = AgentFile::parse("agent.toml", "/home/ada", &agent)?.authority;
+    let flags = Authority { grants: flags, ..Authority::nothing() };
+    let resolved = resolve(&"files.read".parse()?, &manifest.ceiling, &manifest.limits, &[&policy, &flags, &agent]);
+    Ok(resolved.map_or_else(|problems| problems.to_string(), |it| listed(&it.grant)))
+}
+
+#[test]
+fn a_secret_comes_from_where_the_operator_says() -> Result<(), Failure> {
+    let named = "grant = [{ tool = \"files\", secrets = [\"API_TOKEN\"] }]";
+    let wide = "grant = [{ tool = \"*\", secrets = [{ name = \"API_TOKEN\", from = \"file:token\" }] }]";
+    let both = "grant = [
+        { tool = \"files\", secrets = [\"API_TOKEN\"] },
+        { tool = \"*\", secrets = [{ name = \"API_TOKEN\", from = \"file:token\" }, \"NOT_DECLARED\"] }]";
+    let flag = |from: &str| -> Result<Vec<GrantRule>, Failure> {
+        Ok(vec![GrantRule::secret("API_TOKEN".parse()?, from.parse()?, RuleSource("--secret".into()))])
+    };
+    insta::assert_snapshot!(with_secrets("", named, Vec::new())?, @"
+    agent.toml:2: nobody says where the secret `API_TOKEN` of `files.read` comes from
+      hint: run with `--secret API_TOKEN` to take the environment variable of that name, or with `--secret API_TOKEN=file:PATH`
+    ");
+    insta::assert_snapshot!(with_secrets("", named, flag("env:MINE")?)?, @"
+    API_TOKEN from env:MINE as authorization: Bearer {} to https://api.example.com (--secret)
+    API_TOKEN from env:MINE as x-api-key: {} to https://files.example.com (--secret)
+    ");
+    insta::assert_snapshot!(with_secrets(wide, named, Vec::new())?, @"
+    API_TOKEN from file:/home/ada/token as authorization: Bearer {} to https://api.example.com (policy.toml:1)
+    API_TOKEN from file:/home/ada/token as x-api-key: {} to https://files.example.com (policy.toml:1)
+    ");
+    insta::assert_snapshot!(with_secrets(wide, "", flag("env:MINE")?)?, @"
+    API_TOKEN from env:MINE as authorization: Bearer {} to https://api.example.com (--secret)
+    API_TOKEN from env:MINE as x-api-key: {} to https://files.example.com (--secret)
+    ");
+    insta::assert_snapshot!(with_secrets(both, "", Vec::new())?, @"
+    API_TOKEN from env:API_TOKEN as authorization: Bearer {} to https://api.example.com (policy.toml:2)
+    API_TOKEN from env:API_TOKEN as x-api-key: {} to https://files.example.com (policy.toml:2)
+    ");
+    Ok(())
+}
+
+#[test]
+fn a_secret_is_denied_undeclared_or_contradicted() -> Result<(), Failure> {
+    let secret = "[[grant]]\ntool = \"files\"\nsecrets = [\"API_TOKEN\"]\n";
+    let denied = format!("{secret}[[deny]]\nsecrets = [\"API_TOKEN\"]");
+    assert_eq!(with_secrets(&denied, "", Vec::new())?, "nothing");
+    let undeclared = "grant = [{ tool = \"files\", secrets = [\"OTHER\"] }]";
+    insta::assert_snapshot!(with_secrets(undeclared, "", Vec::new())?, @"
+    policy.toml:1: `files` declares no secret `OTHER`
+      hint: it declares `API_TOKEN`
+    ");
+    insta::assert_snapshot!(granted(READS_DATA, undeclared)?, @"
+    policy.toml:1: `files` declares no secret `OTHER`
+      hint: a tool declares its secrets in `[[capabilities.secrets]]` of its `tool.toml`
+    ");
+    let seen = format!("{secret}[[grant]]\ntool = \"*\"\nenv = [\"API_TOKEN\"]");
+    insta::assert_snapshot!(with_secrets(&seen, "", Vec::new())?, @"
+    policy.toml:4: `files.read` may see the variable `API_TOKEN`, which holds its secret `API_TOKEN`
+      hint: grant it as a variable or as a secret, not as both
+    ");
+    let keyed = "
+        [[grant]]
+        tool = \"files\"
+        secrets = [\"API_TOKEN\"]
+        http = [{ url = \"https://files.example.com/a\", methods = [\"POST\"], idempotency_header = \"x-api-key\" }]";
+    insta::assert_snapshot!(with_secrets(keyed, "", Vec::new())?, @"policy.toml:2: `x-api-key` cannot carry both the host's key and the secret `API_TOKEN`");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Reads `[[grant]]`, `[[approval]]` and `[[deny]]`, which mean the same in `policy.toml` and in an agent file.
 
-use super::authority::{ApprovalRule, Asks, Authority, DenyRule, FsRule, GrantRule, HttpRule, TreatAs};
+use super::authority::{ApprovalRule, Asks, Authority, DenyRule, FsRule, GrantRule, HttpRule, SecretRule, TreatAs};
 use super::foreign_name::EnvName;
 use super::host_path::HostPath;
 use super::limit::{StatedBy, read_limits};
@@ -9,27 +9,71 @@ use super::reader::{Table, Value};
 use super::selector::Selector;
 use crate::grant::{Access, Capability};
 use crate::pattern::{HostMatch, UrlPattern};
+use crate::secret::{SecretName, SecretSource};
+
+/// Whose word a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// The author of an agent, who proposes.
+    Agent,
+    /// The operator, who decides.
+    Operator,
+}
 
 /// Reads the rules in `root`. Relative directories resolve against `base_dir`.
-pub(super) fn read_authority(root: &mut Table<'_>, base_dir: &str) -> Authority {
+pub(super) fn read_authority(root: &mut Table<'_>, base_dir: &str, speaker: Speaker) -> Authority {
     Authority {
-        grants: root.tables("grant", |table| read_grant(table, base_dir)),
+        grants: root.tables("grant", |table| read_grant(table, base_dir, speaker)),
         approvals: root.tables("approval", read_approval),
         denies: root.tables("deny", |table| read_deny(table, base_dir)),
     }
 }
 
-fn read_grant(table: &mut Table<'_>, base_dir: &str) -> Option<GrantRule> {
+fn read_grant(table: &mut Table<'_>, base_dir: &str, speaker: Speaker) -> Option<GrantRule> {
     let selector = table.require("tool", "\"files\"").and_then(|value| value.parse());
-    if !["fs", "http", "env", "limits"].iter().any(|key| table.has(key)) {
-        table.problem("this grant gives nothing".to_owned(), Some("give `fs`, `http`, `env` or `limits`".to_owned()));
+    if !["fs", "http", "env", "secrets", "limits"].iter().any(|key| table.has(key)) {
+        let hint = "give `fs`, `http`, `env`, `secrets` or `limits`";
+        table.problem("this grant gives nothing".to_owned(), Some(hint.to_owned()));
     }
     let fs = table.tables("fs", |entry| read_fs(entry, base_dir));
     let http = table.tables("http", read_http);
     let env = read_env(table);
+    let secrets = table.get("secrets").map(|list| list.each(|secret| read_secret(&secret, base_dir, speaker)));
     let limits = table.table("limits", |limits| read_limits(limits, StatedBy::Operator)).unwrap_or_default();
     refuse_other_capabilities(table);
-    Some(GrantRule { selector: selector?, fs, http, env, limits, source: table.source() })
+    let secrets = secrets.unwrap_or_default();
+    Some(GrantRule { selector: selector?, fs, http, env, secrets, limits, source: table.source() })
+}
+
+/// A name, or a table with a name and, in the operator's own rules, a source. The operator who gives only the name means
+/// the variable of that name.
+fn read_secret(value: &Value<'_>, base_dir: &str, speaker: Speaker) -> Option<SecretRule> {
+    let (name, from) = if value.is_string() {
+        (value.parse::<SecretName>()?, None)
+    } else {
+        value.table(|table| {
+            let name = table.require("name", "\"API_TOKEN\"").and_then(|value| value.parse::<SecretName>());
+            let from = table.get("from").map(|value| read_source(&value, base_dir, speaker));
+            Some((name?, from.map_or(Some(None), |from| from.map(Some))?))
+        })??
+    };
+    let from = match speaker {
+        Speaker::Agent => from,
+        Speaker::Operator => Some(from.unwrap_or_else(|| SecretSource::of_name(&name))),
+    };
+    Some(SecretRule { name, from })
+}
+
+/// An agent file comes from somebody else: with a source of its choice it could have any file of the operator sent away.
+fn read_source(value: &Value<'_>, base_dir: &str, speaker: Speaker) -> Option<SecretSource> {
+    match speaker {
+        Speaker::Operator => value.accept(SecretSource::parse(value.string()?, base_dir)),
+        Speaker::Agent => {
+            let hint = "leave `from` out; who runs the agent says it: `--secret NAME=file:PATH`, or in a policy";
+            value.problem("an agent file does not say where a secret comes from".to_owned(), Some(hint.to_owned()));
+            None
+        }
+    }
 }
 
 fn read_fs(table: &mut Table<'_>, base_dir: &str) -> Option<FsRule> {
@@ -71,8 +115,8 @@ fn read_env(table: &mut Table<'_>) -> Vec<EnvName> {
 }
 
 fn read_approval(table: &mut Table<'_>) -> Option<ApprovalRule> {
-    const EFFECTS: [(&str, Capability); 3] =
-        [("fs", Capability::Fs), ("http", Capability::Http), ("env", Capability::Env)];
+    const EFFECTS: [(&str, Capability); 4] =
+        [("fs", Capability::Fs), ("http", Capability::Http), ("env", Capability::Env), ("secret", Capability::Secret)];
     let tool = table.get("tool");
     let effect = table.get("effect");
     if tool.is_none() && effect.is_none() {
@@ -88,6 +132,7 @@ fn read_approval(table: &mut Table<'_>) -> Option<ApprovalRule> {
             Asks::Http(table.get("methods").map_or(Some(Vec::new()), |it| read_methods(&it))?)
         }
         Some(Some(Capability::Env)) => Asks::Env,
+        Some(Some(Capability::Secret)) => Asks::Secret,
         Some(_) => return None,
     };
     Some(ApprovalRule { selector: selector?, asks, source: table.source() })
@@ -98,17 +143,19 @@ fn read_least_access(table: &mut Table<'_>) -> Option<Access> {
 }
 
 fn read_deny(table: &mut Table<'_>, base_dir: &str) -> Option<DenyRule> {
-    let stated = ["tool", "http", "fs", "env"].iter().any(|key| table.has(key));
+    let stated = ["tool", "http", "fs", "env", "secrets"].iter().any(|key| table.has(key));
     if !stated {
-        let hint = "write `tool = \"fetch\"`, or `http`, `fs` or `env` with a list";
+        let hint = "write `tool = \"fetch\"`, or `http`, `fs`, `env` or `secrets` with a list";
         table.problem("this deny forbids nothing".to_owned(), Some(hint.to_owned()));
     }
     let selector = table.get("tool").map_or(Some(Selector::Everything), |tool| tool.parse());
     let http = table.get("http").map(|hosts| read_denied(&hosts, read_denied_host));
     let fs = table.get("fs").map(|paths| read_denied(&paths, |path| read_host_path(path, base_dir)));
     let env = table.get("env").map(|names| read_denied(&names, |name| name.parse()));
+    let secrets = table.get("secrets").map(|names| read_denied(&names, |name| name.parse()));
     let (http, fs, env) = (http.unwrap_or_default(), fs.unwrap_or_default(), env.unwrap_or_default());
-    Some(DenyRule { selector: selector?, http, fs, env, source: table.source() })
+    let secrets = secrets.unwrap_or_default();
+    Some(DenyRule { http, fs, env, secrets, ..DenyRule::of(selector?, table.source()) })
 }
 
 /// A list of what is denied. An empty one would turn a narrow deny into one of the whole tool.

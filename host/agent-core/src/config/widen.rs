@@ -3,10 +3,11 @@
 
 use url::Url;
 
-use super::authority::{Authority, FsRule, GrantRule, HttpRule, TreatAs};
+use super::authority::{Authority, FsRule, GrantRule, HttpRule, SecretRule, TreatAs};
 use super::host_path::HostPath;
 use super::problem::Problems;
 use super::resolve::{ToolAuthority, resolve};
+use super::resolve_secrets::contradictions;
 use super::selector::Selector;
 use crate::effect::{EffectRequest, HttpMethod};
 use crate::grant::{Access, RuleSource};
@@ -50,6 +51,7 @@ impl GrantRule {
         lines.extend(list("fs", self.fs.iter().map(fs_entry).collect()));
         lines.extend(list("http", self.http.iter().map(http_entry).collect()));
         lines.extend(list("env", self.env.iter().map(|name| quoted(name.as_str())).collect()));
+        lines.extend(list("secrets", self.secrets.iter().map(secret_entry).collect()));
         lines.join("\n") + "\n"
     }
 
@@ -59,6 +61,7 @@ impl GrantRule {
             fs: Vec::new(),
             http: Vec::new(),
             env: Vec::new(),
+            secrets: Vec::new(),
             limits: LimitsChange::default(),
             source,
         }
@@ -69,7 +72,7 @@ impl ToolAuthority {
     /// This authority and what `rule` adds, within the ceiling and what is denied.
     ///
     /// # Errors
-    /// Where the rule gives more than the ceiling, or a directory at a mount that is taken.
+    /// Where the rule gives more than the ceiling, a directory at a mount that is taken, or a variable that holds a secret.
     pub fn widened(&self, rule: &GrantRule) -> Result<Self, Problems> {
         let rules = Authority { grants: self.as_rules(rule), approvals: Vec::new(), denies: self.denies.clone() };
         let joined = resolve(&self.tool, &self.ceiling, &LimitsChange::default(), &[&rules])?;
@@ -79,6 +82,7 @@ impl ToolAuthority {
         let http: Vec<_> = joined.grant.http.into_iter().filter_map(|new| added(&self.grant.http, new)).collect();
         widened.grant.http.extend(http);
         widened.grant.env.extend(joined.grant.env);
+        Problems::none_of(contradictions(&self.tool, &widened.grant))?;
         Ok(widened)
     }
 
@@ -105,6 +109,14 @@ fn fs_entry(rule: &FsRule) -> String {
 fn http_entry(rule: &HttpRule) -> String {
     let methods: Vec<_> = rule.methods.iter().map(|method| quoted(method.as_str())).collect();
     format!("{{ url = {}, methods = [{}] }}", quoted(&rule.url.to_string()), methods.join(", "))
+}
+
+fn secret_entry(rule: &SecretRule) -> String {
+    let name = quoted(rule.name.as_str());
+    match &rule.from {
+        None => name,
+        Some(from) => format!("{{ name = {name}, from = {} }}", quoted(&from.to_string())),
+    }
 }
 
 /// A TOML basic string, whose escapes are those of JSON.

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use agent_core::budget::{Budget, BudgetChange, Spent};
-use agent_core::event::RunEnded;
+use agent_core::event::{RunEnded, Strictness};
 use agent_core::name::RunId;
 use agent_core::stop::StopReason;
 use agent_core::units::Bytes;
 use agent_sandbox::Sandbox;
 use agent_sandbox::cache::CacheOptions;
-use agent_sandbox::sandbox::{Compiling, SandboxOptions};
+use agent_sandbox::engine::Residue;
+use agent_sandbox::sandbox::{ClockGrain, Compiling, SandboxOptions};
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -35,10 +36,14 @@ const WARN: Style = AnsiColor::Yellow.on_default().bold();
 ///
 /// # Errors
 /// Where the engine cannot be made on this machine.
-pub fn sandbox(home: &Home, key: &HostKey, quiet: bool) -> anyhow::Result<Arc<Sandbox>> {
+pub fn sandbox(home: &Home, key: &HostKey, quiet: bool, strictness: Strictness) -> anyhow::Result<Arc<Sandbox>> {
     let cache = CacheOptions { directory: home.code_cache(), key: key.derive("compiled-code") };
     let on_compile = (!quiet).then_some(Arc::new(announce) as Arc<dyn Fn(&Compiling) + Send + Sync>);
-    let options = SandboxOptions { cache: Some(cache), on_compile, ..SandboxOptions::default() };
+    let (residue, clock) = match strictness {
+        Strictness::Standard => (Residue::Kept, ClockGrain::AsAsked),
+        Strictness::Strict => (Residue::Wiped, ClockGrain::Millisecond),
+    };
+    let options = SandboxOptions { cache: Some(cache), on_compile, residue, clock, ..SandboxOptions::default() };
     Ok(Arc::new(Sandbox::new(options)?))
 }
 

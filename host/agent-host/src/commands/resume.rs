@@ -26,6 +26,7 @@ use crate::journal::lease::TakeOver;
 use crate::journal::log::Durable;
 use crate::model;
 use crate::person::Person;
+use crate::secret_values::SecretValues;
 use crate::toolset;
 
 /// Goes on with a run.
@@ -44,7 +45,8 @@ pub async fn resume(args: ResumeArgs) -> anyhow::Result<ExitCode> {
     if let Some(stopped) = state.stopped.as_ref().filter(|stopped| !stopped.stop.is_resumable()) {
         bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
     }
-    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json)?;
+    let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant))?;
+    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
     let components = components(&journal, &sandbox, &state)?;
     let models = model::open_all(&state.started.models).await?;
     let resumed = RunResumed { budget: launch::budget(&state.budget, &args.budget) };
@@ -59,6 +61,7 @@ pub async fn resume(args: ResumeArgs) -> anyhow::Result<ExitCode> {
         journal,
         sandbox,
         components,
+        secrets,
         models,
         person: Person::at_terminal(),
         reporter: launch::reporter(&args.output),

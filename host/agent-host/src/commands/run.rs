@@ -25,7 +25,9 @@ use crate::journal::key::HostKey;
 use crate::model;
 use crate::operator;
 use crate::person::Person;
+use crate::secret_values::SecretValues;
 use crate::settings::{self, Settings};
+use crate::strict;
 use crate::toolset::{self, Loaded};
 
 /// Longest input in bytes: it travels with every model request.
@@ -47,7 +49,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let models = model::open_all(&choices).await?;
 
     let key = HostKey::load_or_create(home.root())?;
-    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json)?;
+    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
     let loaded = toolset::load_all(&sandbox, toolset::find(&agent.tools)?)?;
     check_proposal(&agent, &loaded)?;
     let started = RunStarted {
@@ -59,7 +61,13 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         tools: toolset::lock(&loaded, &rules)?,
         budget: launch::budget(&agent.budget, &args.budget),
         durability: settings.durability,
+        strictness: args.strict.strictness(),
     };
+    for component in &loaded {
+        let of_it = started.tools.iter().filter(|tool| tool.component == component.component.digest);
+        strict::check(started.strictness, component, of_it.map(|tool| &tool.authority))?;
+    }
+    let secrets = SecretValues::read(started.tools.iter().map(|tool| &tool.authority.grant))?;
     let journal = Arc::new(Journal::create_or_open(&agent.runs, &key)?);
     let recorder = begin(&journal, started, &loaded)?;
     let ports = Ports {
@@ -67,6 +75,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         journal,
         sandbox,
         components: toolset::by_digest(&loaded),
+        secrets,
         models,
         person,
         reporter: launch::reporter(&args.output),

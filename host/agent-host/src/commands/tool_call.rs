@@ -30,6 +30,8 @@ use crate::operator;
 use crate::person::Person;
 use crate::report::text;
 use crate::reporter::Reporter;
+use crate::secret_values::SecretValues;
+use crate::strict;
 use crate::toolset::{self, Loaded};
 
 /// Exit code of a call that ended otherwise than by returning.
@@ -45,7 +47,7 @@ pub async fn call(args: ToolCallArgs) -> anyhow::Result<ExitCode> {
     let key = HostKey::load_or_create(home.root())?;
     let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths };
     let rules = operator::standing_rules(&home, &args.allow)?;
-    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json)?;
+    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
     let mut found = toolset::find(&paths)?;
     let known: Vec<String> = found.iter().map(|found| found.name.to_string()).collect();
     found.retain(|found| found.name == name.component);
@@ -54,6 +56,7 @@ pub async fn call(args: ToolCallArgs) -> anyhow::Result<ExitCode> {
     };
     let loaded = toolset::load(&sandbox, found)?;
     let authority = toolset::authority(&loaded, &name, &rules)?;
+    strict::check(args.strict.strictness(), &loaded, [&authority])?;
     let asked = ToolCall { id: "call_1".to_owned(), tool: name.wire(), arguments: args.arguments };
     let reporter = Arc::new(launch::reporter(&args.output));
     let call = prepare(&loaded, &name, authority, &asked, Arc::clone(&reporter))?;
@@ -84,6 +87,7 @@ fn prepare(
     let grant = authority.grant.clone();
     let mounts = grant.fs.iter().map(Mount::open).collect::<Result<Vec<_>, _>>()?;
     let env = grant.env.iter().filter_map(|env| Some((env.name.clone(), std::env::var(&env.name).ok()?))).collect();
+    let secrets = SecretValues::read([&grant])?.of(&grant);
     let gate =
         Arc::new(DirectGate { authority, person: Person::at_terminal(), reporter, run: clock::new_run()?.to_string() });
     Ok(Call {
@@ -91,6 +95,7 @@ fn prepare(
         arguments,
         mounts,
         env,
+        secrets,
         limits: grant.limits,
         seed: clock::random()?,
         clock_start: clock::now(),
@@ -114,20 +119,21 @@ impl EffectGate for DirectGate {
             decision: Decision::Allow { rule: permit.rule },
             class: permit.class,
             idempotency_header: permit.idempotency_header,
+            secrets: permit.secrets,
         };
         match self.authority.decide(request) {
             Verdict::Allow(permit) => allowed(permit),
-            Verdict::Deny(denial) => {
-                Ruling { class: request.class(false), decision: denial.into(), idempotency_header: None }
-            }
+            Verdict::Deny(denial) => Ruling::plain(denial.into(), request.class(false)),
             Verdict::Ask { rule, permit } => {
                 let tool = &self.authority.tool;
-                match asking::approve_effect(&self.person, &self.reporter, tool, request, &rule).await {
+                match asking::approve_effect(&self.person, &self.reporter, tool, (request, &permit.secrets), &rule)
+                    .await
+                {
                     Approval::Approved => allowed(permit),
                     Approval::Denied => {
                         let rule = format!("{rule} asks a person, who did not agree");
                         let decision = Decision::Deny { refusal: Refusal::ApprovalDenied, rule, hint: None };
-                        Ruling { decision, class: permit.class, idempotency_header: None }
+                        Ruling::plain(decision, permit.class)
                     }
                 }
             }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use agent_core::config::ceiling::{Ceiling, EnvCeiling, FsCeiling, HttpCeiling};
 use agent_core::config::resolve::ToolAuthority;
+use agent_core::event::Strictness;
 use anyhow::bail;
 
 use super::launch;
@@ -24,7 +25,7 @@ pub async fn inspect(args: ToolInspectArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let rules = operator::standing_rules(&home, &args.allow)?;
-    let sandbox = launch::sandbox(&home, &key, args.json)?;
+    let sandbox = launch::sandbox(&home, &key, args.json, Strictness::Standard)?;
     let mut found = toolset::find(std::slice::from_ref(&args.path))?;
     let (Some(only), true) = (found.pop(), found.is_empty()) else {
         bail!("`{}` holds several components: name one of them", args.path.display())
@@ -96,6 +97,9 @@ fn ceiling_lines(ceiling: &Ceiling) -> Vec<String> {
         EnvCeiling::Any => lines.push("any environment variable".to_owned()),
         EnvCeiling::Names(names) => lines.extend(names.iter().map(|name| format!("variable {name}"))),
     }
+    lines.extend(ceiling.secrets.iter().map(|secret| {
+        format!("secret {} as `{}: {}` of requests to {}", secret.name, secret.header, secret.format, secret.url)
+    }));
     if lines.is_empty() {
         lines.push("nothing beyond clock, random numbers and log".to_owned());
     }

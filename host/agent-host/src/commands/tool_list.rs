@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use agent_core::event::Strictness;
+
 use crate::cli::ToolListArgs;
 use crate::home::Home;
 use crate::journal::key::HostKey;
@@ -22,7 +24,7 @@ pub async fn list(args: ToolListArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths };
-    let sandbox = launch::sandbox(&home, &key, args.json)?;
+    let sandbox = launch::sandbox(&home, &key, args.json, Strictness::Standard)?;
     let loaded = toolset::load_all(&sandbox, toolset::find(&paths)?)?;
     if args.json { print_json(&loaded) } else { print_table(&loaded) }?;
     Ok(ExitCode::SUCCESS)

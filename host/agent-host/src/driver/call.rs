@@ -84,6 +84,7 @@ pub fn prepare(ports: &Arc<Ports>, number: CallNumber, attempt: u32, fuel_left: 
         arguments,
         mounts,
         env: granted_environment(&plan.grant),
+        secrets: ports.secrets.of(&plan.grant),
         limits,
         seed,
         clock_start,

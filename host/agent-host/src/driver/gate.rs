@@ -7,7 +7,7 @@ use agent_core::config::decide::{Permit, Verdict};
 use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling, UndoEntry};
 use agent_core::event::{Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, EffectDone, EffectIntended};
-use agent_core::grant::RuleSource;
+use agent_core::grant::{RuleSource, SecretGrant};
 use agent_core::name::{CallNumber, ToolName};
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use async_trait::async_trait;
@@ -45,12 +45,18 @@ impl CallGate {
     }
 
     /// A rule wants a person's word on this one effect.
-    async fn approve(&self, request: &EffectRequest, rule: &RuleSource) -> Result<Approval, GateClosed> {
+    async fn approve(
+        &self,
+        request: &EffectRequest,
+        secrets: &[SecretGrant],
+        rule: &RuleSource,
+    ) -> Result<Approval, GateClosed> {
         let subject = ApprovalSubject::Effect(request.clone());
         let digest = self.approval_digest(request);
         let asked = ApprovalRequested { call: self.call, subject: subject.clone(), digest };
         self.record(asked, Durable::Later)?;
-        let asked = asking::approve_effect(&self.ports.person, &self.ports.reporter, &self.tool, request, rule);
+        let (person, reporter) = (&self.ports.person, &self.ports.reporter);
+        let asked = asking::approve_effect(person, reporter, &self.tool, (request, secrets), rule);
         let approval = tokio::select! {
             biased;
             // What is typed after Ctrl-C is no answer.
@@ -80,7 +86,7 @@ impl EffectGate for CallGate {
     async fn decide(&self, request: &EffectRequest) -> Ruling {
         match self.verdict(request) {
             Verdict::Allow(permit) => allowed(permit),
-            Verdict::Ask { rule, permit } => match self.approve(request, &rule).await {
+            Verdict::Ask { rule, permit } => match self.approve(request, &permit.secrets, &rule).await {
                 Ok(Approval::Approved) => allowed(permit),
                 Ok(Approval::Denied) => not_approved(&permit, format!("{rule} asks a person, who said no")),
                 Err(closed) => not_approved(&permit, closed.to_string()),
@@ -88,7 +94,7 @@ impl EffectGate for CallGate {
             Verdict::Deny(denial) => match asking::widen(&self.ports, &self.tool, self.index, self.call, request).await
             {
                 Some(permit) => allowed(permit),
-                None => Ruling { class: request.class(false), decision: denial.into(), idempotency_header: None },
+                None => Ruling::plain(denial.into(), request.class(false)),
             },
         }
     }
@@ -157,13 +163,13 @@ impl EffectGate for CallGate {
 }
 
 fn allowed(permit: Permit) -> Ruling {
-    let Permit { rule, class, idempotency_header } = permit;
-    Ruling { decision: Decision::Allow { rule }, class, idempotency_header }
+    let Permit { rule, class, idempotency_header, secrets } = permit;
+    Ruling { decision: Decision::Allow { rule }, class, idempotency_header, secrets }
 }
 
 fn not_approved(permit: &Permit, rule: String) -> Ruling {
     let decision = Decision::Deny { refusal: Refusal::ApprovalDenied, rule, hint: None };
-    Ruling { decision, class: permit.class, idempotency_header: None }
+    Ruling::plain(decision, permit.class)
 }
 
 /// The key of a keyed write: the same for every attempt of it, another for every other write.

@@ -16,6 +16,7 @@ use crate::journal::Journal;
 use crate::model::Model;
 use crate::person::Person;
 use crate::reporter::Reporter;
+use crate::secret_values::SecretValues;
 
 /// The driver's surroundings.
 pub struct Ports {
@@ -27,6 +28,8 @@ pub struct Ports {
     pub sandbox: Arc<Sandbox>,
     /// The components of the run, by digest.
     pub components: HashMap<Digest, Arc<Component>>,
+    /// The values of the secrets that its tools hold.
+    pub secrets: SecretValues,
     /// The models, in the order in which they are tried.
     pub models: Vec<Box<dyn Model>>,
     /// Who can be asked.

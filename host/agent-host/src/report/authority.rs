@@ -2,7 +2,7 @@
 
 use agent_core::config::authority::{ApprovalRule, Asks, Authority, DenyRule, GrantRule};
 use agent_core::effect::HttpMethod;
-use agent_core::grant::{Access, Grant};
+use agent_core::grant::{Access, Grant, SecretGrant};
 use agent_core::pattern::UrlPattern;
 
 /// What the rules of an agent file or policy say.
@@ -28,7 +28,11 @@ pub fn describe_grant(grant: &Grant) -> Vec<String> {
         format!("send {} to {}{}  ({})", methods(&http.methods), http.url, choice_words(&http.url), http.source)
     });
     let env = grant.env.iter().map(|env| format!("see variable {}  ({})", env.name, env.source));
-    let lines: Vec<_> = fs.chain(http).chain(env).collect();
+    let secrets = grant.secrets.iter().map(|secret| {
+        let SecretGrant { name, url, header, from, source, .. } = secret;
+        format!("use your secret {name} from {from}, as `{header}` of requests to {url}  ({source})")
+    });
+    let lines: Vec<_> = secrets.chain(fs).chain(http).chain(env).collect();
     if lines.is_empty() { vec!["nothing beyond clock, random numbers and log".to_owned()] } else { lines }
 }
 
@@ -43,11 +47,15 @@ fn grant_lines(rule: &GrantRule) -> Vec<String> {
         .iter()
         .map(|http| format!("{who}: send {} to {}{}", methods(&http.methods), http.url, choice_words(&http.url)));
     let env = rule.env.iter().map(|name| format!("{who}: see variable {name}"));
+    let secrets = rule.secrets.iter().map(|secret| match &secret.from {
+        Some(from) => format!("{who}: use your secret {} from {from}", secret.name),
+        None => format!("{who}: use your secret {}, if you say where it is: `--secret {}`", secret.name, secret.name),
+    });
     let limits = (!rule.limits.0.is_empty()).then(|| {
         let changed: Vec<_> = rule.limits.0.iter().map(|(limit, value)| format!("{limit} = {value}")).collect();
         format!("{who}: limits {}", changed.join(", "))
     });
-    fs.chain(http).chain(env).chain(limits).collect()
+    secrets.chain(fs).chain(http).chain(env).chain(limits).collect()
 }
 
 fn approval_line(rule: &ApprovalRule) -> String {
@@ -58,6 +66,7 @@ fn approval_line(rule: &ApprovalRule) -> String {
         Asks::Http(list) if list.is_empty() => "each HTTP request".to_owned(),
         Asks::Http(list) => format!("each {} request", methods(list)),
         Asks::Env => "each look at a variable".to_owned(),
+        Asks::Secret => "each request with a secret".to_owned(),
     };
     format!("{}: you are asked before {about}", rule.selector)
 }
@@ -66,7 +75,8 @@ fn deny_line(rule: &DenyRule) -> String {
     let http = rule.http.iter().map(ToString::to_string);
     let fs = rule.fs.iter().map(ToString::to_string);
     let env = rule.env.iter().map(|name| format!("variable {name}"));
-    let what: Vec<_> = http.chain(fs).chain(env).collect();
+    let secrets = rule.secrets.iter().map(|name| format!("secret {name}"));
+    let what: Vec<_> = http.chain(fs).chain(env).chain(secrets).collect();
     if what.is_empty() {
         format!("{}: never called", rule.selector)
     } else {

@@ -19,8 +19,9 @@ fn write_recorded(effect: &Effect, out: &mut dyn Write) -> io::Result<()> {
     let (capability, request) = (capability(effect.request.capability()), effect.request.to_string());
     writeln!(out, "    effect {}  {capability}  {}", effect.number, text::line(&request, LINE_CHARS_MAX))?;
     let egress = if effect.egress { ", egress" } else { "" };
+    let secrets = secrets(effect);
     let (class, bytes) = (class(effect.class), format!("{} out, {} in", effect.bytes_out, effect.bytes_in));
-    writeln!(out, "      {class}{egress}{QUIET} · {bytes} · {}{QUIET:#}", effect.duration)?;
+    writeln!(out, "      {class}{egress}{secrets}{QUIET} · {bytes} · {}{QUIET:#}", effect.duration)?;
     writeln!(out, "      {}", result(&effect.result))?;
     match &effect.decision {
         Decision::Allow { rule } => write_rule(&format!("allowed by {rule}"), None, out),
@@ -33,6 +34,15 @@ fn write_announced(intended: &EffectIntended, out: &mut dyn Write) -> io::Result
     writeln!(out, "    effect {}  {capability}  {}", intended.number, text::line(&request, LINE_CHARS_MAX))?;
     writeln!(out, "      {}", class(intended.class))?;
     writeln!(out, "      announced, and no result is recorded")
+}
+
+/// Which secrets the host added.
+fn secrets(effect: &Effect) -> String {
+    let names: Vec<&str> = effect.secrets.iter().map(|name| name.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!(", with secret {}", names.join(", ")),
+    }
 }
 
 fn result(result: &EffectResult) -> String {
@@ -54,6 +64,7 @@ fn capability(capability: Capability) -> &'static str {
         Capability::Fs => "fs",
         Capability::Http => "http",
         Capability::Env => "env",
+        Capability::Secret => "secret",
         Capability::Sockets => "sockets",
         Capability::Clock => "clock",
         Capability::Random => "random",

@@ -7,8 +7,8 @@ use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, Refusal};
 use agent_core::event::{
     DoubtResolved, Durability, EffectIntended, Event, LockedTool, ModelChoice, ModelFailed, ModelReplied,
-    ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, ToolFinished, ToolInDoubt, ToolMode,
-    ToolStarted,
+    ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, Strictness, ToolFinished, ToolInDoubt,
+    ToolMode, ToolStarted,
 };
 use agent_core::grant::{Grant, RuleSource};
 use agent_core::json::JsonText;
@@ -47,6 +47,7 @@ pub(crate) fn started() -> RunStarted {
         tools: vec![tool("orders.look-up"), tool("orders.notify"), tool("files.read")],
         budget: Budget::STANDARD,
         durability: Durability::Strict,
+        strictness: Strictness::Standard,
     }
 }
 
@@ -194,6 +195,7 @@ fn looked_up() -> Effect {
         class: request.class(false),
         egress: true,
         decision: Decision::Allow { rule: RuleSource("policy.toml:12".to_owned()) },
+        secrets: vec!["ORDERS_TOKEN".parse().unwrap()],
         result: EffectResult::Done("200".to_owned()),
         bytes_out: Bytes(180),
         bytes_in: Bytes(1_210),
@@ -213,6 +215,7 @@ fn refused() -> Effect {
             rule: "nothing allows `/etc/passwd`".to_owned(),
             hint: Some("run with `--allow-read DIR`, or ask for a path below `/data`".to_owned()),
         },
+        secrets: Vec::new(),
         result: EffectResult::Refused,
         bytes_out: Bytes(0),
         bytes_in: Bytes(0),

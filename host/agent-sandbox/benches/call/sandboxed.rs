@@ -40,6 +40,7 @@ impl Side for Sandboxed {
             arguments: JsonText::parse(self.arguments).unwrap(),
             mounts: Vec::new(),
             env: Vec::new(),
+            secrets: Default::default(),
             limits: Limits::STANDARD,
             seed: [7; 32],
             clock_start: UnixMillis(0),
@@ -58,7 +59,7 @@ struct ClosedGate;
 impl EffectGate for ClosedGate {
     async fn decide(&self, request: &EffectRequest) -> Ruling {
         let decision = Decision::Deny { refusal: Refusal::FsDenied, rule: "nothing is granted".into(), hint: None };
-        Ruling { decision, class: request.class(false), idempotency_header: None }
+        Ruling::plain(decision, request.class(false))
     }
 
     async fn intend_change(&self, _: ChangeIntent) -> Result<(), GateClosed> {

@@ -18,8 +18,10 @@ use crate::bindings::exports::agent_host::tool::tools::ToolInfo;
 use crate::describe::{Description, Unusable};
 use crate::fault::{Stopped, classify};
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use crate::hosts::clocks::ClockGrain;
 use crate::invoke::{self, Answer, Ending, Target};
 use crate::patience::Patience;
+use crate::secrets::CallSecrets;
 use crate::state::{CallParts, CallState};
 use crate::value::json::Json;
 
@@ -110,11 +112,13 @@ fn question_parts(limits: Limits) -> CallParts {
     CallParts {
         mounts: Vec::new(),
         env: Vec::new(),
+        secrets: CallSecrets::default(),
         patience: Arc::new(Patience::start(limits.deadline.to_duration())),
         limits,
         // The same question always gets the same clock and the same random numbers.
         seed: [0; 32],
         clock_start: UnixMillis(0),
+        clock: ClockGrain::Millisecond,
         gate: Arc::new(NoEffects),
         cancel: CancellationToken::new(),
         host: tokio::runtime::Handle::current(),
@@ -132,7 +136,7 @@ impl EffectGate for NoEffects {
             rule: "a component holds nothing while it lists its tools".to_owned(),
             hint: None,
         };
-        Ruling { decision, class: request.class(false), idempotency_header: None }
+        Ruling::plain(decision, request.class(false))
     }
 
     async fn intend_change(&self, _: ChangeIntent) -> Result<(), GateClosed> {

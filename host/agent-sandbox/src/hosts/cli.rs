@@ -16,6 +16,7 @@ use wasmtime_wasi::p2::pipe::ClosedInputStream;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable, StreamResult};
 
 use crate::call::Output;
+use crate::defence::{self, Defence};
 use crate::state::CallState;
 use crate::stop::Stop;
 use crate::transcript::Operation as Op;
@@ -106,6 +107,9 @@ impl Pollable for Writer {
 impl environment::Host for CallState {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         self.ask(Op::GetEnvironment, &[], &())?;
+        if defence::is_off(Defence::Env) {
+            return Ok(std::env::vars().collect());
+        }
         if !std::mem::replace(&mut self.console.env_seen, true) {
             self.record_env();
         }

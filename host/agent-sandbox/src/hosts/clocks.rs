@@ -23,9 +23,20 @@ const RESOLUTION_NS: u32 = 1_000_000;
 /// Longest wait that can end: longer than any call may last, and short enough that no sum of it overflows.
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
 
+/// How fine the time is that a guest can measure. Its clock is virtual and shows no time but its own waits; a guest that
+/// waits for something and for very short timers beside it could still count those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockGrain {
+    /// A wait is as long as the guest asks.
+    AsAsked,
+    /// A wait ends at a whole millisecond: `--strict`.
+    Millisecond,
+}
+
 /// The clocks of one call.
 pub(crate) struct Clock {
     start: UnixMillis,
+    grain: ClockGrain,
     elapsed_ns: u64,
     /// The point in guest time at which each timer ends, by its pollable's number in the table.
     timers: HashMap<u32, u64>,
@@ -33,8 +44,8 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Clocks at the beginning of a call.
-    pub(crate) fn new(start: UnixMillis) -> Self {
-        Self { start, elapsed_ns: 0, timers: HashMap::new() }
+    pub(crate) fn new(start: UnixMillis, grain: ClockGrain) -> Self {
+        Self { start, grain, elapsed_ns: 0, timers: HashMap::new() }
     }
 
     /// Pollables that a wait found ready: where they are timers, time goes on to where they end. Others leave time as it is.
@@ -61,8 +72,19 @@ impl Clock {
     }
 }
 
+impl ClockGrain {
+    /// The wait that is waited for instead of this one.
+    fn rounded(self, wait_ns: u64) -> u64 {
+        match self {
+            Self::AsAsked => wait_ns,
+            Self::Millisecond => wait_ns.checked_next_multiple_of(u64::from(RESOLUTION_NS)).unwrap_or(wait_ns),
+        }
+    }
+}
+
 impl CallState {
     fn subscribe_timer(&mut self, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let wait_ns = self.clock.grain.rounded(wait_ns);
         let wait = Duration::from_nanos(wait_ns);
         let timer = match wait {
             Duration::ZERO => Timer::Past { yielded: false },
@@ -144,8 +166,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_coarse_clock_knows_whole_milliseconds() {
+        for (asked, waited) in [(0, 0), (1, 1_000_000), (1_000_000, 1_000_000), (1_000_001, 2_000_000)] {
+            assert_eq!(ClockGrain::Millisecond.rounded(asked), waited);
+            assert_eq!(ClockGrain::AsAsked.rounded(asked), asked);
+        }
+        assert_eq!(ClockGrain::Millisecond.rounded(u64::MAX), u64::MAX);
+    }
+
+    #[test]
     fn time_goes_on_only_by_timers_that_ended() {
-        let mut clock = Clock::new(UnixMillis(1_500));
+        let mut clock = Clock::new(UnixMillis(1_500), ClockGrain::AsAsked);
         clock.timers.extend([(1, 5), (2, 2_000_000_000)]);
         clock.ended([&7]);
         assert_eq!(clock.monotonic_ns(), MONOTONIC_START_NS);

@@ -73,7 +73,9 @@ impl host::Host for CallState {
         self.pay()?;
         if self.log.may_show_progress(Instant::now()) {
             let fraction = fraction.filter(|fraction| (0.0..=1.0).contains(fraction));
-            self.effects.progress(Progress { message: shortened(message), fraction });
+            let mut message = shortened(message);
+            self.secrets.scrub_text(&mut message);
+            self.effects.progress(Progress { message, fraction });
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ pub struct ClosedGate;
 impl EffectGate for ClosedGate {
     async fn decide(&self, request: &EffectRequest) -> Ruling {
         let decision = Decision::Deny { refusal: Refusal::FsDenied, rule: "nothing is granted".into(), hint: None };
-        Ruling { decision, class: request.class(false), idempotency_header: None }
+        Ruling::plain(decision, request.class(false))
     }
 
     async fn intend_change(&self, _: ChangeIntent) -> Result<(), GateClosed> {
@@ -70,6 +70,7 @@ pub fn request(operation: &str, arguments: &str, limits: Limits) -> Call {
         arguments: JsonText::parse(arguments).unwrap(),
         mounts: Vec::new(),
         env: Vec::new(),
+        secrets: Default::default(),
         limits,
         seed: [7; 32],
         clock_start: UnixMillis(1_700_000_000_000),

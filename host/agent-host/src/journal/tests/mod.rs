@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use agent_core::budget::Budget;
 use agent_core::event::{
-    Durability, Event, ModelChoice, ModelReplied, ModelRequested, Recorded, RunEnded, RunStarted, ToolMode,
+    Durability, Event, ModelChoice, ModelReplied, ModelRequested, Recorded, RunEnded, RunStarted, Strictness, ToolMode,
 };
 use agent_core::model::{ModelReply, TokenUsage};
 use agent_core::name::RunId;
@@ -77,6 +77,7 @@ fn started() -> RunStarted {
         tools: Vec::new(),
         budget: Budget::STANDARD,
         durability: Durability::Strict,
+        strictness: Strictness::Standard,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::hosts::http::body::Body;
 use crate::hosts::http::exchange::{Answer, Failure, Reached, Request, exchange};
 use crate::hosts::http::held::{HeldBody, Share};
 use crate::hosts::http::lookups::Lookups;
-use crate::hosts::http::{SenderParts, target};
+use crate::hosts::http::{SenderParts, secret, target};
 use crate::transcript::Encode;
 
 /// What a guest is told: an answer, or why there is none.
@@ -55,7 +55,7 @@ impl Job {
     }
 
     async fn perform(&mut self) -> Reply {
-        let (request, effect_request) = self.prepare()?;
+        let (mut request, effect_request) = self.prepare()?;
         let decision = self.parts.effects.decide_numbered(self.outgoing.number, effect_request);
         let permit = tokio::select! {
             permit = decision => permit.map_err(|_| Error::HttpRequestDenied)?,
@@ -66,6 +66,10 @@ impl Job {
             let result = EffectResult::NotSent("the tool stopped waiting before it was sent".to_owned());
             self.parts.effects.settle(permit, result);
             return Err(Error::HttpRequestDenied);
+        }
+        if let Err(rule) = secret::put(&mut request.headers, &permit.ruling.secrets, &self.parts.secrets) {
+            let denied = Error::HttpRequestDenied;
+            return Err(self.refuse(Some(&request.url), Refusal::SecretBlocked, &rule, denied));
         }
         match permit.ruling.class {
             EffectClass::KeyedWrite | EffectClass::OpaqueWrite => self.send_announced(request, permit).await,
@@ -124,6 +128,7 @@ impl Job {
             answered = exchange => answered,
             () = self.reply.closed() => Err(Failure::given_up("the tool stopped waiting")),
         };
+        let answered = secret::clean(answered, &self.parts.secrets).await;
         self.parts.effects.keep(effect(permit, &answered, bytes_out, Doubt::Harmless));
         response(answered)
     }
@@ -139,6 +144,7 @@ impl Job {
             Ok(()) => exchange_in_time((&self.parts, &self.lookups), request).await,
             Err(failure) => Err(failure),
         };
+        let answered = secret::clean(answered, &self.parts.secrets).await;
         let mut encoded = Vec::new();
         if let Ok(answer) = &answered {
             answer.encode(&mut encoded);

@@ -23,6 +23,7 @@ mod job;
 mod lookups;
 #[cfg(feature = "switchable-defences")]
 mod private_resolver;
+mod secret;
 mod target;
 mod tls;
 mod types;
@@ -46,6 +47,7 @@ use crate::hosts::http::held::Memory;
 use crate::hosts::http::job::{Job, Outgoing};
 use crate::hosts::http::lookups::Lookups;
 use crate::patience::Patience;
+use crate::secrets::CallSecrets;
 use crate::transcript::SharedTranscript;
 
 pub(crate) use bounds::Bounds;
@@ -86,6 +88,7 @@ pub(crate) struct SenderParts {
     pub(crate) bounds: Bounds,
     pub(crate) effects: Arc<Effects>,
     pub(crate) transcript: SharedTranscript,
+    pub(crate) secrets: CallSecrets,
     pub(crate) patience: Arc<Patience>,
     /// Ends what is under way: the call was cancelled, or its guest is gone for long.
     pub(crate) give_up: CancellationToken,

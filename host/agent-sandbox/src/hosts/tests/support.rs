@@ -20,6 +20,7 @@ use wasmtime_wasi::p2::{FsError, StreamError};
 use wasmtime_wasi_io::bindings::wasi::io::streams::HostOutputStream;
 
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent, Undo};
+use crate::hosts::clocks::ClockGrain;
 use crate::mount::Mount;
 use crate::patience::Patience;
 use crate::state::{CallParts, CallState};
@@ -66,7 +67,7 @@ impl EffectGate for Notes {
             }
         };
         let idempotency_header = keyed.then(|| "idempotency-key".to_owned());
-        Ruling { decision, class: request.class(keyed), idempotency_header }
+        Ruling { idempotency_header, ..Ruling::plain(decision, request.class(keyed)) }
     }
 
     async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed> {
@@ -101,10 +102,12 @@ pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> Ca
     CallState::new(CallParts {
         mounts,
         env: Vec::new(),
+        secrets: Default::default(),
         patience: Arc::new(Patience::start(limits.deadline.to_duration())),
         limits,
         seed: [7; 32],
         clock_start: UnixMillis(1_700_000_000_000),
+        clock: ClockGrain::AsAsked,
         gate: gate.clone(),
         cancel: CancellationToken::new(),
         host: tokio::runtime::Handle::current(),

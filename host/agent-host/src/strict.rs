@@ -1,0 +1,49 @@
+//! `--strict`: a component that imports what was not granted is refused before it runs. Otherwise it is linked to a host that
+//! refuses each use. What else strict means, the coarse clock and the empty pool, is the sandbox's.
+
+use agent_core::config::resolve::ToolAuthority;
+use agent_core::event::Strictness;
+use agent_core::grant::{Capability, Grant};
+use anyhow::bail;
+
+use crate::toolset::Loaded;
+
+/// Checks the imports of a component against what its tools hold.
+///
+/// # Errors
+/// Where the run is strict and something that is imported was granted to none of them.
+pub fn check<'a>(
+    strictness: Strictness,
+    loaded: &Loaded,
+    tools: impl IntoIterator<Item = &'a ToolAuthority>,
+) -> anyhow::Result<()> {
+    match strictness {
+        Strictness::Standard => return Ok(()),
+        Strictness::Strict => {}
+    }
+    let grants: Vec<&Grant> = tools.into_iter().map(|tool| &tool.grant).collect();
+    let denied = |capability: Capability| !grants.iter().any(|grant| holds(grant, capability));
+    let imports = loaded.component.imports.iter().filter(|import| denied(import.capability));
+    let names: Vec<String> = imports.map(|import| format!("`{}`", import.name)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let name = &loaded.found.name;
+    bail!(
+        "import_denied: `{name}` imports {}, which nothing grants\n  rule: `--strict` refuses what is imported and not \
+         granted\n  hint: grant it, or run without `--strict`: then each use is refused",
+        names.join(", ")
+    )
+}
+
+fn holds(grant: &Grant, capability: Capability) -> bool {
+    match capability {
+        Capability::Fs => !grant.fs.is_empty(),
+        Capability::Http => !grant.http.is_empty(),
+        Capability::Env => !grant.env.is_empty(),
+        // No interface of its own: it is put into requests.
+        Capability::Secret => true,
+        Capability::Sockets => false,
+        Capability::Clock | Capability::Random | Capability::Log => true,
+    }
+}
