@@ -28,6 +28,10 @@ test *FLAGS:
 fuzz *ARGUMENTS:
     cargo xtask fuzz {{ARGUMENTS}}
 
+# Attack the built program: `just hostile C5 'F*'` for some cases.
+hostile *CASES:
+    cargo xtask hostile {{CASES}}
+
 # Measure the sandbox and the program.
 bench:
     cargo xtask bench

@@ -3,7 +3,9 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod process;
 pub mod server;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -7,6 +7,7 @@ mod demo;
 mod dev_tool;
 mod fuzz;
 mod harness;
+mod hostile;
 mod model_server;
 mod places;
 mod process;
@@ -34,6 +35,7 @@ cargo xtask VERB [--help]
   check    format, lints, docs, licences, spelling: the quick part of `test`
   test     everything CI runs
   fuzz     feed made-up input to everything that reads what a stranger wrote
+  hostile  attack the built program with every case of the hostile suite
   bench    measure the sandbox and the program
 
 A fresh machine needs Rust, and compilers for C and C++; each verb brings along what else it needs, below the user's cache folder.";
@@ -45,13 +47,14 @@ struct Verb {
     run: fn(&Places, &[String]) -> Result<()>,
 }
 
-const VERBS: [Verb; 7] = [
+const VERBS: [Verb; 8] = [
     Verb { name: "setup", help: setup::HELP, run: setup::run },
     Verb { name: "tools", help: tools::HELP, run: tools::run },
     Verb { name: "demo", help: demo::HELP, run: demo::run },
     Verb { name: "check", help: check::HELP, run: check::run },
     Verb { name: "test", help: test::HELP, run: test::run },
     Verb { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
+    Verb { name: "hostile", help: hostile::HELP, run: hostile::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },
 ];
 

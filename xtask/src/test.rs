@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::check::{self, Depth, host};
 use crate::fuzz;
 use crate::harness::Programs;
+use crate::hostile;
 use crate::model_server::{self, ModelServer};
 use crate::places::Places;
 use crate::process::answers;
@@ -17,9 +18,9 @@ pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
 
 Runs everything CI runs: `check`, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
-against the built program, the built tools and a real model server; then it gives each fuzz target ten seconds. Stops at the
-first step that fails. cargo-nextest is used where it is installed. The summary comes last, closed by one line: N passed, N
-failed.
+against the built program, the built tools and a real model server, and the hostile suite; then it gives each fuzz target ten
+seconds. Stops at the first step that fails. cargo-nextest is used where it is installed. The summary comes last, closed by one
+line: N passed, N failed.
 
   --quick   leave out the model server, the fuzz targets, licences and dependencies";
 
@@ -52,6 +53,8 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
         host_tests.env(model_server::VARIABLE, &server.url);
     }
     report.tests("tests of the host", &mut host_tests)?;
+    // Its cases that are Rust tests were run by the step before.
+    report.tests("hostile suite", hostile::suite(places, &programs).arg("--coded-ran-before"))?;
     if depth == Depth::Full {
         fuzz::step(places, report)?;
     }

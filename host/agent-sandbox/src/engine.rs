@@ -14,6 +14,8 @@ use wasmtime::{
     VariableOperatorCost, WasmBacktraceDetails, WasmFeatures,
 };
 
+use crate::defence::{self, Defence};
+
 /// The exact version in `Cargo.toml`: part of the settings that each call records.
 const WASMTIME_VERSION: &str = "48.0.8";
 
@@ -29,6 +31,10 @@ const BACKTRACE_FRAMES_MAX: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 
 /// Fuel for one page of `memory.grow`. wasmtime's default is none, so that 900 pages cost 3 fuel; this is the most that fits.
 const FUEL_PER_GROWN_PAGE: u8 = 255;
+
+/// Fuel for one `memory.grow` or `table.grow`, however little it grows: the host does work for it, and an instruction that
+/// costs 1 would let a guest keep its core for half a second between two yields.
+const FUEL_PER_GROWTH: u8 = 255;
 
 /// Fuel between two yields to the executor: half a millisecond of tight arithmetic, a few of memory-bound work. Without a
 /// yield no deadline can stop a busy guest. An interval of 10,000 would double the guest's time; this one costs about 3 %.
@@ -126,7 +132,8 @@ fn set_features(config: &mut Config) {
 
 fn set_metering(config: &mut Config) {
     let variable = VariableOperatorCost { memory_grow_per_page: FUEL_PER_GROWN_PAGE, ..VariableOperatorCost::new() };
-    config.consume_fuel(true).operator_cost(OperatorCost { variable, ..OperatorCost::new() });
+    let growth = OperatorCost { MemoryGrow: FUEL_PER_GROWTH, TableGrow: FUEL_PER_GROWTH, ..OperatorCost::new() };
+    config.consume_fuel(true).operator_cost(OperatorCost { variable, ..growth });
     config.epoch_interruption(false);
 }
 
@@ -153,7 +160,11 @@ fn pool(calls_max: u32, residue: Residue) -> PoolingAllocationConfig {
         .total_core_instances(calls_max.saturating_mul(CORE_INSTANCES_MAX))
         .total_memories(calls_max.saturating_mul(MEMORIES_MAX))
         .total_tables(calls_max.saturating_mul(TABLES_MAX))
-        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_core_instances_per_component(if defence::is_off(Defence::Instances) {
+            u32::MAX
+        } else {
+            CORE_INSTANCES_MAX
+        })
         .max_memories_per_component(MEMORIES_MAX)
         .max_tables_per_component(TABLES_MAX)
         .max_memories_per_module(1)

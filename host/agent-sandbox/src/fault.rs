@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use agent_core::limits::Limits;
 use agent_core::outcome::Fault;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::gate::GateClosed;
 use crate::plain_text;
+use crate::state::HANDLES_FULL;
 use crate::stop::Stop;
 
 /// Longest text of a fault: the model reads it.
@@ -47,6 +49,10 @@ pub(crate) fn classify(error: &wasmtime::Error, limits: &Limits) -> Stopped {
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return Stopped::Overloaded;
+    }
+    // From a host function of wasmtime's own; ours say it as a `Stop`.
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return Stopped::fault(Fault::HandleLimit, HANDLES_FULL);
     }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return Stopped::fault(

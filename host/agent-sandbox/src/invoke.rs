@@ -81,10 +81,12 @@ fn armed_store(engine: &Engine, parts: CallParts) -> wasmtime::Result<Store<Call
     let limits = parts.limits.clone();
     let mut store = Store::try_new(engine, CallState::new(parts)?)?;
     store.limiter(|state| &mut state.limiter);
-    store.set_fuel(if defence::is_off(Defence::Fuel) { u64::MAX } else { limits.fuel.0 })?;
+    store.set_fuel(defence::limit(Defence::Fuel, limits.fuel.0))?;
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL_FUEL))?;
-    store.set_hostcall_fuel(usize::try_from(limits.copy_bytes.0).unwrap_or(usize::MAX));
-    store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+    let copy_bytes = defence::limit(Defence::Copies, limits.copy_bytes.0);
+    store.set_hostcall_fuel(usize::try_from(copy_bytes).unwrap_or(usize::MAX));
+    let handles = defence::limit(Defence::Handles, limits.handles);
+    store.set_max_component_handles(usize::try_from(handles).unwrap_or(usize::MAX));
     Ok(store)
 }
 

@@ -17,7 +17,8 @@ pub mod cache;
 pub mod call;
 mod charge;
 pub mod component;
-mod defence;
+#[doc(hidden)]
+pub mod defence;
 pub mod describe;
 mod effects;
 pub mod engine;

@@ -2,6 +2,9 @@
 //! tables. wasmtime asks before each allocation; its own `StoreLimits` counts per memory, so eight memories would have eight
 //! times the limit.
 //!
+//! Growing is work for the host that costs a guest little fuel, also where it grows by nothing or in vain, so each growth is
+//! counted as a host call.
+//!
 //! A refusal is a trap with the fault's name, not the `-1` of `memory.grow`: guests turn that into an abort whose reason
 //! nobody can read. Only growth beyond what the guest's own type declares answers `-1`.
 
@@ -9,6 +12,7 @@ use agent_core::limits::Limits;
 use agent_core::outcome::Fault;
 use agent_core::units::Bytes;
 
+use crate::charge::Charge;
 use crate::defence::{self, Defence};
 use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
 use crate::stop::Stop;
@@ -17,12 +21,17 @@ use crate::stop::Stop;
 pub(crate) struct CallLimiter {
     memory: Allowance,
     table_elements: Allowance,
+    /// Of a count of its own: the one for host functions is elsewhere in the store's data.
+    growths: Charge,
 }
 
 impl CallLimiter {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let memory = if defence::is_off(Defence::Memory) { u64::MAX } else { limits.memory.0 };
-        Self { memory: Allowance::new(memory), table_elements: Allowance::new(limits.table_elements) }
+        Self {
+            memory: Allowance::new(defence::limit(Defence::Memory, limits.memory.0)),
+            table_elements: Allowance::new(defence::limit(Defence::Tables, limits.table_elements)),
+            growths: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls)),
+        }
     }
 
     /// The highest sum of linear memory so far. Memories never shrink, so it is also the current one.
@@ -71,6 +80,7 @@ impl Allowance {
 
 impl wasmtime::ResourceLimiter for CallLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.growths.take(1)?;
         match self.memory.grow(current, desired, maximum) {
             Growth::Allowed => Ok(true),
             Growth::BeyondItsType => Ok(false),
@@ -84,6 +94,7 @@ impl wasmtime::ResourceLimiter for CallLimiter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.growths.take(1)?;
         match self.table_elements.grow(current, desired, maximum) {
             Growth::Allowed => Ok(true),
             Growth::BeyondItsType => Ok(false),
@@ -97,7 +108,7 @@ impl wasmtime::ResourceLimiter for CallLimiter {
     }
 
     fn instances(&self) -> usize {
-        CORE_INSTANCES_MAX as usize
+        if defence::is_off(Defence::Instances) { usize::MAX } else { CORE_INSTANCES_MAX as usize }
     }
 
     fn tables(&self) -> usize {

@@ -9,6 +9,7 @@ use crate::base64;
 use crate::bindings::agent_host::tool::types;
 use crate::bindings::exports::agent_host::tool::tools::Part;
 use crate::call::{CallReport, Output};
+use crate::defence::{self, Defence};
 use crate::fault::{Stopped, classify};
 use crate::gate::GateClosed;
 use crate::invoke::{Answer, Ending, Finished};
@@ -97,7 +98,8 @@ pub(crate) fn cancelled() -> ToolOutcome {
 }
 
 fn outcome_of(answer: Answer, limits: &Limits) -> ToolOutcome {
-    let mut room = Room { limit: limits.result_bytes.0, left: limits.result_bytes.0 };
+    let limit = defence::limit(Defence::Results, limits.result_bytes.0);
+    let mut room = Room { limit, left: limit };
     let outcome = match answer {
         Answer::Value(None) => Ok(ToolOutcome::Returned { content: Vec::new() }),
         Answer::Value(Some(Val::Result(Ok(None)))) => Ok(ToolOutcome::Returned { content: Vec::new() }),
@@ -194,8 +196,9 @@ impl Room {
     /// The guest's own JSON, kept as written. What no reader can hold exactly, or two could read differently, is refused.
     fn json(&mut self, text: &str) -> Result<JsonText, Invalid> {
         self.take(text.len())?;
-        let tree = Json::parse(text, "result")?;
-        check_numbers(&tree)?;
+        if !defence::is_off(Defence::Results) {
+            check_numbers(&Json::parse(text, "result")?)?;
+        }
         JsonText::parse(text).map_err(|error| Invalid(error.to_string()))
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use agent_core::effect::Effect;
 use agent_core::limits::Limits;
 use agent_core::outcome::Fault;
-use agent_core::units::UnixMillis;
+use agent_core::units::{Bytes, UnixMillis};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as FsErrorCode;
@@ -111,7 +111,7 @@ impl CallState {
         let effects = Arc::new(Effects::new(gate, patience.clone()));
         let recorder = Recorder::default();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(usize::try_from(limits.handles)?);
+        table.set_max_capacity(usize::try_from(defence::limit(Defence::Handles, limits.handles))?);
         let bounds = Bounds::of(&limits);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(bounds.fields_memory_bytes());
@@ -132,13 +132,13 @@ impl CallState {
             files: Files::new(mounts, &limits, effects.clone()),
             clock: Clock::new(clock_start, clock),
             random: Random::new(seed, limits.random_bytes),
-            console: Console::new(env, limits.output_bytes),
+            console: Console::new(env, Bytes(defence::limit(Defence::PrintedBytes, limits.output_bytes.0))),
             log: GuestLog::new(limits.log_records),
             http,
             sender: HttpSender::new(sender),
             secrets,
             time,
-            charge: Charge::new(limits.host_calls),
+            charge: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls)),
             effects,
             recorder,
         })
@@ -229,10 +229,13 @@ impl CallTime {
     }
 }
 
+/// What is said of a call that has no room for another object.
+pub(crate) const HANDLES_FULL: &str = "the tool holds too many resource handles at once; raise `limits.handles`";
+
 /// Turns a failure of the resource table into the call's end.
 pub(crate) fn table_stop(error: ResourceTableError) -> Stop {
     match error {
-        ResourceTableError::Full => Stop::fault(Fault::HandleLimit, "the tool holds too many resource handles at once"),
+        ResourceTableError::Full => Stop::fault(Fault::HandleLimit, HANDLES_FULL),
         other => Stop::fault(Fault::GuestTrap, format!("the tool used a resource handle wrongly: {other}")),
     }
 }

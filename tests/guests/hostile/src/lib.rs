@@ -2,6 +2,7 @@
 //! the tests compare that with what the host recorded.
 
 mod consume;
+mod data;
 mod escape;
 mod flood;
 
@@ -15,6 +16,8 @@ agent_host_tool::export!(
     consume::open_many,
     consume::write_forever,
     consume::create_forever,
+    data::raw_json,
+    data::hold_responses,
     escape::read_path,
     escape::write_path,
     escape::link,

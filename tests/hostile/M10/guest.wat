@@ -1,0 +1,15 @@
+(component
+  (core module $m
+    (memory (export "memory") 1100)
+    (func $text (param $bytes i32) (result i32)
+      (memory.fill (i32.const 16) (i32.const 65) (local.get $bytes))
+      (i32.store (i32.const 0) (i32.const 16))
+      (i32.store (i32.const 4) (local.get $bytes))
+      (i32.const 0))
+    (func (export "run") (result i32) (call $text (i32.const 0x4000000)))
+    (func (export "two") (result i32) (call $text (i32.const 0x200000))))
+  (core instance $i (instantiate $m))
+  (func (export "run") (result string)
+    (canon lift (core func $i "run") (memory (core memory $i "memory"))))
+  (func (export "two") (result string)
+    (canon lift (core func $i "two") (memory (core memory $i "memory")))))

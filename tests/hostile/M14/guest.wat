@@ -1,0 +1,36 @@
+(component
+  (import "agent-host:tool/host@0.1.0" (instance $host
+    (type $level' (enum "debug" "info" "warn" "error"))
+    (export "level" (type $level (eq $level')))
+    (export "log" (func (param "level" $level) (param "message" string)))))
+  (core module $memory (memory (export "memory") 2))
+  (core instance $memory (instantiate $memory))
+  (core func $log8 (canon lower (func $host "log") (memory (core memory $memory "memory"))))
+  (core func $log16 (canon lower (func $host "log") (memory (core memory $memory "memory")) string-encoding=utf16))
+  (core func $log1 (canon lower (func $host "log") (memory (core memory $memory "memory")) string-encoding=latin1+utf16))
+  (core module $m
+    (import "" "memory" (memory 1))
+    (import "" "log8" (func $log8 (param i32 i32 i32)))
+    (import "" "log16" (func $log16 (param i32 i32 i32)))
+    (import "" "log1" (func $log1 (param i32 i32 i32)))
+    ;; A high surrogate, then a letter; bytes that are no UTF-8.
+    (data (i32.const 0x100) "\00\d8\41\00")
+    (data (i32.const 0x200) "\ff\fe\fd")
+    (func (export "half") (call $log16 (i32.const 0) (i32.const 0x100) (i32.const 2)))
+    (func (export "odd") (call $log16 (i32.const 0) (i32.const 0x101) (i32.const 1)))
+    (func (export "overflow") (call $log16 (i32.const 0) (i32.const 0xfffffffe) (i32.const 0x7fffffff)))
+    (func (export "outside") (call $log8 (i32.const 0) (i32.const 0x1fffe) (i32.const 16)))
+    ;; The tag says UTF-16, at an odd address, with a length that overflows when it is doubled.
+    (func (export "tagged") (call $log1 (i32.const 0) (i32.const 0x101) (i32.const 0xffffffff)))
+    (func (export "bytes") (call $log8 (i32.const 0) (i32.const 0x200) (i32.const 3))))
+  (core instance $i (instantiate $m (with "" (instance
+    (export "memory" (memory $memory "memory"))
+    (export "log8" (func $log8))
+    (export "log16" (func $log16))
+    (export "log1" (func $log1))))))
+  (func (export "half") (canon lift (core func $i "half")))
+  (func (export "odd") (canon lift (core func $i "odd")))
+  (func (export "overflow") (canon lift (core func $i "overflow")))
+  (func (export "outside") (canon lift (core func $i "outside")))
+  (func (export "tagged") (canon lift (core func $i "tagged")))
+  (func (export "bytes") (canon lift (core func $i "bytes"))))

@@ -1,0 +1,98 @@
+//! Cases that are Rust tests: found in the test programs that cargo built, and run one by one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use agent_tests::repository;
+use serde_json::Value;
+
+use crate::case::Case;
+use crate::judge::Figures;
+
+/// What becomes of coded cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coded {
+    /// They are run.
+    Run,
+    /// An earlier step ran them: it is only seen that each is there.
+    See,
+}
+
+/// The test programs, by package and target.
+pub(crate) struct Programs(BTreeMap<(String, String), PathBuf>);
+
+impl Programs {
+    /// Builds them and asks cargo where they are.
+    pub(crate) fn build() -> Result<Self, String> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["test", "--workspace", "--locked", "--no-run", "--message-format", "json"]);
+        command.current_dir(repository()).stderr(Stdio::inherit());
+        let output = command.output().map_err(|error| format!("cargo does not start: {error}"))?;
+        if !output.status.success() {
+            return Err("the Rust tests do not build".to_owned());
+        }
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(Self(messages.filter_map(|message| program(&message)).collect()))
+    }
+
+    /// Runs the test of a case, or sees that it is there. What went wrong is empty where it passed.
+    pub(crate) fn run(&self, case: &Case, coded: Coded) -> (Figures, Vec<String>) {
+        let started = Instant::now();
+        let problems = self.find(case).map_or_else(
+            |problem| vec![problem],
+            |(program, test)| match coded {
+                Coded::Run => run(program, &test),
+                Coded::See => see(program, &test),
+            },
+        );
+        let outcome = match coded {
+            Coded::Run => "its test",
+            Coded::See => "ran before",
+        };
+        let took_ms = (coded == Coded::Run).then(|| u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        (Figures { outcome: outcome.to_owned(), took_ms, ..Figures::default() }, problems)
+    }
+
+    /// `[PACKAGE ]TARGET::TEST`.
+    fn find(&self, case: &Case) -> Result<(&PathBuf, String), String> {
+        let named = case.form.test.as_deref().unwrap_or_default();
+        let (package, path) = named.split_once(' ').unwrap_or(("agent-tests", named));
+        let (target, test) = path.split_once("::").ok_or(format!("`{named}` names no test"))?;
+        let program = self.0.get(&(package.to_owned(), target.to_owned()));
+        Ok((program.ok_or(format!("`{package}` has no test target `{target}`"))?, test.to_owned()))
+    }
+}
+
+/// A test program in a message of cargo's.
+fn program(message: &Value) -> Option<((String, String), PathBuf)> {
+    let executable = message["executable"].as_str().filter(|_| message["profile"]["test"] == true)?;
+    let package = PathBuf::from(message["manifest_path"].as_str()?).parent()?.file_name()?.to_str()?.to_owned();
+    let package = if package == "tests" { "agent-tests".to_owned() } else { package };
+    let target = message["target"]["name"].as_str()?.replace('-', "_");
+    Some(((package, target), executable.into()))
+}
+
+fn run(program: &PathBuf, test: &str) -> Vec<String> {
+    let output = Command::new(program).args(["--exact", test, "--nocapture"]).current_dir(repository()).output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => return vec![format!("the test does not start: {error}")],
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() && said.contains("1 passed") {
+        return Vec::new();
+    }
+    let all = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    vec![format!("`{test}` did not pass:\n{}", all.trim())]
+}
+
+fn see(program: &PathBuf, test: &str) -> Vec<String> {
+    let listed = Command::new(program).args(["--list", "--format", "terse"]).output();
+    let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let there = listed.lines().any(|line| line == format!("{test}: test"));
+    if there { Vec::new() } else { vec![format!("there is no test `{test}` in `{}`", program.display())] }
+}

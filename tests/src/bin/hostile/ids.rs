@@ -1,0 +1,150 @@
+//! Every case that there must be, and where each is: in a folder, not applicable on this machine, or still owed. One that is
+//! nowhere fails the suite, so that none is skipped in silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+
+use crate::case::Case;
+
+/// The families, each with its highest number.
+const FAMILIES: [(char, u32); 8] =
+    [('C', 19), ('M', 18), ('F', 26), ('N', 28), ('E', 11), ('O', 11), ('K', 17), ('A', 10)];
+
+/// The cases of the suite, sorted by where they are.
+pub(crate) struct Suite {
+    pub(crate) cases: Vec<Case>,
+    /// Cases that this machine cannot have, each with what its probe said.
+    pub(crate) inapplicable: Vec<(String, String)>,
+    /// Cases that are known to be missing, or to lack something, each with the reason.
+    pub(crate) owed: Vec<(String, String)>,
+    /// What is wrong with the suite itself.
+    pub(crate) problems: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InapplicableFile {
+    #[serde(default, rename = "case")]
+    cases: Vec<Inapplicable>,
+}
+
+/// A case that some machines cannot have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inapplicable {
+    id: String,
+    why: String,
+    /// A shell command that succeeds where the case applies.
+    applies: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwedFile {
+    /// Cases that have no folder yet.
+    #[serde(default)]
+    missing: BTreeMap<String, String>,
+    /// Cases that have one, and parts that come later.
+    #[serde(default)]
+    partly: BTreeMap<String, String>,
+}
+
+impl Suite {
+    /// Reads all of it.
+    pub(crate) fn read(folder: &Path) -> Result<Self, String> {
+        let (inapplicable, not_here) = inapplicable(&folder.join("inapplicable.toml"))?;
+        let owed: OwedFile = read(&folder.join("owed.toml"))?;
+        let mut suite = Self { cases: Vec::new(), inapplicable, owed: Vec::new(), problems: Vec::new() };
+        for path in folders(folder)? {
+            match Case::read(&path) {
+                Ok(case) if suite.inapplicable.iter().any(|(id, _)| *id == case.id) => {}
+                Ok(case) => suite.cases.push(case),
+                Err(problem) => suite.problems.push(problem),
+            }
+        }
+        suite.cases.sort_by_key(|case| sort_key(&case.id));
+        suite.account_for(&not_here, &owed);
+        suite.owed = owed.missing.into_iter().chain(owed.partly).collect();
+        suite.owed.sort_by_key(|(id, _)| sort_key(id));
+        Ok(suite)
+    }
+
+    fn account_for(&mut self, not_here: &BTreeSet<String>, owed: &OwedFile) {
+        let known: BTreeSet<String> = all().collect();
+        let present: BTreeSet<&str> = self.cases.iter().map(|case| base(&case.id)).collect();
+        for id in &known {
+            let (here, missing) = (present.contains(id.as_str()), owed.missing.contains_key(id));
+            if here && missing {
+                self.problems.push(format!("{id} has a folder: strike it from `owed.toml`"));
+            } else if !here && !missing && !not_here.contains(id) {
+                self.problems.push(format!("{id} is nowhere: it needs a folder, or a line in `owed.toml`"));
+            }
+        }
+        let named = self.cases.iter().map(|case| base(&case.id)).chain(owed.missing.keys().map(String::as_str));
+        let named = named.chain(owed.partly.keys().map(|id| base(id)));
+        let unknown: BTreeSet<&str> = named.filter(|id| !known.contains(*id)).collect();
+        self.problems.extend(unknown.into_iter().map(|id| format!("there is no case {id}")));
+    }
+}
+
+fn all() -> impl Iterator<Item = String> {
+    FAMILIES.iter().flat_map(|(family, highest)| (1..=*highest).map(move |number| format!("{family}{number}")))
+}
+
+/// `F7` of `F7b`: a case may have several folders.
+fn base(id: &str) -> &str {
+    id.trim_end_matches(|c: char| c.is_ascii_lowercase())
+}
+
+/// Families in the order above, numbers as numbers.
+pub(crate) fn sort_key(id: &str) -> (usize, u32, String) {
+    let family = id.chars().next().and_then(|first| FAMILIES.iter().position(|(family, _)| *family == first));
+    let number = base(id).get(1..).and_then(|number| number.parse().ok()).unwrap_or(u32::MAX);
+    (family.unwrap_or(usize::MAX), number, id.to_owned())
+}
+
+/// The cases that do not apply here with what their probes said, and their identifiers.
+type Inapplicables = (Vec<(String, String)>, BTreeSet<String>);
+
+/// Asks the probes.
+fn inapplicable(file: &Path) -> Result<Inapplicables, String> {
+    let form: InapplicableFile = read(file)?;
+    let (mut not_here, mut ids) = (Vec::new(), BTreeSet::new());
+    for case in form.cases {
+        let probe = Command::new("sh").args(["-c", &case.applies]).output();
+        let probe = probe.map_err(|error| format!("{}: its probe does not start: {error}", case.id))?;
+        if !probe.status.success() {
+            let said = String::from_utf8_lossy(&[probe.stdout, probe.stderr].concat()).trim().replace('\n', " ⏎ ");
+            not_here.push((case.id.clone(), format!("{} (`{}`: {said})", case.why, case.applies)));
+            ids.insert(case.id);
+        }
+    }
+    Ok((not_here, ids))
+}
+
+fn read<T: for<'a> Deserialize<'a>>(file: &Path) -> Result<T, String> {
+    let told = |error: &dyn std::fmt::Display| format!("cannot read `{}`: {error}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| told(&error))?;
+    toml::from_str(&text).map_err(|error| told(&error))
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = folder.read_dir().map_err(|error| format!("cannot list `{}`: {error}", folder.display()))?;
+    Ok(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_as_people_count() {
+        let mut ids = ["F7b", "M2", "F10", "C1", "F7"];
+        ids.sort_by_key(|id| sort_key(id));
+        assert_eq!(ids, ["C1", "M2", "F7", "F7b", "F10"]);
+        assert_eq!((all().count(), base("F7b"), base("F10")), (140, "F7", "F10"));
+    }
+}
