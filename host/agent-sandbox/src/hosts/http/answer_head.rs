@@ -2,14 +2,14 @@
 //! coding of the connection is not read on.
 
 use agent_core::effect::Refusal;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use wasmtime_wasi_http::Error;
 
 use crate::hosts::http::bounds::Bounds;
 use crate::hosts::http::exchange::{Failure, Reached};
 
-/// Refuses a head that is beyond its bounds.
-pub(super) fn check(status: StatusCode, headers: &HeaderMap, bounds: &Bounds) -> Result<(), Failure> {
+/// Refuses a head that is beyond its bounds. Of what was asked by `HEAD`, the length is that of a body which does not come.
+pub(super) fn check(asked: &Method, status: StatusCode, headers: &HeaderMap, bounds: &Bounds) -> Result<(), Failure> {
     let reached = Reached::Answered(status.as_u16());
     let refuse =
         |refusal, error, text: &str| Err(Failure { reached, refusal: Some(refusal), error, text: text.to_owned() });
@@ -26,7 +26,9 @@ pub(super) fn check(status: StatusCode, headers: &HeaderMap, bounds: &Bounds) ->
         return refuse(Refusal::NetDenied, error, "the answer is wrapped in a transfer coding beside `chunked`");
     }
     match announced(headers) {
-        Some(length) if length > bounds.response_bytes.0 => Err(Failure::too_long(reached, bounds)),
+        Some(length) if length > bounds.response_bytes.0 && asked != Method::HEAD => {
+            Err(Failure::too_long(reached, bounds))
+        }
         Some(_) | None => Ok(()),
     }
 }

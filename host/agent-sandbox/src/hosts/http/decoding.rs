@@ -39,9 +39,12 @@ pub(super) enum Coding {
     Zstd,
 }
 
-/// Asks for compressed answers, where the guest has no wish of its own: a part of a file, say, cannot be decompressed.
+/// Asks for compressed answers in the codings that can be decompressed here, whatever others the guest could read: it gets
+/// plain bytes in any case. Not where it wants plain ones only, or a part of a file, which cannot be decompressed.
 pub(super) fn offer(headers: &mut HeaderMap) {
-    if !headers.contains_key(header::ACCEPT_ENCODING) && !headers.contains_key(header::RANGE) {
+    let plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    let wanted = headers.get(header::ACCEPT_ENCODING).is_some_and(plain);
+    if !wanted && !headers.contains_key(header::RANGE) {
         headers.insert(header::ACCEPT_ENCODING, OFFER);
     }
 }
@@ -299,6 +302,21 @@ mod tests {
             assert_eq!(check(coding, body, &Limits::STANDARD).await.0, Err(cause), "{shown}");
         }
         Ok(())
+    }
+
+    #[test]
+    fn what_can_be_decompressed_is_offered() {
+        for (name, value, offered) in [
+            ("x", "y", Some(OFFER)),
+            ("accept-encoding", "deflate, gzip", Some(OFFER)),
+            ("accept-encoding", "identity", Some(HeaderValue::from_static("identity"))),
+            ("range", "bytes=0-9", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            offer(&mut headers);
+            assert_eq!(headers.get(header::ACCEPT_ENCODING), offered.as_ref(), "{name}: {value}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ async fn converse(
 ) -> Result<Answer, Failure> {
     let (bounds, share) = (request.bounds, request.share);
     let mut outgoing = http::Request::new(Full::new(request.body));
-    *outgoing.method_mut() = request.method;
+    *outgoing.method_mut() = request.method.clone();
     *outgoing.uri_mut() = origin_form(&request.url)?;
     *outgoing.headers_mut() = headers(request.headers, &request.url)?;
     let flooded = count_interim(&mut outgoing);
@@ -118,7 +118,7 @@ async fn converse(
         answered = within(timing.first_byte, sender.send_request(outgoing), late) => answered?,
     };
     let response = answered.map_err(|error| lost(&error))?;
-    answer_head::check(response.status(), response.headers(), &bounds)?;
+    answer_head::check(&request.method, response.status(), response.headers(), &bounds)?;
     read_answer(response, timing.idle, (share, bounds)).await
 }
 

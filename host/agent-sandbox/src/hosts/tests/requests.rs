@@ -196,6 +196,25 @@ async fn odd_answers_are_refused() -> io::Result<()> {
     Ok(())
 }
 
+/// The length in the answer to a `HEAD` is that of a body which does not come.
+#[tokio::test]
+async fn a_large_file_can_be_asked_about() -> io::Result<()> {
+    let large = "HTTP/1.1 200 OK\r\ncontent-length: 9000000000\r\n\r\n";
+    let (_, effects, _) = scene(&notes(Answer::Allow), Limits::STANDARD, ("HEAD", b""), large).await?;
+    assert_eq!(effects, ["1 HEAD http://server/path?q: done 200"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn credentials_of_an_address_are_in_no_record() -> io::Result<()> {
+    let mut state = state(&notes(Answer::Allow), Vec::new(), Limits::STANDARD);
+    let seen = send(&mut state, "GET", "https://me:hunter2@example.org/private", b"").await;
+    let effects = shown(&state.finish().await.effects);
+    assert_eq!(seen, Err("HTTP request denied".to_owned()));
+    assert_eq!(effects, ["1 GET https://example.org/private: net_denied, refused"]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_request_is_written_by_the_host() -> io::Result<()> {
     let (_, _, heard) = scene(&notes(Answer::Allow), Limits::STANDARD, ("GET", b""), OK).await?;
