@@ -40,6 +40,11 @@ fn every_bundled_tool_describes_itself_to_a_model() {
         "files.edit",
         "files.list",
         "files.search",
+        "notes.remember",
+        "notes.recall",
+        "notes.search",
+        "notes.list",
+        "notes.forget",
         "table.query",
         "table.describe",
     ];

@@ -72,6 +72,17 @@ pub enum EffectRequest {
         /// The variable's name.
         name: String,
     },
+    /// A use of one of the tool's own key-value stores.
+    Kv {
+        /// What is done.
+        operation: KvOperation,
+        /// The store's name.
+        store: String,
+        /// The key; `None` where it is about several.
+        key: Option<String>,
+        /// Digest of the value that is written.
+        value: Option<Digest>,
+    },
     /// A use of a raw socket or of name lookup, which no grant allows.
     Socket {
         /// The interface and function, such as `wasi:sockets/tcp start-connect`.
@@ -99,6 +110,20 @@ pub enum FileOperation {
     Link,
     /// Change its times.
     SetTimes,
+}
+
+/// What is done to a key-value store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvOperation {
+    /// List the keys.
+    List,
+    /// Look at a value, or at whether there is one.
+    Read,
+    /// Set a value.
+    Write,
+    /// Delete a key and its value.
+    Remove,
 }
 
 /// The answer to an [`EffectRequest`].
@@ -164,6 +189,10 @@ pub enum Refusal {
     EnvDenied,
     /// A secret that would have gone, or come back, where it must not.
     SecretBlocked,
+    /// A store outside the grant, or an act beyond its access.
+    KvDenied,
+    /// A key, a value or a store that is larger than allowed.
+    KvQuota,
     /// A person said no.
     ApprovalDenied,
     /// The run's budget does not allow it.
@@ -253,6 +282,7 @@ impl EffectRequest {
             Self::File { .. } => Capability::Fs,
             Self::Http { .. } => Capability::Http,
             Self::Env { .. } => Capability::Env,
+            Self::Kv { .. } => Capability::Kv,
             Self::Socket { .. } => Capability::Sockets,
         }
     }
@@ -266,6 +296,7 @@ impl EffectRequest {
             Self::Http { .. } if keyed => EffectClass::KeyedWrite,
             Self::Http { .. } | Self::Socket { .. } => EffectClass::OpaqueWrite,
             Self::Env { .. } => EffectClass::Read,
+            Self::Kv { operation, .. } => operation.class(),
         }
     }
 
@@ -289,6 +320,17 @@ impl FileOperation {
     }
 }
 
+impl KvOperation {
+    /// The class of the operation. What is written comes with the call's own record, or not at all.
+    #[must_use]
+    pub fn class(self) -> EffectClass {
+        match self {
+            Self::List | Self::Read => EffectClass::Read,
+            Self::Write | Self::Remove => EffectClass::OwnedWrite,
+        }
+    }
+}
+
 impl Refusal {
     /// The stable name, as stored and shown.
     #[must_use]
@@ -303,6 +345,8 @@ impl Refusal {
             Self::NetTimeout => "net_timeout",
             Self::EnvDenied => "env_denied",
             Self::SecretBlocked => "secret_blocked",
+            Self::KvDenied => "kv_denied",
+            Self::KvQuota => "kv_quota",
             Self::ApprovalDenied => "approval_denied",
             Self::RunBudget => "run_budget",
         }
@@ -364,8 +408,22 @@ impl fmt::Display for EffectRequest {
             Self::File { operation, path, to: Some(to) } => write!(f, "{operation} {path} to {to}"),
             Self::Http { method, url, .. } => write!(f, "{method} {url}"),
             Self::Env { name } => write!(f, "read variable {name}"),
+            Self::Kv { operation: KvOperation::List, store, .. } => write!(f, "list the keys of store {store}"),
+            Self::Kv { operation, store, key: Some(key), .. } => write!(f, "{operation} key {key} of store {store}"),
+            Self::Kv { operation, store, key: None, .. } => write!(f, "{operation} several keys of store {store}"),
             Self::Socket { operation } => write!(f, "use {operation}"),
         }
+    }
+}
+
+impl fmt::Display for KvOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::List => "list",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Remove => "remove",
+        })
     }
 }
 

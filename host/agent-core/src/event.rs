@@ -39,6 +39,7 @@ macro_rules! events {
     ($($(#[$doc:meta])* $kind:ident),* $(,)?) => {
         /// A fact of a run.
         #[derive(Debug, Clone, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "an event is made once and moved a few times: a box costs more")]
         pub enum Event {
             $($(#[$doc])* $kind($kind)),*
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::foreign_name::SecretHeader;
 use crate::effect::{EffectClass, HttpMethod};
 use crate::limits::Limits;
+use crate::name::Name;
 use crate::pattern::UrlPattern;
 use crate::secret::{HeaderFormat, SecretName, SecretSource};
 
@@ -26,6 +27,8 @@ pub enum Capability {
     Env,
     /// Secrets that the host adds to requests.
     Secret,
+    /// Key-value stores of the tool's own.
+    Kv,
     /// Raw sockets. Known so that a refusal can name it; never granted.
     Sockets,
     /// The virtual clock.
@@ -78,6 +81,8 @@ pub struct Grant {
     pub env: Vec<EnvGrant>,
     /// Secrets that the host adds to requests which are allowed.
     pub secrets: Vec<SecretGrant>,
+    /// Key-value stores of the tool's own that may be used.
+    pub kv: Vec<KvGrant>,
     /// The limits of each call.
     pub limits: Limits,
 }
@@ -140,11 +145,30 @@ pub struct SecretGrant {
     pub source: RuleSource,
 }
 
+/// One key-value store of the tool's component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KvGrant {
+    /// The store's name.
+    pub store: Name,
+    /// What may be done there.
+    pub access: Access,
+    /// Where this was said.
+    pub source: RuleSource,
+}
+
 impl Grant {
     /// No authority at all, under the standard limits.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { fs: Vec::new(), http: Vec::new(), env: Vec::new(), secrets: Vec::new(), limits: Limits::STANDARD }
+        Self {
+            fs: Vec::new(),
+            http: Vec::new(),
+            env: Vec::new(),
+            secrets: Vec::new(),
+            kv: Vec::new(),
+            limits: Limits::STANDARD,
+        }
     }
 
     /// Whether a call under this grant may change files: such calls do not run side by side.

@@ -64,6 +64,14 @@ pub struct Limits {
     pub http_idle: Millis,
     /// Time for one request and its whole response.
     pub http_total: Millis,
+    /// Bytes of all keys and values of one key-value store.
+    pub kv_bytes: Bytes,
+    /// Entries of one key-value store.
+    pub kv_entries: u64,
+    /// Bytes of one key.
+    pub kv_key_bytes: Bytes,
+    /// Bytes of one value.
+    pub kv_value_bytes: Bytes,
 }
 
 impl Limits {
@@ -100,6 +108,11 @@ impl Limits {
         http_first_byte: Millis(10_000),
         http_idle: Millis(5_000),
         http_total: Millis(30_000),
+        // Notes and counters, not a database: what a call writes is held in memory until it ends.
+        kv_bytes: Bytes(4 << 20),
+        kv_entries: 10_000,
+        kv_key_bytes: Bytes(512),
+        kv_value_bytes: Bytes(256 << 10),
     };
 
     /// The longest deadline that an operator may grant: a call is not a daemon.
@@ -107,6 +120,9 @@ impl Limits {
 
     /// The most memory that an operator may grant: what one 32-bit memory can address.
     pub const MEMORY_MAX: Bytes = Bytes(4 << 30);
+
+    /// The largest store that an operator may grant: what one call writes is held in memory until the call ends.
+    pub const KV_BYTES_MAX: Bytes = Bytes(256 << 20);
 }
 
 // One row per field of `Limits`, so that a new limit cannot be forgotten in one of these places.
@@ -197,6 +213,10 @@ limits! {
     HttpFirstByte = http_first_byte.0, Millis, Positive;
     HttpIdle = http_idle.0, Millis, Positive;
     HttpTotal = http_total.0, Millis, Positive;
+    KvBytes = kv_bytes.0, Bytes, OrZero;
+    KvEntries = kv_entries, Count, OrZero;
+    KvKeyBytes = kv_key_bytes.0, Bytes, OrZero;
+    KvValueBytes = kv_value_bytes.0, Bytes, OrZero;
 }
 
 /// In what a limit is counted.
@@ -226,7 +246,7 @@ pub struct LimitsChange(pub BTreeMap<Limit, u64>);
 
 /// The limits that the sandbox cannot raise at will: its pool of memories and tables is laid out for these, each request under
 /// way holds a socket and memory of the host, header maps have an end, and no request outlives the longest call.
-const HIGHEST: [(Limit, u64); 10] = [
+const HIGHEST: [(Limit, u64); 11] = [
     (Limit::Deadline, Limits::DEADLINE_MAX.0),
     (Limit::Memory, Limits::MEMORY_MAX.0),
     (Limit::TableElements, Limits::STANDARD.table_elements),
@@ -237,6 +257,7 @@ const HIGHEST: [(Limit, u64); 10] = [
     (Limit::HttpFirstByte, Limits::DEADLINE_MAX.0),
     (Limit::HttpIdle, Limits::DEADLINE_MAX.0),
     (Limit::HttpTotal, Limits::DEADLINE_MAX.0),
+    (Limit::KvBytes, Limits::KV_BYTES_MAX.0),
 ];
 
 impl Limit {

@@ -1,6 +1,7 @@
 //! The machine: what a run wants next, decided from its state alone. The driver does it and reports a fact; there is no other
 //! way on, and no recovery path beside this one: resume is fold, then [`next`].
 
+use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::EffectRequest;
 use crate::event::RunEnded;
@@ -265,14 +266,21 @@ fn over_budget(state: &State, calls: &[PendingCall], index: usize) -> Option<Str
     (state.spent.fuel >= state.budget.fuel).then(|| format!("the run's {} fuel is used up", state.budget.fuel))
 }
 
-/// Calls that hold files run in their order as soon as one of them may write: side by side they could mix their changes.
+/// Calls that hold files run in their order as soon as one of them may write: side by side they could mix their changes. So do
+/// calls that hold stores of one component, which one call has to itself.
 fn waits_for_earlier(state: &State, calls: &[PendingCall], index: usize) -> bool {
-    let grant = |call: &PendingCall| call.tool.map(|tool| &state.authorities[tool].grant);
-    let Some(own) = grant(&calls[index]) else { return false };
-    let excludes = |other: &Grant| {
-        !own.fs.is_empty() && !other.fs.is_empty() && (own.may_write_files() || other.may_write_files())
-    };
-    calls[..index].iter().filter(|call| !call.is_finished()).filter_map(grant).any(excludes)
+    let authority = |call: &PendingCall| call.tool.map(|tool| &state.authorities[tool]);
+    let Some(own) = authority(&calls[index]) else { return false };
+    let earlier = calls[..index].iter().filter(|call| !call.is_finished()).filter_map(authority);
+    earlier.into_iter().any(|other| share_files(&own.grant, &other.grant) || share_stores(own, other))
+}
+
+fn share_files(own: &Grant, other: &Grant) -> bool {
+    !own.fs.is_empty() && !other.fs.is_empty() && (own.may_write_files() || other.may_write_files())
+}
+
+fn share_stores(own: &ToolAuthority, other: &ToolAuthority) -> bool {
+    own.tool.component == other.tool.component && !own.grant.kv.is_empty() && !other.grant.kv.is_empty()
 }
 
 fn suspend(calls: &[PendingCall]) -> Action {

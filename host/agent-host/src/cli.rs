@@ -140,6 +140,9 @@ pub struct AllowArgs {
     /// 0600; without it, the environment variable of that name.
     #[arg(long, value_name = "NAME[=SOURCE]")]
     pub secret: Vec<String>,
+    /// Let a tool keep things from call to call, in stores of its own beside the runs.
+    #[arg(long, value_name = "TOOL")]
+    pub allow_kv: Vec<String>,
     /// More rules: a policy file, beside the one in the user's state folder.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

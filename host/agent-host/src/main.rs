@@ -23,6 +23,7 @@ mod reporter;
 mod saved_policy;
 mod secret_values;
 mod settings;
+mod stores;
 mod strict;
 mod tool_build;
 mod tool_identity;

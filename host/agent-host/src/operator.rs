@@ -104,6 +104,10 @@ fn flags(allow: &AllowArgs) -> anyhow::Result<Vec<GrantRule>> {
         grants.push(GrantRule::variable(parsed, source("--allow-env", name)));
     }
     grants.extend(allow.secret.iter().map(|secret| secret_flag(secret)).collect::<anyhow::Result<Vec<_>>>()?);
+    for component in &allow.allow_kv {
+        let parsed = component.parse().map_err(|error| anyhow!("`--allow-kv {component}`: {error}"))?;
+        grants.push(GrantRule::stores(parsed, source("--allow-kv", component)));
+    }
     Ok(grants)
 }
 

@@ -41,6 +41,7 @@ fn holds(grant: &Grant, capability: Capability) -> bool {
         Capability::Fs => !grant.fs.is_empty(),
         Capability::Http => !grant.http.is_empty(),
         Capability::Env => !grant.env.is_empty(),
+        Capability::Kv => !grant.kv.is_empty(),
         // No interface of its own: it is put into requests.
         Capability::Secret => true,
         Capability::Sockets => false,

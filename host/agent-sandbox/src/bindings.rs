@@ -6,3 +6,14 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
     exports: { default: async },
 });
+
+/// The world of key-value stores: what `hosts::kv` implements.
+pub(crate) mod keyvalue {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "keyvalue",
+        imports: { default: async | trappable },
+        trappable_error_type: { "wasi:keyvalue/store.error" => crate::hosts::kv::KvError },
+        with: { "wasi:keyvalue/store.bucket": crate::hosts::kv::Bucket },
+    });
+}

@@ -11,6 +11,7 @@ use agent_core::units::{Bytes, UnixMillis};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::EffectGate;
+use crate::kv::{KvChange, Stores};
 use crate::mount::Mount;
 use crate::secrets::CallSecrets;
 use crate::transcript::Transcript;
@@ -23,6 +24,8 @@ pub struct Call {
     pub arguments: JsonText,
     /// The directories that were granted, opened.
     pub mounts: Vec<Mount>,
+    /// The component's key-value stores.
+    pub stores: Arc<dyn Stores>,
     /// The environment that was granted, with values.
     pub env: Vec<(String, String)>,
     /// The secrets that its requests may carry, and what takes them out of what comes back.
@@ -48,6 +51,9 @@ pub struct CallReport {
     pub metering: Metering,
     /// What it did, in order.
     pub effects: Vec<Effect>,
+    /// What it wants changed in its stores, to be made durable with the record of the call. Nothing where the call was
+    /// stopped.
+    pub kv: Vec<KvChange>,
     /// What it printed.
     pub output: Output,
     /// What it logged, the kept part.

@@ -264,6 +264,7 @@ fn text_bytes(request: &EffectRequest) -> usize {
         EffectRequest::File { path, to, .. } => path.len() + to.as_ref().map_or(0, String::len),
         EffectRequest::Http { method, url, .. } => method.len() + url.len(),
         EffectRequest::Env { name } => name.len(),
+        EffectRequest::Kv { store, key, .. } => store.len() + key.as_ref().map_or(0, String::len),
         EffectRequest::Socket { operation } => operation.len(),
     }
 }
@@ -281,6 +282,7 @@ pub(crate) fn texts(request: &mut EffectRequest) -> Vec<&mut String> {
         EffectRequest::File { path, to, .. } => [path].into_iter().chain(to).collect(),
         EffectRequest::Http { method, url, .. } => vec![method, url],
         EffectRequest::Env { name } => vec![name],
+        EffectRequest::Kv { key, .. } => key.iter_mut().collect(),
         EffectRequest::Socket { operation } => vec![operation],
     }
 }

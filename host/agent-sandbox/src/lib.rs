@@ -28,6 +28,7 @@ pub mod fuzzing;
 pub mod gate;
 mod hosts;
 mod invoke;
+pub mod kv;
 mod limiter;
 mod loading;
 pub mod mount;

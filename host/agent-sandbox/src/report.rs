@@ -39,6 +39,8 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
         Ending::Cancelled => cancelled(),
     };
     let account = finished.account;
+    // A call that was stopped has written nothing.
+    let kv = if matches!(outcome, ToolOutcome::Faulted { .. }) { Vec::new() } else { account.kv };
     let metering = Metering {
         fuel: finished.fuel,
         memory_peak: finished.memory_peak,
@@ -51,6 +53,7 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
         outcome,
         metering,
         effects: account.effects,
+        kv,
         output: account.output,
         log: account.log,
         transcript: account.transcript,
@@ -71,6 +74,7 @@ pub(crate) fn not_started(outcome: ToolOutcome) -> CallReport {
         outcome,
         metering: Metering::nothing(),
         effects: Vec::new(),
+        kv: Vec::new(),
         output: Output::default(),
         log: Vec::new(),
         transcript: Transcript::default(),

@@ -238,6 +238,7 @@ fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
 fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain) -> CallParts {
     CallParts {
         mounts: call.mounts,
+        stores: call.stores,
         env: call.env,
         secrets: call.secrets,
         patience: Arc::new(Patience::start(call.limits.deadline.to_duration())),

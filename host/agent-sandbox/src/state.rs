@@ -25,8 +25,10 @@ use crate::hosts::cli::Console;
 use crate::hosts::clocks::{Clock, ClockGrain};
 use crate::hosts::fs::Files;
 use crate::hosts::http::{Bounds, HttpSender, SenderParts};
+use crate::hosts::kv::View;
 use crate::hosts::log::GuestLog;
 use crate::hosts::random::Random;
+use crate::kv::{KvChange, Stores};
 use crate::limiter::CallLimiter;
 use crate::mount::Mount;
 use crate::patience::Patience;
@@ -43,6 +45,7 @@ pub(crate) struct CallState {
     pub(crate) table: ResourceTable,
     pub(crate) effects: Arc<Effects>,
     pub(crate) files: Files,
+    pub(crate) kv: View,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) console: Console,
@@ -66,6 +69,8 @@ struct CallTime {
 pub(crate) struct CallParts {
     /// The directories that were granted, opened.
     pub(crate) mounts: Vec<Mount>,
+    /// The component's key-value stores.
+    pub(crate) stores: Arc<dyn Stores>,
     /// The environment that was granted, with values.
     pub(crate) env: Vec<(String, String)>,
     /// The secrets that were granted.
@@ -92,6 +97,8 @@ pub(crate) struct CallParts {
 pub(crate) struct Account {
     /// What it did, in order.
     pub(crate) effects: Vec<Effect>,
+    /// What it wants changed in its stores.
+    pub(crate) kv: Vec<KvChange>,
     /// What it printed.
     pub(crate) output: Output,
     /// What it logged, the kept part.
@@ -107,7 +114,8 @@ pub(crate) struct Account {
 impl CallState {
     /// The state of a call that is about to begin.
     pub(crate) fn new(parts: CallParts) -> wasmtime::Result<Self> {
-        let CallParts { mounts, env, secrets, limits, seed, clock_start, clock, gate, patience, cancel, host } = parts;
+        let CallParts { mounts, stores, env, secrets, limits, seed, clock_start, clock, gate, patience, cancel, host } =
+            parts;
         let effects = Arc::new(Effects::new(gate, patience.clone()));
         let recorder = Recorder::default();
         let mut table = ResourceTable::new();
@@ -130,6 +138,7 @@ impl CallState {
             limiter: CallLimiter::new(&limits),
             table,
             files: Files::new(mounts, &limits, effects.clone()),
+            kv: View::new(stores, &limits),
             clock: Clock::new(clock_start, clock),
             random: Random::new(seed, limits.random_bytes),
             console: Console::new(env, Bytes(defence::limit(Defence::PrintedBytes, limits.output_bytes.0))),
@@ -158,6 +167,7 @@ impl CallState {
             effects,
             log,
             log_dropped,
+            kv: self.kv.finish(),
             output: self.console.finish(),
             transcript: self.recorder.finish(),
             host_calls: self.charge.used(),

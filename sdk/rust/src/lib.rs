@@ -5,6 +5,8 @@ mod export;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "kv")]
+pub mod kv;
 mod operation;
 mod part;
 pub mod path;

@@ -179,6 +179,7 @@ methods = ["POST", "PUT", "DELETE"]
             http: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),
+            kv: None,
             limits: LimitsChange::default(),
             source: source(13),
         };
@@ -193,6 +194,7 @@ methods = ["POST", "PUT", "DELETE"]
             }],
             env: Vec::new(),
             secrets: Vec::new(),
+            kv: None,
             limits: LimitsChange([(Limit::Deadline, 60_000)].into()),
             source: source(16),
         };

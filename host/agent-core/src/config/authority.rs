@@ -13,7 +13,7 @@ use super::selector::Selector;
 use crate::effect::HttpMethod;
 use crate::grant::{Access, Capability, RuleSource};
 use crate::limits::LimitsChange;
-use crate::name::ToolName;
+use crate::name::{Name, ToolName};
 use crate::pattern::{HostMatch, TooWide, UrlPattern};
 use crate::secret::{SecretName, SecretSource};
 
@@ -43,6 +43,8 @@ pub struct GrantRule {
     pub env: Vec<EnvName>,
     /// Secrets.
     pub secrets: Vec<SecretRule>,
+    /// What may be done in the stores that the tool asks for.
+    pub kv: Option<Access>,
     /// Limits, raised or lowered.
     pub limits: LimitsChange,
     /// Where it is said.
@@ -121,6 +123,8 @@ pub enum Asks {
     Env,
     /// Each HTTP request that carries a secret.
     Secret,
+    /// Each use of a store that needs this access or more: `Read` means every one.
+    Kv(Access),
 }
 
 /// One `[[deny]]`. With nothing but a selector it forbids the tool altogether.
@@ -138,6 +142,8 @@ pub struct DenyRule {
     pub env: Vec<EnvName>,
     /// Secrets.
     pub secrets: Vec<SecretName>,
+    /// Each use of a store that needs this access or more: `Read` means every one.
+    pub kv: Option<Access>,
     /// Where it is said.
     pub source: RuleSource,
 }
@@ -201,6 +207,12 @@ impl GrantRule {
         Self { secrets: vec![SecretRule { name, from: Some(from) }], ..Self::empty(source) }
     }
 
+    /// What `--allow-kv TOOL` says: the component's own stores, to be read and changed.
+    #[must_use]
+    pub fn stores(component: Name, source: RuleSource) -> Self {
+        Self { selector: Selector::Component(component), kv: Some(Access::Write), ..Self::empty(source) }
+    }
+
     fn empty(source: RuleSource) -> Self {
         Self {
             selector: Selector::Everything,
@@ -208,6 +220,7 @@ impl GrantRule {
             http: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),
+            kv: None,
             limits: LimitsChange::default(),
             source,
         }
@@ -224,6 +237,7 @@ impl ApprovalRule {
             Asks::Http(_) => Some(Capability::Http),
             Asks::Env => Some(Capability::Env),
             Asks::Secret => Some(Capability::Secret),
+            Asks::Kv(_) => Some(Capability::Kv),
         }
     }
 }
@@ -232,12 +246,16 @@ impl DenyRule {
     /// A rule that forbids nothing yet; with nothing added it would forbid the tool altogether.
     #[must_use]
     pub fn of(selector: Selector, source: RuleSource) -> Self {
-        Self { selector, http: Vec::new(), fs: Vec::new(), env: Vec::new(), secrets: Vec::new(), source }
+        Self { selector, http: Vec::new(), fs: Vec::new(), env: Vec::new(), secrets: Vec::new(), kv: None, source }
     }
 
     /// Whether the tool is forbidden altogether.
     #[must_use]
     pub fn forbids_tool(&self) -> bool {
-        self.http.is_empty() && self.fs.is_empty() && self.env.is_empty() && self.secrets.is_empty()
+        self.http.is_empty()
+            && self.fs.is_empty()
+            && self.env.is_empty()
+            && self.secrets.is_empty()
+            && self.kv.is_none()
     }
 }

@@ -7,6 +7,7 @@ use super::foreign_name::{EnvName, HeaderName, SecretHeader};
 use super::mount::Mount;
 use crate::effect::HttpMethod;
 use crate::grant::{Access, Capability};
+use crate::name::Name;
 use crate::pattern::UrlPattern;
 use crate::secret::{HeaderFormat, SecretName};
 
@@ -22,6 +23,8 @@ pub struct Ceiling {
     pub env: EnvCeiling,
     /// Secrets. A component without manifest has none: somebody must have said to which host and in which header one goes.
     pub secrets: Vec<SecretRequest>,
+    /// Key-value stores, each named once.
+    pub kv: Vec<KvRequest>,
 }
 
 /// The directories that a tool may be granted.
@@ -64,6 +67,16 @@ pub struct FsRequest {
     pub access: Access,
 }
 
+/// A key-value store that a tool asks for. It belongs to the tool's component: no other one sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KvRequest {
+    /// The name by which the tool opens it.
+    pub store: Name,
+    /// The most that it needs to do there.
+    pub access: Access,
+}
+
 /// HTTP requests that a tool asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,10 +112,12 @@ impl Ceiling {
             http: HttpCeiling::Requests(Vec::new()),
             env: EnvCeiling::Names(Vec::new()),
             secrets: Vec::new(),
+            kv: Vec::new(),
         }
     }
 
-    /// The ceiling of a component without manifest: whatever it imports, without bounds.
+    /// The ceiling of a component without manifest: whatever it imports, without bounds. Of stores it may have the one
+    /// that needs no name: each further one would be room without end.
     #[must_use]
     pub fn of_imports(imports: &[Capability]) -> Self {
         let nothing = Self::nothing();
@@ -111,6 +126,7 @@ impl Ceiling {
             http: if imports.contains(&Capability::Http) { HttpCeiling::Any } else { nothing.http },
             env: if imports.contains(&Capability::Env) { EnvCeiling::Any } else { nothing.env },
             secrets: nothing.secrets,
+            kv: if imports.contains(&Capability::Kv) { vec![KvRequest::standard()] } else { nothing.kv },
         }
     }
 
@@ -122,6 +138,20 @@ impl Ceiling {
             FsCeiling::Mounts(_) | FsCeiling::Any => Mount::standard(),
         }
     }
+}
+
+impl KvRequest {
+    /// The store that needs no name, to be read and changed.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self { store: standard_store(), access: Access::Write }
+    }
+}
+
+/// The name of the store that needs none.
+#[must_use]
+pub fn standard_store() -> Name {
+    "default".parse().unwrap_or_else(|_| unreachable!("`default` is a name"))
 }
 
 impl FsCeiling {

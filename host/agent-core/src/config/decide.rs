@@ -7,8 +7,8 @@ use super::authority::{ApprovalRule, Asks, DenyRule};
 use super::mount::is_at_or_below;
 use super::refusal::{Denial, explain};
 use super::resolve::ToolAuthority;
-use crate::effect::{Decision, EffectClass, EffectRequest, FileOperation, HttpMethod};
-use crate::grant::{Access, Grant, HttpGrant, RuleSource, SecretGrant};
+use crate::effect::{Decision, EffectClass, EffectRequest, FileOperation, HttpMethod, KvOperation};
+use crate::grant::{Access, Grant, HttpGrant, KvGrant, RuleSource, SecretGrant};
 use crate::name::ToolName;
 
 /// The answer to an effect.
@@ -100,6 +100,10 @@ impl Grant {
             EffectRequest::Env { name } => {
                 self.env.iter().find(|env| env.name == *name).map(|env| unkeyed(&env.source))
             }
+            EffectRequest::Kv { operation, store, .. } => {
+                let allows = |kv: &&KvGrant| kv.store.as_str() == store && kv.access >= operation.needs();
+                self.kv.iter().find(allows).map(|kv| unkeyed(&kv.source))
+            }
             EffectRequest::Socket { .. } => None,
         }
     }
@@ -134,6 +138,17 @@ impl FileOperation {
     }
 }
 
+impl KvOperation {
+    /// The access without which the operation is refused.
+    #[must_use]
+    pub fn needs(self) -> Access {
+        match self {
+            Self::List | Self::Read => Access::Read,
+            Self::Write | Self::Remove => Access::Write,
+        }
+    }
+}
+
 impl ApprovalRule {
     fn asks_about(&self, request: &EffectRequest, permit: &Permit) -> bool {
         match (&self.asks, request) {
@@ -142,8 +157,9 @@ impl ApprovalRule {
                 methods.is_empty() || methods.iter().any(|asked| asked.as_str() == method)
             }
             (Asks::Env, EffectRequest::Env { .. }) => true,
+            (Asks::Kv(least), EffectRequest::Kv { operation, .. }) => operation.needs() >= *least,
             (Asks::Secret, _) => !permit.secrets.is_empty(),
-            (Asks::Call | Asks::Fs(_) | Asks::Http(_) | Asks::Env, _) => false,
+            (Asks::Call | Asks::Fs(_) | Asks::Http(_) | Asks::Env | Asks::Kv(_), _) => false,
         }
     }
 }
@@ -157,6 +173,10 @@ impl DenyRule {
             EffectRequest::Env { name } => {
                 self.env.iter().find(|env| env.as_str() == name).map(|env| format!("`{env}`"))
             }
+            EffectRequest::Kv { operation, .. } => self
+                .kv
+                .filter(|least| operation.needs() >= *least)
+                .map(|least| if least == Access::Read { "stores".to_owned() } else { "changes of stores".to_owned() }),
             EffectRequest::File { .. } | EffectRequest::Socket { .. } => None,
         };
         denied.map(|what| Denial::by_rule(request, format!("{} denies {what}", self.source)))

@@ -11,7 +11,7 @@ use super::policy::parse_policy;
 use super::refusal::Denial;
 use super::resolve::{ToolAuthority, resolve};
 use crate::digest::Digest;
-use crate::effect::{Decision, EffectClass, EffectRequest, FileOperation, Refusal};
+use crate::effect::{Decision, EffectClass, EffectRequest, FileOperation, KvOperation, Refusal};
 use crate::grant::{Capability, Grant};
 use crate::limits::LimitsChange;
 use crate::units::Bytes;
@@ -67,6 +67,10 @@ fn env(name: &str) -> EffectRequest {
     EffectRequest::Env { name: name.to_owned() }
 }
 
+fn kv(operation: KvOperation, store: &str) -> EffectRequest {
+    EffectRequest::Kv { operation, store: store.to_owned(), key: Some("a".to_owned()), value: None }
+}
+
 fn socket() -> EffectRequest {
     EffectRequest::Socket { operation: "wasi:sockets/tcp start-connect".to_owned() }
 }
@@ -91,7 +95,7 @@ fn said_to(authority: &ToolAuthority, requests: &[EffectRequest]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-const EVERY: [Capability; 3] = [Capability::Fs, Capability::Http, Capability::Env];
+const EVERY: [Capability; 4] = [Capability::Fs, Capability::Http, Capability::Env, Capability::Kv];
 
 #[test]
 fn files_are_decided_by_mount_and_access() -> Result<(), Failure> {
@@ -413,16 +417,17 @@ fn a_secret_goes_with_what_is_allowed_to_its_url() -> Result<(), Failure> {
     Ok(())
 }
 
-const ASKED: [&str; 6] = [
+const ASKED: [&str; 7] = [
     "capabilities.fs = [{ mount = \"/data\", access = \"read\" }]",
     "capabilities.fs = [{ mount = \"/data\", access = \"write\" }, { mount = \"/in\", access = \"read\" }]",
     "capabilities.http = [{ url = \"https://*.example.org/a\", methods = [\"GET\", \"POST\"] }]",
     "capabilities.http = [{ url = \"http://*:*\", methods = [\"GET\"] }, { url = \"https://*:*\", methods = [\"PUT\"] }]",
     "capabilities.http = [{ url = \"https://*\", methods = [\"GET\"] }]\ncapabilities.env = [{ name = \"TZ\" }]",
+    "capabilities.kv = [{ access = \"read\" }]",
     "",
 ];
 
-const ALLOWED: [&str; 9] = [
+const ALLOWED: [&str; 10] = [
     "{ tool = \"*\", fs = [{ host = \"docs\", access = \"write\" }] }",
     "{ tool = \"*\", fs = [{ host = \"in\", mount = \"/in\", access = \"write\" }] }",
     "{ tool = \"*\", http = [{ url = \"https://api.example.org\", methods = [\"GET\", \"POST\", \"PUT\"] }] }",
@@ -431,6 +436,7 @@ const ALLOWED: [&str; 9] = [
     "{ tool = \"*\", http = [{ url = \"http://127.0.0.1:8099\", methods = [\"GET\"] }] }",
     "{ tool = \"*\", http = [{ url = \"https://api.example.org:*\", methods = [\"GET\", \"PUT\"] }] }",
     "{ tool = \"*\", env = [\"TZ\", \"HOME\"] }",
+    "{ tool = \"*\", kv = \"write\" }",
     "{ tool = \"other\", env = [\"HOME\"] }",
 ];
 
@@ -449,7 +455,61 @@ fn requests() -> Vec<EffectRequest> {
         "http://127.0.0.1/",
     ];
     let https = urls.iter().flat_map(|url| ["GET", "POST", "PUT"].map(|method| http(method, url)));
-    files.chain(https).chain([env("TZ"), env("HOME"), socket()]).collect()
+    let stores = [kv(KvOperation::Read, "default"), kv(KvOperation::Write, "default"), kv(KvOperation::Read, "other")];
+    files.chain(https).chain([env("TZ"), env("HOME"), socket()]).chain(stores).collect()
+}
+
+#[test]
+fn stores_are_decided_by_name_and_access() -> Result<(), Failure> {
+    use KvOperation::{List, Read, Remove, Write};
+    let requests = [kv(Read, "default"), kv(List, "default"), kv(Write, "default"), kv(Remove, "default")];
+    let other = [kv(Read, "pages")];
+    let imports = [Capability::Kv];
+    let under = |policy: &str| under(&imports, policy);
+    let said = [
+        said_to(&under("grant = [{ tool = \"fetch\", kv = \"read\" }]")?, &requests),
+        said_to(&under("grant = [{ tool = \"fetch\", kv = \"write\" }]\ndeny = [{ kv = \"write\" }]")?, &requests),
+        said_to(
+            &under("approval = [{ effect = \"kv\", access = \"write\" }]\ngrant = [{ tool = \"*\", kv = \"write\" }]")?,
+            &requests[1..3],
+        ),
+        said_to(&under("")?, &requests[1..2]),
+        said_to(&under("")?, &other),
+    ];
+    insta::assert_snapshot!(said.join("\n--\n"), @r#"
+    read key a of store default
+      allow: policy.toml:1 as Read
+    list the keys of store default
+      allow: policy.toml:1 as Read
+    write key a of store default
+      kv_denied: policy.toml:1 allows only to read store `default`
+      hint: add `kv = "write"` to a grant of `fetch`, or run with `--allow-kv fetch`
+    remove key a of store default
+      kv_denied: policy.toml:1 allows only to read store `default`
+      hint: add `kv = "write"` to a grant of `fetch`, or run with `--allow-kv fetch`
+    --
+    read key a of store default
+      allow: policy.toml:1 as Read
+    list the keys of store default
+      allow: policy.toml:1 as Read
+    write key a of store default
+      kv_denied: policy.toml:2 denies changes of stores
+    remove key a of store default
+      kv_denied: policy.toml:2 denies changes of stores
+    --
+    list the keys of store default
+      allow: policy.toml:2 as Read
+    write key a of store default
+      ask: policy.toml:1, then policy.toml:2 as OwnedWrite
+    --
+    list the keys of store default
+      kv_denied: no rule grants a store to `fetch.get`
+      hint: add `kv = "read"` to a grant of `fetch`, or run with `--allow-kv fetch`
+    --
+    read key a of store pages
+      kv_denied: `fetch` does not ask for it, so no rule can grant it
+    "#);
+    Ok(())
 }
 
 proptest! {

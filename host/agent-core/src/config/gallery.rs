@@ -81,7 +81,7 @@ epochs = 7
     tool.toml:11:1: unknown key `dedline`: a limit that cannot be enforced is refused
       hint: did you mean `deadline`?
     tool.toml:12:1: unknown key `epochs`: a limit that cannot be enforced is refused
-      hint: known here: `fuel`, `deadline`, `memory`, `table_elements`, `host_calls`, `copy_bytes`, `handles`, `result_bytes`, `output_bytes`, `log_records`, `random_bytes`, `fs_write_bytes`, `fs_read_bytes`, `fs_files`, `http_requests`, `http_concurrent`, `http_hosts`, `http_response_bytes`, `http_request_bytes`, `http_ratio`, `http_header_fields`, `http_header_bytes`, `http_connect`, `http_first_byte`, `http_idle`, `http_total`
+      hint: known here: `fuel`, `deadline`, `memory`, `table_elements`, `host_calls`, `copy_bytes`, `handles`, `result_bytes`, `output_bytes`, `log_records`, `random_bytes`, `fs_write_bytes`, `fs_read_bytes`, `fs_files`, `http_requests`, `http_concurrent`, `http_hosts`, `http_response_bytes`, `http_request_bytes`, `http_ratio`, `http_header_fields`, `http_header_bytes`, `http_connect`, `http_first_byte`, `http_idle`, `http_total`, `kv_bytes`, `kv_entries`, `kv_key_bytes`, `kv_value_bytes`
     ");
 }
 
@@ -171,14 +171,22 @@ artifact = \"/fetch.wasm\"
 fn capabilities_that_are_not_there() {
     let text = "
 [[capabilities.kv]]
+store = \"My Notes\"
+access = \"write\"
+[[capabilities.kv]]
+access = \"read\"
+[[capabilities.kv]]
+store = \"default\"
+access = \"write\"
 [capabilities.clock]
 [capabilities.net]
 ";
     insta::assert_snapshot!(of_manifest_with(text), @"
-    tool.toml:3:16: `kv` is not supported in this version, and what cannot be enforced is refused
-    tool.toml:4:15: `clock` is always granted: leave it out
-    tool.toml:5:15: unknown key `net`
-      hint: known here: `fs`, `http`, `env`, `secrets`
+    tool.toml:4:9: `store`: `My Notes` is not a name: use 1 to 31 of a-z, 0-9, `-` and single `_`, beginning with a letter
+    tool.toml:8:1: store `default` is asked for twice
+    tool.toml:11:15: `clock` is always granted: leave it out
+    tool.toml:12:15: unknown key `net`
+      hint: known here: `fs`, `http`, `env`, `secrets`, `kv`
     ");
 }
 
@@ -463,24 +471,24 @@ env = []
 ";
     insta::assert_snapshot!(of_policy(text), @r#"
     policy.toml:2:1: this grant gives nothing
-      hint: give `fs`, `http`, `env`, `secrets` or `limits`
+      hint: give `fs`, `http`, `env`, `secrets`, `kv` or `limits`
     policy.toml:3:8: `tool`: `` is not a name: use 1 to 31 of a-z, 0-9, `-` and single `_`, beginning with a letter
     policy.toml:6:8: `env`: `*` is not one variable's name: use letters, digits and `_`
     policy.toml:6:19: `env`: `A=B` is not one variable's name: use letters, digits and `_`
     policy.toml:7:23: `deadline` is above `300s`: the sandbox enforces no more
     policy.toml:7:40: `memory` is above `4GiB`: the sandbox enforces no more
     policy.toml:7:48: unknown key `speed`: a limit that cannot be enforced is refused
-      hint: known here: `fuel`, `deadline`, `memory`, `table_elements`, `host_calls`, `copy_bytes`, `handles`, `result_bytes`, `output_bytes`, `log_records`, `random_bytes`, `fs_write_bytes`, `fs_read_bytes`, `fs_files`, `http_requests`, `http_concurrent`, `http_hosts`, `http_response_bytes`, `http_request_bytes`, `http_ratio`, `http_header_fields`, `http_header_bytes`, `http_connect`, `http_first_byte`, `http_idle`, `http_total`
+      hint: known here: `fuel`, `deadline`, `memory`, `table_elements`, `host_calls`, `copy_bytes`, `handles`, `result_bytes`, `output_bytes`, `log_records`, `random_bytes`, `fs_write_bytes`, `fs_read_bytes`, `fs_files`, `http_requests`, `http_concurrent`, `http_hosts`, `http_response_bytes`, `http_request_bytes`, `http_ratio`, `http_header_fields`, `http_header_bytes`, `http_connect`, `http_first_byte`, `http_idle`, `http_total`, `kv_bytes`, `kv_entries`, `kv_key_bytes`, `kv_value_bytes`
     policy.toml:8:1: this approval asks about nothing
       hint: write `tool = "files.write"`, or `effect = "http"`, or both
     policy.toml:9:1: unknown key `methods`
       hint: known here: `tool`, `effect`
     policy.toml:11:10: `effect` cannot be `net`
-      hint: known here: `fs`, `http`, `env`, `secret`
+      hint: known here: `fs`, `http`, `env`, `secret`, `kv`
     policy.toml:14:1: unknown key `methods`
       hint: known here: `tool`, `effect`, `access`
     policy.toml:15:1: this deny forbids nothing
-      hint: write `tool = "fetch"`, or `http`, `fs`, `env` or `secrets` with a list
+      hint: write `tool = "fetch"`, or `http`, `fs`, `env` or `secrets` with a list, or `kv`
     policy.toml:17:9: a deny names a host, and holds on every port and path
       hint: write `"evil.example"`
     policy.toml:17:38: a deny names a host, and holds on every port and path

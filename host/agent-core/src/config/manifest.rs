@@ -1,7 +1,7 @@
 //! `tool.toml`: what a tool's author declares. A ceiling, never a permission; `config::resolve` joins it with the operator's
 //! rules. Read when a component is loaded, from the file beside it or from the section embedded in it.
 
-use super::ceiling::{Ceiling, EnvCeiling, FsCeiling, FsRequest, HttpCeiling, HttpRequest};
+use super::ceiling::{Ceiling, EnvCeiling, FsCeiling, FsRequest, HttpCeiling, HttpRequest, KvRequest, standard_store};
 use super::file::read_file;
 use super::foreign_name::EnvName;
 use super::limit::{StatedBy, read_limits};
@@ -43,6 +43,9 @@ pub struct Build {
 
 /// The access words of rules and manifests.
 pub(super) const ACCESS_WORDS: [(&str, Access); 2] = [("read", Access::Read), ("write", Access::Write)];
+
+/// Most stores of one tool: each has room of its own.
+const STORES_MAX: usize = 8;
 
 impl Manifest {
     /// Reads the text of a manifest. `file` is its name in messages.
@@ -137,16 +140,33 @@ fn read_ceiling(table: &mut Table<'_>) -> Ceiling {
     let http = table.tables("http", read_http_request);
     let env = table.tables("env", |entry| entry.require("name", "\"TZ\"")?.parse::<EnvName>());
     let secrets = read_secret_requests(table, &http);
+    let kv = read_stores(table);
     refuse_other_capabilities(table);
     let (fs, http, env) = (FsCeiling::Mounts(mounts), HttpCeiling::Requests(http), EnvCeiling::Names(env));
-    Ceiling { fs, http, env, secrets }
+    Ceiling { fs, http, env, secrets, kv }
+}
+
+fn read_stores(table: &mut Table<'_>) -> Vec<KvRequest> {
+    let mut stores: Vec<KvRequest> = Vec::new();
+    table.tables("kv", |entry| {
+        let store = entry.get("store").map_or_else(|| Some(standard_store()), |value| value.parse());
+        let access = entry.require("access", "\"write\"").and_then(|value| value.one_of(&ACCESS_WORDS));
+        let (store, access) = (store?, access?);
+        if stores.iter().any(|earlier| earlier.store == store) {
+            entry.problem(format!("store `{store}` is asked for twice"), None);
+        } else if stores.len() == STORES_MAX {
+            entry.problem(format!("a tool has at most {STORES_MAX} stores"), None);
+        } else {
+            stores.push(KvRequest { store, access });
+        }
+        Some(())
+    });
+    stores
 }
 
 /// Refuses the words for capabilities that this version does not have, or that need no request.
 pub(super) fn refuse_other_capabilities(table: &mut Table<'_>) {
-    for key in ["kv", "sockets"] {
-        table.refuse(key, "is not supported in this version, and what cannot be enforced is refused");
-    }
+    table.refuse("sockets", "is not supported in this version, and what cannot be enforced is refused");
     for key in ["clock", "random", "log"] {
         table.refuse(key, "is always granted: leave it out");
     }
@@ -222,6 +242,11 @@ name = "TZ"
 name = "ORDERS_TOKEN"
 url = "https://api.example.com"
 format = "Bearer {}"
+[[capabilities.kv]]
+access = "write"
+[[capabilities.kv]]
+store = "pages"
+access = "read"
 [limits]
 memory = "64MiB"
 deadline = "20s"
@@ -259,6 +284,10 @@ log_records = 0
                     header: "authorization".parse()?,
                     format: "Bearer {}".parse()?,
                 }],
+                kv: vec![
+                    KvRequest { store: "default".parse()?, access: Access::Write },
+                    KvRequest { store: "pages".parse()?, access: Access::Read },
+                ],
             },
             limits: LimitsChange(limits.into()),
         };

@@ -6,9 +6,9 @@ use super::ceiling::{Ceiling, FsCeiling, HttpCeiling};
 use super::foreign_name::EnvName;
 use super::mount::{DEFAULT_MOUNT, is_at_or_below};
 use super::problem::shown;
-use crate::effect::{Decision, EffectRequest, FileOperation, HttpMethod, Refusal};
-use crate::grant::{Capability, FsGrant, Grant, HttpGrant};
-use crate::name::ToolName;
+use crate::effect::{Decision, EffectRequest, FileOperation, HttpMethod, KvOperation, Refusal};
+use crate::grant::{Capability, FsGrant, Grant, HttpGrant, KvGrant};
+use crate::name::{Name, ToolName};
 use crate::pattern::{UrlPattern, WILDCARD_BYTES_MAX, WILDCARD_LABELS_MAX};
 
 /// Why an effect does not happen.
@@ -40,6 +40,7 @@ fn refusal_of(request: &EffectRequest) -> Refusal {
         EffectRequest::File { .. } => Refusal::FsDenied,
         EffectRequest::Http { .. } | EffectRequest::Socket { .. } => Refusal::NetDenied,
         EffectRequest::Env { .. } => Refusal::EnvDenied,
+        EffectRequest::Kv { .. } => Refusal::KvDenied,
     }
 }
 
@@ -60,6 +61,9 @@ pub(super) fn explain(tool: &ToolName, grant: &Grant, ceiling: Option<&Ceiling>,
         }
         EffectRequest::Http { method, url, .. } => (http_rule(&grant.http, url), http_cure(method, url)),
         EffectRequest::Env { name } => (None, env_cure(name)),
+        EffectRequest::Kv { operation, store, .. } => {
+            (kv_rule(&grant.kv, store), Some(kv_cure(*operation, &tool.component)))
+        }
         EffectRequest::Socket { .. } => (None, None),
     };
     let rule = rule.unwrap_or_else(|| format!("no rule grants {} to `{tool}`", noun(request.capability())));
@@ -84,6 +88,7 @@ fn noun(capability: Capability) -> &'static str {
         Capability::Http => "HTTP requests",
         Capability::Env => "this variable",
         Capability::Secret => "this secret",
+        Capability::Kv => "a store",
         Capability::Sockets => "sockets",
         Capability::Clock | Capability::Random | Capability::Log => "this",
     }
@@ -102,7 +107,10 @@ fn ungrantable(request: &EffectRequest) -> Option<String> {
             Some(format!("`{}` is not the name of a variable", shown(name)))
         }
         EffectRequest::Socket { .. } => Some("raw sockets cannot be granted in this version".to_owned()),
-        EffectRequest::File { .. } | EffectRequest::Http { .. } | EffectRequest::Env { .. } => None,
+        EffectRequest::File { .. }
+        | EffectRequest::Http { .. }
+        | EffectRequest::Env { .. }
+        | EffectRequest::Kv { .. } => None,
     }
 }
 
@@ -171,6 +179,15 @@ fn env_cure(name: &str) -> Option<Cure> {
     Some(Cure { line: format!("env = [\"{name}\"]"), flag: Some(format!("--allow-env {name}")) })
 }
 
+fn kv_rule(grants: &[KvGrant], store: &str) -> Option<String> {
+    let present = grants.iter().find(|kv| kv.store.as_str() == store)?;
+    Some(format!("{} allows only to {} store `{store}`", present.source, present.access))
+}
+
+fn kv_cure(operation: KvOperation, component: &Name) -> Cure {
+    Cure { line: format!("kv = \"{}\"", operation.needs()), flag: Some(format!("--allow-kv {component}")) }
+}
+
 impl Grant {
     fn covers_file(&self, operation: FileOperation, path: &str) -> bool {
         self.fs.iter().any(|fs| is_at_or_below(path, &fs.mount) && fs.access >= operation.needs())
@@ -186,6 +203,9 @@ impl Ceiling {
             }
             EffectRequest::Http { method, url, .. } => self.http.may_hold(method, url),
             EffectRequest::Env { name } => name.parse().is_ok_and(|name| self.env.contains(&name)),
+            EffectRequest::Kv { operation, store, .. } => {
+                self.kv.iter().any(|asked| asked.store.as_str() == store && asked.access >= operation.needs())
+            }
             EffectRequest::Socket { .. } => false,
         }
     }

@@ -15,7 +15,7 @@ use super::problem::{Problem, ProblemKind, Problems};
 use super::resolve_secrets::{contradictions, resolve_secrets};
 use super::selector::Selector;
 use crate::effect::{EffectClass, HttpMethod};
-use crate::grant::{EnvGrant, FsGrant, Grant, HttpGrant, RuleSource};
+use crate::grant::{Access, EnvGrant, FsGrant, Grant, HttpGrant, KvGrant, RuleSource};
 use crate::limits::{Limit, Limits, LimitsChange};
 use crate::name::ToolName;
 use crate::pattern::UrlPattern;
@@ -111,7 +111,8 @@ enum Excess {
 
 impl Join<'_> {
     fn add(&mut self, rule: &GrantRule) {
-        if self.grant.fs.len() + self.grant.http.len() + self.grant.env.len() > GRANTED_MAX {
+        let granted = self.grant.fs.len() + self.grant.http.len() + self.grant.env.len() + self.grant.kv.len();
+        if granted > GRANTED_MAX {
             let message = format!("`{}` is granted more than {GRANTED_MAX} things: this rule is too many", self.tool);
             return self.problems.push(Problem::at_source(ProblemKind::PolicyInvalid, &rule.source, message));
         }
@@ -121,6 +122,9 @@ impl Join<'_> {
         };
         rule.fs.iter().for_each(|fs| self.add_fs(fs, excess, &rule.source));
         rule.http.iter().for_each(|http| self.add_http(http, excess, &rule.source));
+        if let Some(access) = rule.kv {
+            self.add_stores(access, excess, &rule.source);
+        }
         for name in &rule.env {
             if self.ceiling.env.contains(name) {
                 let name = name.to_string();
@@ -209,6 +213,26 @@ impl Join<'_> {
     fn add_requests(&mut self, new: HttpGrant) {
         if !self.grant.http.contains(&new) {
             self.grant.http.push(new);
+        }
+    }
+
+    /// Every store that the tool asks for, with no more access than it asks for.
+    fn add_stores(&mut self, access: Access, excess: Excess, source: &RuleSource) {
+        let Some(most) = self.ceiling.kv.iter().map(|request| request.access).max() else {
+            let hint = "a manifest asks for one with `[[capabilities.kv]]`".to_owned();
+            return self.exceed(excess, source, "asks for no store", Some(hint));
+        };
+        if access > most {
+            self.exceed(excess, source, &format!("asks only to {most} its stores"), None);
+        }
+        for request in &self.ceiling.kv {
+            let new =
+                KvGrant { store: request.store.clone(), access: access.min(request.access), source: source.clone() };
+            match self.grant.kv.iter_mut().find(|old| old.store == new.store) {
+                None => self.grant.kv.push(new),
+                Some(old) if new.access > old.access => *old = new,
+                Some(_) => {}
+            }
         }
     }
 

@@ -37,7 +37,8 @@ fn listed(grant: &Grant) -> String {
         let SecretGrant { name, url, header, format, from, source } = secret;
         format!("{name} from {from} as {header}: {format} to {url} ({source})")
     });
-    let lines: Vec<String> = fs.chain(http).chain(env).chain(secrets).collect();
+    let kv = grant.kv.iter().map(|kv| format!("{} store {} ({})", kv.access, kv.store, kv.source));
+    let lines: Vec<String> = fs.chain(http).chain(env).chain(secrets).chain(kv).collect();
     if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") }
 }
 
@@ -329,6 +330,42 @@ fn limits_follow_the_narrowest_rule() -> Result<(), Failure> {
     let memory =
         resolved("limits.memory = \"1MiB\"", "grant = [{ tool = \"files\", limits = { memory = \"4GiB\" } }]")??;
     assert_eq!(memory.grant.limits.memory, Bytes(4 << 30));
+    Ok(())
+}
+
+#[test]
+fn stores_are_those_that_the_tool_asks_for() -> Result<(), Failure> {
+    let two = "capabilities.kv = [{ access = \"write\" }, { store = \"pages\", access = \"read\" }]";
+    let reads = "capabilities.kv = [{ access = \"read\" }]";
+    let cases = [
+        (two, "grant = [{ tool = \"files\", kv = \"write\" }]"),
+        (two, "grant = [{ tool = \"files\", kv = \"read\" }]"),
+        (two, "grant = [{ tool = \"*\", kv = \"read\" }, { tool = \"files.read\", kv = \"write\" }]"),
+        (reads, "grant = [{ tool = \"*\", kv = \"write\" }]"),
+        (reads, "grant = [{ tool = \"files\", kv = \"write\" }]"),
+        ("", "grant = [{ tool = \"files\", kv = \"read\" }]"),
+        ("", "grant = [{ tool = \"*\", kv = \"read\" }]"),
+    ];
+    let said = cases.iter().map(|(asked, policy)| granted(asked, policy)).collect::<Result<Vec<_>, _>>()?;
+    insta::assert_snapshot!(said.join("\n--\n"), @"
+    write store default (policy.toml:1)
+    read store pages (policy.toml:1)
+    --
+    read store default (policy.toml:1)
+    read store pages (policy.toml:1)
+    --
+    write store default (policy.toml:1)
+    read store pages (policy.toml:1)
+    --
+    read store default (policy.toml:1)
+    --
+    policy.toml:1: `files` asks only to read its stores
+    --
+    policy.toml:1: `files` asks for no store
+      hint: a manifest asks for one with `[[capabilities.kv]]`
+    --
+    nothing
+    ");
     Ok(())
 }
 

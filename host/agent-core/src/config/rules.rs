@@ -31,18 +31,19 @@ pub(super) fn read_authority(root: &mut Table<'_>, base_dir: &str, speaker: Spea
 
 fn read_grant(table: &mut Table<'_>, base_dir: &str, speaker: Speaker) -> Option<GrantRule> {
     let selector = table.require("tool", "\"files\"").and_then(|value| value.parse());
-    if !["fs", "http", "env", "secrets", "limits"].iter().any(|key| table.has(key)) {
-        let hint = "give `fs`, `http`, `env`, `secrets` or `limits`";
+    if !["fs", "http", "env", "secrets", "kv", "limits"].iter().any(|key| table.has(key)) {
+        let hint = "give `fs`, `http`, `env`, `secrets`, `kv` or `limits`";
         table.problem("this grant gives nothing".to_owned(), Some(hint.to_owned()));
     }
     let fs = table.tables("fs", |entry| read_fs(entry, base_dir));
     let http = table.tables("http", read_http);
     let env = read_env(table);
     let secrets = table.get("secrets").map(|list| list.each(|secret| read_secret(&secret, base_dir, speaker)));
+    let kv = read_kv(table);
     let limits = table.table("limits", |limits| read_limits(limits, StatedBy::Operator)).unwrap_or_default();
     refuse_other_capabilities(table);
     let secrets = secrets.unwrap_or_default();
-    Some(GrantRule { selector: selector?, fs, http, env, secrets, limits, source: table.source() })
+    Some(GrantRule { selector: selector?, fs, http, env, secrets, kv, limits, source: table.source() })
 }
 
 /// A name, or a table with a name and, in the operator's own rules, a source. The operator who gives only the name means
@@ -114,9 +115,19 @@ fn read_env(table: &mut Table<'_>) -> Vec<EnvName> {
     table.get("env").map(|names| names.each(|name| name.parse())).unwrap_or_default()
 }
 
+/// The access in the tool's own stores, which are those that it declares.
+fn read_kv(table: &mut Table<'_>) -> Option<Access> {
+    table.get("kv").and_then(|value| value.one_of(&ACCESS_WORDS))
+}
+
 fn read_approval(table: &mut Table<'_>) -> Option<ApprovalRule> {
-    const EFFECTS: [(&str, Capability); 4] =
-        [("fs", Capability::Fs), ("http", Capability::Http), ("env", Capability::Env), ("secret", Capability::Secret)];
+    const EFFECTS: [(&str, Capability); 5] = [
+        ("fs", Capability::Fs),
+        ("http", Capability::Http),
+        ("env", Capability::Env),
+        ("secret", Capability::Secret),
+        ("kv", Capability::Kv),
+    ];
     let tool = table.get("tool");
     let effect = table.get("effect");
     if tool.is_none() && effect.is_none() {
@@ -133,6 +144,7 @@ fn read_approval(table: &mut Table<'_>) -> Option<ApprovalRule> {
         }
         Some(Some(Capability::Env)) => Asks::Env,
         Some(Some(Capability::Secret)) => Asks::Secret,
+        Some(Some(Capability::Kv)) => Asks::Kv(read_least_access(table)?),
         Some(_) => return None,
     };
     Some(ApprovalRule { selector: selector?, asks, source: table.source() })
@@ -143,9 +155,9 @@ fn read_least_access(table: &mut Table<'_>) -> Option<Access> {
 }
 
 fn read_deny(table: &mut Table<'_>, base_dir: &str) -> Option<DenyRule> {
-    let stated = ["tool", "http", "fs", "env", "secrets"].iter().any(|key| table.has(key));
+    let stated = ["tool", "http", "fs", "env", "secrets", "kv"].iter().any(|key| table.has(key));
     if !stated {
-        let hint = "write `tool = \"fetch\"`, or `http`, `fs`, `env` or `secrets` with a list";
+        let hint = "write `tool = \"fetch\"`, or `http`, `fs`, `env` or `secrets` with a list, or `kv`";
         table.problem("this deny forbids nothing".to_owned(), Some(hint.to_owned()));
     }
     let selector = table.get("tool").map_or(Some(Selector::Everything), |tool| tool.parse());
@@ -153,9 +165,10 @@ fn read_deny(table: &mut Table<'_>, base_dir: &str) -> Option<DenyRule> {
     let fs = table.get("fs").map(|paths| read_denied(&paths, |path| read_host_path(path, base_dir)));
     let env = table.get("env").map(|names| read_denied(&names, |name| name.parse()));
     let secrets = table.get("secrets").map(|names| read_denied(&names, |name| name.parse()));
+    let kv = read_kv(table);
     let (http, fs, env) = (http.unwrap_or_default(), fs.unwrap_or_default(), env.unwrap_or_default());
     let secrets = secrets.unwrap_or_default();
-    Some(DenyRule { http, fs, env, secrets, ..DenyRule::of(selector?, table.source()) })
+    Some(DenyRule { http, fs, env, secrets, kv, ..DenyRule::of(selector?, table.source()) })
 }
 
 /// A list of what is denied. An empty one would turn a narrow deny into one of the whole tool.

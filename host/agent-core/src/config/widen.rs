@@ -15,7 +15,7 @@ use crate::limits::LimitsChange;
 use crate::name::ToolName;
 
 impl GrantRule {
-    /// The narrowest rule by which `tool` could do this: one method of one origin, or one variable. `None` where a request
+    /// The narrowest rule by which `tool` could do this: one method of one origin, one variable, or its component's stores. `None` where a request
     /// alone does not say enough, as with a path of the guest, or where no rule could allow it.
     #[must_use]
     pub fn allowing(tool: &ToolName, request: &EffectRequest, source: RuleSource) -> Option<Self> {
@@ -31,6 +31,10 @@ impl GrantRule {
                 Some(Self { http: vec![rule], ..nothing })
             }
             EffectRequest::Env { name } => Some(Self { env: vec![name.parse().ok()?], ..nothing }),
+            EffectRequest::Kv { operation, .. } => {
+                let selector = Selector::Component(tool.component.clone());
+                Some(Self { selector, kv: Some(operation.needs()), ..nothing })
+            }
             EffectRequest::File { .. } | EffectRequest::Socket { .. } => None,
         }
     }
@@ -50,6 +54,7 @@ impl GrantRule {
             |key: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{key} = [{}]", items.join(", ")));
         lines.extend(list("fs", self.fs.iter().map(fs_entry).collect()));
         lines.extend(list("http", self.http.iter().map(http_entry).collect()));
+        lines.extend(self.kv.map(|access| format!("kv = \"{access}\"")));
         lines.extend(list("env", self.env.iter().map(|name| quoted(name.as_str())).collect()));
         lines.extend(list("secrets", self.secrets.iter().map(secret_entry).collect()));
         lines.join("\n") + "\n"
@@ -62,6 +67,7 @@ impl GrantRule {
             http: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),
+            kv: None,
             limits: LimitsChange::default(),
             source,
         }
@@ -82,6 +88,13 @@ impl ToolAuthority {
         let http: Vec<_> = joined.grant.http.into_iter().filter_map(|new| added(&self.grant.http, new)).collect();
         widened.grant.http.extend(http);
         widened.grant.env.extend(joined.grant.env);
+        for new in joined.grant.kv {
+            match widened.grant.kv.iter_mut().find(|old| old.store == new.store) {
+                None => widened.grant.kv.push(new),
+                Some(old) if new.access > old.access => *old = new,
+                Some(_) => {}
+            }
+        }
         Problems::none_of(contradictions(&self.tool, &widened.grant))?;
         Ok(widened)
     }

@@ -1,9 +1,10 @@
 //! `agent-host tool call`: one call of one tool under the grants of the command line, in the same sandbox and behind the same
-//! decisions as in a run, but without a run: nothing is journaled, since there is nothing to resume.
+//! decisions as in a run, but without a run: nothing is journaled, since there is nothing to resume. What the tool keeps in its
+//! stores is kept where the runs of this folder would find it.
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::config::resolve::ToolAuthority;
@@ -24,13 +25,14 @@ use crate::arguments;
 use crate::asking;
 use crate::cli::ToolCallArgs;
 use crate::clock;
-use crate::home::Home;
+use crate::home::{Home, RUNS_FOLDER};
 use crate::journal::key::HostKey;
 use crate::operator;
 use crate::person::Person;
 use crate::report::text;
 use crate::reporter::Reporter;
 use crate::secret_values::SecretValues;
+use crate::stores::{CallStores, Place};
 use crate::strict;
 use crate::toolset::{self, Loaded};
 
@@ -59,9 +61,13 @@ pub async fn call(args: ToolCallArgs) -> anyhow::Result<ExitCode> {
     strict::check(args.strict.strictness(), &loaded, [&authority])?;
     let asked = ToolCall { id: "call_1".to_owned(), tool: name.wire(), arguments: args.arguments };
     let reporter = Arc::new(launch::reporter(&args.output));
-    let call = prepare(&loaded, &name, authority, &asked, Arc::clone(&reporter))?;
+    let folder = std::env::current_dir().context("there is no working directory")?.join(RUNS_FOLDER);
+    let place = Place::Folder { folder, key: Box::new(key), opened: OnceLock::new() };
+    let stores = Arc::new(CallStores::new(name.component.clone(), place));
+    let call = prepare(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores)))?;
     reporter.tool_started(CallNumber(1), &name, &asked.arguments);
-    let report = sandbox.call(&loaded.component, call).await?;
+    let mut report = sandbox.call(&loaded.component, call).await?;
+    stores.keep(std::mem::take(&mut report.kv)).context("what the tool wanted to keep could not be kept")?;
     reporter.tool_finished(CallNumber(1), &asked, &report);
     reporter.finish();
     print(&report, args.output.json)?;
@@ -73,7 +79,7 @@ fn prepare(
     name: &ToolName,
     authority: ToolAuthority,
     asked: &ToolCall,
-    reporter: Arc<Reporter>,
+    (reporter, stores): (Arc<Reporter>, Arc<CallStores>),
 ) -> anyhow::Result<Call> {
     let tools = &loaded.component.tools;
     let Some(descriptor) = tools.iter().find(|tool| tool.name == *name) else {
@@ -94,6 +100,7 @@ fn prepare(
         operation: name.operation.clone(),
         arguments,
         mounts,
+        stores,
         env,
         secrets,
         limits: grant.limits,

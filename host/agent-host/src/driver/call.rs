@@ -15,6 +15,7 @@ use agent_core::units::Fuel;
 use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport};
 use agent_sandbox::gate::{EffectGate, Undo};
+use agent_sandbox::kv::Stores;
 use agent_sandbox::mount::Mount;
 use agent_sandbox::{sync, undo};
 use anyhow::{Context, bail};
@@ -25,6 +26,7 @@ use super::ports::Ports;
 use crate::clock;
 use crate::failpoint;
 use crate::journal::log::Durable;
+use crate::stores::{CallStores, Place};
 
 /// What became of the wish to start a call.
 pub enum Prepared {
@@ -43,6 +45,7 @@ pub struct StartedCall {
     component: Arc<agent_sandbox::component::Component>,
     call: Call,
     gate: Arc<CallGate>,
+    stores: Arc<CallStores>,
     span: tracing::Span,
 }
 
@@ -79,10 +82,12 @@ pub fn prepare(ports: &Arc<Ports>, number: CallNumber, attempt: u32, fuel_left: 
     let name = plan.locked.descriptor.name.clone();
     ports.reporter.tool_started(number, &name, &plan.asked.arguments);
     let gate = Arc::new(CallGate::new(Arc::clone(ports), name.clone(), plan.index, number, attempt));
+    let stores = Arc::new(CallStores::new(name.component.clone(), Place::Run(Arc::clone(&ports.journal))));
     let call = Call {
         operation: name.operation.clone(),
         arguments,
         mounts,
+        stores: Arc::clone(&stores) as Arc<dyn Stores>,
         env: granted_environment(&plan.grant),
         secrets: ports.secrets.of(&plan.grant),
         limits,
@@ -101,6 +106,7 @@ pub fn prepare(ports: &Arc<Ports>, number: CallNumber, attempt: u32, fuel_left: 
         component,
         call,
         gate,
+        stores,
         span,
     })))
 }
@@ -116,7 +122,7 @@ impl StartedCall {
     }
 
     async fn run_inside(self: Box<Self>) -> anyhow::Result<()> {
-        let Self { ports, number, attempt, asked, component, call, gate, .. } = *self;
+        let Self { ports, number, attempt, asked, component, call, gate, stores, .. } = *self;
         let mounts = call.mounts.clone();
         let report = ports.sandbox.call(&component, call).await?;
         tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
@@ -133,7 +139,7 @@ impl StartedCall {
         }
         failpoint::hit("tool-returned");
         ports.reporter.tool_finished(number, &asked, &report);
-        finish(&ports, number, report)
+        finish(&ports, number, report, &stores)
     }
 }
 
@@ -180,7 +186,7 @@ fn interrupted(state: &State, number: CallNumber) -> anyhow::Result<&Attempt> {
     }
 }
 
-fn finish(ports: &Ports, number: CallNumber, report: CallReport) -> anyhow::Result<()> {
+fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallStores) -> anyhow::Result<()> {
     // A write that was announced and has no known result is doubt, whatever the guest made of it.
     let unresolved = match ports.recorder.state().call(number).map(|pending| &pending.status) {
         Some(CallStatus::Running(attempt)) => attempt.unresolved().map(|send| send.request.clone()),
@@ -193,7 +199,9 @@ fn finish(ports: &Ports, number: CallNumber, report: CallReport) -> anyhow::Resu
     }
     let stderr = String::from_utf8_lossy(&report.output.stderr).into_owned();
     let (outcome, metering, effects) = (report.outcome, report.metering, report.effects);
-    ports.recorder.record(ToolFinished { call: number, outcome, metering, effects, stderr }, Durable::Later)?;
+    let finished = ToolFinished { call: number, outcome, metering, effects, stderr };
+    // What the call kept is there if and only if the call is recorded as ended.
+    ports.recorder.record_with(finished, Durable::Later, stores.changes(report.kv).as_ref())?;
     failpoint::hit("tool-finished");
     Ok(())
 }

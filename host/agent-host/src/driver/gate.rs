@@ -177,9 +177,10 @@ fn not_approved(permit: &Permit, rule: String) -> Ruling {
 pub fn idempotency_key(run: &str, call: CallNumber, number: u32, request: &EffectRequest) -> IdempotencyKey {
     match request {
         EffectRequest::Http { digest, .. } => mint_key(run, call, number, &digest.to_string()),
-        EffectRequest::File { .. } | EffectRequest::Env { .. } | EffectRequest::Socket { .. } => {
-            mint_key(run, call, number, &request.to_string())
-        }
+        EffectRequest::File { .. }
+        | EffectRequest::Env { .. }
+        | EffectRequest::Kv { .. }
+        | EffectRequest::Socket { .. } => mint_key(run, call, number, &request.to_string()),
     }
 }
 

@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::clock;
 use crate::journal::log::{Durable, RunLog};
+use crate::journal::stores::StoreChanges;
 
 /// A run's log and its fold, in step.
 pub struct Recorder {
@@ -28,8 +29,21 @@ impl Recorder {
     /// # Errors
     /// Where it cannot be written, or does not follow from the state: the run must not go on in this process.
     pub fn record(&self, event: impl Into<Event>, durable: Durable) -> anyhow::Result<Recorded> {
+        self.record_with(event, durable, None)
+    }
+
+    /// Records a fact, and with it changes of key-value stores: both or neither.
+    ///
+    /// # Errors
+    /// As [`Recorder::record`].
+    pub fn record_with(
+        &self,
+        event: impl Into<Event>,
+        durable: Durable,
+        changes: Option<&StoreChanges>,
+    ) -> anyhow::Result<Recorded> {
         let mut state = self.state();
-        let recorded = self.log.append(clock::now(), event.into(), durable)?;
+        let recorded = self.log.append_with(clock::now(), event.into(), durable, changes)?;
         state.apply(&recorded).context("the run's state does not allow what has just happened")?;
         Ok(recorded)
     }

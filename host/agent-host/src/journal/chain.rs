@@ -182,7 +182,7 @@ impl Marker {
         Self(key::keyed(&key.derive(MARK_PURPOSE)))
     }
 
-    fn mark(&self, hash: &Digest) -> [u8; 32] {
+    pub(super) fn mark(&self, hash: &Digest) -> [u8; 32] {
         self.0.clone().chain_update(hash.as_bytes()).finalize().into_bytes().into()
     }
 

@@ -13,6 +13,7 @@ use super::chain::{Body, Chain, Stored};
 use super::error::JournalError;
 use super::lease::{Holder, Presence, TakeOver};
 use super::store::{BLOB_BYTES_MAX, Level, Store};
+use super::stores::{self, StoreChanges};
 
 /// The longest body kept beside its event. Longer ones are blobs, so that listing and counting a run's events stays cheap,
 /// and equal bodies of any runs are kept once.
@@ -41,6 +42,20 @@ impl RunLog {
     /// # Errors
     /// Where it was not recorded: then nothing may happen that depends on it.
     pub fn append(&self, at: UnixMillis, event: Event, durable: Durable) -> Result<Recorded, JournalError> {
+        self.append_with(at, event, durable, None)
+    }
+
+    /// As [`RunLog::append`]; `changes` of key-value stores are made with it or not at all.
+    ///
+    /// # Errors
+    /// As [`RunLog::append`].
+    pub fn append_with(
+        &self,
+        at: UnixMillis,
+        event: Event,
+        durable: Durable,
+        changes: Option<&StoreChanges>,
+    ) -> Result<Recorded, JournalError> {
         let kind = event.kind();
         let body = body_of(&event)?;
         let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,6 +63,9 @@ impl RunLog {
         let level = self.level(durable);
         self.store.write(level, |connection| {
             advance(&self.store, connection, &chain, &next)?;
+            if let Some(changes) = changes {
+                stores::apply(&self.store, connection, changes)?;
+            }
             insert(&self.store, connection, &chain.run, &next)
         })?;
         if level == Level::Synced {

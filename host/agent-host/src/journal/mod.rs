@@ -13,6 +13,7 @@ pub mod log;
 pub mod runs;
 mod schema;
 pub mod store;
+pub mod stores;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
 mod tests;
@@ -60,6 +61,12 @@ impl Journal {
     /// As [`Journal::create_or_open`], and `NoJournal` where there is none.
     pub fn open_existing(dir: &Path, key: &HostKey) -> Result<Self, JournalError> {
         Ok(Self { store: Arc::new(Store::open_existing(dir, key)?) })
+    }
+
+    /// The folder that the journal is in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.store.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Begins a run, held by this process. On the disk with the first append that is `Durable::Now`.

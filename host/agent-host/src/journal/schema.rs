@@ -25,7 +25,20 @@ const STATEMENTS: usize = 32;
 const CACHE_KIB: i64 = 16 << 10;
 
 /// Every table, exactly as it is stored in the file: another text is another file.
-const TABLES: [(&str, &str); 3] = [
+const TABLES: [(&str, &str); 4] = [
+    (
+        "entries",
+        "CREATE TABLE entries (
+  number INTEGER PRIMARY KEY,
+  component TEXT NOT NULL,
+  store TEXT NOT NULL,
+  key TEXT NOT NULL,
+  value BLOB NOT NULL,
+  digest BLOB NOT NULL CHECK (length(digest) = 32),
+  mac BLOB NOT NULL CHECK (length(mac) = 32),
+  UNIQUE (component, store, key)
+) STRICT",
+    ),
     (
         "runs",
         "CREATE TABLE runs (

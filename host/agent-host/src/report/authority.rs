@@ -32,7 +32,10 @@ pub fn describe_grant(grant: &Grant) -> Vec<String> {
         let SecretGrant { name, url, header, from, source, .. } = secret;
         format!("use your secret {name} from {from}, as `{header}` of requests to {url}  ({source})")
     });
-    let lines: Vec<_> = secrets.chain(fs).chain(http).chain(env).collect();
+    let kv = grant.kv.iter().map(|kv| {
+        format!("{} its own store {}, kept from call to call  ({})", access_words(kv.access), kv.store, kv.source)
+    });
+    let lines: Vec<_> = secrets.chain(fs).chain(http).chain(env).chain(kv).collect();
     if lines.is_empty() { vec!["nothing beyond clock, random numbers and log".to_owned()] } else { lines }
 }
 
@@ -55,7 +58,8 @@ fn grant_lines(rule: &GrantRule) -> Vec<String> {
         let changed: Vec<_> = rule.limits.0.iter().map(|(limit, value)| format!("{limit} = {value}")).collect();
         format!("{who}: limits {}", changed.join(", "))
     });
-    secrets.chain(fs).chain(http).chain(env).chain(limits).collect()
+    let kv = rule.kv.map(|access| format!("{who}: {} its own stores, kept from call to call", access_words(access)));
+    secrets.chain(fs).chain(http).chain(env).chain(kv).chain(limits).collect()
 }
 
 fn approval_line(rule: &ApprovalRule) -> String {
@@ -67,6 +71,8 @@ fn approval_line(rule: &ApprovalRule) -> String {
         Asks::Http(list) => format!("each {} request", methods(list)),
         Asks::Env => "each look at a variable".to_owned(),
         Asks::Secret => "each request with a secret".to_owned(),
+        Asks::Kv(Access::Read) => "each use of a store".to_owned(),
+        Asks::Kv(Access::Write) => "each change of a store".to_owned(),
     };
     format!("{}: you are asked before {about}", rule.selector)
 }
@@ -76,7 +82,11 @@ fn deny_line(rule: &DenyRule) -> String {
     let fs = rule.fs.iter().map(ToString::to_string);
     let env = rule.env.iter().map(|name| format!("variable {name}"));
     let secrets = rule.secrets.iter().map(|name| format!("secret {name}"));
-    let what: Vec<_> = http.chain(fs).chain(env).chain(secrets).collect();
+    let kv = rule.kv.map(|access| match access {
+        Access::Read => "a store".to_owned(),
+        Access::Write => "a change of a store".to_owned(),
+    });
+    let what: Vec<_> = http.chain(fs).chain(env).chain(secrets).chain(kv).collect();
     if what.is_empty() {
         format!("{}: never called", rule.selector)
     } else {

@@ -65,6 +65,7 @@ fn capability(capability: Capability) -> &'static str {
         Capability::Http => "http",
         Capability::Env => "env",
         Capability::Secret => "secret",
+        Capability::Kv => "kv",
         Capability::Sockets => "sockets",
         Capability::Clock => "clock",
         Capability::Random => "random",

@@ -10,6 +10,7 @@ use agent_sandbox::Sandbox;
 use agent_sandbox::call::Call;
 use agent_sandbox::component::Component;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use agent_sandbox::kv::NoStores;
 use agent_sandbox::sandbox::SandboxOptions;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,7 @@ impl Side for Sandboxed {
             operation: self.operation.parse().unwrap(),
             arguments: JsonText::parse(self.arguments).unwrap(),
             mounts: Vec::new(),
+            stores: Arc::new(NoStores),
             env: Vec::new(),
             secrets: Default::default(),
             limits: Limits::STANDARD,

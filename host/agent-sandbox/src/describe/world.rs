@@ -20,6 +20,7 @@ use crate::fault::{Stopped, classify};
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use crate::hosts::clocks::ClockGrain;
 use crate::invoke::{self, Answer, Ending, Target};
+use crate::kv::NoStores;
 use crate::patience::Patience;
 use crate::secrets::CallSecrets;
 use crate::state::{CallParts, CallState};
@@ -111,6 +112,7 @@ fn object_schema(text: &str) -> Result<serde_json::Value, String> {
 fn question_parts(limits: Limits) -> CallParts {
     CallParts {
         mounts: Vec::new(),
+        stores: Arc::new(NoStores),
         env: Vec::new(),
         secrets: CallSecrets::default(),
         patience: Arc::new(Patience::start(limits.deadline.to_duration())),
@@ -160,6 +162,7 @@ fn refusal(request: &EffectRequest) -> Refusal {
         EffectRequest::File { .. } => Refusal::FsDenied,
         EffectRequest::Http { .. } | EffectRequest::Socket { .. } => Refusal::NetDenied,
         EffectRequest::Env { .. } => Refusal::EnvDenied,
+        EffectRequest::Kv { .. } => Refusal::KvDenied,
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod clocks;
 pub(crate) mod fs;
 pub(crate) mod http;
 mod io;
+pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod random;
 mod sockets;
@@ -17,6 +18,7 @@ use wasmtime_wasi_http::p2::bindings::http as wasi_http;
 use wasmtime_wasi_io::bindings::wasi::io as wasi_io;
 
 use crate::bindings::agent_host;
+use crate::bindings::keyvalue::wasi::keyvalue;
 use crate::state::CallState;
 
 type Own = HasSelf<CallState>;
@@ -33,6 +35,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     wasi_http::types::add_to_linker::<_, Own>(linker, &wasi_http::types::LinkOptions::default(), |s| s)?;
     wasi_http::outgoing_handler::add_to_linker::<_, Own>(linker, |s| s)?;
     add_sockets(linker)?;
+    add_stores(linker)?;
     agent_host::tool::host::add_to_linker::<_, Own>(linker, |s| s)
 }
 
@@ -67,15 +70,23 @@ fn add_sockets(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     wasi::sockets::udp_create_socket::add_to_linker::<_, Own>(linker, |s| s)
 }
 
+fn add_stores(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    keyvalue::store::add_to_linker::<_, Own>(linker, |s| s)?;
+    keyvalue::atomics::add_to_linker::<_, Own>(linker, |s| s)?;
+    keyvalue::batch::add_to_linker::<_, Own>(linker, |s| s)
+}
+
 /// The authority that an imported interface is about, such as that of `wasi:http/outgoing-handler@0.2.9`; `None` if nobody
 /// provides it. What grants nothing by itself (streams, terminals) counts as what tools always have.
 pub(crate) fn known_capability(import: &str) -> Option<Capability> {
-    let name = import.split_once('@').map_or(import, |(name, _)| name);
+    let (name, version) = import.split_once('@').map_or((import, ""), |(name, version)| (name, version));
     let (package, interface) = name.split_once('/')?;
     match (package, interface) {
         ("wasi:filesystem", "types" | "preopens") => Some(Capability::Fs),
         ("wasi:http", "types" | "outgoing-handler") => Some(Capability::Http),
         ("wasi:cli", "environment") => Some(Capability::Env),
+        // A draft is not compatible with any other.
+        ("wasi:keyvalue", "store" | "atomics" | "batch") if version == "0.2.0-draft" => Some(Capability::Kv),
         ("wasi:clocks", "wall-clock" | "monotonic-clock") => Some(Capability::Clock),
         ("wasi:random", "random" | "insecure" | "insecure-seed") => Some(Capability::Random),
         ("wasi:sockets", "network" | "instance-network" | "ip-name-lookup") => Some(Capability::Sockets),

@@ -132,7 +132,7 @@ macro_rules! lists {
         }
     )*};
 }
-lists!(u32, (String, String), (String, Vec<u8>));
+lists!(u32, String, (String, String), (String, Vec<u8>), Option<(String, Vec<u8>)>);
 
 impl<T: 'static> Encode for Vec<(Resource<T>, String)> {
     fn encode(&self, out: &mut Vec<u8>) {

@@ -68,4 +68,15 @@ pub(crate) enum Operation {
     // wasi:sockets
     CreateSocket = 600,
     ResolveAddresses,
+    // wasi:keyvalue
+    KvOpen = 700,
+    KvGet,
+    KvSet,
+    KvDelete,
+    KvExists,
+    KvListKeys,
+    KvIncrement,
+    KvGetMany,
+    KvSetMany,
+    KvDeleteMany,
 }

@@ -11,6 +11,7 @@ use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport};
 use agent_sandbox::component::Component;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use agent_sandbox::kv::NoStores;
 use agent_sandbox::sandbox::SandboxOptions;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,7 @@ pub fn request(operation: &str, arguments: &str, limits: Limits) -> Call {
         operation: operation.parse().unwrap(),
         arguments: JsonText::parse(arguments).unwrap(),
         mounts: Vec::new(),
+        stores: Arc::new(NoStores),
         env: Vec::new(),
         secrets: Default::default(),
         limits,

@@ -5,6 +5,8 @@ mod consume;
 mod data;
 mod escape;
 mod flood;
+mod keep;
+mod say;
 
 agent_host_tool::export!(
     consume::spin,
@@ -33,4 +35,16 @@ agent_host_tool::export!(
     flood::many_parts,
     flood::deep_json,
     flood::bad_json,
+    keep::keep,
+    keep::keep_then_trap,
+    keep::keep_forever,
+    keep::keep_and_multiply,
+    keep::open_store,
+    say::say,
+    say::say_failed,
+    say::say_log,
+    say::say_path,
+    say::print_bytes,
+    say::print_amount,
+    say::log_amount,
 );

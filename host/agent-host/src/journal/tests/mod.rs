@@ -5,6 +5,7 @@ mod files;
 mod lease;
 mod order;
 mod process;
+mod stores;
 
 use std::path::PathBuf;
 

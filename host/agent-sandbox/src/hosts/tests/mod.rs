@@ -13,7 +13,13 @@ use super::known_capability;
 fn imports_are_known_with_and_without_a_version() {
     assert_eq!(known_capability("wasi:filesystem/types@0.2.3"), Some(Capability::Fs));
     assert_eq!(known_capability("wasi:io/streams"), Some(Capability::Log));
-    for nobodys in ["wasi:keyvalue/store@0.2.0", "wasi:http/incoming-handler@0.2.3", "nonsense"] {
+    assert_eq!(known_capability("wasi:keyvalue/store@0.2.0-draft"), Some(Capability::Kv));
+    for nobodys in [
+        "wasi:keyvalue/store@0.2.0",
+        "wasi:keyvalue/store@0.2.0-draft2",
+        "wasi:http/incoming-handler@0.2.3",
+        "nonsense",
+    ] {
         assert_eq!(known_capability(nobodys), None, "{nobodys}");
     }
 }

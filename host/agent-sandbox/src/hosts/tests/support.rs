@@ -21,6 +21,7 @@ use wasmtime_wasi_io::bindings::wasi::io::streams::HostOutputStream;
 
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent, Undo};
 use crate::hosts::clocks::ClockGrain;
+use crate::kv::NoStores;
 use crate::mount::Mount;
 use crate::patience::Patience;
 use crate::state::{CallParts, CallState};
@@ -101,6 +102,7 @@ pub(super) fn notes(answer: Answer) -> Arc<Notes> {
 pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> CallState {
     CallState::new(CallParts {
         mounts,
+        stores: Arc::new(NoStores),
         env: Vec::new(),
         secrets: Default::default(),
         patience: Arc::new(Patience::start(limits.deadline.to_duration())),
