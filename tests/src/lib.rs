@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod peer;
 pub mod process;
 pub mod server;
 pub mod tree;

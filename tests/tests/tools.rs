@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+use agent_tests::peer::{self, Peer, Role};
 use agent_tests::server::{Manner, Server};
 use agent_tests::{World, given, guest, tool};
 use serde_json::{Value, json};
@@ -117,6 +118,15 @@ fn pages_come_as_markdown() {
     assert_eq!((&content[0]["status"], &content[1]), (&json!(200), &json!("plain words of the server")));
     assert_eq!(server.hits(), 1);
     assert!(server.requests()[0].starts_with("GET /page HTTP/1.1"), "{:?}", server.requests());
+}
+
+#[test]
+fn compressed_pages_come_as_markdown_too() {
+    let (world, fetch) = (World::new(), tool("fetch"));
+    let role = Role { manner: peer::Manner::Gzip, body: b"words of a compressed page".to_vec(), certificate: None };
+    let url = format!("http://{}", Peer::start("127.0.0.1", role).address());
+    let content = returned(&world, &fetch, &["--allow-net", &url], "fetch.get", &json!({ "url": url }));
+    assert_eq!(content[1], json!("words of a compressed page"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod data;
 mod escape;
 mod flood;
 mod keep;
+mod net;
 mod say;
 
 agent_host_tool::export!(
@@ -47,4 +48,8 @@ agent_host_tool::export!(
     say::print_bytes,
     say::print_amount,
     say::log_amount,
+    net::raw_request,
+    net::raw_urls,
+    net::many_requests,
+    net::sockets,
 );

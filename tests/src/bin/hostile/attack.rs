@@ -19,7 +19,7 @@ use crate::components;
 use crate::layout::lay_out;
 use crate::names::Names;
 use crate::script::{self, CANARY};
-use crate::servers::Servers;
+use crate::servers::{Servers, Visits};
 
 /// The variable by which a build made for that switches defences off.
 pub(crate) const OFF: &str = "AGENT_HOST_DEFENCE_OFF";
@@ -63,7 +63,7 @@ pub(crate) struct Seen {
     pub(crate) after: Option<Look>,
     /// When threads and descriptors were back; the last look where they never were.
     pub(crate) settled: Option<Look>,
-    pub(crate) hits: Vec<(String, usize)>,
+    pub(crate) visits: Vec<Visits>,
     /// What changed where nothing may.
     pub(crate) changed: Vec<PathBuf>,
     /// Of a command that refused to load: whether another one still works.
@@ -93,7 +93,7 @@ pub(crate) fn attack(case: &Case, without: &[String], command_limit: Duration) -
     let before = tree::digests(&root, &left_out);
     let mut seen = watch(command, !without.is_empty(), command_limit)?;
     seen.changed = tree::differences(&before, &tree::digests(&root, &left_out));
-    seen.hits = servers.hits();
+    seen.visits = servers.visits();
     collect(case, &world, &mut seen);
     Ok(seen)
 }

@@ -70,15 +70,8 @@ pub(crate) fn judge(case: &Case, seen: &Seen) -> Vec<String> {
     if !seen.changed.is_empty() {
         problems.push(format!("outside the grants there are changes at {:?}", seen.changed));
     }
-    for server in &case.form.server {
-        let hits = seen.hits.iter().find(|(name, _)| *name == server.name).map_or(0, |(_, hits)| *hits);
-        if server.hits.is_some_and(|expected| expected != hits) {
-            problems.push(format!(
-                "server `{}` was reached {hits} times, not {}",
-                server.name,
-                server.hits.unwrap_or(0)
-            ));
-        }
+    for (server, visits) in case.form.server.iter().zip(&seen.visits) {
+        problems.extend(server.problems(visits));
     }
     judge_output(case, seen, &mut problems);
     problems
@@ -282,7 +275,7 @@ pub(crate) fn judge_without(case: &Case, without: &Without, seen: &Seen) -> Vec<
     }
     if let Some(name) = &without.reaches {
         must(
-            seen.hits.iter().any(|(server, hits)| server == name && *hits > 0),
+            seen.visits.iter().any(|visits| visits.server == *name && visits.connections > 0),
             format!("server `{name}` was not reached"),
         );
     }
