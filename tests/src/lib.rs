@@ -168,6 +168,12 @@ impl Said {
     }
 }
 
+/// How long a test races against the host: ten seconds, or a minute where `cargo xtask hostile --long` asks for it.
+#[must_use]
+pub fn race_time() -> Duration {
+    Duration::from_secs(if std::env::var_os("AGENT_HOST_TEST_LONG").is_some() { 60 } else { 10 })
+}
+
 /// Waits until `done`, for a bounded time.
 ///
 /// # Panics

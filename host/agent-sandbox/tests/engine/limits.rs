@@ -32,7 +32,7 @@ const LOOP: &str = "(loop $l (br $l))";
 async fn an_endless_loop_uses_exactly_its_fuel_each_time() {
     check(&guest("", LOOP), little_fuel(), Fault::FuelExhausted, "its 1.00 M of fuel").await;
     let endless = load(&guest("", LOOP));
-    for _ in 0..20 {
+    for _ in 0..100 {
         let report = call_within(&endless, "run", "{}", little_fuel()).await;
         assert_eq!(report.metering.fuel, MeteredFuel::AtLeast(Fuel(1_000_000)));
     }
@@ -46,7 +46,7 @@ async fn a_call_that_returns_has_the_same_exact_fuel_each_time() {
     ));
     let first = call(&counting, "run", "{}").await.metering.fuel;
     assert!(matches!(first, MeteredFuel::Exact(Fuel(4_000..7_000))), "{first:?}");
-    for _ in 0..20 {
+    for _ in 0..100 {
         assert_eq!(call(&counting, "run", "{}").await.metering.fuel, first);
     }
 }

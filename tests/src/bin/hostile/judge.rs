@@ -6,6 +6,7 @@ use crate::attack::{Seen, is_back};
 use crate::case::{CallForm, Case, LoadForm, Without};
 use crate::record::{Record, calls};
 use crate::script::CANARY;
+use crate::table::each_once;
 
 /// Time that a deadline may be late.
 const DEADLINE_SLACK_MS: u64 = 200;
@@ -34,12 +35,10 @@ pub(crate) fn figures(seen: &Seen) -> Figures {
     let calls = calls(&seen.events);
     let canaries: Vec<&Record> = calls.iter().filter(|call| is_canary(call)).collect();
     let attacks: Vec<&Record> = calls.iter().filter(|call| !is_canary(call)).collect();
-    let mut outcomes: Vec<&str> = attacks.iter().map(|call| call.outcome()).collect();
-    outcomes.dedup();
     // A canary that takes less than a millisecond took one.
     let canary_ms = |index: usize| canaries.get(index)?.took_ms().map(|took| took.max(1) as f64);
     Figures {
-        outcome: outcomes.join(", "),
+        outcome: each_once(attacks.iter().map(|call| call.outcome())),
         took_ms: attacks.iter().filter_map(|call| call.took_ms()).max(),
         over_mib: over_kib(seen, &attacks).map(|kib| kib as f64 / 1024.0),
         canary: canary_ms(1).zip(canary_ms(0)).map(|(after, before)| after / before),

@@ -31,10 +31,9 @@ pub(crate) struct Table {
 impl Line {
     /// A case.
     pub(crate) fn of(case: &Case, figures: Figures, problems: Vec<String>) -> Self {
-        let mut expected: Vec<&str> = case.form.call.iter().map(|call| call.outcome.as_str()).collect();
-        expected.dedup();
-        expected.extend(case.form.load.as_ref().map(|load| load.problem.as_str()));
-        let expected = if expected.is_empty() { "passes".to_owned() } else { expected.join(", ") };
+        let calls = case.form.call.iter().map(|call| call.outcome.as_str());
+        let expected = each_once(calls.chain(case.form.load.as_ref().map(|load| load.problem.as_str())));
+        let expected = if expected.is_empty() { "passes".to_owned() } else { expected };
         Self { id: case.id.clone(), title: case.form.title.clone(), expected, figures, problems, kind: LineKind::Case }
     }
 
@@ -57,13 +56,26 @@ impl Line {
         let mark = if self.passed() { "ok" } else { "FAILED" };
         let (id, expected) = (&self.id, &self.expected);
         println!(
-            "{mark:<6} {id:<4} {:<62} {expected:<20} {outcome:<20} {took:>9} {over:>9} {canary:>6}",
-            cut(&self.title, 62)
+            "{mark:<6} {id:<4} {:<62} {:<24} {:<24} {took:>9} {over:>9} {canary:>6}",
+            cut(&self.title, 62),
+            cut(expected, 24),
+            cut(outcome, 24)
         );
         for problem in &self.problems {
             println!("       · {}", problem.replace('\n', "\n         "));
         }
     }
+}
+
+/// Each name once, in the order in which they first come.
+pub(crate) fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut once: Vec<&str> = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once.join(", ")
 }
 
 fn cut(text: &str, chars: usize) -> String {
@@ -78,7 +90,7 @@ impl Table {
             Err(why) => println!("in the network of this machine: {why}"),
         }
         let head = format!(
-            "{:<6} {:<4} {:<62} {:<20} {:<20} {:>9} {:>9} {:>6}",
+            "{:<6} {:<4} {:<62} {:<24} {:<24} {:>9} {:>9} {:>6}",
             "", "case", "what", "expected", "seen", "time", "over", "canary"
         );
         println!("{head}");
