@@ -141,6 +141,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_case_can_be_read_and_is_somewhere() -> Result<(), String> {
+        let suite = Suite::read(&agent_tests::repository().join("tests/hostile"))?;
+        assert_eq!(suite.problems, Vec::<String>::new());
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_machine_cannot_have_is_told_with_what_its_probe_said() -> Result<(), String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let file = folder.path().join("inapplicable.toml");
+        let case =
+            |id: &str, applies: &str| format!("[[case]]\nid = \"{id}\"\nwhy = \"no luck\"\napplies = \"{applies}\"\n");
+        let text = format!("{}{}", case("F17", "echo no device >&2; false"), case("F16", "true"));
+        std::fs::write(&file, text).map_err(|error| error.to_string())?;
+        let (told, ids) = inapplicable(&file)?;
+        assert_eq!(told, [("F17".to_owned(), "no luck (`echo no device >&2; false`: no device)".to_owned())]);
+        assert_eq!(ids, BTreeSet::from(["F17".to_owned()]));
+        Ok(())
+    }
+
+    #[test]
     fn ids_sort_as_people_count() {
         let mut ids = ["F7b", "M2", "F10", "C1", "F7"];
         ids.sort_by_key(|id| sort_key(id));
