@@ -1,5 +1,6 @@
 //! HTTP requests, through the host's gate: each one is checked against what the operator granted, bounded and recorded.
-//! The host follows no redirect; a 3xx answer is an answer. On native builds sending always fails with [`Error::NoHost`].
+//! The host follows no redirect; a 3xx answer is an answer. It decompresses bodies: what is read is plain. On native builds
+//! sending always fails with [`Error::NoHost`].
 //!
 //! ```
 //! use agent_host_tool::http::{Error, Request};

@@ -112,3 +112,16 @@ fn methods(methods: &[HttpMethod]) -> String {
     }
     methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_is_shown_as_a_way_out() -> Result<(), agent_core::pattern::InvalidPattern> {
+        let said = |pattern: &str| pattern.parse().map(|url| choice_words(&url));
+        assert_eq!(said("https://*.example.org")?, ", where the names themselves can carry data out");
+        assert_eq!(said("https://example.org")?, "");
+        Ok(())
+    }
+}

@@ -46,7 +46,7 @@ impl Body {
             }
             Self::TooMuchHeld => {
                 let rule = format!("the bodies of {} requests of {most} may wait at once", bounds.concurrent);
-                (Refusal::NetLimit, rule, Error::ConnectionLimitReached)
+                (Refusal::NetLimit, rule, Error::HttpRequestBodySize(None))
             }
             Self::WithTrailers => {
                 let rule = "a request is sent without trailers".to_owned();

@@ -191,7 +191,9 @@ impl Cause {
             }
             Self::Broken => (None, format!("the answer is not the {coding} that its header says")),
         };
-        Failure { reached, refusal, error: Error::HttpResponseContentCoding(Some(coding.to_owned())), text }
+        // Named where more may be allowed.
+        let named = (self == Self::Ratio).then(|| coding.to_owned());
+        Failure { reached, refusal, error: Error::HttpResponseContentCoding(named), text }
     }
 }
 

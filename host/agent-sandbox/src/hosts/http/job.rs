@@ -16,6 +16,7 @@ use crate::effects::Permit;
 use crate::gate::IdempotencyKey;
 use crate::hosts::http::answer_head::field_bytes;
 use crate::hosts::http::body::Body;
+use crate::hosts::http::cure;
 use crate::hosts::http::exchange::{Answer, Failure, Reached, Request, exchange};
 use crate::hosts::http::held::{HeldBody, Share};
 use crate::hosts::http::lookups::Lookups;
@@ -164,7 +165,12 @@ impl Job {
             body_bytes: ByteCount(0),
             digest: Digest::of(b""),
         };
-        self.parts.effects.refuse_numbered(self.outgoing.number, request, refusal, (rule, None));
+        self.parts.effects.refuse_numbered(
+            self.outgoing.number,
+            request,
+            refusal,
+            (rule, cure::for_request(&error).as_deref()),
+        );
         error
     }
 }
@@ -207,7 +213,7 @@ fn effect(permit: Permit, answered: &Result<Answer, Failure>, bytes_out: ByteCou
     };
     let mut effect = permit.effect(result, bytes_out, ByteCount(0));
     if let Some(refusal) = failure.refusal {
-        effect.decision = Decision::Deny { refusal, rule: failure.text.clone(), hint: None };
+        effect.decision = Decision::Deny { refusal, rule: failure.text.clone(), hint: cure::for_failure(failure) };
     }
     effect
 }

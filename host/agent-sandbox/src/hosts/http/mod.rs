@@ -5,7 +5,8 @@
 //! - `bounds` is what requests may cost; `held` counts what bodies hold in memory, `lookups` the names that were looked up.
 //! - `address` says which addresses a name may lead to, and resolves names under that rule.
 //! - `connection` connects to such an address, `tls` secures it, `answer_head` and `decoding` are what an answer passes.
-//! - `exchange` is one request and its whole answer, with every bound; `job` puts the gate around it.
+//! - `exchange` is one request and its whole answer, with every bound; `job` puts the gate around it, `cure` says what
+//!   would raise a bound that was met.
 //!
 //! A request's body is collected before anything is decided, so a guest that waits for the answer before it finishes the
 //! body waits for its deadline. Redirects are not followed: the guest sees them and asks anew.
@@ -16,6 +17,7 @@ mod body;
 mod bounds;
 mod brotli_window;
 mod connection;
+mod cure;
 mod decoding;
 mod exchange;
 mod held;

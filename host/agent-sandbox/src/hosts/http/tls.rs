@@ -105,7 +105,7 @@ fn explain_certificate(error: &CertificateError) -> &'static str {
         }
         CertificateError::UnknownIssuer => "the server's certificate is from an issuer that this system does not trust",
         CertificateError::Revoked => "the server's certificate was revoked",
-        _ => "the server's certificate is not accepted",
+        _ => "the server's certificate is not accepted: it may be signed by itself, or malformed",
     }
 }
 
