@@ -15,11 +15,7 @@ const DROP_TIME: Duration = Duration::from_millis(300);
 /// Answers one request.
 pub(super) fn give(to: &mut impl Write, role: &Role, head: &str) -> io::Result<()> {
     match role.manner {
-        Manner::Answer => whole(to, "200 OK", "content-type: text/plain\r\n", &role.body),
-        Manner::Late => {
-            std::thread::sleep(Duration::from_millis(200));
-            whole(to, "200 OK", "", &role.body)
-        }
+        Manner::Answer | Manner::Late => whole(to, "200 OK", "content-type: text/plain\r\n", &role.body),
         Manner::Echo => whole(to, "200 OK", "content-type: text/plain\r\n", head.as_bytes()),
         Manner::Silent => wait(),
         Manner::Redirect => {

@@ -18,6 +18,9 @@ use self::certificates::Certificate;
 /// Longest that a thread of a peer lives: the suite is long over by then.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How late a late peer is.
+const LATENESS: Duration = Duration::from_millis(200);
+
 /// What a peer does with each connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -112,7 +115,8 @@ impl Peer {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (counts, role) = (Arc::clone(&counted), Arc::clone(&role));
-                std::thread::spawn(move || counts.attend(|| welcome(stream, &role, &counts)));
+                counts.connections.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || welcome(stream, &role, &counts));
             }
         });
         Self { address, counts }
@@ -136,7 +140,7 @@ impl Peer {
         self.counts.requests.load(Ordering::SeqCst)
     }
 
-    /// The most connections that were open at once.
+    /// The most requests that a late peer had before it at once.
     #[must_use]
     pub fn most_at_once(&self) -> usize {
         self.counts.most.load(Ordering::SeqCst)
@@ -144,11 +148,11 @@ impl Peer {
 }
 
 impl Counts {
-    fn attend(&self, visit: impl FnOnce()) {
-        self.connections.fetch_add(1, Ordering::SeqCst);
+    /// Takes its time with a request, and is done with it before it answers: after that, the next one may already be here.
+    fn hesitate(&self) {
         let present = self.present.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(present, Ordering::SeqCst);
-        visit();
+        std::thread::sleep(LATENESS);
         self.present.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -179,6 +183,9 @@ fn converse(stream: impl Read + Write, role: &Role, counts: &Counts) -> std::io:
     }
     let head = read_head(&mut reader)?;
     counts.request(&head);
+    if role.manner == Manner::Late {
+        counts.hesitate();
+    }
     answers::give(reader.get_mut(), role, &head)?;
     reader.get_mut().flush()
 }

@@ -29,7 +29,7 @@ pub(crate) struct ServerForm {
     hits: Option<usize>,
     /// Requests that must have reached it, of those connections.
     requests: Option<usize>,
-    /// Connections that must never have been exceeded at once, and were reached.
+    /// The most requests that a late server must have had before it at once.
     at_once: Option<usize>,
 }
 
@@ -90,7 +90,7 @@ impl ServerForm {
         let stated = [
             (self.hits, visits.connections, "connections"),
             (self.requests, visits.requests, "requests"),
-            (self.at_once, visits.at_once, "connections at once"),
+            (self.at_once, visits.at_once, "requests at once"),
         ];
         let wrong = stated.iter().filter_map(|(expected, seen, what)| {
             let expected = expected.filter(|expected| expected != seen)?;

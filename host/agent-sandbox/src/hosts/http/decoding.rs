@@ -14,7 +14,7 @@ use wasmtime_wasi_http::Error;
 use crate::hosts::http::bounds::Bounds;
 use crate::hosts::http::brotli_window;
 use crate::hosts::http::exchange::{Failure, Reached};
-use crate::hosts::http::held::Share;
+use crate::hosts::http::held::{self, Share};
 
 /// What is offered to servers, best known first.
 const OFFER: HeaderValue = HeaderValue::from_static("gzip, br, zstd");
@@ -118,7 +118,7 @@ pub(super) async fn decode(
         if !share.grow(length as u64) {
             return Err(Cause::TooMuchHeld);
         }
-        decoded.extend_from_slice(&piece[..length]);
+        held::append(&mut decoded, &piece[..length], most.min(by_ratio));
         tokio::task::yield_now().await;
     }
 }

@@ -22,7 +22,7 @@ use wasmtime_wasi_http::{Error, RequestOptions};
 use crate::hosts::http::address::Unresolved;
 use crate::hosts::http::bounds::{Bounds, Timing};
 use crate::hosts::http::decoding::{self, Coding};
-use crate::hosts::http::held::Share;
+use crate::hosts::http::held::{self, Share};
 use crate::hosts::http::{answer_head, connection};
 use crate::transcript::{Encode, put_blob};
 
@@ -175,7 +175,7 @@ async fn read_answer(
         if !share.grow(chunk.len() as u64) {
             return Err(Failure::too_much_held(reached));
         }
-        body.extend_from_slice(&chunk);
+        held::append(&mut body, &chunk, bounds.response_bytes.0);
     }
     let mut body = Bytes::from(body);
     if let Some(coding) =

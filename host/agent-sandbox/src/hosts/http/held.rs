@@ -73,6 +73,17 @@ impl Drop for Share {
     }
 }
 
+/// Appends a piece to bytes that may become `most` in the end, and keeps their memory below that too: a vector left to itself
+/// would double past it.
+pub(super) fn append(bytes: &mut Vec<u8>, piece: &[u8], most: u64) {
+    let needed = bytes.len() + piece.len();
+    if needed > bytes.capacity() {
+        let doubled = bytes.capacity().saturating_mul(2).min(usize::try_from(most).unwrap_or(usize::MAX));
+        bytes.reserve_exact(doubled.max(needed) - bytes.len());
+    }
+    bytes.extend_from_slice(piece);
+}
+
 impl HeldBody {
     /// The body `bytes`, for which `share` was taken.
     pub(super) fn new(bytes: Bytes, share: Share) -> Self {
@@ -101,6 +112,15 @@ impl Body for HeldBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_memory_is_taken_than_there_may_be_bytes() {
+        let (mut bytes, most) = (Vec::new(), 100_000);
+        while bytes.len() < 100_000 {
+            append(&mut bytes, &[7; 1_000], most);
+            assert!(bytes.capacity() <= 100_000, "{}", bytes.capacity());
+        }
+    }
 
     #[test]
     fn shares_are_given_back() {
