@@ -2,7 +2,7 @@
 //! can weaken it. Sessions are not resumed: a ticket given to one tool would tell the server that another one is the same host.
 
 use std::io;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, ClientConfig};
 use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
@@ -20,16 +21,21 @@ use crate::defence::{self, Defence};
 use crate::hosts::http::exchange::Failure;
 
 /// One for the process: it holds no connections and no sessions, only roots that are slow to load.
-static CONFIG: LazyLock<Result<Arc<ClientConfig>, String>> =
-    LazyLock::new(|| config().map(Arc::new).map_err(|error| error.to_string()));
+static CONFIG: OnceCell<Result<Arc<ClientConfig>, String>> = OnceCell::const_new();
 
 /// Shakes hands with the server of this name or address.
 pub(super) async fn handshake(tcp: TcpStream, host: &Host<&str>) -> Result<TlsStream<TcpStream>, Failure> {
-    let config = CONFIG.as_ref().map_err(|text| {
+    let config = CONFIG.get_or_init(load).await.as_ref().map_err(|text| {
         Failure::nothing(None, Error::ConfigurationError, format!("TLS could not be set up: {text}"))
     })?;
     let name = server_name(host)?;
     TlsConnector::from(config.clone()).connect(name, tcp).await.map_err(|error| failure(&error))
+}
+
+/// Reads the roots on a thread that may wait for files.
+async fn load() -> Result<Arc<ClientConfig>, String> {
+    let loaded = tokio::task::spawn_blocking(config).await.map_err(|error| error.to_string())?;
+    loaded.map(Arc::new).map_err(|error| error.to_string())
 }
 
 fn config() -> Result<ClientConfig, rustls::Error> {
