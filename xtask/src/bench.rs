@@ -14,7 +14,8 @@ use crate::wasm_target::WasmTarget;
 pub(crate) const HELP: &str = "\
 cargo xtask bench
 
-Measures what the sandbox adds to a bare call of wasmtime, and the built program: what a turn, a start and an idle run cost,
+Measures what the sandbox adds to a bare call of wasmtime, what each of its layers costs, many callers at once, the memory of
+live calls and the loading of a large component; and the built program: what a turn, a start and an idle run cost,
 beside floors that are measured in the same run. All in release builds, which take some minutes the first time. Ratios count;
 a target that is missed is printed and fails nothing. Close other programs first.";
 
@@ -23,7 +24,16 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     expect_only(&[], arguments)?;
     tools::build(places, &WasmTarget::set_up(places)?)?;
     // By a pattern: without it the unit tests would be run as benchmarks too.
-    run_shown(told(places).args(["bench", "--locked", "--package", "agent-sandbox", "--bench", "*"]))?;
+    run_shown(told(places).args([
+        "bench",
+        "--locked",
+        "--package",
+        "agent-sandbox",
+        "--bench",
+        "*",
+        "--features",
+        "switchable-layers",
+    ]))?;
     run_shown(host(places).args(["build", "--locked", "--release", "--package", "agent-host"]))?;
     // Runs write beside the build: where temporary files live in memory, a sync would cost nothing.
     let folder = places.target.join("bench");
@@ -33,9 +43,9 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     run_shown(program.args(["run", "--locked", "--release", "--package", "agent-tests", "--bin", "bench"]))
 }
 
-/// Cargo, told where the tools are.
+/// Cargo, told where tools and guests are.
 fn told(places: &Places) -> Command {
     let mut cargo = host(places);
-    cargo.env("AGENT_HOST_TEST_TOOLS", &places.tools);
+    cargo.env("AGENT_HOST_TEST_TOOLS", &places.tools).env("AGENT_HOST_TEST_GUESTS", &places.guests);
     cargo
 }

@@ -14,6 +14,7 @@ use crate::bindings::ToolPre;
 use crate::cache::CacheRejected;
 use crate::describe::exports::Export;
 use crate::describe::{Door, Unsupported};
+use crate::pace::Pace;
 use crate::state::CallState;
 use crate::structure::COMPONENT_BYTES_MAX;
 
@@ -34,6 +35,8 @@ pub struct Component {
     /// Where its code came from.
     pub code: CodeOrigin,
     pub(crate) entry: Entry,
+    /// Where its next call begins.
+    pub(crate) pace: Pace,
 }
 
 /// One import, as the component names it.

@@ -15,6 +15,7 @@ use wasmtime::{
 };
 
 use crate::defence::{self, Defence};
+use crate::layer::{self, Layer};
 
 /// The exact version in `Cargo.toml`: part of the settings that each call records.
 const WASMTIME_VERSION: &str = "48.0.8";
@@ -133,7 +134,7 @@ fn set_features(config: &mut Config) {
 fn set_metering(config: &mut Config) {
     let variable = VariableOperatorCost { memory_grow_per_page: FUEL_PER_GROWN_PAGE, ..VariableOperatorCost::new() };
     let growth = OperatorCost { MemoryGrow: FUEL_PER_GROWTH, TableGrow: FUEL_PER_GROWTH, ..OperatorCost::new() };
-    config.consume_fuel(true).operator_cost(OperatorCost { variable, ..growth });
+    config.consume_fuel(!layer::is_off(Layer::Fuel)).operator_cost(OperatorCost { variable, ..growth });
     config.epoch_interruption(false);
 }
 

@@ -29,9 +29,12 @@ pub mod gate;
 mod hosts;
 mod invoke;
 pub mod kv;
+#[doc(hidden)]
+pub mod layer;
 mod limiter;
 mod loading;
 pub mod mount;
+mod pace;
 mod patience;
 mod plain_text;
 mod report;

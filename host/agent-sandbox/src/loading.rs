@@ -16,6 +16,7 @@ use crate::bindings::ToolPre;
 use crate::cache::{CacheRejected, CodeId};
 use crate::component::{CodeOrigin, Component, Entry, Import, LoadError};
 use crate::describe::{Description, Door, Unsupported, Unusable, docs_section, exports, world};
+use crate::pace::Pace;
 use crate::plain_text::error_line;
 use crate::sandbox::{Compiling, Sandbox};
 use crate::state::CallState;
@@ -55,6 +56,7 @@ impl Sandbox {
             unsupported: offer.unsupported,
             code: origin,
             entry: offer.entry,
+            pace: Pace::default(),
         }))
     }
 

@@ -1,12 +1,19 @@
-//! The guests' own tokio runtime: whatever guests do, the timers, servers and journal of the host run elsewhere.
+//! The guests' own tokio runtime: whatever guests do, the timers, servers and journal of the host run elsewhere. A short call
+//! may begin and end on its caller's thread: `pace` says when.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::AssertUnwindSafe;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
+use tokio::task::coop::unconstrained;
+
+use crate::pace::{Begin, Pace};
 
 /// Polls between two looks at the timers. tokio's 61 make a deadline 3 to 5 ms late when guests are busy; 4 makes it 1 ms.
 const EVENT_INTERVAL: u32 = 4;
@@ -46,6 +53,33 @@ impl GuestRuntime {
         self.handle.spawn(task)
     }
 
+    /// Runs `task` to its end: all of it beside the caller's runtime, or here until it first waits or yields.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        begin: Begin,
+        pace: &Pace,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Panicked> {
+        let mut task = Box::pin(AssertUnwindSafe(task).catch_unwind());
+        if begin == Begin::Here {
+            let first = poll_fn(|context| {
+                // Timers and tasks that it starts are the guests' runtime's from the beginning.
+                let _guests = self.handle.enter();
+                Poll::Ready(task.as_mut().poll(context))
+            });
+            // Without the caller's budget of cooperation: a caller that makes one call after the other would use it up, and a
+            // guest that has not waited would seem to.
+            if let Poll::Ready(ended) = unconstrained(first).await {
+                return ended.map_err(|_| Panicked);
+            }
+            pace.waited();
+        }
+        match self.handle.spawn(task).await {
+            Ok(Ok(ended)) => Ok(ended),
+            Ok(Err(_)) | Err(_) => Err(Panicked),
+        }
+    }
+
     /// Runs `task` and waits for it. For threads that may block; nothing when the task panicked.
     pub(crate) fn wait<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let (send, receive) = std::sync::mpsc::sync_channel(1);
@@ -56,6 +90,11 @@ impl GuestRuntime {
         receive.recv().ok()
     }
 }
+
+/// A task ended by a defect of the host, which was reported where it happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a task panicked")]
+pub(crate) struct Panicked;
 
 impl Drop for GuestRuntime {
     /// A plain drop of a runtime waits for its blocking threads, and panics inside another runtime.
@@ -80,6 +119,41 @@ mod tests {
         let started = Instant::now();
         drop(guests);
         assert!(started.elapsed() < Duration::from_secs(1));
+        Ok(())
+    }
+
+    fn thread_name() -> Option<String> {
+        thread::current().name().map(str::to_owned)
+    }
+
+    #[tokio::test]
+    async fn a_task_begins_where_it_is_told_and_never_waits_here() -> io::Result<()> {
+        let (guests, pace) = (GuestRuntime::start()?, Pace::default());
+        let own = thread_name();
+        let run = |begin, wait: Option<Duration>| {
+            guests.run(begin, &pace, async move {
+                let first = thread_name();
+                if let Some(wait) = wait {
+                    tokio::time::sleep(wait).await;
+                }
+                (first, thread_name())
+            })
+        };
+        let guest = Some("guest".to_owned());
+        assert_eq!(run(Begin::Here, None).await, Ok((own.clone(), own.clone())));
+        assert_eq!(pace.begin(), Begin::Here);
+        assert_eq!(run(Begin::Elsewhere, None).await, Ok((guest.clone(), guest.clone())));
+        assert_eq!(run(Begin::Here, Some(Duration::from_millis(1))).await, Ok((own, guest)));
+        assert_eq!(pace.begin(), Begin::Elsewhere, "it waited");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_panic_on_the_callers_thread_is_not_the_callers() -> io::Result<()> {
+        let (guests, pace) = (GuestRuntime::start()?, Pace::default());
+        for begin in [Begin::Here, Begin::Elsewhere] {
+            assert_eq!(guests.run(begin, &pace, async { unreachable!("on purpose") }).await, Err::<(), _>(Panicked));
+        }
         Ok(())
     }
 

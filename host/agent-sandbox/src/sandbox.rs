@@ -17,6 +17,7 @@ use crate::component::{Component, Entry};
 use crate::engine::{self, EngineSettings, Residue};
 use crate::gate::GateClosed;
 use crate::invoke::{self, Target};
+use crate::pace::Begin;
 use crate::patience::Patience;
 use crate::plain_text::error_line;
 use crate::runtime::GuestRuntime;
@@ -161,7 +162,9 @@ impl Sandbox {
         };
         let secrets = call.secrets.clone();
         let (engine, limits, parts) = (self.engine.clone(), call.limits.clone(), parts(call, cancel, self.clock));
-        let running = self.guests.spawn(async move {
+        // Files may be on a disk that hangs, and file work holds the thread that it runs on.
+        let begin = if parts.mounts.is_empty() { component.pace.begin() } else { Begin::Elsewhere };
+        let running = self.guests.run(begin, &component.pace, async move {
             let finished = invoke::run(&engine, target, parts).await;
             // Only now: the slot is free when the instance is gone.
             drop(slot);
@@ -169,6 +172,7 @@ impl Sandbox {
         });
         match running.await {
             Ok(Ok(finished)) => {
+                component.pace.made(finished.account.host_calls);
                 let mut report = report::of_finished(finished, &limits)?;
                 secrets.scrub(&mut report);
                 Ok(report)
@@ -180,6 +184,11 @@ impl Sandbox {
 
     async fn slot(&self, cancel: &CancellationToken) -> Slot {
         let slots = Arc::clone(&self.slots);
+        if !cancel.is_cancelled()
+            && let Ok(slot) = Arc::clone(&slots).try_acquire_owned()
+        {
+            return Slot::Taken(slot);
+        }
         tokio::select! {
             // What was cancelled before it began does not begin.
             biased;

@@ -31,7 +31,7 @@ struct Wasi {
 
 impl Bare {
     pub(crate) fn new(guest: &Guest) -> Self {
-        let engine = engine::build(SLOTS, Residue::Kept).unwrap();
+        let engine = engine();
         let component = Component::from_binary(&engine, &guest.bytes).unwrap();
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
@@ -39,6 +39,11 @@ impl Bare {
         let (_, function) = component.get_export(None, guest.operation).unwrap();
         Self { engine, pre, function, arguments: guest.values.clone() }
     }
+}
+
+/// The sandbox's own settings.
+pub(crate) fn engine() -> Engine {
+    engine::build(SLOTS, Residue::Kept).unwrap()
 }
 
 impl Side for Bare {

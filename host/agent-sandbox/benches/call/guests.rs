@@ -1,6 +1,6 @@
-//! The guests that are called: one that does nothing but cross the boundary, and a real tool with its WASI imports.
+//! The guests that are called: one that does nothing but cross the boundary, real tools, and one that waits.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wasmtime::component::Val;
 
@@ -26,22 +26,55 @@ const ECHO: &str = r#"(component
     (func (export "echo") (param "text" string) (result string)
         (canon lift (core func $i "echo") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#;
 
-/// All that can be had: the tool only where somebody built it and says where.
+/// Those that both sides can call. The tool only where somebody built it and says where.
 pub(crate) fn all() -> Vec<Guest> {
-    let echo = Guest {
+    std::iter::once(echo()).chain(calc()).collect()
+}
+
+/// No imports, no work.
+pub(crate) fn echo() -> Guest {
+    Guest {
         name: "a guest without imports that returns its argument",
         bytes: wat::parse_str(ECHO).unwrap(),
         operation: "echo",
         arguments: r#"{"text":"hello"}"#,
         values: vec![Val::String("hello".into())],
-    };
-    let tools = std::env::var_os("AGENT_HOST_TEST_TOOLS").map(PathBuf::from);
-    let calc = tools.and_then(|tools| std::fs::read(tools.join("calc/calc.wasm")).ok()).map(|bytes| Guest {
+    }
+}
+
+/// A Rust guest with the imports that every one has.
+pub(crate) fn calc() -> Option<Guest> {
+    Some(Guest {
         name: "the tool `calc`, with the WASI imports of a Rust guest",
-        bytes,
+        bytes: built("AGENT_HOST_TEST_TOOLS", "calc/calc.wasm")?,
         operation: "evaluate",
         arguments: r#"{"expression":"0.1 + 0.2"}"#,
         values: vec![Val::String("0.1 + 0.2".into())],
-    });
-    std::iter::once(echo).chain(calc).collect()
+    })
+}
+
+/// A tool that opens a file: the gate decides, and the effect is recorded. The sandbox's only: it speaks our world.
+pub(crate) fn files() -> Option<Guest> {
+    Some(Guest {
+        name: "the tool `files`, reading a line of a granted folder",
+        bytes: built("AGENT_HOST_TEST_TOOLS", "files/files.wasm")?,
+        operation: "read",
+        arguments: r#"{"path":"a.txt"}"#,
+        values: Vec::new(),
+    })
+}
+
+/// A Rust guest that stays alive until it is cancelled. The sandbox's only.
+pub(crate) fn waiting() -> Option<Guest> {
+    Some(Guest {
+        name: "a Rust guest that waits",
+        bytes: built("AGENT_HOST_TEST_GUESTS", "hostile.wasm")?,
+        operation: "sleep_hour",
+        arguments: "{}",
+        values: Vec::new(),
+    })
+}
+
+fn built(variable: &str, path: &str) -> Option<Vec<u8>> {
+    std::fs::read(PathBuf::from(std::env::var_os(variable)?).join(Path::new(path))).ok()
 }

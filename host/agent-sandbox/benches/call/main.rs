@@ -6,6 +6,10 @@
 mod bare;
 mod figure;
 mod guests;
+mod layers;
+mod load;
+mod memory;
+mod parallel;
 mod sandboxed;
 
 use std::sync::Arc;
@@ -36,6 +40,23 @@ fn main() {
     println!("taken in each repetition.\n");
     for guest in guests::all() {
         runtime.block_on(measure(guest));
+    }
+    runtime.block_on(all_else());
+    load::measure();
+}
+
+async fn all_else() {
+    if let Some(calc) = guests::calc() {
+        layers::measure(calc.name, || Sandboxed::new(&calc)).await;
+        parallel::measure(&calc).await;
+    }
+    if let Some(files) = guests::files() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.txt"), "a line\n").unwrap();
+        layers::measure(files.name, || Sandboxed::with_folder(&files, folder.path())).await;
+    }
+    if let Some(waiting) = guests::waiting() {
+        memory::measure(&waiting).await;
     }
 }
 

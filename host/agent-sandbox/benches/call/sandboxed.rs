@@ -1,16 +1,18 @@
-//! The side that is measured: a call as the driver makes it, behind a gate that grants nothing.
+//! The side that is measured: a call as the driver makes it, behind a gate that allows everything and records nothing.
 
 use std::sync::Arc;
 
-use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
+use agent_core::effect::{Decision, Effect, EffectRequest, Ruling};
+use agent_core::grant::{Access, FsGrant, RuleSource};
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
 use agent_core::units::UnixMillis;
 use agent_sandbox::Sandbox;
-use agent_sandbox::call::Call;
+use agent_sandbox::call::{Call, CallReport};
 use agent_sandbox::component::Component;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use agent_sandbox::kv::NoStores;
+use agent_sandbox::mount::Mount;
 use agent_sandbox::sandbox::SandboxOptions;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -24,43 +26,65 @@ pub(crate) struct Sandboxed {
     component: Arc<Component>,
     operation: &'static str,
     arguments: &'static str,
+    mounts: Vec<Mount>,
+    cancel: CancellationToken,
 }
 
 impl Sandboxed {
     pub(crate) fn new(guest: &Guest) -> Self {
         let sandbox = Sandbox::new(SandboxOptions::default()).unwrap();
         let component = sandbox.load(&"guest".parse().unwrap(), &guest.bytes).unwrap();
-        Self { sandbox, component, operation: guest.operation, arguments: guest.arguments }
+        let (operation, arguments) = (guest.operation, guest.arguments);
+        Self { sandbox, component, operation, arguments, mounts: Vec::new(), cancel: CancellationToken::new() }
     }
-}
 
-impl Side for Sandboxed {
-    async fn call(&self) {
+    /// The same with a folder to read.
+    pub(crate) fn with_folder(guest: &Guest, folder: &std::path::Path) -> Self {
+        let host = folder.canonicalize().unwrap().display().to_string();
+        let source = RuleSource("the benchmark".to_owned());
+        let grant =
+            FsGrant { host: host.parse().unwrap(), mount: "/data".parse().unwrap(), access: Access::Read, source };
+        Self { mounts: vec![Mount::open(&grant).unwrap()], ..Self::new(guest) }
+    }
+
+    /// One call, whatever its outcome.
+    pub(crate) async fn report(&self) -> CallReport {
         let call = Call {
             operation: self.operation.parse().unwrap(),
             arguments: JsonText::parse(self.arguments).unwrap(),
-            mounts: Vec::new(),
+            mounts: self.mounts.clone(),
             stores: Arc::new(NoStores),
             env: Vec::new(),
             secrets: Default::default(),
             limits: Limits::STANDARD,
             seed: [7; 32],
             clock_start: UnixMillis(0),
-            gate: Arc::new(ClosedGate),
-            cancel: CancellationToken::new(),
+            gate: Arc::new(OpenGate),
+            cancel: self.cancel.clone(),
         };
-        let report = self.sandbox.call(&self.component, call).await.unwrap();
+        self.sandbox.call(&self.component, call).await.unwrap()
+    }
+
+    /// Ends all calls.
+    pub(crate) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+impl Side for Sandboxed {
+    async fn call(&self) {
+        let report = self.report().await;
         assert!(report.outcome.is_success(), "{:?}", report.outcome);
     }
 }
 
-/// Grants nothing.
-struct ClosedGate;
+/// Allows everything.
+struct OpenGate;
 
 #[async_trait]
-impl EffectGate for ClosedGate {
+impl EffectGate for OpenGate {
     async fn decide(&self, request: &EffectRequest) -> Ruling {
-        let decision = Decision::Deny { refusal: Refusal::FsDenied, rule: "nothing is granted".into(), hint: None };
+        let decision = Decision::Allow { rule: RuleSource("the benchmark".to_owned()) };
         Ruling::plain(decision, request.class(false))
     }
 

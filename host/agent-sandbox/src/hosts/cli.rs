@@ -17,6 +17,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable,
 
 use crate::call::Output;
 use crate::defence::{self, Defence};
+use crate::layer::{self, Layer};
 use crate::state::CallState;
 use crate::stop::Stop;
 use crate::transcript::Operation as Op;
@@ -64,6 +65,9 @@ impl Console {
 impl Printed {
     /// Keeps what fits and counts the rest: printing never fails, since a tool that talks too much may still be right.
     fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        if layer::is_off(Layer::Console) {
+            return;
+        }
         let (kept, dropped) = bytes.split_at(bytes.len().min(self.left));
         match stream {
             Stream::Out => self.output.stdout.extend_from_slice(kept),

@@ -14,6 +14,8 @@ use agent_core::digest::Digest;
 pub(crate) use encode::{Blob, Encode, put_blob};
 pub(crate) use operation::Operation;
 
+use crate::layer::{self, Layer};
+
 /// Longest transcript kept of one call. A call that reads more than this can still run; it can then not be resumed in its
 /// middle, only be run again from the start.
 pub(crate) const TRANSCRIPT_BYTES_MAX: usize = 16 << 20;
@@ -179,6 +181,9 @@ impl Recorder {
 
     /// Begins an entry. An entry that was begun and never ended (the call was stopped in between) is forgotten.
     pub(crate) fn ask(&mut self, operation: Operation, handles: &[u32], request: &dyn Encode) {
+        if layer::is_off(Layer::Transcript) {
+            return;
+        }
         self.request.clear();
         for handle in handles {
             self.handles.name(*handle).encode(&mut self.request);
@@ -201,6 +206,9 @@ impl Recorder {
 
     /// Ends the entry with its answer and says how long the answer is.
     pub(crate) fn answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        if layer::is_off(Layer::Transcript) {
+            return 0;
+        }
         self.request.clear();
         write(&mut self.request);
         put_blob(&self.request, &mut self.entry);

@@ -1,0 +1,73 @@
+//! Where a call begins. A change of thread costs as much as a whole short call, so a call begins on its caller's thread, and
+//! goes to the guests' threads where it first waits or yields. `runtime` does so for `sandbox`.
+//!
+//! A caller's thread is lent for short calls only, since the host's own work waits for it meanwhile. A slice ends by itself
+//! after `YIELD_INTERVAL_FUEL`, but host calls cost no fuel to speak of: a guest that makes nothing else could keep the thread
+//! for a tenth of a second. So a component whose call was not short is sent to the guests' threads for its next calls, too. What
+//! counts as short is told by what the call did and not by a clock, which a busy machine would upset.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use crate::layer::{self, Layer};
+
+/// Most host calls, weighted, of a short call: some hundred microseconds of work. An ordinary tool makes some dozens.
+const HOST_CALLS_MAX: u64 = 1_000;
+
+/// Calls of a component that begin elsewhere after one that was not short.
+const CALLS_ELSEWHERE: u32 = 64;
+
+/// Where a call begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// On the caller's thread.
+    Here,
+    /// On one of the guests'.
+    Elsewhere,
+}
+
+/// How the calls of one component have gone lately.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    elsewhere: AtomicU32,
+}
+
+impl Pace {
+    /// Where the next call begins.
+    pub(crate) fn begin(&self) -> Begin {
+        if layer::is_off(Layer::CallersThread) {
+            return Begin::Elsewhere;
+        }
+        let one_less = |left: u32| left.checked_sub(1);
+        match self.elsewhere.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+            Ok(_) => Begin::Elsewhere,
+            Err(_) => Begin::Here,
+        }
+    }
+
+    /// A call that began here waited or yielded.
+    pub(crate) fn waited(&self) {
+        self.elsewhere.store(CALLS_ELSEWHERE, Ordering::Relaxed);
+    }
+
+    /// A call made so many host calls.
+    pub(crate) fn made(&self, host_calls: u64) {
+        if host_calls > HOST_CALLS_MAX {
+            self.waited();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_call_sends_the_next_ones_elsewhere_for_a_while() {
+        let pace = Pace::default();
+        assert_eq!([pace.begin(), pace.begin()], [Begin::Here; 2]);
+        pace.made(HOST_CALLS_MAX);
+        assert_eq!(pace.begin(), Begin::Here);
+        pace.made(HOST_CALLS_MAX + 1);
+        assert!((0..CALLS_ELSEWHERE).all(|_| pace.begin() == Begin::Elsewhere));
+        assert_eq!(pace.begin(), Begin::Here);
+    }
+}
