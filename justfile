@@ -32,6 +32,10 @@ fuzz *ARGUMENTS:
 hostile *CASES:
     cargo xtask hostile {{CASES}}
 
+# Let hostile guests attack for minutes, and see what is left behind.
+soak *ARGUMENTS:
+    cargo xtask soak {{ARGUMENTS}}
+
 # Measure the sandbox and the program.
 bench:
     cargo xtask bench

@@ -13,6 +13,7 @@ mod places;
 mod process;
 mod report;
 mod setup;
+mod soak;
 mod talk;
 mod tally;
 mod test;
@@ -36,6 +37,7 @@ cargo xtask VERB [--help]
   test     everything CI runs
   fuzz     feed made-up input to everything that reads what a stranger wrote
   hostile  attack the built program with every case of the hostile suite
+  soak     let hostile guests attack for minutes, and see what is left behind
   bench    measure the sandbox and the program
 
 A fresh machine needs Rust, and compilers for C and C++; each verb brings along what else it needs, below the user's cache folder.";
@@ -47,7 +49,7 @@ struct Verb {
     run: fn(&Places, &[String]) -> Result<()>,
 }
 
-const VERBS: [Verb; 8] = [
+const VERBS: [Verb; 9] = [
     Verb { name: "setup", help: setup::HELP, run: setup::run },
     Verb { name: "tools", help: tools::HELP, run: tools::run },
     Verb { name: "demo", help: demo::HELP, run: demo::run },
@@ -55,6 +57,7 @@ const VERBS: [Verb; 8] = [
     Verb { name: "test", help: test::HELP, run: test::run },
     Verb { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
     Verb { name: "hostile", help: hostile::HELP, run: hostile::run },
+    Verb { name: "soak", help: soak::HELP, run: soak::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },
 ];
 

@@ -1,0 +1,118 @@
+//! What a soak found, in figures for a person and in verdicts for a test.
+
+use std::time::Duration;
+
+use crate::Counts;
+use crate::sample::Sample;
+
+/// What came of a soak.
+#[derive(Debug)]
+pub struct Findings {
+    /// What the process held before the first attack, and after the last.
+    pub before: Sample,
+    /// The same, later.
+    pub after: Sample,
+    /// How long polite calls took on an idle host.
+    pub idle: Vec<Duration>,
+    /// How long they took beside the attacks.
+    pub mixed: Vec<Duration>,
+    /// Once a second during the attacks.
+    pub resident: Vec<Sample>,
+    pub(crate) outcomes: Counts,
+}
+
+impl Findings {
+    /// Growth of resident memory in the second half of the attacks, in MiB a minute: the least-squares slope. The first half
+    /// fills the pool.
+    #[must_use]
+    pub fn slope_mib_per_minute(&self) -> f64 {
+        let half = &self.resident[self.resident.len() / 2..];
+        let count = half.len() as f64;
+        let mean_at = (count - 1.0) / 2.0;
+        let mean = half.iter().map(|sample| sample.resident_mib).sum::<f64>() / count;
+        let (mut above, mut below) = (0.0, 0.0);
+        for (at, sample) in half.iter().enumerate() {
+            let from_mean = at as f64 - mean_at;
+            above += from_mean * (sample.resident_mib - mean);
+            below += from_mean * from_mean;
+        }
+        if below == 0.0 { 0.0 } else { above / below * 60.0 }
+    }
+
+    /// Whether descriptors and threads are back where they were.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.after.holds_no_more_than(&self.before)
+    }
+
+    /// Calls that ended as they should not, each with how often.
+    #[must_use]
+    pub fn surprises(&self) -> Vec<String> {
+        let surprising = self.outcomes.iter().filter(|(_, count)| !count.expected);
+        surprising.map(|((operation, outcome), count)| format!("{operation}: {outcome} ({})", count.calls)).collect()
+    }
+
+    /// The time within which this share of the calls ended.
+    #[must_use]
+    pub fn percentile(took: &[Duration], share: f64) -> Duration {
+        let mut sorted = took.to_vec();
+        sorted.sort_unstable();
+        let place = (sorted.len() as f64 * share) as usize;
+        sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+    }
+
+    /// Prints all of it.
+    pub fn print(&self) {
+        let calls: u64 = self.outcomes.values().map(|count| count.calls).sum();
+        println!("{calls} calls, {} of them polite", self.idle.len() + self.mixed.len());
+        for ((operation, outcome), count) in &self.outcomes {
+            let mark = if count.expected { "" } else { "   SHOULD NOT BE" };
+            println!("  {operation:<16} {outcome:<20} {:>8}{mark}", count.calls);
+        }
+        let most = self.resident.iter().map(|sample| sample.resident_mib).fold(0.0, f64::max);
+        let (before, after) = (self.before, self.after);
+        println!(
+            "resident memory    {:.1} MiB before, {most:.1} at most, {:.1} after",
+            before.resident_mib, after.resident_mib
+        );
+        println!("  its slope        {:+.2} MiB a minute in the second half", self.slope_mib_per_minute());
+        let back = if self.is_settled() { "back" } else { "NOT BACK" };
+        println!("descriptors        {} before, {} after", before.descriptors, after.descriptors);
+        println!("threads            {} before, {} after: {back}", before.threads, after.threads);
+        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let (idle, mixed) = (Self::percentile(&self.idle, share), Self::percentile(&self.mixed, share));
+            let times = mixed.as_secs_f64() / idle.as_secs_f64().max(1e-9);
+            println!("polite {name}         {idle:.1?} on an idle host, {mixed:.1?} beside attacks: {times:.1} ×");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(resident_mib: f64) -> Sample {
+        Sample { resident_mib, descriptors: 10, threads: 5 }
+    }
+
+    fn findings(resident: Vec<Sample>) -> Findings {
+        let (before, after) = (sample(1.0), sample(2.0));
+        Findings { before, after, idle: Vec::new(), mixed: Vec::new(), resident, outcomes: Counts::new() }
+    }
+
+    #[test]
+    fn the_slope_is_that_of_the_second_half() {
+        let steady = findings([0.0, 50.0, 100.0, 100.0, 100.0, 100.0].map(sample).to_vec());
+        assert!(steady.slope_mib_per_minute().abs() < 1e-9);
+        let leaking = findings((0..120).map(|second| sample(f64::from(second) / 60.0)).collect());
+        assert!((leaking.slope_mib_per_minute() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn percentiles_are_of_the_sorted_times() {
+        let took: Vec<Duration> = (0..100).rev().map(Duration::from_millis).collect();
+        assert_eq!(Findings::percentile(&took, 0.5), Duration::from_millis(50));
+        assert_eq!(Findings::percentile(&took, 0.99), Duration::from_millis(99));
+        assert_eq!(Findings::percentile(&[], 0.5), Duration::ZERO);
+    }
+}

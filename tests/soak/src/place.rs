@@ -1,0 +1,109 @@
+//! Where the calls are made: one sandbox with both guests, one folder to write to, and a gate that allows files only.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
+use agent_core::grant::{Access, Capability, FsGrant, RuleSource};
+use agent_core::json::JsonText;
+use agent_core::outcome::ToolOutcome;
+use agent_core::units::UnixMillis;
+use agent_sandbox::Sandbox;
+use agent_sandbox::call::Call;
+use agent_sandbox::component::Component;
+use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use agent_sandbox::mount::Mount;
+use agent_sandbox::sandbox::SandboxOptions;
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::work::{Folder, Guest, Work};
+
+/// The sandbox and what is in it.
+pub(crate) struct Place {
+    sandbox: Sandbox,
+    guests: HashMap<&'static str, Arc<Component>>,
+    mount: Mount,
+    _folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new(guests: &Path) -> Self {
+        let sandbox = Sandbox::new(SandboxOptions::default()).expect("a sandbox");
+        let load = |name: &'static str| {
+            let bytes = std::fs::read(guests.join(format!("{name}.wasm"))).expect("a built guest: `cargo xtask tools`");
+            (name, sandbox.load(&name.parse().expect("a name"), &bytes).expect("a component"))
+        };
+        let guests = ["hostile", "polite"].into_iter().map(load).collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a.txt"), "a line\n").expect("a file");
+        let mount = Mount::open(&grant(folder.path())).expect("a mount");
+        Self { sandbox, guests, mount, _folder: folder }
+    }
+
+    /// Makes a call and says how it ended.
+    pub(crate) async fn call(&self, work: &Work) -> String {
+        let guest = match work.guest {
+            Guest::Hostile => "hostile",
+            Guest::Polite => "polite",
+        };
+        let mounts = match work.folder {
+            Folder::No => Vec::new(),
+            Folder::ToWrite => vec![self.mount.clone()],
+        };
+        let call = Call {
+            operation: work.operation.parse().expect("a name"),
+            arguments: JsonText::parse(work.arguments).expect("JSON"),
+            mounts,
+            env: Vec::new(),
+            limits: work.limits(),
+            seed: [7; 32],
+            clock_start: UnixMillis(0),
+            gate: Arc::new(FilesOnly),
+            cancel: CancellationToken::new(),
+        };
+        let report = self.sandbox.call(&self.guests[guest], call).await.expect("a report");
+        match report.outcome {
+            ToolOutcome::Returned { .. } => "returned".to_owned(),
+            ToolOutcome::Failed { message } => format!("failed: {message}"),
+            ToolOutcome::Refused { reason, .. } => reason.name().to_owned(),
+            ToolOutcome::Faulted { fault, .. } => fault.name().to_owned(),
+        }
+    }
+}
+
+fn grant(folder: &Path) -> FsGrant {
+    let host = folder.canonicalize().expect("a folder").display().to_string().parse().expect("a path");
+    let source = RuleSource("the soak".to_owned());
+    FsGrant { host, mount: "/data".parse().expect("a mount"), access: Access::Write, source }
+}
+
+/// Allows file work and nothing else; remembers nothing.
+struct FilesOnly;
+
+#[async_trait]
+impl EffectGate for FilesOnly {
+    async fn decide(&self, request: &EffectRequest) -> Ruling {
+        let decision = if request.capability() == Capability::Fs {
+            Decision::Allow { rule: RuleSource("the soak".to_owned()) }
+        } else {
+            Decision::Deny { refusal: Refusal::NetDenied, rule: "nothing else is granted".to_owned(), hint: None }
+        };
+        Ruling { decision, class: request.class(false), idempotency_header: None }
+    }
+
+    async fn intend_change(&self, _: ChangeIntent) -> Result<(), GateClosed> {
+        Ok(())
+    }
+
+    async fn intend_send(&self, _: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
+        Ok(None)
+    }
+
+    async fn done(&self, _: &Effect) -> Result<(), GateClosed> {
+        Ok(())
+    }
+
+    fn progress(&self, _: Progress) {}
+}

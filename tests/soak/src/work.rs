@@ -1,0 +1,121 @@
+//! The calls: operations of the test guests, with limits that end an attack in a few milliseconds, and how each may end.
+
+use agent_core::limits::Limits;
+use agent_core::units::{Bytes, Fuel, Millis};
+
+/// One kind of call.
+pub(crate) struct Work {
+    pub(crate) guest: Guest,
+    pub(crate) operation: &'static str,
+    pub(crate) arguments: &'static str,
+    pub(crate) folder: Folder,
+    /// The stable names of outcomes; `returned` where the tool answers.
+    pub(crate) ends: &'static [&'static str],
+}
+
+/// Whose operation it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guest {
+    Hostile,
+    Polite,
+}
+
+/// Whether the call holds a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Folder {
+    No,
+    ToWrite,
+}
+
+const fn hostile(operation: &'static str, arguments: &'static str, ends: &'static [&'static str]) -> Work {
+    Work { guest: Guest::Hostile, operation, arguments, folder: Folder::No, ends }
+}
+
+const fn with_folder(work: Work) -> Work {
+    Work { folder: Folder::ToWrite, ..work }
+}
+
+/// Ends where either bound may be met first, depending on the machine.
+const FUEL_OR_TIME: &[&str] = &["fuel_exhausted", "deadline_exceeded"];
+const CALLS_OR_TIME: &[&str] = &["hostcall_limit", "deadline_exceeded"];
+
+/// The attacks.
+pub(crate) const HOSTILE: [Work; 17] = [
+    hostile("spin", "{}", FUEL_OR_TIME),
+    hostile("allocate", "{}", &["memory_limit", "deadline_exceeded"]),
+    hostile("recurse", "{}", &["guest_trap", "stack_overflow", "deadline_exceeded"]),
+    hostile("sleep_hour", "{}", &["deadline_exceeded"]),
+    hostile("clock_forever", "{}", CALLS_OR_TIME),
+    hostile("random_forever", "{}", CALLS_OR_TIME),
+    hostile("print_forever", "{}", &["hostcall_limit", "fuel_exhausted", "deadline_exceeded"]),
+    hostile("log_forever", "{}", &["hostcall_limit", "fuel_exhausted", "deadline_exceeded"]),
+    hostile("read_path", r#"{"path":"/etc/passwd"}"#, &["returned"]),
+    hostile("tcp_connect", r#"{"address":"127.0.0.1:1"}"#, &["returned"]),
+    hostile("exit", r#"{"code":137}"#, &["guest_trap"]),
+    hostile("big_result", r#"{"bytes":2000000}"#, &["result_invalid", "copy_limit", "deadline_exceeded"]),
+    hostile("deep_json", r#"{"count":100000}"#, &["result_invalid"]),
+    hostile("bad_json", "{}", &["result_invalid"]),
+    with_folder(hostile(
+        "open_many",
+        r#"{"path":"a.txt"}"#,
+        &["returned", "handle_limit", "hostcall_limit", "deadline_exceeded"],
+    )),
+    with_folder(hostile("write_forever", r#"{"path":"b.txt"}"#, &["returned", "deadline_exceeded"])),
+    with_folder(hostile("create_forever", r#"{"path":"."}"#, &["returned", "deadline_exceeded"])),
+];
+
+/// What is timed: a call that computes a little, and one that sees the world's edge and prints.
+pub(crate) const POLITE: [Work; 2] = [
+    Work {
+        guest: Guest::Polite,
+        operation: "compute",
+        arguments: r#"{"steps":1000}"#,
+        folder: Folder::No,
+        ends: &["returned"],
+    },
+    Work {
+        guest: Guest::Polite,
+        operation: "print",
+        arguments: r#"{"stdout_bytes":100,"stderr_bytes":10}"#,
+        folder: Folder::No,
+        ends: &["returned"],
+    },
+];
+
+impl Work {
+    /// Small for attacks; the polite ones have the usual.
+    pub(crate) fn limits(&self) -> Limits {
+        match self.guest {
+            Guest::Polite => Limits::STANDARD,
+            Guest::Hostile => Limits {
+                fuel: Fuel(50_000_000),
+                deadline: Millis(200),
+                memory: Bytes(8 << 20),
+                host_calls: 5_000,
+                fs_write_bytes: Bytes(1 << 20),
+                fs_files: 20,
+                handles: 100,
+                ..Limits::STANDARD
+            },
+        }
+    }
+}
+
+/// Chooses without a pattern, and the same way each time.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    /// One for each caller.
+    pub(crate) fn new(caller: u64) -> Self {
+        Self(caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// One of them.
+    pub(crate) fn choose<'w>(&mut self, from: &'w [Work]) -> &'w Work {
+        // xorshift64.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        &from[(self.0 % from.len() as u64) as usize]
+    }
+}
