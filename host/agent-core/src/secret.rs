@@ -176,6 +176,9 @@ pub enum WeakSecret {
     /// Not what a header can carry.
     #[error("it holds a control character, a character beyond ASCII, or a space at an end, which no header carries")]
     Character,
+    /// Its end is half an escape, such as a backslash: which text it belongs to depends on what follows.
+    #[error("it ends as an escape begins, with `\\` or `%`: within escaped text it could not be taken out for certain")]
+    HalfEscape,
     /// Found in texts that have nothing to do with it.
     #[error("it is a common word or number: taking it out of what tools report would spoil other text")]
     Common,
@@ -198,6 +201,8 @@ impl SecretValue {
             Err(WeakSecret::Short)
         } else if text.len() > VALUE_BYTES_MAX {
             Err(WeakSecret::Long)
+        } else if ends_in_half_an_escape(&text) {
+            Err(WeakSecret::HalfEscape)
         } else if is_common(&text) {
             Err(WeakSecret::Common)
         } else {
@@ -215,6 +220,18 @@ impl SecretValue {
 impl fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
+    }
+}
+
+/// Whether the last characters could be the first ones of `\\`, `\u0041` or `%41`. Escaped, such a value may go on in the text
+/// that follows, which may be taken out itself.
+fn ends_in_half_an_escape(text: &str) -> bool {
+    let before = text.trim_end_matches(|c: char| c.is_ascii_hexdigit());
+    match text.len() - before.len() {
+        0 if before.ends_with(['\\', '%']) => true,
+        0..=3 if before.ends_with("\\u") => true,
+        1 => before.ends_with('%'),
+        _ => false,
     }
 }
 
@@ -278,6 +295,10 @@ mod tests {
             ("abababababababababababab", WeakSecret::Common),
             ("Content-Type", WeakSecret::Common),
             ("line-one\nline-two", WeakSecret::Character),
+            ("tok-7f-Q-x-\\", WeakSecret::HalfEscape),
+            ("tok-7f-Q-x-\\u00c", WeakSecret::HalfEscape),
+            ("tok-7f-Q-x-%", WeakSecret::HalfEscape),
+            ("tok-7f-Q-x-%4", WeakSecret::HalfEscape),
             ("ends-with-newline-1\n", WeakSecret::Character),
             (" begins-with-space-1", WeakSecret::Character),
             ("schlüssel-4711", WeakSecret::Character),

@@ -6,8 +6,8 @@
 //! for a tenth of a second. So a component whose call was not short is sent to the guests' threads for its next calls, too. What
 //! counts as short is told by what the call did and not by a clock, which a busy machine would upset.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use crate::layer::{self, Layer};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Most host calls, weighted, of a short call: some hundred microseconds of work. An ordinary tool makes some dozens.
 const HOST_CALLS_MAX: u64 = 1_000;

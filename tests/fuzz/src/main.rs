@@ -9,6 +9,7 @@ mod component;
 mod manifest;
 mod planted;
 mod problems;
+mod redactor;
 mod url_pattern;
 mod value;
 
@@ -32,6 +33,7 @@ fn chosen() -> Target {
         "url_pattern" => url_pattern::run,
         "component" => component::run,
         "value" => value::run,
+        "redactor" => redactor::run,
         "planted" => planted::run,
         _ => panic!("AGENT_HOST_FUZZ_TARGET names no target: `{name}`"),
     }

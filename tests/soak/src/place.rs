@@ -13,6 +13,7 @@ use agent_sandbox::Sandbox;
 use agent_sandbox::call::Call;
 use agent_sandbox::component::Component;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use agent_sandbox::kv::NoStores;
 use agent_sandbox::mount::Mount;
 use agent_sandbox::sandbox::SandboxOptions;
 use async_trait::async_trait;
@@ -56,7 +57,9 @@ impl Place {
             operation: work.operation.parse().expect("a name"),
             arguments: JsonText::parse(work.arguments).expect("JSON"),
             mounts,
+            stores: Arc::new(NoStores),
             env: Vec::new(),
+            secrets: Default::default(),
             limits: work.limits(),
             seed: [7; 32],
             clock_start: UnixMillis(0),
@@ -90,7 +93,7 @@ impl EffectGate for FilesOnly {
         } else {
             Decision::Deny { refusal: Refusal::NetDenied, rule: "nothing else is granted".to_owned(), hint: None }
         };
-        Ruling { decision, class: request.class(false), idempotency_header: None }
+        Ruling::plain(decision, request.class(false))
     }
 
     async fn intend_change(&self, _: ChangeIntent) -> Result<(), GateClosed> {

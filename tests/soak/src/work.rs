@@ -10,7 +10,7 @@ pub(crate) struct Work {
     pub(crate) arguments: &'static str,
     pub(crate) folder: Folder,
     /// The stable names of outcomes; `returned` where the tool answers.
-    pub(crate) ends: &'static [&'static str],
+    ends: &'static [&'static str],
 }
 
 /// Whose operation it is.
@@ -31,37 +31,29 @@ const fn hostile(operation: &'static str, arguments: &'static str, ends: &'stati
     Work { guest: Guest::Hostile, operation, arguments, folder: Folder::No, ends }
 }
 
-const fn with_folder(work: Work) -> Work {
-    Work { folder: Folder::ToWrite, ..work }
+const fn in_a_folder(operation: &'static str, arguments: &'static str, ends: &'static [&'static str]) -> Work {
+    Work { guest: Guest::Hostile, operation, arguments, folder: Folder::ToWrite, ends }
 }
-
-/// Ends where either bound may be met first, depending on the machine.
-const FUEL_OR_TIME: &[&str] = &["fuel_exhausted", "deadline_exceeded"];
-const CALLS_OR_TIME: &[&str] = &["hostcall_limit", "deadline_exceeded"];
 
 /// The attacks.
 pub(crate) const HOSTILE: [Work; 17] = [
-    hostile("spin", "{}", FUEL_OR_TIME),
-    hostile("allocate", "{}", &["memory_limit", "deadline_exceeded"]),
-    hostile("recurse", "{}", &["guest_trap", "stack_overflow", "deadline_exceeded"]),
+    hostile("spin", "{}", &["fuel_exhausted"]),
+    hostile("allocate", "{}", &["memory_limit"]),
+    hostile("recurse", "{}", &["guest_trap", "stack_overflow"]),
     hostile("sleep_hour", "{}", &["deadline_exceeded"]),
-    hostile("clock_forever", "{}", CALLS_OR_TIME),
-    hostile("random_forever", "{}", CALLS_OR_TIME),
-    hostile("print_forever", "{}", &["hostcall_limit", "fuel_exhausted", "deadline_exceeded"]),
-    hostile("log_forever", "{}", &["hostcall_limit", "fuel_exhausted", "deadline_exceeded"]),
+    hostile("clock_forever", "{}", &["hostcall_limit"]),
+    hostile("random_forever", "{}", &["hostcall_limit"]),
+    hostile("print_forever", "{}", &["hostcall_limit", "fuel_exhausted"]),
+    hostile("log_forever", "{}", &["hostcall_limit", "fuel_exhausted"]),
     hostile("read_path", r#"{"path":"/etc/passwd"}"#, &["returned"]),
     hostile("tcp_connect", r#"{"address":"127.0.0.1:1"}"#, &["returned"]),
     hostile("exit", r#"{"code":137}"#, &["guest_trap"]),
-    hostile("big_result", r#"{"bytes":2000000}"#, &["result_invalid", "copy_limit", "deadline_exceeded"]),
+    hostile("big_result", r#"{"bytes":2000000}"#, &["result_invalid", "copy_limit"]),
     hostile("deep_json", r#"{"count":100000}"#, &["result_invalid"]),
     hostile("bad_json", "{}", &["result_invalid"]),
-    with_folder(hostile(
-        "open_many",
-        r#"{"path":"a.txt"}"#,
-        &["returned", "handle_limit", "hostcall_limit", "deadline_exceeded"],
-    )),
-    with_folder(hostile("write_forever", r#"{"path":"b.txt"}"#, &["returned", "deadline_exceeded"])),
-    with_folder(hostile("create_forever", r#"{"path":"."}"#, &["returned", "deadline_exceeded"])),
+    in_a_folder("open_many", r#"{"path":"a.txt"}"#, &["returned", "handle_limit", "hostcall_limit"]),
+    in_a_folder("write_forever", r#"{"path":"b.txt"}"#, &["returned"]),
+    in_a_folder("create_forever", r#"{"path":"."}"#, &["returned"]),
 ];
 
 /// What is timed: a call that computes a little, and one that sees the world's edge and prints.
@@ -83,6 +75,12 @@ pub(crate) const POLITE: [Work; 2] = [
 ];
 
 impl Work {
+    /// Whether it may end so. On a busy machine each attack may meet its deadline first.
+    pub(crate) fn may_end(&self, outcome: &str) -> bool {
+        let in_time = self.ends.contains(&outcome);
+        in_time || (self.guest == Guest::Hostile && outcome == "deadline_exceeded")
+    }
+
     /// Small for attacks; the polite ones have the usual.
     pub(crate) fn limits(&self) -> Limits {
         match self.guest {

@@ -26,7 +26,7 @@ Feeds made-up input to everything that reads what a stranger wrote: each target 
 targets unless some are named. First it makes sure that it finds a bug that was planted. What it learns is kept in the target
 folder, beside the corpus in tests/fuzz/corpus. An input that breaks something is kept too; the second form plays one again.
 
-  targets   manifest, agent_file, url_pattern, component, value";
+  targets   manifest, agent_file, url_pattern, component, value, redactor";
 
 /// For each target, unless `--seconds` says otherwise.
 const SECONDS: u32 = 60;
@@ -43,12 +43,13 @@ pub(super) struct Target {
     pub(super) input_bytes_max: u32,
 }
 
-pub(super) const TARGETS: [Target; 5] = [
+pub(super) const TARGETS: [Target; 6] = [
     Target { name: "manifest", input_bytes_max: 2_048 },
     Target { name: "agent_file", input_bytes_max: 2_048 },
     Target { name: "url_pattern", input_bytes_max: 256 },
     Target { name: "component", input_bytes_max: 4_096 },
     Target { name: "value", input_bytes_max: 512 },
+    Target { name: "redactor", input_bytes_max: 512 },
 ];
 
 /// What is asked for.
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn arguments_say_what_to_search_or_what_to_play() -> Result<()> {
-        assert_eq!(said("")?, Wish::Search { targets: vec![0, 1, 2, 3, 4], seconds: 60 });
+        assert_eq!(said("")?, Wish::Search { targets: vec![0, 1, 2, 3, 4, 5], seconds: 60 });
         assert_eq!(said("value --seconds 5 manifest")?, Wish::Search { targets: vec![4, 0], seconds: 5 });
         assert_eq!(said("value crash-1")?, Wish::PlayAgain { target: 4, file: "crash-1".into() });
         for wrong in ["valve", "--seconds", "--seconds 0", "--seconds x", "value --minutes", "value manifest crash-1"] {
