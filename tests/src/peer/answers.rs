@@ -16,7 +16,7 @@ const DROP_TIME: Duration = Duration::from_millis(300);
 pub(super) fn give(to: &mut impl Write, role: &Role, head: &str) -> io::Result<()> {
     match role.manner {
         Manner::Answer | Manner::Late => whole(to, "200 OK", "content-type: text/plain\r\n", &role.body),
-        Manner::Echo => whole(to, "200 OK", "content-type: text/plain\r\n", head.as_bytes()),
+        Manner::Echo | Manner::KeepAlive => whole(to, "200 OK", "content-type: text/plain\r\n", head.as_bytes()),
         Manner::Silent => wait(),
         Manner::Redirect => {
             whole(to, "302 Found", &format!("location: {}\r\n", String::from_utf8_lossy(&role.body)), b"elsewhere")

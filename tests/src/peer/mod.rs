@@ -32,6 +32,8 @@ pub enum Manner {
     Late,
     /// Answers 200 with the head of the request.
     Echo,
+    /// As `echo`, and goes on to the next request on the same connection, whatever the first one said about that.
+    KeepAlive,
     /// Takes the request and never answers.
     Silent,
     /// Answers 302 to the address that is its body.
@@ -181,13 +183,18 @@ fn converse(stream: impl Read + Write, role: &Role, counts: &Counts) -> std::io:
         let place = counts.request(&name);
         return reader.get_mut().write_all(answers::addresses(&role.body, place).as_bytes());
     }
-    let head = read_head(&mut reader)?;
-    counts.request(&head);
-    if role.manner == Manner::Late {
-        counts.hesitate();
+    loop {
+        let head = read_head(&mut reader)?;
+        counts.request(&head);
+        if role.manner == Manner::Late {
+            counts.hesitate();
+        }
+        answers::give(reader.get_mut(), role, &head)?;
+        reader.get_mut().flush()?;
+        if role.manner != Manner::KeepAlive {
+            return Ok(());
+        }
     }
-    answers::give(reader.get_mut(), role, &head)?;
-    reader.get_mut().flush()
 }
 
 /// The head of a request, and its body, which nobody looks at.

@@ -2,17 +2,20 @@
 
 use std::path::Path;
 
+use agent_tests::given;
+
 /// What stands for what.
 #[derive(Default)]
 pub(crate) struct Names(Vec<(String, String)>);
 
 impl Names {
-    /// The world's folder as `${world}`, the working folder as `${work}`.
+    /// The world's folder as `${world}`, the working folder as `${work}`, that of the bundled tools as `${tools}`.
     pub(crate) fn of_world(work: &Path) -> Self {
         let world = work.parent().unwrap_or(work);
         let mut names = Self::default();
         names.add("world", &world.display().to_string());
         names.add("work", &work.display().to_string());
+        names.add("tools", &given("AGENT_HOST_TEST_TOOLS").display().to_string());
         names
     }
 
