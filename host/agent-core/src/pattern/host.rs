@@ -52,52 +52,6 @@ pub enum InvalidHost {
     },
 }
 
-/// Suffixes of two and more labels under which strangers register names. This is not the public suffix list, which has ten
-/// thousand entries and changes weekly: it stops the likely mistakes, and the operator answers for the rest. Suffixes of
-/// one label are all refused.
-const SHARED_SUFFIXES: [&str; 40] = [
-    "ac.uk",
-    "co.in",
-    "co.jp",
-    "co.kr",
-    "co.nz",
-    "co.uk",
-    "co.za",
-    "com.ar",
-    "com.au",
-    "com.br",
-    "com.cn",
-    "com.hk",
-    "com.mx",
-    "com.sg",
-    "com.tr",
-    "com.tw",
-    "gov.uk",
-    "ne.jp",
-    "net.au",
-    "or.jp",
-    "org.au",
-    "org.uk",
-    "amazonaws.com",
-    "appspot.com",
-    "azurewebsites.net",
-    "blogspot.com",
-    "cloudfront.net",
-    "firebaseapp.com",
-    "fly.dev",
-    "github.io",
-    "gitlab.io",
-    "herokuapp.com",
-    "netlify.app",
-    "onrender.com",
-    "pages.dev",
-    "readthedocs.io",
-    "run.app",
-    "vercel.app",
-    "web.app",
-    "workers.dev",
-];
-
 /// Most of a name that may stand in place of a wildcard: one label of the longest kind, or up to three. Real services stay
 /// below (`bucket.s3.eu-west-1` has three); a name that carries data out wants more.
 pub(crate) const WILDCARD_BYTES_MAX: usize = 63;
@@ -159,21 +113,32 @@ impl HostMatch {
         }
     }
 
-    /// Whether a grant may cover these hosts: it names one, or a wildcard below a name that has one owner as far as the
-    /// built-in list of about forty shared suffixes knows.
+    /// Whether a grant may cover these hosts: it names one, or a wildcard below a name that has one owner as far as the public
+    /// suffix list knows, as of when this program was built.
     ///
     /// # Errors
-    /// `*`, a wildcard directly below a top-level domain, and one below a known shared suffix.
+    /// `*`, and a wildcard directly below a suffix under which strangers register names.
     pub(super) fn check_grantable(&self) -> Result<(), TooWide> {
         match self {
             Self::Exact(_) | Self::Address(_) => Ok(()),
             Self::Any => Err(TooWide::Everything),
-            Self::Below(parent) if !parent.contains('.') || SHARED_SUFFIXES.contains(&parent.as_str()) => {
-                Err(TooWide::SharedSuffix(parent.clone()))
-            }
+            Self::Below(parent) if is_shared(parent) => Err(TooWide::SharedSuffix(parent.clone())),
             Self::Below(_) => Ok(()),
         }
     }
+}
+
+/// Names that are no suffix of the list themselves, with suffixes in the list below them.
+const ABOVE_SUFFIXES: [&str; 1] = ["amazonaws.com"];
+
+/// Whether strangers register names below this one. A name of one label always counts, listed or not.
+fn is_shared(name: &str) -> bool {
+    let below = format!("x.{name}");
+    // The list has wildcards too: of `*.ck`, every name directly below `ck` is a suffix.
+    !name.contains('.')
+        || psl::suffix_str(name) == Some(name)
+        || psl::suffix_str(&below) == Some(&below)
+        || ABOVE_SUFFIXES.contains(&name)
 }
 
 /// Two names that differ only by the dot at the end are one host.

@@ -360,3 +360,60 @@ fn below_a_wildcard_only_short_names_are_granted() {
     assert!(pattern("a.b.c.d.example.org").grants(&parsed("https://a.b.c.d.example.org/")));
     assert!(!pattern("*.example.org").grants(&parsed("https://example.com/")));
 }
+
+#[test]
+fn wildcards_below_suffixes_of_many_owners_are_not_granted() -> Result<(), InvalidPattern> {
+    let granted = |host: &str| format!("https://*.{host}").parse::<UrlPattern>().map(|it| it.check_grantable().is_ok());
+    for shared in [
+        "com",
+        "nosuchtld",
+        "ac.uk",
+        "co.in",
+        "co.jp",
+        "co.kr",
+        "co.nz",
+        "co.uk",
+        "co.za",
+        "com.ar",
+        "com.au",
+        "com.br",
+        "com.cn",
+        "com.hk",
+        "com.mx",
+        "com.sg",
+        "com.tr",
+        "com.tw",
+        "gov.uk",
+        "ne.jp",
+        "net.au",
+        "or.jp",
+        "org.au",
+        "org.uk",
+        "amazonaws.com",
+        "s3.amazonaws.com",
+        "appspot.com",
+        "azurewebsites.net",
+        "cloudfront.net",
+        "firebaseapp.com",
+        "fly.dev",
+        "github.io",
+        "gitlab.io",
+        "herokuapp.com",
+        "netlify.app",
+        "onrender.com",
+        "pages.dev",
+        "readthedocs.io",
+        "run.app",
+        "vercel.app",
+        "web.app",
+        "workers.dev",
+        "kawasaki.jp",
+        "ck",
+    ] {
+        assert!(!granted(shared)?, "{shared}");
+    }
+    for owned in ["example.com", "docs.example.co.uk", "me.github.io", "en.wikipedia.org"] {
+        assert!(granted(owned)?, "{owned}");
+    }
+    Ok(())
+}
