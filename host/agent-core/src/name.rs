@@ -54,6 +54,20 @@ impl Name {
     }
 }
 
+impl Name {
+    /// What a person sees of the name at a glance: names with one skeleton look alike in some font.
+    #[must_use]
+    pub fn skeleton(&self) -> String {
+        let alike = |c: char| match c {
+            '0' => 'o',
+            '1' => 'l',
+            '_' => '-',
+            other => other,
+        };
+        self.0.chars().map(alike).collect::<String>().replace("rn", "m").replace("vv", "w")
+    }
+}
+
 impl ToolName {
     /// The name that model providers are given, whose alphabet has no dot: `calc__evaluate`. At most 64 bytes, and unique
     /// because a [`Name`] never contains `__` nor ends in `_`.
@@ -162,6 +176,19 @@ shown_as_text!(Name, RunId);
 mod tests {
     use super::*;
     use crate::units::UnixMillis;
+
+    #[test]
+    fn names_that_look_alike_have_one_skeleton() -> Result<(), InvalidName> {
+        let skeleton = |name: &str| name.parse::<Name>().map(|name| name.skeleton());
+        for (one, other) in [("calc", "ca1c"), ("notes", "n0tes"), ("a-b", "a_b"), ("forms", "forrns"), ("web", "vveb")]
+        {
+            assert_eq!(skeleton(one)?, skeleton(other)?, "{one} {other}");
+        }
+        for (one, other) in [("calc", "call"), ("file", "files"), ("mail", "mall")] {
+            assert_ne!(skeleton(one)?, skeleton(other)?, "{one} {other}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn names_keep_to_their_alphabet() {

@@ -168,11 +168,12 @@ fn choice(name: &str) -> ModelChoice {
 
 fn locked(name: &str, rules: &Authority) -> LockedTool {
     let name = name.parse().unwrap();
-    let ceiling = Ceiling::of_imports(&[Capability::Fs]);
-    let authority = resolve(&name, &ceiling, &agent_core::limits::LimitsChange::default(), &[rules]).unwrap();
+    let (component, ceiling) = (Digest::of(b"component"), Ceiling::of_imports(&[Capability::Fs]));
+    let authority =
+        resolve(&name, &component, &ceiling, &agent_core::limits::LimitsChange::default(), &[rules]).unwrap();
     let input_schema = JsonText::parse(r#"{"type":"object"}"#).unwrap();
     let descriptor = ToolDescriptor { name, description: "a tool".into(), input_schema };
-    LockedTool { descriptor, component: Digest::of(b"component"), authority }
+    LockedTool { descriptor, component, authority }
 }
 
 fn request() -> EffectRequest {

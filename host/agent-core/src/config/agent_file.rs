@@ -175,6 +175,7 @@ methods = ["POST", "PUT", "DELETE"]
     fn an_agent_file_reads_as_it_is_written() -> Result<(), Box<dyn std::error::Error>> {
         let files = GrantRule {
             selector: "files".parse()?,
+            component: None,
             fs: vec![FsRule { host: "/home/ada/docs".parse()?, mount: Some("/data".parse()?), access: Access::Write }],
             http: Vec::new(),
             env: Vec::new(),
@@ -185,6 +186,7 @@ methods = ["POST", "PUT", "DELETE"]
         };
         let fetch = GrantRule {
             selector: "fetch.get".parse()?,
+            component: None,
             fs: Vec::new(),
             http: vec![HttpRule {
                 url: "https://en.wikipedia.org".parse()?,

@@ -10,6 +10,7 @@ use super::host_path::HostPath;
 use super::mount::Mount;
 use super::problem::{Problem, ProblemKind, Problems, did_you_mean};
 use super::selector::Selector;
+use crate::digest::Digest;
 use crate::effect::HttpMethod;
 use crate::grant::{Access, Capability, RuleSource};
 use crate::limits::LimitsChange;
@@ -35,6 +36,8 @@ pub struct Authority {
 pub struct GrantRule {
     /// Whom it is for.
     pub selector: Selector,
+    /// The only component that it counts for; without it, any that stands under the name. Written `component = "sha256:…"`.
+    pub component: Option<Digest>,
     /// Directories.
     pub fs: Vec<FsRule>,
     /// HTTP requests.
@@ -213,9 +216,16 @@ impl GrantRule {
         Self { selector: Selector::Component(component), kv: Some(Access::Write), ..Self::empty(source) }
     }
 
+    /// The same for this component alone, whatever takes its name later.
+    #[must_use]
+    pub fn only_for(self, component: Digest) -> Self {
+        Self { component: Some(component), ..self }
+    }
+
     fn empty(source: RuleSource) -> Self {
         Self {
             selector: Selector::Everything,
+            component: None,
             fs: Vec::new(),
             http: Vec::new(),
             env: Vec::new(),

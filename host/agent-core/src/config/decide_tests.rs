@@ -51,7 +51,7 @@ env = [\"TOKEN\"]
 fn under(imports: &[Capability], policy: &str) -> Result<ToolAuthority, Failure> {
     let policy = parse_policy("policy.toml", "/home/ada", policy)?;
     let ceiling = Ceiling::of_imports(imports);
-    Ok(resolve(&"fetch.get".parse()?, &ceiling, &LimitsChange::default(), &[&policy])?)
+    Ok(resolve(&"fetch.get".parse()?, &Digest::of(b"component"), &ceiling, &LimitsChange::default(), &[&policy])?)
 }
 
 fn file(operation: FileOperation, path: &str, to: Option<&str>) -> EffectRequest {
@@ -280,7 +280,8 @@ fn the_hint_stays_within_the_manifest() -> Result<(), Failure> {
         ]";
     let manifest = Manifest::parse("tool.toml", manifest)?;
     let nothing = Authority::nothing();
-    let authority = resolve(&"fetch.get".parse()?, &manifest.ceiling, &manifest.limits, &[&nothing])?;
+    let authority =
+        resolve(&"fetch.get".parse()?, &Digest::of(b"component"), &manifest.ceiling, &manifest.limits, &[&nothing])?;
     let requests = [
         file(FileOperation::Read, "/in/a", None),
         file(FileOperation::Write, "/in/a", None),
@@ -398,7 +399,8 @@ fn a_secret_goes_with_what_is_allowed_to_its_url() -> Result<(), Failure> {
         effect = \"secret\"";
     let manifest = Manifest::parse("tool.toml", &format!("{tool}{capabilities}"))?;
     let policy = parse_policy("policy.toml", "/home/ada", policy)?;
-    let authority = resolve(&"fetch.get".parse()?, &manifest.ceiling, &manifest.limits, &[&policy])?;
+    let authority =
+        resolve(&"fetch.get".parse()?, &Digest::of(b"component"), &manifest.ceiling, &manifest.limits, &[&policy])?;
     let carried = |url: &str| match authority.decide(&http("GET", url)) {
         Verdict::Allow(permit) => format!("allowed with {}", permit.secrets.len()),
         Verdict::Ask { permit, .. } => format!("asked with {}", permit.secrets.len()),
@@ -524,7 +526,7 @@ proptest! {
         let (Ok(manifest), Ok(policy), Ok(tool)) = (manifest, policy, "fetch.get".parse()) else {
             return Err(TestCaseError::fail("the texts are well-formed"));
         };
-        let decided = |ceiling: &Ceiling| resolve(&tool, ceiling, &manifest.limits, &[&policy]);
+        let decided = |ceiling: &Ceiling| resolve(&tool, &Digest::of(b"component"), ceiling, &manifest.limits, &[&policy]);
         let unbounded = Ceiling::of_imports(&EVERY);
         let (Ok(narrow), Ok(wide)) = (decided(&manifest.ceiling), decided(&unbounded)) else {
             return Err(TestCaseError::fail("rules for every tool never exceed a ceiling"));

@@ -455,6 +455,7 @@ tool = \"fetch.\"
 [[grant]]
 tool = \"fetch\"
 env = [\"*\", \"TZ\", \"A=B\"]
+component = \"sha256:12\"
 limits = { deadline = \"400s\", memory = \"8GiB\", speed = 1 }
 [[approval]]
 methods = [\"POST\"]
@@ -475,25 +476,26 @@ env = []
     policy.toml:3:8: `tool`: `` is not a name: use 1 to 31 of a-z, 0-9, `-` and single `_`, beginning with a letter
     policy.toml:6:8: `env`: `*` is not one variable's name: use letters, digits and `_`
     policy.toml:6:19: `env`: `A=B` is not one variable's name: use letters, digits and `_`
-    policy.toml:7:23: `deadline` is above `300s`: the sandbox enforces no more
-    policy.toml:7:40: `memory` is above `4GiB`: the sandbox enforces no more
-    policy.toml:7:48: unknown key `speed`: a limit that cannot be enforced is refused
+    policy.toml:7:13: `component`: not a digest of the form `sha256:…`: sha256:12
+    policy.toml:8:23: `deadline` is above `300s`: the sandbox enforces no more
+    policy.toml:8:40: `memory` is above `4GiB`: the sandbox enforces no more
+    policy.toml:8:48: unknown key `speed`: a limit that cannot be enforced is refused
       hint: known here: `fuel`, `deadline`, `memory`, `table_elements`, `host_calls`, `copy_bytes`, `handles`, `result_bytes`, `output_bytes`, `log_records`, `random_bytes`, `fs_write_bytes`, `fs_read_bytes`, `fs_files`, `http_requests`, `http_concurrent`, `http_hosts`, `http_response_bytes`, `http_request_bytes`, `http_ratio`, `http_header_fields`, `http_header_bytes`, `http_connect`, `http_first_byte`, `http_idle`, `http_total`, `kv_bytes`, `kv_entries`, `kv_key_bytes`, `kv_value_bytes`
-    policy.toml:8:1: this approval asks about nothing
+    policy.toml:9:1: this approval asks about nothing
       hint: write `tool = "files.write"`, or `effect = "http"`, or both
-    policy.toml:9:1: unknown key `methods`
+    policy.toml:10:1: unknown key `methods`
       hint: known here: `tool`, `effect`
-    policy.toml:11:10: `effect` cannot be `net`
+    policy.toml:12:10: `effect` cannot be `net`
       hint: known here: `fs`, `http`, `env`, `secret`, `kv`
-    policy.toml:14:1: unknown key `methods`
+    policy.toml:15:1: unknown key `methods`
       hint: known here: `tool`, `effect`, `access`
-    policy.toml:15:1: this deny forbids nothing
+    policy.toml:16:1: this deny forbids nothing
       hint: write `tool = "fetch"`, or `http`, `fs`, `env` or `secrets` with a list, or `kv`
-    policy.toml:17:9: a deny names a host, and holds on every port and path
+    policy.toml:18:9: a deny names a host, and holds on every port and path
       hint: write `"evil.example"`
-    policy.toml:17:38: a deny names a host, and holds on every port and path
+    policy.toml:18:38: a deny names a host, and holds on every port and path
       hint: write `"evil.example"`
-    policy.toml:19:7: the list is empty, so nothing is denied
+    policy.toml:20:7: the list is empty, so nothing is denied
     "#);
 }
 

@@ -44,6 +44,8 @@ pub enum ProblemKind {
     GrantExceedsPolicy,
     /// A secret that cannot be used as it is granted.
     SecretBlocked,
+    /// A grant for another component than the one that stands under the tool's name.
+    DigestMismatch,
 }
 
 /// One or more problems, in the order of their places.
@@ -78,6 +80,7 @@ impl ProblemKind {
             Self::GrantExceedsManifest => "grant_exceeds_manifest",
             Self::GrantExceedsPolicy => "grant_exceeds_policy",
             Self::SecretBlocked => "secret_blocked",
+            Self::DigestMismatch => "digest_mismatch",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::mount::Mount;
 use super::problem::{Problem, ProblemKind, Problems};
 use super::resolve_secrets::{contradictions, resolve_secrets};
 use super::selector::Selector;
+use crate::digest::Digest;
 use crate::effect::{EffectClass, HttpMethod};
 use crate::grant::{Access, EnvGrant, FsGrant, Grant, HttpGrant, KvGrant, RuleSource};
 use crate::limits::{Limit, Limits, LimitsChange};
@@ -26,6 +27,8 @@ use crate::pattern::UrlPattern;
 pub struct ToolAuthority {
     /// The tool.
     pub tool: ToolName,
+    /// The component that it is an operation of: rules that name another do not count.
+    pub component: Digest,
     /// The most that rules could give it.
     pub ceiling: Ceiling,
     /// What it holds.
@@ -39,10 +42,11 @@ pub struct ToolAuthority {
 /// Joins a tool's ceiling and lowered limits with the rules of every file and flag.
 ///
 /// # Errors
-/// Rules that give a named tool more than its ceiling, put two directories at one mount, or grant a directory around a
-/// denied one.
+/// Rules that give a named tool more than its ceiling, put two directories at one mount, grant a directory around a denied
+/// one, or give the tool something only as another component than this.
 pub fn resolve(
     tool: &ToolName,
+    component: &Digest,
     ceiling: &Ceiling,
     manifest_limits: &LimitsChange,
     rules: &[&Authority],
@@ -52,6 +56,8 @@ pub fn resolve(
     let approvals = rules.iter().flat_map(|authority| &authority.approvals).filter(|rule| rule.selector.covers(tool));
     let denies = rules.iter().flat_map(|authority| &authority.denies).filter(|rule| rule.selector.covers(tool));
     let denies: Vec<DenyRule> = denies.cloned().collect();
+    let (grants, foreign): (Vec<_>, Vec<_>) =
+        grants.into_iter().partition(|rule| rule.component.is_none_or(|only| only == *component));
     let limits = resolve_limits(manifest_limits, &grants);
     let mut join =
         Join { tool, ceiling, denies: &denies, grant: Grant { limits, ..Grant::nothing() }, problems: Vec::new() };
@@ -61,16 +67,36 @@ pub fn resolve(
         join.grant.secrets = secrets;
         join.problems.extend(problems);
         join.problems.extend(contradictions(tool, &join.grant));
+        join.problems.extend(foreign_to(tool, component, &grants, &foreign));
     }
     Problems::none_of(join.problems)?;
     let grant = join.grant;
     Ok(ToolAuthority {
         tool: tool.clone(),
+        component: *component,
         ceiling: ceiling.clone(),
         grant,
         approvals: approvals.cloned().collect(),
         denies,
     })
+}
+
+/// Problems with rules that are for other components of this name. Where one rule is for this very component, the others are
+/// for its other versions, and nobody is mistaken.
+fn foreign_to(tool: &ToolName, component: &Digest, counting: &[&GrantRule], foreign: &[&GrantRule]) -> Vec<Problem> {
+    if counting.iter().any(|rule| rule.component.is_some()) {
+        return Vec::new();
+    }
+    let problem = |rule: &&GrantRule| {
+        let only = rule.component?;
+        let name = &tool.component;
+        let message = format!("this is for `{name}` as component `{only}`, and the `{name}` here is `{component}`");
+        let hint = format!(
+            "look at it with `agent-host tool inspect`; if it may have this too, write `component = \"{component}\"`"
+        );
+        Some(Problem::at_source(ProblemKind::DigestMismatch, &rule.source, message).with_hint(hint))
+    };
+    foreign.iter().filter_map(problem).collect()
 }
 
 /// The limits of a call: the narrowest rule that states one has the last word, and of equally narrow ones the highest. A

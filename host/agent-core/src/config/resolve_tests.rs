@@ -7,6 +7,7 @@ use super::manifest::Manifest;
 use super::policy::parse_policy;
 use super::problem::Problems;
 use super::resolve::{ToolAuthority, resolve};
+use crate::digest::Digest;
 use crate::grant::{Access, Capability, Grant, RuleSource, SecretGrant};
 use crate::limits::{Limits, LimitsChange};
 use crate::units::{Bytes, Millis};
@@ -22,7 +23,7 @@ fn resolved(capabilities: &str, policy: &str) -> Result<Result<ToolAuthority, Pr
     let tool = "tool = { name = \"files\", version = \"1\", description = \"Read files.\" }";
     let manifest = Manifest::parse("tool.toml", &format!("{tool}\n{capabilities}"))?;
     let policy = parse_policy("policy.toml", "/home/ada", policy)?;
-    Ok(resolve(&"files.read".parse()?, &manifest.ceiling, &manifest.limits, &[&policy]))
+    Ok(resolve(&"files.read".parse()?, &Digest::of(b"component"), &manifest.ceiling, &manifest.limits, &[&policy]))
 }
 
 fn listed(grant: &Grant) -> String {
@@ -87,7 +88,13 @@ fn with_secrets(policy: &str, agent: &str, flags: Vec<GrantRule>) -> Result<Stri
     let agent = format!("agent = {{ name = \"a\", instructions = \"Be brief.\" }}\n{agent}");
     let agent = AgentFile::parse("agent.toml", "/home/ada", &agent)?.authority;
     let flags = Authority { grants: flags, ..Authority::nothing() };
-    let resolved = resolve(&"files.read".parse()?, &manifest.ceiling, &manifest.limits, &[&policy, &flags, &agent]);
+    let resolved = resolve(
+        &"files.read".parse()?,
+        &Digest::of(b"component"),
+        &manifest.ceiling,
+        &manifest.limits,
+        &[&policy, &flags, &agent],
+    );
     Ok(resolved.map_or_else(|problems| problems.to_string(), |it| listed(&it.grant)))
 }
 
@@ -380,8 +387,13 @@ fn flags_grant_to_every_tool_that_imports_the_capability() -> Result<(), Failure
     let flags = Authority { grants, ..Authority::nothing() };
     let grant = |imports: &[Capability]| -> Result<String, Failure> {
         let ceiling = Ceiling::of_imports(imports);
-        let resolved =
-            resolve(&"any.tool".parse()?, &ceiling, &LimitsChange::default(), &[&Authority::nothing(), &flags])?;
+        let resolved = resolve(
+            &"any.tool".parse()?,
+            &Digest::of(b"component"),
+            &ceiling,
+            &LimitsChange::default(),
+            &[&Authority::nothing(), &flags],
+        )?;
         Ok(listed(&resolved.grant))
     };
     assert_eq!(grant(&[Capability::Clock])?, "nothing");
@@ -393,5 +405,25 @@ fn flags_grant_to_every_tool_that_imports_the_capability() -> Result<(), Failure
     assert!(GrantRule::host("https://*.com".parse()?, source("--allow-net")).is_err());
     let every_port = GrantRule::host("http://127.0.0.1:*".parse()?, source("--allow-net")).map_err(|it| it.to_string());
     insta::assert_snapshot!(every_port.err().unwrap_or_default(), @"a flag grants one port: name it, or grant `http://127.0.0.1:*` in a policy");
+    Ok(())
+}
+
+#[test]
+fn a_grant_for_one_component_counts_for_that_one() -> Result<(), Failure> {
+    let (ours, other) = (Digest::of(b"component"), Digest::of(b"other"));
+    let grant = |component: &Digest, host: &str| {
+        format!(
+            "[[grant]]\ntool = \"files\"\ncomponent = \"{component}\"\nfs = [{{ host = \"{host}\", access = \"read\" }}]\n"
+        )
+    };
+    assert_eq!(granted(READS_DATA, &grant(&ours, "docs"))?, "read /home/ada/docs at /data (policy.toml:1)");
+    let both = grant(&other, "old") + &grant(&ours, "docs");
+    assert_eq!(granted(READS_DATA, &both)?, "read /home/ada/docs at /data (policy.toml:5)");
+    insta::assert_snapshot!(granted(READS_DATA, &grant(&other, "docs"))?, @r#"
+    policy.toml:1: this is for `files` as component `sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa`, and the `files` here is `sha256:6985ca1f4daa5a584a28eae043a239cb96689af1337ea13afb63e00c2bf512fa`
+      hint: look at it with `agent-host tool inspect`; if it may have this too, write `component = "sha256:6985ca1f4daa5a584a28eae043a239cb96689af1337ea13afb63e00c2bf512fa"`
+    "#);
+    let forbidden = grant(&other, "docs") + "[[deny]]\ntool = \"files\"\n";
+    assert_eq!(granted(READS_DATA, &forbidden)?, "nothing");
     Ok(())
 }

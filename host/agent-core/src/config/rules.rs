@@ -7,6 +7,7 @@ use super::limit::{StatedBy, read_limits};
 use super::manifest::{ACCESS_WORDS, read_methods, refuse_other_capabilities};
 use super::reader::{Table, Value};
 use super::selector::Selector;
+use crate::digest::Digest;
 use crate::grant::{Access, Capability};
 use crate::pattern::{HostMatch, UrlPattern};
 use crate::secret::{SecretName, SecretSource};
@@ -31,6 +32,7 @@ pub(super) fn read_authority(root: &mut Table<'_>, base_dir: &str, speaker: Spea
 
 fn read_grant(table: &mut Table<'_>, base_dir: &str, speaker: Speaker) -> Option<GrantRule> {
     let selector = table.require("tool", "\"files\"").and_then(|value| value.parse());
+    let component = read_component(table, selector.as_ref());
     if !["fs", "http", "env", "secrets", "kv", "limits"].iter().any(|key| table.has(key)) {
         let hint = "give `fs`, `http`, `env`, `secrets`, `kv` or `limits`";
         table.problem("this grant gives nothing".to_owned(), Some(hint.to_owned()));
@@ -43,7 +45,17 @@ fn read_grant(table: &mut Table<'_>, base_dir: &str, speaker: Speaker) -> Option
     let limits = table.table("limits", |limits| read_limits(limits, StatedBy::Operator)).unwrap_or_default();
     refuse_other_capabilities(table);
     let secrets = secrets.unwrap_or_default();
-    Some(GrantRule { selector: selector?, fs, http, env, secrets, kv, limits, source: table.source() })
+    Some(GrantRule {
+        selector: selector?,
+        component: component?,
+        fs,
+        http,
+        env,
+        secrets,
+        kv,
+        limits,
+        source: table.source(),
+    })
 }
 
 /// A name, or a table with a name and, in the operator's own rules, a source. The operator who gives only the name means
@@ -75,6 +87,16 @@ fn read_source(value: &Value<'_>, base_dir: &str, speaker: Speaker) -> Option<Se
             None
         }
     }
+}
+
+/// The component that a grant is only for, if it says so.
+fn read_component(table: &mut Table<'_>, selector: Option<&Selector>) -> Option<Option<Digest>> {
+    let Some(value) = table.get("component") else { return Some(None) };
+    let digest = value.parse()?;
+    if selector == Some(&Selector::Everything) {
+        value.problem("`*` is every tool, and `component` is one: name it".to_owned(), None);
+    }
+    Some(Some(digest))
 }
 
 fn read_fs(table: &mut Table<'_>, base_dir: &str) -> Option<FsRule> {

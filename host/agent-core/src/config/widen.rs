@@ -52,6 +52,7 @@ impl GrantRule {
         let mut lines = vec!["[[grant]]".to_owned(), format!("tool = {}", quoted(&self.selector.to_string()))];
         let list =
             |key: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{key} = [{}]", items.join(", ")));
+        lines.extend(self.component.map(|only| format!("component = {}", quoted(&only.to_string()))));
         lines.extend(list("fs", self.fs.iter().map(fs_entry).collect()));
         lines.extend(list("http", self.http.iter().map(http_entry).collect()));
         lines.extend(self.kv.map(|access| format!("kv = \"{access}\"")));
@@ -63,6 +64,7 @@ impl GrantRule {
     fn for_tool(tool: &ToolName, source: RuleSource) -> Self {
         Self {
             selector: Selector::Tool(tool.clone()),
+            component: None,
             fs: Vec::new(),
             http: Vec::new(),
             env: Vec::new(),
@@ -81,7 +83,7 @@ impl ToolAuthority {
     /// Where the rule gives more than the ceiling, a directory at a mount that is taken, or a variable that holds a secret.
     pub fn widened(&self, rule: &GrantRule) -> Result<Self, Problems> {
         let rules = Authority { grants: self.as_rules(rule), approvals: Vec::new(), denies: self.denies.clone() };
-        let joined = resolve(&self.tool, &self.ceiling, &LimitsChange::default(), &[&rules])?;
+        let joined = resolve(&self.tool, &self.component, &self.ceiling, &LimitsChange::default(), &[&rules])?;
         let mut widened = self.clone();
         widened.grant.fs = joined.grant.fs;
         let added = |known: &[_], new| if known.contains(&new) { None } else { Some(new) };
@@ -161,7 +163,7 @@ mod tests {
     fn a_wider_grant_allows_what_was_asked_and_no_more() -> TestResult {
         let tool: ToolName = "fetch.get".parse()?;
         let ceiling = Ceiling::of_imports(&[Capability::Http]);
-        let before = resolve(&tool, &ceiling, &LimitsChange::default(), &[])?;
+        let before = resolve(&tool, &Digest::of(b""), &ceiling, &LimitsChange::default(), &[])?;
         let rule = GrantRule::allowing(&tool, &get("https://example.org/a?b"), source()).ok_or("no rule")?;
         let after = before.widened(&rule)?;
         assert!(matches!(before.decide(&get("https://example.org/a")), Verdict::Deny(_)));
@@ -177,7 +179,8 @@ mod tests {
         let host = HostPath::join("/", "/home/a \"b\"")?;
         let directory = GrantRule::directory_for(&tool, host, Access::Write, source());
         let request = GrantRule::allowing(&tool, &get("https://example.org/"), source()).ok_or("no rule")?;
-        for rule in [directory, request] {
+        let pinned = request.clone().only_for(Digest::of(b"component"));
+        for rule in [directory, request, pinned] {
             let read = parse_policy("policy.toml", "/", &rule.to_toml())?;
             let read = GrantRule { source: source(), ..read.grants[0].clone() };
             assert_eq!(read, rule);
