@@ -15,6 +15,7 @@ use crate::home::RUNS_FOLDER;
 use crate::input;
 use crate::real_path;
 use crate::tool_identity;
+use crate::toolset::{self, Unloaded};
 
 /// Longest instructions file in bytes: it travels with every model request.
 const INSTRUCTIONS_BYTES_MAX: u64 = 256 * 1024;
@@ -33,8 +34,8 @@ pub struct Agent {
     pub models: Vec<String>,
     /// How tool calls are asked for, where the file says so.
     pub tool_mode: Option<ToolMode>,
-    /// Folders and components, as absolute paths.
-    pub tools: Vec<PathBuf>,
+    /// The tools that the file names, as they were read with it: what is trusted is what is loaded.
+    pub tools: Vec<Unloaded>,
     /// What a run may use.
     pub budget: Budget,
     /// The rules that the file proposes.
@@ -89,7 +90,8 @@ impl Agent {
         let instructions = instructions(&file.instructions, folder)?;
         let proposal = real_path::resolved(file.authority.clone())?;
         let tools: Vec<PathBuf> = file.tools.iter().map(|tool| folder.join(tool)).collect();
-        let made_of = tool_identity::of_tools(&tools)?;
+        let tools = toolset::read_all(&tools)?;
+        let made_of = tool_identity::of_tools(&tools);
         let digest = digest((&text, &instructions), &made_of, &file.authority, &proposal);
         Ok(Self {
             name: file.name,

@@ -7,7 +7,7 @@ use agent_core::json::JsonText;
 use agent_core::name::ToolName;
 use agent_core::tool::ToolDescriptor;
 use agent_sandbox::defence::{self, Defence};
-use jsonschema::Validator;
+use jsonschema::{PatternOptions, Validator};
 
 /// Longest arguments in bytes.
 const BYTES_MAX: usize = 1 << 20;
@@ -44,9 +44,16 @@ pub fn check(text: &str, schema: &JsonText) -> Result<JsonText, String> {
     check_by(&compile(schema)?, text)
 }
 
-fn compile(schema: &JsonText) -> Result<Validator, String> {
+/// The checker of a schema. Its patterns run on an engine that takes linear time, and there is nothing that could fetch.
+///
+/// # Errors
+/// Where the schema cannot be used.
+pub fn compile(schema: &JsonText) -> Result<Validator, String> {
+    /// Largest compiled pattern.
+    const PATTERN_BYTES_MAX: usize = 1 << 20;
     let schema = schema.to_value().map_err(|error| format!("the tool's schema is not usable: {error}"))?;
-    let compiled = jsonschema::draft202012::options().build(&schema);
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
+    let compiled = jsonschema::draft202012::options().with_pattern_options(patterns).build(&schema);
     compiled.map_err(|error| format!("the tool's schema is not usable: {error}"))
 }
 

@@ -66,8 +66,9 @@ pub async fn widen(
     if !ports.person.is_there() {
         return None;
     }
-    let rule = GrantRule::allowing(tool, request, answered())?;
-    let authority = ports.recorder.state().authorities[index].widened(&rule).ok()?;
+    let held = ports.recorder.state().authorities[index].clone();
+    let rule = GrantRule::allowing(tool, request, answered())?.only_for(held.component);
+    let authority = held.widened(&rule).ok()?;
     let Verdict::Allow(permit) = authority.decide(request) else { return None };
     if ports.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(&rule.to_toml()) {
         return None;
@@ -107,7 +108,7 @@ pub async fn offer_directory(ports: &Ports, index: usize) {
         _ => return,
     };
     let Some(host) = ask_directory(ports).await else { return ports.reporter.note("no directory was granted") };
-    let rule = GrantRule::directory_for(&authority.tool, host, access, answered());
+    let rule = GrantRule::directory_for(&authority.tool, host, access, answered()).only_for(authority.component);
     grant_component(ports, &authority.tool.component, &rule);
 }
 

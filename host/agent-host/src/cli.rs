@@ -6,6 +6,7 @@ use agent_core::event::{Durability, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{ls, resolve, show, verify};
+use crate::compiler::worker::WorkerArgs;
 
 /// Runs an AI agent's loop and loads every tool as a WASI component: each call confined to what was granted, metered,
 /// recorded, and recoverable after a crash.
@@ -47,6 +48,9 @@ pub enum Command {
     /// Check journals and settle what only a person can.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Compile one component: what this program starts as a process of its own.
+    #[command(hide = true)]
+    CompileWorker(WorkerArgs),
 }
 
 const RUN_HELP: &str = "\

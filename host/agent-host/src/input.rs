@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+
+use crate::named::{Name, Named};
 
 /// Longest configuration file in bytes: what a parser is given at most.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -33,10 +35,15 @@ pub fn read_bytes(path: &Path, bytes_max: u64) -> anyhow::Result<Vec<u8>> {
     // A pipe or device could block for ever or never end, so look before opening. The path is the operator's own word.
     let metadata = std::fs::metadata(path)?;
     ensure!(metadata.is_file(), "it is not a regular file");
+    refuse_longer(metadata.len(), bytes_max)?;
     let mut bytes = Vec::new();
+    // It may have grown since.
     let read = File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
-    if read as u64 > bytes_max {
-        bail!("it is longer than {bytes_max} bytes");
-    }
+    refuse_longer(read as u64, bytes_max)?;
     Ok(bytes)
+}
+
+fn refuse_longer(bytes: u64, bytes_max: u64) -> Result<(), Named> {
+    let why = || format!("it has {bytes} bytes, more than the {bytes_max} that are read");
+    if bytes > bytes_max { Err(Name::RequestTooLarge.because(why())) } else { Ok(()) }
 }

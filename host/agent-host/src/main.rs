@@ -7,13 +7,16 @@ mod asking;
 mod cli;
 mod clock;
 mod commands;
+mod compiler;
 mod diagnostics;
 mod driver;
 mod failpoint;
 mod home;
 mod input;
 mod journal;
+mod missing_defences;
 mod model;
+mod named;
 mod operator;
 mod person;
 mod process_limits;
@@ -21,6 +24,7 @@ mod real_path;
 mod report;
 mod reporter;
 mod saved_policy;
+mod schema_guard;
 mod secret_values;
 mod settings;
 mod stores;
@@ -55,6 +59,9 @@ const SHUTDOWN_TIME: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::CompileWorker(args) = &cli.command {
+        return compiler::worker::run(args);
+    }
     let ended = start(cli);
     ended.unwrap_or_else(|error| {
         say(&error);
@@ -95,6 +102,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tool(ToolCommand::Build(args)) => build::build(args).await,
         Command::Journal(JournalCommand::Verify(of)) => look(&of, verify::run),
         Command::Journal(JournalCommand::Resolve(args)) => resolve::resolve(&args),
+        Command::CompileWorker(_) => unreachable!("a worker is done before there is a runtime"),
     }
 }
 
@@ -126,5 +134,6 @@ fn zone() -> TimeZone {
 fn say(error: &anyhow::Error) {
     let mut err = anstream::stderr();
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let _ = writeln!(err, "{ERROR}error:{ERROR:#} {}", report::text::lines(&causes.join(": ")));
+    let name = named::of(error).map(|name| format!("[{name}]")).unwrap_or_default();
+    let _ = writeln!(err, "{ERROR}error{name}:{ERROR:#} {}", report::text::lines(&causes.join(": ")));
 }

@@ -10,16 +10,18 @@ use agent_core::config::selector::Selector;
 use agent_core::grant::{Access, RuleSource};
 use agent_core::pattern::UrlPattern;
 use agent_core::secret::{SecretName, SecretSource};
+use agent_sandbox::defence::{Defence, is_off};
 use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::agent::{Agent, Source};
 use crate::cli::AllowArgs;
 use crate::home::Home;
-use crate::input;
 use crate::person::{Person, Question};
 use crate::real_path;
 use crate::report::authority::describe;
+use crate::tool_identity;
 use crate::trust::{Standing, TrustStore};
+use crate::{input, named};
 
 /// The rules that count, in the order of their sources.
 ///
@@ -172,7 +174,7 @@ async fn trusted(
 ) -> anyhow::Result<()> {
     let mut store = TrustStore::open(&home.trust_file())?;
     let standing = store.standing(source);
-    if standing == Standing::Trusted {
+    if standing == Standing::Trusted || (standing == Standing::Changed && is_off(Defence::Digests)) {
         return Ok(());
     }
     let shown = source.path.display();
@@ -181,13 +183,16 @@ async fn trusted(
         Standing::Unknown | Standing::Trusted => "is not trusted yet",
     };
     if !person.is_there() {
-        bail!(
-            "agent file `{shown}` {why}\n  hint: look at what it would get and accept it: `agent-host trust {shown}`"
-        );
+        let hint = format!("look at what it would get and accept it: `agent-host trust {shown}`");
+        let message = format!("agent file `{shown}` {why}\n  hint: {hint}");
+        return Err(match standing {
+            Standing::Changed => named::Name::DigestMismatch.because(message).into(),
+            Standing::Unknown | Standing::Trusted => anyhow!(message),
+        });
     }
     let question = Question {
         title: format!("agent file {shown} {why}. It would get:"),
-        details: would_get(&agent.proposal, own_rules),
+        details: [would_get(&agent.proposal, own_rules), tool_identity::told(&agent.tools)].concat(),
         answers: &[('t', "trust this file"), ('o', "run once"), ('n', "no")],
     };
     match person.ask(question).await {
@@ -201,6 +206,7 @@ async fn trusted(
 mod tests {
     use agent_core::config::ceiling::Ceiling;
     use agent_core::config::resolve::resolve;
+    use agent_core::digest::Digest;
     use agent_core::grant::Capability;
 
     use super::*;
@@ -249,7 +255,8 @@ mod tests {
             let rules = standing_rules(&home, &allow)?;
             let ceiling = Ceiling::of_imports(&[Capability::Fs]);
             let rules: Vec<_> = rules.iter().collect();
-            let authority = resolve(&"files.read".parse()?, &ceiling, &Default::default(), &rules);
+            let authority =
+                resolve(&"files.read".parse()?, &Digest::of(b"component"), &ceiling, &Default::default(), &rules);
             anyhow::Ok(authority.err().map(|problems| problems.to_string()).unwrap_or_default())
         };
         assert_eq!(refused("docs")?, "");
@@ -270,8 +277,13 @@ mod tests {
             let allow = AllowArgs { allow_read: vec![directory], ..AllowArgs::default() };
             let rules = standing_rules(&home, &allow)?;
             let ceiling = Ceiling::of_imports(&[Capability::Fs]);
-            let authority =
-                resolve(&"files.read".parse()?, &ceiling, &Default::default(), &rules.iter().collect::<Vec<_>>())?;
+            let authority = resolve(
+                &"files.read".parse()?,
+                &Digest::of(b"component"),
+                &ceiling,
+                &Default::default(),
+                &rules.iter().collect::<Vec<_>>(),
+            )?;
             anyhow::Ok(authority.grant.fs.len())
         };
         assert_eq!(granted("user/notes")?, 1);

@@ -27,6 +27,7 @@ pub fn append(file: &Path, rule: &GrantRule) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use agent_core::config::host_path::HostPath;
+    use agent_core::digest::Digest;
     use agent_core::grant::{Access, RuleSource};
 
     use super::*;
@@ -38,7 +39,8 @@ mod tests {
         std::fs::write(&file, "# mine\n[[approval]]\ntool = \"files.write\"\n")?;
         let host = HostPath::join("/", "/home/me/notes").map_err(anyhow::Error::from)?;
         let source = RuleSource("answered".into());
-        append(&file, &GrantRule::directory_for(&"files.read".parse()?, host, Access::Read, source))?;
+        let rule = GrantRule::directory_for(&"files.read".parse()?, host, Access::Read, source);
+        append(&file, &rule.only_for(Digest::of(b"component")))?;
         insta::assert_snapshot!(std::fs::read_to_string(&file)?, @r#"
         # mine
         [[approval]]
@@ -46,6 +48,7 @@ mod tests {
 
         [[grant]]
         tool = "files"
+        component = "sha256:6985ca1f4daa5a584a28eae043a239cb96689af1337ea13afb63e00c2bf512fa"
         fs = [{ host = "/home/me/notes", access = "read" }]
         "#);
         Ok(())

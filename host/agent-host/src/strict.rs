@@ -4,8 +4,8 @@
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::event::Strictness;
 use agent_core::grant::{Capability, Grant};
-use anyhow::bail;
 
+use crate::named;
 use crate::toolset::Loaded;
 
 /// Checks the imports of a component against what its tools hold.
@@ -29,11 +29,12 @@ pub fn check<'a>(
         return Ok(());
     }
     let name = &loaded.found.name;
-    bail!(
-        "import_denied: `{name}` imports {}, which nothing grants\n  rule: `--strict` refuses what is imported and not \
+    let message = format!(
+        "`{name}` imports {}, which nothing grants\n  rule: `--strict` refuses what is imported and not \
          granted\n  hint: grant it, or run without `--strict`: then each use is refused",
         names.join(", ")
-    )
+    );
+    Err(named::Name::ImportDenied.because(message).into())
 }
 
 fn holds(grant: &Grant, capability: Capability) -> bool {

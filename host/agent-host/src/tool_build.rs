@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use agent_core::digest::Digest;
 use agent_core::name::Name;
+use agent_sandbox::component::COMPONENT_BYTES_MAX;
 use agent_sandbox::describe::docs_section::{self, Docs};
 use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
 use crate::agent::Source;
 use crate::input;
-use crate::toolset::{self, COMPONENT_BYTES_MAX, MANIFEST};
+use crate::toolset::{self, MANIFEST};
 use crate::{wasm_target, wit_docs};
 
 /// What a build would do.
@@ -34,7 +35,7 @@ pub fn plan(folder: &Path) -> anyhow::Result<Plan> {
     let shown = folder.display();
     let folder = folder.canonicalize().with_context(|| format!("cannot find tool folder `{shown}`"))?;
     ensure!(folder.join(MANIFEST).is_file(), "`{shown}` is no tool folder: there is no `{MANIFEST}` in it");
-    let manifest = toolset::read_manifest(&folder)?;
+    let (manifest, _) = toolset::read_manifest(&folder)?;
     let Some(build) = manifest.build else {
         bail!(
             "`{shown}/{MANIFEST}` has no `[build]`\n  hint: add `[build]` with `command = \"…\"` and `artifact = \"….wasm\"`"
@@ -72,8 +73,8 @@ impl Plan {
             "the build succeeded but left no `{from}`\n  hint: correct `artifact` in `{MANIFEST}`"
         );
         let docs = wit_docs::read(&self.folder.join(wit_docs::FOLDER))?;
-        let bytes =
-            input::read_bytes(&self.artifact, COMPONENT_BYTES_MAX).with_context(|| format!("cannot read `{from}`"))?;
+        let bytes = input::read_bytes(&self.artifact, COMPONENT_BYTES_MAX as u64)
+            .with_context(|| format!("cannot read `{from}`"))?;
         let bytes = if docs == Docs::default() { bytes } else { docs_section::append(&bytes, &docs) };
         std::fs::write(&component, bytes).with_context(|| format!("cannot write `{to}`"))?;
         Ok(component)

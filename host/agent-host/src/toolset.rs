@@ -2,6 +2,7 @@
 //! do. Used by every command that touches a tool.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,15 +15,17 @@ use agent_core::event::LockedTool;
 use agent_core::name::{Name, ToolName};
 use agent_core::tool::ToolDescriptor;
 use agent_sandbox::Sandbox;
-use agent_sandbox::component::{Component, LoadError};
-use anyhow::{Context, anyhow, bail, ensure};
+use agent_sandbox::cache::CacheRejected;
+use agent_sandbox::compile::CompileLimit;
+use agent_sandbox::component::{COMPONENT_BYTES_MAX, CodeOrigin, Component, LoadError};
+use agent_sandbox::defence::{Defence, is_off};
+use agent_sandbox::describe::Door;
+use anyhow::{Context, anyhow, ensure};
 
-use crate::input;
+use crate::{input, missing_defences, named, schema_guard};
 
 /// A manifest's name within its folder.
 pub const MANIFEST: &str = "tool.toml";
-/// Largest component in bytes.
-pub const COMPONENT_BYTES_MAX: u64 = 64 << 20;
 /// Tools of one run at most: each is described to the model in every request.
 const TOOLS_MAX: usize = 256;
 /// Entries of a tools folder that are looked at.
@@ -37,6 +40,17 @@ pub struct Found {
     pub wasm: PathBuf,
     /// The manifest, where there is one.
     pub manifest: Option<Manifest>,
+    /// The manifest's text, for whoever binds something to it; empty where there is none.
+    pub manifest_text: String,
+}
+
+/// A component and its manifest as they were read: once, so that what was looked at, trusted and hashed is what is loaded.
+#[derive(Debug)]
+pub struct Unloaded {
+    /// Where it came from.
+    pub found: Found,
+    /// The component's bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// A component, loaded.
@@ -91,14 +105,20 @@ fn find_in(path: &Path, found: &mut Vec<Found>) -> anyhow::Result<()> {
 }
 
 /// A component without manifest is called what its file is called.
-fn bare(path: &Path) -> anyhow::Result<Found> {
+///
+/// # Errors
+/// Where that is no name.
+pub fn bare(path: &Path) -> anyhow::Result<Found> {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let name = stem.to_ascii_lowercase().parse().map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
-    Ok(Found { name, wasm: path.to_owned(), manifest: None })
+    Ok(Found { name, wasm: path.to_owned(), manifest: None, manifest_text: String::new() })
 }
 
 fn described(folder: &Path) -> anyhow::Result<Found> {
-    let manifest = read_manifest(folder)?;
+    let (manifest, manifest_text) = match read_manifest(folder) {
+        Err(_) if is_off(Defence::Manifests) => return missing_defences::undescribed(folder),
+        read => read?,
+    };
     let wasm = folder.join(format!("{}.wasm", manifest.name));
     let shown = folder.display();
     ensure!(
@@ -107,39 +127,70 @@ fn described(folder: &Path) -> anyhow::Result<Found> {
         manifest.name,
         wasm.display()
     );
-    Ok(Found { name: manifest.name.clone(), wasm, manifest: Some(manifest) })
+    Ok(Found { name: manifest.name.clone(), wasm, manifest: Some(manifest), manifest_text })
 }
 
-/// Reads the manifest in a tool's folder.
+/// Reads the manifest in a tool's folder, and gives its text too.
 ///
 /// # Errors
 /// Where it cannot be read or has problems; all of them are in the error.
-pub fn read_manifest(folder: &Path) -> anyhow::Result<Manifest> {
+pub fn read_manifest(folder: &Path) -> anyhow::Result<(Manifest, String)> {
     let path = folder.join(MANIFEST);
     let shown = path.display().to_string();
-    Ok(Manifest::parse(&shown, &input::read_config(&path, &shown)?)?)
+    let text = input::read_config(&path, &shown)?;
+    Ok((Manifest::parse(&shown, &text)?, text))
 }
 
-fn refuse_twins(found: &[Found]) -> anyhow::Result<()> {
-    let mut seen: HashMap<&Name, &Path> = HashMap::new();
+/// Two tools of one name are never both there, nor two whose names a person takes for the same.
+fn refuse_twins<'f>(found: impl IntoIterator<Item = &'f Found>) -> anyhow::Result<()> {
+    let mut seen: HashMap<String, &Found> = HashMap::new();
     for tool in found {
-        if let Some(other) = seen.insert(&tool.name, &tool.wasm) {
-            let (name, here, there) = (&tool.name, tool.wasm.display(), other.display());
-            bail!("two tools are called `{name}`: `{there}` and `{here}`\n  hint: rename one, or leave one folder out");
+        if let Some(other) = seen.insert(tool.name.skeleton(), tool).filter(|_| !is_off(Defence::ToolNames)) {
+            let (here, there) = (tool.wasm.display(), other.wasm.display());
+            let what = if tool.name == other.name {
+                format!("two tools are called `{}`", tool.name)
+            } else {
+                format!("the tools `{}` and `{}` look alike", other.name, tool.name)
+            };
+            let message = format!("{what}: `{there}` and `{here}`\n  hint: rename one, or leave one out");
+            return Err(named::Name::DuplicateTool.because(message).into());
         }
     }
     Ok(())
 }
 
+/// Reads one component.
+///
+/// # Errors
+/// Where the file cannot be read, or is larger than any component may be: then before it is read.
+pub fn read(found: Found) -> anyhow::Result<Unloaded> {
+    let shown = found.wasm.display();
+    let cannot = || format!("cannot read component `{shown}`");
+    let bytes = std::fs::metadata(&found.wasm).with_context(cannot)?.len();
+    if bytes > COMPONENT_BYTES_MAX as u64 && !is_off(Defence::ComponentSize) {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        return Err(anyhow::Error::from(LoadError::TooLarge { bytes }).context(format!("cannot load `{shown}`")));
+    }
+    let bytes = input::read_bytes(&found.wasm, bytes.max(COMPONENT_BYTES_MAX as u64)).with_context(cannot)?;
+    Ok(Unloaded { found, bytes })
+}
+
+/// Finds and reads the components at these paths.
+///
+/// # Errors
+/// See [`find`] and [`read`].
+pub fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Unloaded>> {
+    find(paths)?.into_iter().map(read).collect()
+}
+
 /// Loads one component.
 ///
 /// # Errors
-/// Where the file cannot be read or is not a component that this host can run.
-pub fn load(sandbox: &Sandbox, found: Found) -> anyhow::Result<Loaded> {
+/// Where it is not a component that this host can run.
+pub fn load(sandbox: &Sandbox, Unloaded { found, bytes }: Unloaded) -> anyhow::Result<Loaded> {
     let shown = found.wasm.display().to_string();
-    let bytes = input::read_bytes(&found.wasm, COMPONENT_BYTES_MAX)
-        .with_context(|| format!("cannot read component `{shown}`"))?;
     let component = load_bytes(sandbox, &found.name, &bytes).with_context(|| format!("cannot load `{shown}`"))?;
+    check_schemas(&component).with_context(|| format!("cannot load `{shown}`"))?;
     let imports: Vec<_> = component.imports.iter().map(|import| import.capability).collect();
     let ceiling =
         found.manifest.as_ref().map_or_else(|| Ceiling::of_imports(&imports), |manifest| manifest.ceiling.clone());
@@ -150,20 +201,63 @@ pub fn load(sandbox: &Sandbox, found: Found) -> anyhow::Result<Loaded> {
 ///
 /// # Errors
 /// Where this host cannot run it.
-pub fn load_bytes(sandbox: &Sandbox, name: &Name, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
-    tokio::task::block_in_place(|| sandbox.load(name, bytes))
+pub fn load_bytes(sandbox: &Sandbox, name: &Name, bytes: &[u8]) -> anyhow::Result<Arc<Component>> {
+    let loaded = tokio::task::block_in_place(|| sandbox.load(name, bytes)).map_err(with_cure)?;
+    if let CodeOrigin::Compiled { rejected: Some(rejected), .. } = &loaded.code {
+        say_rejected(name, rejected);
+    }
+    Ok(loaded)
+}
+
+/// The error, with what the user can do about it in this program.
+fn with_cure(error: LoadError) -> anyhow::Error {
+    let cure = match &error {
+        LoadError::CompileLimit(CompileLimit::Time(_)) => "raise `compile_time` in settings.toml",
+        LoadError::CompileLimit(CompileLimit::Memory(_)) => "raise `compile_memory` in settings.toml",
+        LoadError::CompileLimit(CompileLimit::Stack)
+        | LoadError::TooLarge { .. }
+        | LoadError::CoreModule
+        | LoadError::Precompiled
+        | LoadError::TextFormat
+        | LoadError::Invalid(_)
+        | LoadError::TooManyParts(_)
+        | LoadError::UnknownImport { .. }
+        | LoadError::Link(_)
+        | LoadError::Description(_)
+        | LoadError::Host(_) => return error.into(),
+    };
+    let hint = format!("build it smaller (`--release`, `wasm-opt -Oz`), or, if you trust it, {cure}");
+    named::Name::CompileLimit.because(format!("{error}\n  hint: {hint}")).into()
+}
+
+/// Somebody put code where this host keeps what it compiled, or a disk went bad: worth a line even where all is well then.
+fn say_rejected(name: &Name, rejected: &CacheRejected) {
+    let _ = writeln!(
+        anstream::stderr(),
+        "warning[{}]: {rejected}: it was not used, and `{name}` was compiled anew",
+        rejected.name()
+    );
+}
+
+/// Schemas that a component wrote itself; those derived from its types are ours.
+fn check_schemas(component: &Component) -> Result<(), LoadError> {
+    let own = match component.door {
+        Door::Exports => &[],
+        Door::World => component.tools.as_slice(),
+    };
+    own.iter().try_for_each(|tool| {
+        let refused = |problem| LoadError::Description(format!("the schema of `{}`: {problem}", tool.name));
+        schema_guard::check(&tool.input_schema).map_err(refused)
+    })
 }
 
 /// Loads several components.
 ///
 /// # Errors
-/// See [`load`].
-pub fn load_all(sandbox: &Sandbox, found: Vec<Found>) -> anyhow::Result<Vec<Loaded>> {
-    let mut loaded = Vec::new();
-    for found in found {
-        loaded.push(load(sandbox, found)?);
-    }
-    Ok(loaded)
+/// Where two have one name, and see [`load`].
+pub fn load_all(sandbox: &Sandbox, tools: Vec<Unloaded>) -> anyhow::Result<Vec<Loaded>> {
+    refuse_twins(tools.iter().map(|tool| &tool.found))?;
+    tools.into_iter().map(|tool| load(sandbox, tool)).collect()
 }
 
 /// Every tool of `loaded` with what it may do under `rules`. A tool that a rule forbids altogether is not offered.
@@ -195,8 +289,9 @@ pub fn lock(loaded: &[Loaded], rules: &[Authority]) -> anyhow::Result<Vec<Locked
 /// Where a rule exceeds the ceiling of the tool that it names.
 pub fn authority(loaded: &Loaded, tool: &ToolName, rules: &[Authority]) -> anyhow::Result<ToolAuthority> {
     let limits = loaded.found.manifest.as_ref().map(|manifest| manifest.limits.clone()).unwrap_or_default();
-    let rules: Vec<&Authority> = rules.iter().collect();
-    Ok(resolve(tool, &loaded.ceiling, &limits, &rules)?)
+    let weakened: Vec<Authority> = rules.iter().map(|rules| missing_defences::weakened(rules, tool)).collect();
+    let rules: Vec<&Authority> = weakened.iter().collect();
+    Ok(resolve(tool, &loaded.component.digest, &loaded.ceiling, &limits, &rules)?)
 }
 
 /// The description as the model sees it: with the mounts that the tool has in this run.

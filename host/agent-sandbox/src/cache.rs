@@ -12,7 +12,6 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,8 +21,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
-use wasmtime::Engine;
-use wasmtime::component::Component;
+
+use crate::code::VerifiedCode;
+use crate::defence::{Defence, is_off};
 
 mod space;
 
@@ -119,18 +119,11 @@ impl CodeCache {
     }
 
     /// The code of `id`, if it is there and authentic.
-    pub(crate) fn load(&self, engine: &Engine, id: CodeId) -> Result<Option<Component>, CacheRejected> {
+    pub(crate) fn load(&self, id: CodeId) -> Result<Option<VerifiedCode>, CacheRejected> {
         let Some(entry) = self.read_entry(id)? else { return Ok(None) };
         let name = code_name(&entry.code);
         let Some(file) = self.open_file(&name)? else { return Ok(None) };
-        let code = VerifiedCode::check(file, &name, &entry)?;
-        match code.deserialize(engine) {
-            Ok(component) => Ok(Some(component)),
-            Err(error) => {
-                tracing::debug!(%name, error = %format!("{error:#}"), "cached code is of another engine");
-                Ok(None)
-            }
-        }
+        check(file, &name, &entry).map(Some)
     }
 
     /// Keeps `code` for `id`.
@@ -238,7 +231,10 @@ impl Entry {
     fn decode(bytes: &[u8], key: &[u8; 32], id: CodeId) -> Option<Self> {
         let (body, tag) = bytes.split_at_checked(Self::BYTES - 32)?;
         // Compares in constant time.
-        mac(key, id, body).verify_slice(tag).ok()?;
+        let authentic = mac(key, id, body).verify_slice(tag).is_ok();
+        if !authentic && !is_off(Defence::CachedCode) {
+            return None;
+        }
         let (code, length) = body.split_first_chunk::<32>()?;
         Some(Self { code: Digest::from_bytes(*code), bytes: u64::from_le_bytes(length.try_into().ok()?) })
     }
@@ -256,48 +252,22 @@ fn mac(key: &[u8; 32], id: CodeId, body: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-/// Code whose digest an authentic entry names. Only this can be deserialised.
-enum VerifiedCode {
-    /// The very bytes that were checked.
-    Bytes(Vec<u8>),
-    /// The file that was checked, open.
-    File(File),
-}
-
-impl VerifiedCode {
-    fn check(mut file: File, name: &str, entry: &Entry) -> Result<Self, CacheRejected> {
-        let length = file.metadata().map_err(|error| unreadable(name, &error))?.len();
-        if length != entry.bytes || length > CODE_BYTES_MAX {
-            return Err(CacheRejected::Damaged(name.to_owned()));
-        }
-        let (code, digest) = if length < MAPPED_FROM_BYTES {
-            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-            (&file).take(length).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
-            let digest = Digest::of(&bytes);
-            (Self::Bytes(bytes), digest)
-        } else {
-            let digest = digest_of_file(&mut file).map_err(|error| unreadable(name, &error))?;
-            (Self::File(file), digest)
-        };
-        if digest == entry.code { Ok(code) } else { Err(CacheRejected::Damaged(name.to_owned())) }
+/// The code in `file`, if it is the one that the authentic `entry` names.
+fn check(mut file: File, name: &str, entry: &Entry) -> Result<VerifiedCode, CacheRejected> {
+    let length = file.metadata().map_err(|error| unreadable(name, &error))?.len();
+    if length != entry.bytes || length > CODE_BYTES_MAX {
+        return Err(CacheRejected::Damaged(name.to_owned()));
     }
-
-    #[expect(
-        unsafe_code,
-        reason = "wasmtime runs what these bytes say; they are what this host's compiler wrote, as the MAC over their digest proves"
-    )]
-    fn deserialize(self, engine: &Engine) -> wasmtime::Result<Component> {
-        match self {
-            // SAFETY: `check` found the digest that an entry authenticated with our key names, so `Component::serialize`
-            // of this engine's settings made these bytes.
-            Self::Bytes(bytes) => unsafe { Component::deserialize(engine, bytes) },
-            // SAFETY: as above; the path names the open file that was hashed, whatever its name now means. wasmtime maps
-            // it privately. That nobody changes it meanwhile is what the module's comment argues.
-            Self::File(file) => unsafe {
-                Component::deserialize_file(engine, format!("/proc/self/fd/{}", file.as_raw_fd()))
-            },
-        }
-    }
+    let (code, digest) = if length < MAPPED_FROM_BYTES {
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        (&file).take(length).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+        let digest = Digest::of(&bytes);
+        (VerifiedCode::Bytes(bytes), digest)
+    } else {
+        let digest = digest_of_file(&mut file).map_err(|error| unreadable(name, &error))?;
+        (VerifiedCode::File(file), digest)
+    };
+    if digest == entry.code { Ok(code) } else { Err(CacheRejected::Damaged(name.to_owned())) }
 }
 
 fn digest_of_file(file: &mut File) -> io::Result<Digest> {

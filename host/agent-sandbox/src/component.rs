@@ -12,11 +12,12 @@ use wasmtime::component::InstancePre;
 
 use crate::bindings::ToolPre;
 use crate::cache::CacheRejected;
+use crate::compile::{CompileError, CompileLimit};
 use crate::describe::exports::Export;
 use crate::describe::{Door, Unsupported};
 use crate::pace::Pace;
 use crate::state::CallState;
-use crate::structure::COMPONENT_BYTES_MAX;
+pub use crate::structure::COMPONENT_BYTES_MAX;
 
 /// A component, compiled, linked and described: ready to be called any number of times.
 pub struct Component {
@@ -91,6 +92,9 @@ pub enum LoadError {
     /// Broken, or of a form that no toolchain makes.
     #[error("this is not a valid component: {0}")]
     Invalid(String),
+    /// Compiling it takes more than is allowed.
+    #[error(transparent)]
+    CompileLimit(CompileLimit),
     /// More core instances, memories or tables than a call may have.
     #[error("the component has too many parts: {0}")]
     TooManyParts(String),
@@ -111,12 +115,36 @@ pub enum LoadError {
     Host(String),
 }
 
+impl From<CompileError> for LoadError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Limit(limit) => Self::CompileLimit(limit),
+            CompileError::OutOfMemory | CompileError::Failed(_) => Self::Host(error.to_string()),
+        }
+    }
+}
+
 impl LoadError {
+    /// What wasmtime says when it refuses a component or its code.
+    pub(crate) fn refused(problem: String) -> Self {
+        // There are no typed errors for these: the first is said by the pool, the second by the validator.
+        if problem.contains("transitively contains") {
+            Self::TooManyParts(problem)
+        } else if problem.contains("component model async") {
+            Self::Invalid(format!(
+                "it uses the asynchronous functions of WASI 0.3; build it for 0.2 (`wasm32-wasip2`): {problem}"
+            ))
+        } else {
+            Self::Invalid(problem)
+        }
+    }
+
     /// The stable name, as stored and shown.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "component_too_large",
+            Self::CompileLimit(_) => "compile_limit",
             Self::UnknownImport { .. } => "import_denied",
             Self::TooManyParts(_) => "instance_limit",
             Self::CoreModule

@@ -63,6 +63,26 @@ defences! {
     Env = "env_denied";
     /// That secrets are taken out of what comes back, and that a guest does not set a header which carries one.
     Secrets = "secret_blocked";
+    /// The bounds on the outline of a component.
+    Structure = "component_invalid";
+    /// The bound on the size of a component.
+    ComponentSize = "component_too_large";
+    /// The limits of a compile.
+    Compiling = "compile_limit";
+    /// The refusal of imports that nobody provides.
+    Imports = "import_denied";
+    /// The proof that cached code is ours.
+    CachedCode = "cache_rejected";
+    /// The binding of trust and grants to one component.
+    Digests = "digest_mismatch";
+    /// The refusal of manifests with problems.
+    Manifests = "manifest_invalid";
+    /// The refusal of grants around what is denied.
+    DeniedGrants = "grant_exceeds_policy";
+    /// The refusal of grants beyond what was declared.
+    UndeclaredGrants = "grant_exceeds_manifest";
+    /// The refusal of tools whose names look the same.
+    ToolNames = "duplicate_tool";
 }
 
 /// Whether the test asked for this defence to be missing: `AGENT_HOST_DEFENCE_OFF=fuel_exhausted,memory_limit`.

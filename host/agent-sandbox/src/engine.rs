@@ -91,16 +91,29 @@ pub struct EngineSettings {
 /// Where the machine lacks the address space.
 #[doc(hidden)]
 pub fn build(calls_max: u32, residue: Residue) -> wasmtime::Result<Engine> {
+    let mut config = settings_of_code();
+    config
+        .async_stack_zeroing(residue == Residue::Wiped)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls_max, residue)));
+    Engine::new(&config)
+}
+
+/// An engine that makes code for [`build`]'s and runs none: without a pool it reserves no address space, so that a process
+/// with a small limit on it can hold one.
+pub(crate) fn for_compiling() -> wasmtime::Result<Engine> {
+    let mut config = settings_of_code();
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config)
+}
+
+/// What all engines share: the same code comes out of each and runs in each.
+fn settings_of_code() -> Config {
     let mut config = Config::new();
     set_features(&mut config);
     set_metering(&mut config);
     set_code(&mut config);
+    config.max_wasm_stack(WASM_STACK_BYTES_MAX).async_stack_size(FIBER_STACK_BYTES);
     config
-        .max_wasm_stack(WASM_STACK_BYTES_MAX)
-        .async_stack_size(FIBER_STACK_BYTES)
-        .async_stack_zeroing(residue == Residue::Wiped)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls_max, residue)));
-    Engine::new(&config)
 }
 
 /// Features outside wasmtime's first tier are off, also where a crate feature of some dependency would switch them on.
@@ -229,6 +242,7 @@ mod tests {
         let (kept, again) = (build(2, Residue::Kept)?, build(2, Residue::Kept)?);
         assert_eq!(settings(&kept), settings(&again));
         assert_eq!(settings(&kept), settings(&build(2, Residue::Wiped)?));
+        assert_eq!(settings(&kept), settings(&for_compiling()?), "what one compiles the other runs");
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 //!
 //! What happens in a call, module by module: `sandbox` finds the operation and takes a slot, `value` turns JSON into component
 //! values, `invoke` arms the limits and runs the guest on the guests' own `runtime` while `hosts` answer it, `fault` names
-//! what stopped it, `report` says what came of it. What happens in a load: `structure` looks, `cache` has the code or `engine`
+//! what stopped it, `report` says what came of it. What happens in a load: `structure` looks, `cache` has the code or `compile`
 //! makes it, `describe` finds the operations.
 
 #![warn(unreachable_pub)]
@@ -16,6 +16,8 @@ mod bindings;
 pub mod cache;
 pub mod call;
 mod charge;
+mod code;
+pub mod compile;
 pub mod component;
 #[doc(hidden)]
 pub mod defence;

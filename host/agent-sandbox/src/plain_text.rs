@@ -7,6 +7,11 @@ pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
     cut(plain, chars_max)
 }
 
+/// A character of `text` that a model reads and a person does not see, if there is one.
+pub(crate) fn hidden(text: &str) -> Option<char> {
+    text.chars().find(|c| is_invisible(*c) && !matches!(c, '\n' | '\t'))
+}
+
 /// An error of wasmtime with its causes, on one line.
 pub(crate) fn error_line(error: &wasmtime::Error) -> String {
     one_line(&format!("{error:#}"), ERROR_CHARS_MAX)

@@ -13,6 +13,7 @@ use wasmtime::component::Linker;
 
 use crate::cache::{CacheOptions, CacheRejected, CodeCache};
 use crate::call::{Call, CallReport};
+use crate::compile::{Compiler, InProcess};
 use crate::component::{Component, Entry};
 use crate::engine::{self, EngineSettings, Residue};
 use crate::gate::GateClosed;
@@ -44,6 +45,8 @@ pub struct SandboxOptions {
     pub clock: ClockGrain,
     /// Where compiled code is kept; without it, each process compiles anew.
     pub cache: Option<CacheOptions>,
+    /// Who compiles what is not there.
+    pub compiler: Arc<dyn Compiler>,
     /// Told when a component is compiled and that takes a while. Called from any thread; must not block.
     pub on_compile: Option<OnCompile>,
 }
@@ -61,7 +64,8 @@ pub struct Compiling {
 }
 
 impl Default for SandboxOptions {
-    /// Room for the 32 calls that one turn may propose. No cache: a key is the caller's to keep.
+    /// Room for the 32 calls that one turn may propose. No cache: a key is the caller's to keep. Compiles in this process:
+    /// whoever loads what strangers made gives a compiler that can be killed.
     fn default() -> Self {
         Self {
             calls_max: 32,
@@ -69,6 +73,7 @@ impl Default for SandboxOptions {
             residue: Residue::Kept,
             clock: ClockGrain::AsAsked,
             cache: None,
+            compiler: Arc::new(InProcess::default()),
             on_compile: None,
         }
     }
@@ -84,8 +89,9 @@ pub struct Sandbox {
     clock: ClockGrain,
     pub(crate) cache: Option<Result<CodeCache, CacheRejected>>,
     pub(crate) on_compile: Option<OnCompile>,
-    /// One compile at a time: each uses every core already.
-    pub(crate) compiling: Mutex<()>,
+    pub(crate) compiler: Arc<dyn Compiler>,
+    /// One component at a time is asked for its tools: the pool has one slot for that.
+    pub(crate) asking: Mutex<()>,
     /// Last, so that what runs is cancelled after nothing can start any more.
     pub(crate) guests: GuestRuntime,
 }
@@ -131,7 +137,8 @@ impl Sandbox {
             clock: options.clock,
             cache: options.cache.as_ref().map(CodeCache::open),
             on_compile: options.on_compile,
-            compiling: Mutex::new(()),
+            compiler: options.compiler,
+            asking: Mutex::new(()),
             guests: GuestRuntime::start()?,
             engine,
             linker,

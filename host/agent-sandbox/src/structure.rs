@@ -1,18 +1,18 @@
 //! A first look at a component before anything is compiled: what it is, and whether its outline is of a size that real
 //! components have. Cheap, and without recursion.
 //!
-//! This bounds counts and names, so that a small file cannot make the later steps allocate without measure. It does not bound
-//! the time that compiling takes: that needs a process of its own with limits on memory and CPU, which does not exist yet, so
-//! a hostile component can still keep a core busy while it is compiled. wasmtime itself bounds the depth (100) and the
+//! This bounds counts and names, so that a small file cannot make the later steps allocate without measure. What compiling
+//! takes is bounded elsewhere, by the limits of the process that compiles. wasmtime itself bounds the depth (100) and the
 //! written-out size of types.
 
 use wasmparser::{ComponentType, Parser, Payload};
 
 use crate::component::LoadError;
+use crate::defence::{Defence, is_off};
 use crate::plain_text;
 
 /// Largest component: a whole Python with its libraries is about 40 MiB.
-pub(crate) const COMPONENT_BYTES_MAX: usize = 64 << 20;
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 
 /// Deepest nesting of components and modules. Composition tools make three levels.
 const NESTING_MAX: usize = 16;
@@ -37,7 +37,7 @@ const PROBLEM_CHARS_MAX: usize = 300;
 
 /// Refuses what is no component, and what no toolchain would make.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
-    if bytes.len() > COMPONENT_BYTES_MAX {
+    if bytes.len() > COMPONENT_BYTES_MAX && !is_off(Defence::ComponentSize) {
         return Err(LoadError::TooLarge { bytes: bytes.len() });
     }
     check_kind(bytes)?;
@@ -130,5 +130,9 @@ fn declared(ty: &ComponentType<'_>) -> usize {
 }
 
 fn within(count: usize, max: usize, what: &str) -> Result<(), LoadError> {
-    if count <= max { Ok(()) } else { Err(LoadError::Invalid(format!("it has more than {max} {what}"))) }
+    if count <= max || is_off(Defence::Structure) {
+        Ok(())
+    } else {
+        Err(LoadError::Invalid(format!("it has more than {max} {what}")))
+    }
 }

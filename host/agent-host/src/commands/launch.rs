@@ -21,12 +21,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::cli::{BudgetArgs, OutputArgs};
+use crate::compiler::{CompileLimits, WorkerProcesses};
 use crate::driver::Driver;
 use crate::driver::ports::Ports;
 use crate::home::Home;
 use crate::journal::key::HostKey;
 use crate::report::text;
 use crate::reporter::{Reporter, Voice};
+use crate::settings;
 
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -38,12 +40,21 @@ const WARN: Style = AnsiColor::Yellow.on_default().bold();
 /// Where the engine cannot be made on this machine.
 pub fn sandbox(home: &Home, key: &HostKey, quiet: bool, strictness: Strictness) -> anyhow::Result<Arc<Sandbox>> {
     let cache = CacheOptions { directory: home.code_cache(), key: key.derive("compiled-code") };
+    let limits = CompileLimits::of(&settings::read(&home.settings_file())?);
+    let compiler = WorkerProcesses::new(limits).context("cannot open this program's own file")?;
     let on_compile = (!quiet).then_some(Arc::new(announce) as Arc<dyn Fn(&Compiling) + Send + Sync>);
     let (residue, clock) = match strictness {
         Strictness::Standard => (Residue::Kept, ClockGrain::AsAsked),
         Strictness::Strict => (Residue::Wiped, ClockGrain::Millisecond),
     };
-    let options = SandboxOptions { cache: Some(cache), on_compile, residue, clock, ..SandboxOptions::default() };
+    let options = SandboxOptions {
+        cache: Some(cache),
+        compiler: Arc::new(compiler),
+        on_compile,
+        residue,
+        clock,
+        ..SandboxOptions::default()
+    };
     Ok(Arc::new(Sandbox::new(options)?))
 }
 

@@ -40,7 +40,6 @@ const INPUT_BYTES_MAX: u64 = 1 << 20;
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open()?;
     let mut agent = args.agent.as_deref().map_or_else(Agent::plain, Agent::read)?;
-    agent.tools.extend(args.tools.paths.iter().cloned());
     let input = input(args.input.as_deref())?;
     let person = Person::at_terminal();
     let rules = operator::rules(&home, &person, &args.allow, &agent).await?;
@@ -50,7 +49,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 
     let key = HostKey::load_or_create(home.root())?;
     let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
-    let loaded = toolset::load_all(&sandbox, toolset::find(&agent.tools)?)?;
+    let mut tools = std::mem::take(&mut agent.tools);
+    tools.extend(toolset::read_all(&args.tools.paths)?);
+    let loaded = toolset::load_all(&sandbox, tools)?;
     check_proposal(&agent, &loaded)?;
     let started = RunStarted {
         agent: agent.name.clone(),

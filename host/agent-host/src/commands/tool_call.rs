@@ -56,7 +56,7 @@ pub async fn call(args: ToolCallArgs) -> anyhow::Result<ExitCode> {
     let Some(found) = found.pop() else {
         bail!("there is no component `{}`; there are: {}", name.component, known.join(", "))
     };
-    let loaded = toolset::load(&sandbox, found)?;
+    let loaded = toolset::load(&sandbox, toolset::read(found)?)?;
     let authority = toolset::authority(&loaded, &name, &rules)?;
     strict::check(args.strict.strictness(), &loaded, [&authority])?;
     let asked = ToolCall { id: "call_1".to_owned(), tool: name.wire(), arguments: args.arguments };

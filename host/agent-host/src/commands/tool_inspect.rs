@@ -30,7 +30,7 @@ pub async fn inspect(args: ToolInspectArgs) -> anyhow::Result<ExitCode> {
     let (Some(only), true) = (found.pop(), found.is_empty()) else {
         bail!("`{}` holds several components: name one of them", args.path.display())
     };
-    let loaded = toolset::load(&sandbox, only)?;
+    let loaded = toolset::load(&sandbox, toolset::read(only)?)?;
     let tools = &loaded.component.tools;
     let authorities =
         tools.iter().map(|tool| toolset::authority(&loaded, &tool.name, &rules)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -44,6 +44,7 @@ fn print_text(loaded: &Loaded, authorities: &[ToolAuthority]) -> anyhow::Result<
     writeln!(out, "component  {}", loaded.found.name)?;
     writeln!(out, "file       {} ({} bytes)", loaded.found.wasm.display(), loaded.bytes.len())?;
     writeln!(out, "digest     {}", component.digest)?;
+    writeln!(out, "grant to it alone, in a [[grant]]: component = \"{}\"", component.digest)?;
     match &loaded.found.manifest {
         Some(manifest) => writeln!(out, "manifest   {}, version {}", toolset::MANIFEST, manifest.version)?,
         None => writeln!(out, "manifest   none: it may be granted whatever it imports")?,

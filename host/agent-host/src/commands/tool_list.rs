@@ -25,7 +25,7 @@ pub async fn list(args: ToolListArgs) -> anyhow::Result<ExitCode> {
     let key = HostKey::load_or_create(home.root())?;
     let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths };
     let sandbox = launch::sandbox(&home, &key, args.json, Strictness::Standard)?;
-    let loaded = toolset::load_all(&sandbox, toolset::find(&paths)?)?;
+    let loaded = toolset::load_all(&sandbox, toolset::read_all(&paths)?)?;
     if args.json { print_json(&loaded) } else { print_table(&loaded) }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ use crate::operator;
 use crate::person::{Person, Question};
 use crate::report::text;
 use crate::tool_build as build;
+use crate::tool_identity;
 use crate::trust::{Standing, TrustStore};
 
 /// Shows and accepts.
@@ -55,7 +56,8 @@ fn proposal(home: &Home, file: &Path) -> anyhow::Result<(Source, Vec<String>)> {
         return Ok((plan.source(), would));
     }
     let agent = Agent::read(file)?;
-    let would = operator::would_get(&agent.proposal, &operator::standing_rules(home, &AllowArgs::default())?);
+    let standing = operator::standing_rules(home, &AllowArgs::default())?;
+    let would = [operator::would_get(&agent.proposal, &standing), tool_identity::told(&agent.tools)].concat();
     match agent.file {
         Some(source) => Ok((source, would)),
         None => bail!("`{}` is no agent file", file.display()),

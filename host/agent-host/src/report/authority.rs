@@ -40,7 +40,8 @@ pub fn describe_grant(grant: &Grant) -> Vec<String> {
 }
 
 fn grant_lines(rule: &GrantRule) -> Vec<String> {
-    let who = &rule.selector;
+    let only = rule.component.map(|only| format!(" (only component {})", only.short())).unwrap_or_default();
+    let who = format!("{}{only}", rule.selector);
     let fs = rule.fs.iter().map(|fs| {
         let mount = fs.mount.as_ref().map(|mount| format!(" as {mount}")).unwrap_or_default();
         format!("{who}: {} {}{mount}", access_words(fs.access), fs.host)

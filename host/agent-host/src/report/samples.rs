@@ -125,8 +125,9 @@ fn tool(name: &str) -> LockedTool {
     };
     let tool = descriptor.name.clone();
     let (ceiling, grant) = (Ceiling::nothing(), Grant::nothing());
-    let authority = ToolAuthority { tool, ceiling, grant, approvals: Vec::new(), denies: Vec::new() };
-    LockedTool { descriptor, component: Digest::of(name.as_bytes()), authority }
+    let component = Digest::of(name.as_bytes());
+    let authority = ToolAuthority { tool, component, ceiling, grant, approvals: Vec::new(), denies: Vec::new() };
+    LockedTool { descriptor, component, authority }
 }
 
 fn requested(turn: u32, attempt: u32) -> Event {

@@ -9,7 +9,7 @@ use wasmtime::component::{Component, ComponentExportIndex, Val};
 
 use crate::describe::docs_section::Docs;
 use crate::describe::naming::{self, ExportPath};
-use crate::describe::{Description, Unsupported, Unusable, schema};
+use crate::describe::{Description, Unsupported, Unusable, refuse_hidden, schema};
 use crate::plain_text;
 use crate::value::json::Json;
 use crate::value::lower::lower_fields;
@@ -90,6 +90,7 @@ impl Callable {
             let full = self.path.full();
             return Err(Unusable(format!("the description of `{full}` is longer than {DESCRIPTION_BYTES_MAX} bytes")));
         }
+        refuse_hidden(&format!("the description of `{operation}`"), &description)?;
         Ok(Description { operation, description, input_schema: schema::object(self.export.parameters.fields()) })
     }
 

@@ -4,6 +4,8 @@
 
 use agent_core::name::Name;
 
+use crate::plain_text;
+
 pub mod docs_section;
 pub(crate) mod exports;
 pub(crate) mod naming;
@@ -39,3 +41,25 @@ pub(crate) struct Description {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unusable(pub(crate) String);
+
+/// Refuses words about a tool that a model would read and the person who approves would not.
+fn refuse_hidden(what: &str, text: &str) -> Result<(), Unusable> {
+    match plain_text::hidden(text) {
+        None => Ok(()),
+        Some(c) => Err(Unusable(format!("{what} holds a character that nobody sees: `{}`", c.escape_unicode()))),
+    }
+}
+
+/// The same for every text in a schema.
+fn refuse_hidden_in_schema(schema: &serde_json::Value) -> Result<(), Unusable> {
+    use serde_json::Value;
+    match schema {
+        Value::String(text) => refuse_hidden("its schema", text),
+        Value::Array(elements) => elements.iter().try_for_each(refuse_hidden_in_schema),
+        Value::Object(members) => members.iter().try_for_each(|(key, value)| {
+            refuse_hidden("its schema", key)?;
+            refuse_hidden_in_schema(value)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}

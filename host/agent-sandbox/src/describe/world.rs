@@ -15,7 +15,7 @@ use wasmtime::Engine;
 
 use crate::bindings::ToolPre;
 use crate::bindings::exports::agent_host::tool::tools::ToolInfo;
-use crate::describe::{Description, Unusable};
+use crate::describe::{Description, Unusable, refuse_hidden, refuse_hidden_in_schema};
 use crate::fault::{Stopped, classify};
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use crate::hosts::clocks::ClockGrain;
@@ -95,7 +95,9 @@ fn describe_one(tool: ToolInfo) -> Result<Description, Unusable> {
     if tool.input_schema.len() > SCHEMA_BYTES_MAX {
         return Err(unusable(format!("its schema is larger than {SCHEMA_BYTES_MAX} bytes")));
     }
+    refuse_hidden("its description", &tool.description).map_err(|error| unusable(error.to_string()))?;
     let input_schema = object_schema(&tool.input_schema).map_err(unusable)?;
+    refuse_hidden_in_schema(&input_schema).map_err(|error| unusable(error.to_string()))?;
     Ok(Description { description: tool.description, input_schema, operation })
 }
 
@@ -186,6 +188,11 @@ mod tests {
         check(vec![good(), good()], "it lists the tool `grep` twice");
         check(vec![tool("Grep\n", "", "{}")], "`Grep ` is not a tool name");
         check(vec![tool("grep", &"x".repeat(2049), "{}")], "tool `grep`: its description is longer than 2048 bytes");
+        let hidden = "a character that nobody sees: `\\u{202e}`";
+        let said = |what: &str| format!("tool `grep`: its {what} holds {hidden}");
+        check(vec![tool("grep", "a\u{202e}b", r#"{"type":"object"}"#)], &said("description"));
+        let schema = "{\"type\":\"object\",\"title\":\"a\\u202eb\"}";
+        check(vec![tool("grep", "", schema)], &said("schema"));
         check(vec![tool("grep", "", "{}")], "tool `grep`: its schema is not of type `object`");
         check(vec![tool("grep", "", "[]")], "tool `grep`: its schema is not of type `object`");
         check(vec![tool("grep", "", &"[".repeat(70_000))], "tool `grep`: its schema is larger than 65536 bytes");

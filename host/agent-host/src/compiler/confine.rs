@@ -1,0 +1,117 @@
+//! What a worker takes from itself before it reads a byte that a stranger wrote: privileges to gain, memory and time without
+//! end, and every system call that compiling does not need. Even where a component finds a hole in the compiler, it has no
+//! file, no network and no other process to turn to, only an answer, which nobody maps without its key's MAC.
+
+use std::io;
+
+use rustix::process::{
+    Resource, Rlimit, Signal, getppid, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
+};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
+};
+
+/// Bytes that a worker may write to files: its complaint goes to one in memory.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// Seconds from the signal that ends a worker out of time to the one that nothing can hold up.
+const KILL_GRACE_S: u64 = 5;
+
+/// Confines this process, which must have one thread.
+///
+/// # Errors
+/// Where a limit cannot be set, or the parent is gone already.
+pub fn confine(memory_bytes: u64, cpu_seconds: u64, parent: i32) -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before the line above.
+    if getppid().is_none_or(|pid| pid.as_raw_nonzero().get() != parent) {
+        return Err(io::Error::other("the process that wanted the answer is gone"));
+    }
+    limit(Resource::As, memory_bytes, memory_bytes)?;
+    limit(Resource::Cpu, cpu_seconds, cpu_seconds + KILL_GRACE_S)?;
+    limit(Resource::Core, 0, 0)?;
+    limit(Resource::Fsize, FILE_BYTES_MAX, FILE_BYTES_MAX)?;
+    // A kernel without seccomp leaves the limits above, which are what ends a bomb.
+    let _ = forbid_other_calls();
+    Ok(())
+}
+
+fn limit(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
+    Ok(setrlimit(resource, Rlimit { current: Some(current), maximum: Some(maximum) })?)
+}
+
+/// What is not listed answers as if this kernel did not have it, so that the C library takes older ways that can be looked at
+/// (`clone` for `clone3`).
+fn forbid_other_calls() -> Result<(), seccompiler::Error> {
+    let mut rules = ALLOWED.iter().map(|call| (*call, Vec::new())).collect::<Vec<_>>();
+    rules.extend(conditional()?);
+    let arch = std::env::consts::ARCH.try_into().map_err(seccompiler::Error::Backend)?;
+    let missing = SeccompAction::Errno(rustix::io::Errno::NOSYS.raw_os_error().unsigned_abs());
+    let filter = SeccompFilter::new(rules.into_iter().collect(), missing, SeccompAction::Allow, arch)?;
+    let program: seccompiler::BpfProgram = filter.try_into()?;
+    apply_filter(&program)
+}
+
+/// Memory, threads, time, and ending.
+const ALLOWED: [i64; 28] = [
+    libc::SYS_brk,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_close,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_fstat,
+    libc::SYS_futex,
+    libc::SYS_getpid,
+    libc::SYS_getrandom,
+    libc::SYS_gettid,
+    libc::SYS_madvise,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_nanosleep,
+    libc::SYS_prctl,
+    libc::SYS_restart_syscall,
+    libc::SYS_rseq,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_set_robust_list,
+    libc::SYS_sigaltstack,
+    libc::SYS_sysinfo,
+    libc::SYS_membarrier,
+    libc::SYS_lseek,
+];
+
+/// What is allowed only in one way: standard input and output and no other descriptor that came along, threads and no
+/// processes, memory that holds no code, signals to itself.
+fn conditional() -> Result<Vec<(i64, Vec<SeccompRule>)>, seccompiler::Error> {
+    let is = |argument, value: u64| condition(argument, SeccompCmpOp::Eq, value);
+    let not_executable = || condition(2, SeccompCmpOp::MaskedEq(flag(libc::PROT_EXEC)), 0);
+    let thread = condition(0, SeccompCmpOp::MaskedEq(flag(libc::CLONE_THREAD)), flag(libc::CLONE_THREAD))?;
+    let said = || -> Result<_, seccompiler::Error> { Ok(vec![rule(is(0, 1)?)?, rule(is(0, 2)?)?]) };
+    Ok(vec![
+        (libc::SYS_read, vec![rule(is(0, 0)?)?]),
+        (libc::SYS_write, said()?),
+        (libc::SYS_writev, said()?),
+        (libc::SYS_clone, vec![rule(thread)?]),
+        (libc::SYS_mmap, vec![rule(not_executable()?)?]),
+        (libc::SYS_mprotect, vec![rule(not_executable()?)?]),
+        (libc::SYS_tgkill, vec![rule(is(0, u64::from(std::process::id()))?)?]),
+    ])
+}
+
+fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompCondition, seccompiler::Error> {
+    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?)
+}
+
+fn rule(condition: SeccompCondition) -> Result<SeccompRule, seccompiler::Error> {
+    Ok(SeccompRule::new(vec![condition])?)
+}
+
+fn flag(bits: i32) -> u64 {
+    u64::from(bits.unsigned_abs())
+}
