@@ -76,7 +76,7 @@ pub(crate) struct Seen {
 /// Where the case itself cannot be set up.
 pub(crate) fn attack(case: &Case, without: &[String], command_limit: Duration) -> Result<Seen, String> {
     debug_assert!(case.form.driver == Driver::Host);
-    let world = World::new();
+    let world = world(&case.form.settings)?;
     let work = world.work();
     let mut names = Names::of_world(&work);
     let servers = Servers::start(&case.form.server, &mut names);
@@ -131,6 +131,17 @@ fn words(case: &Case, work: &Path, tools: &[String], names: &Names) -> Result<Ve
         words.push("attack".into());
     }
     Ok(words)
+}
+
+/// A machine; with settings of its own, one on which nothing was compiled yet.
+fn world(settings: &str) -> Result<World, String> {
+    if settings.is_empty() {
+        return Ok(World::new());
+    }
+    let world = World::untouched();
+    let written = std::fs::create_dir_all(world.home())
+        .and_then(|()| std::fs::write(world.home().join("settings.toml"), settings));
+    written.map(|()| world).map_err(|error| format!("cannot write the settings: {error}"))
 }
 
 /// Runs the command to its end, or to ours.

@@ -44,6 +44,9 @@ pub(crate) struct Form {
     /// The text of a policy file.
     #[serde(default)]
     pub(crate) policy: String,
+    /// The text of the user's settings file: the case then has a state folder of its own.
+    #[serde(default)]
+    pub(crate) settings: String,
     /// More words for the command line.
     #[serde(default)]
     pub(crate) flags: Vec<String>,

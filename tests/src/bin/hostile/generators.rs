@@ -2,8 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::bombs;
+
 /// The bytes of a component.
 pub(crate) fn generate(name: &str, count: u64) -> Result<Vec<u8>, String> {
+    if let Some(bomb) = bombs::generate(name, count) {
+        return bomb;
+    }
     let text = match name {
         "core_instances" => core_instances(count),
         "nested_type" => nested_type(count),

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a program for developers at a terminal")]
 
 mod attack;
+mod bombs;
 mod case;
 mod coded;
 mod components;
