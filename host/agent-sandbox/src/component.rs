@@ -127,8 +127,8 @@ impl From<CompileError> for LoadError {
 impl LoadError {
     /// What wasmtime says when it refuses a component or its code.
     pub(crate) fn refused(problem: String) -> Self {
-        // There are no typed errors for these: the first is said by the pool, the second by the validator.
-        if problem.contains("transitively contains") {
+        // There are no typed errors for these: the first is said by the pool, the others by the validator.
+        if problem.contains("transitively contains") || problem.contains("instances count exceeds limit") {
             Self::TooManyParts(problem)
         } else if problem.contains("component model async") {
             Self::Invalid(format!(

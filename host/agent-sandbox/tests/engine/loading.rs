@@ -104,6 +104,8 @@ fn features_outside_the_first_tier_are_refused() {
 fn too_many_parts_are_refused_before_they_are_made() {
     let instances = "(core instance (instantiate $m))".repeat(33);
     check_text(&format!("(component (core module $m) {instances})"), "instance_limit: ");
+    let thousands = "(core instance (instantiate $m))".repeat(10_000);
+    check_text(&format!("(component (core module $m) {thousands})"), "instance_limit: ");
     let memories = "(core instance (instantiate $m))".repeat(9);
     check_text(&format!("(component (core module $m (memory 1)) {memories})"), "instance_limit: ");
     let modules = "(core module)".repeat(300);

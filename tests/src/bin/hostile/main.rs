@@ -56,7 +56,6 @@ fn main() -> ExitCode {
 }
 
 fn run(choice: &Choice, confined: Result<(), String>) -> Result<bool, String> {
-    let started = Instant::now();
     let mut suite = Suite::read(&repository().join("tests/hostile"))?;
     suite.cases.retain(|case| choice.wants(&case.id));
     if suite.cases.is_empty() && !choice.patterns.is_empty() {
@@ -66,6 +65,7 @@ fn run(choice: &Choice, confined: Result<(), String>) -> Result<bool, String> {
     let coded = suite.cases.iter().any(|case| case.form.driver == Driver::Rust);
     let programs = if coded { Some(Programs::build()?) } else { None };
     attack::warm_up()?;
+    let started = Instant::now();
     let table = Mutex::new(table);
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
