@@ -156,7 +156,7 @@ pub struct AllowArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Grants")]
 pub struct StrictArg {
-    /// Refuse tools that import what was not granted; keep nothing in memory between calls; give tools a clock of milliseconds.
+    /// Refuse tools that import files, HTTP, sockets or stores without a grant; keep nothing in memory between calls; make clocks coarse.
     #[arg(long)]
     pub strict: bool,
 }
