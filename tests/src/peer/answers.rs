@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::streams::{self, BROTLI_BOMB, BROTLI_WINDOW, gzip, zstd_bomb};
-use super::{Manner, PATIENCE, Role};
+use super::{Manner, PATIENCE, Role, secrets};
 
 /// What a bomb becomes.
 const BOMB_BYTES: usize = 32 << 20;
@@ -17,6 +17,7 @@ pub(super) fn give(to: &mut impl Write, role: &Role, head: &str) -> io::Result<(
     match role.manner {
         Manner::Answer | Manner::Late => whole(to, "200 OK", "content-type: text/plain\r\n", &role.body),
         Manner::Echo | Manner::KeepAlive => whole(to, "200 OK", "content-type: text/plain\r\n", head.as_bytes()),
+        Manner::TellSecret => secrets::give(to, head, &String::from_utf8_lossy(&role.body)),
         Manner::Silent => wait(),
         Manner::Redirect => {
             whole(to, "302 Found", &format!("location: {}\r\n", String::from_utf8_lossy(&role.body)), b"elsewhere")

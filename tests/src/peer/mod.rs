@@ -3,6 +3,7 @@
 
 mod answers;
 pub mod certificates;
+mod secrets;
 mod streams;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -34,6 +35,9 @@ pub enum Manner {
     Echo,
     /// As `echo`, and goes on to the next request on the same connection, whatever the first one said about that.
     KeepAlive,
+    /// Repeats the secret that it is sent, in the forms and at the paths of `secrets.rs`; knows whoever sends its body as
+    /// `authorization`.
+    TellSecret,
     /// Takes the request and never answers.
     Silent,
     /// Answers 302 to the address that is its body.

@@ -8,6 +8,7 @@ mod flood;
 mod keep;
 mod net;
 mod say;
+mod secrets;
 
 agent_host_tool::export!(
     consume::spin,
@@ -52,4 +53,8 @@ agent_host_tool::export!(
     net::raw_urls,
     net::many_requests,
     net::sockets,
+    secrets::send,
+    secrets::hunt,
+    secrets::surroundings,
+    secrets::variable,
 );
