@@ -27,6 +27,8 @@ pub enum Name {
     CompileLimit,
     /// A file is longer than any honest one of its kind.
     RequestTooLarge,
+    /// A secret has no value, or one that cannot be used.
+    SecretBlocked,
 }
 
 impl Name {
@@ -39,6 +41,7 @@ impl Name {
             Self::ImportDenied => "import_denied",
             Self::CompileLimit => "compile_limit",
             Self::RequestTooLarge => "request_too_large",
+            Self::SecretBlocked => "secret_blocked",
         }
     }
 

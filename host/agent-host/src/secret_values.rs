@@ -18,6 +18,8 @@ use anyhow::{Context, bail, ensure};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use crate::named;
+
 /// Permission bits that let others than its owner at a file.
 const OTHERS: u32 = 0o077;
 
@@ -67,9 +69,9 @@ fn value(secret: &SecretGrant) -> anyhow::Result<SecretValue> {
         SecretSource::Env(variable) => of_variable(variable.as_str()),
         SecretSource::File(file) => of_file(Path::new(file.as_str())),
     };
-    let text = read.with_context(|| format!("secret_blocked: the secret `{name}` has no value"))?;
-    let weak = |weak| anyhow::anyhow!("secret_blocked: the secret `{name}` from `{from}` cannot be used: {weak}");
-    SecretValue::new(text).map_err(weak)
+    let blocked = |message: String| anyhow::Error::from(named::Name::SecretBlocked.because(message));
+    let text = read.map_err(|error| blocked(format!("the secret `{name}` has no value: {error:#}")))?;
+    SecretValue::new(text).map_err(|weak| blocked(format!("the secret `{name}` from `{from}` cannot be used: {weak}")))
 }
 
 fn of_variable(variable: &str) -> anyhow::Result<String> {
@@ -145,11 +147,11 @@ mod tests {
         let path = folder.path().join("token");
         let from = format!("file:{}", path.display());
         let cut = |text: String| text.replace(&folder.path().display().to_string(), "[FOLDER]");
-        insta::assert_snapshot!(cut(said(&from)?), @"secret_blocked: the secret `API_TOKEN` has no value: cannot open `[FOLDER]/token`: No such file or directory (os error 2)");
+        insta::assert_snapshot!(cut(said(&from)?), @"the secret `API_TOKEN` has no value: cannot open `[FOLDER]/token`: No such file or directory (os error 2)");
         fs::write(&path, "tok-7f3Qx9Zw\n")?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640))?;
         insta::assert_snapshot!(cut(said(&from)?), @"
-        secret_blocked: the secret `API_TOKEN` has no value: others than you can get at `[FOLDER]/token` (mode 0640)
+        the secret `API_TOKEN` has no value: others than you can get at `[FOLDER]/token` (mode 0640)
           hint: `chmod 600 [FOLDER]/token`
         ");
         for mode in [0o600, 0o400] {
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn a_variable_that_is_missing_says_what_to_do() -> anyhow::Result<()> {
         insta::assert_snapshot!(said("env:NO_SUCH_TOKEN_HERE")?, @"
-        secret_blocked: the secret `API_TOKEN` has no value: the environment variable `NO_SUCH_TOKEN_HERE` is not set
+        the secret `API_TOKEN` has no value: the environment variable `NO_SUCH_TOKEN_HERE` is not set
           hint: `export NO_SUCH_TOKEN_HERE=…`, or say where else it is: `--secret NAME=env:OTHER`, `--secret NAME=file:PATH`
         ");
         Ok(())

@@ -57,7 +57,7 @@ fn proposal(home: &Home, file: &Path) -> anyhow::Result<(Source, Vec<String>)> {
     }
     let agent = Agent::read(file)?;
     let standing = operator::standing_rules(home, &AllowArgs::default())?;
-    let would = [operator::would_get(&agent.proposal, &standing), tool_identity::told(&agent.tools)].concat();
+    let would = [operator::would_get_of(&agent, &standing), tool_identity::told(&agent.tools)].concat();
     match agent.file {
         Some(source) => Ok((source, would)),
         None => bail!("`{}` is no agent file", file.display()),

@@ -70,7 +70,8 @@ fn count_in_memory(backwards: &[u8]) -> usize {
     let pages = core::arch::wasm32::memory_size(0);
     // The first bytes are left out: no address is zero.
     #[expect(unsafe_code, reason = "a hostile guest reads all of its memory")]
-    let memory = unsafe { core::slice::from_raw_parts(core::ptr::without_provenance::<u8>(16), pages * (64 << 10) - 16) };
+    let memory =
+        unsafe { core::slice::from_raw_parts(core::ptr::without_provenance::<u8>(16), pages * (64 << 10) - 16) };
     memory.windows(backwards.len()).filter(|window| window.iter().eq(backwards.iter().rev())).count()
 }
 
