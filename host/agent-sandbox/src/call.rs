@@ -17,6 +17,7 @@ use crate::secrets::CallSecrets;
 use crate::transcript::Transcript;
 
 /// Everything that one call may know and use.
+#[derive(Clone)]
 pub struct Call {
     /// The operation of the component.
     pub operation: Name,

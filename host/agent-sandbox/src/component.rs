@@ -15,7 +15,8 @@ use crate::cache::CacheRejected;
 use crate::compile::{CompileError, CompileLimit};
 use crate::describe::exports::Export;
 use crate::describe::{Door, Unsupported};
-use crate::pace::Pace;
+use crate::mount::Mount;
+use crate::pace::{Begin, Pace};
 use crate::state::CallState;
 pub use crate::structure::COMPONENT_BYTES_MAX;
 
@@ -61,6 +62,17 @@ pub enum CodeOrigin {
         /// Why what the cache held was not used, where it held something.
         rejected: Option<CacheRejected>,
     },
+}
+
+impl Component {
+    /// Where a call of it begins that holds `mounts`. Files may be on a disk that hangs, and file work holds its thread.
+    pub(crate) fn begin(&self, mounts: &[Mount]) -> Begin {
+        let can_change = |import: &Import| matches!(import.capability, Capability::Http | Capability::Kv);
+        if !mounts.is_empty() || self.imports.iter().any(can_change) {
+            return Begin::Elsewhere;
+        }
+        self.pace.begin()
+    }
 }
 
 /// How it is called.

@@ -5,9 +5,9 @@
 //! often ([`Sandbox::call`]); every call has a fresh wasmtime `Store`.
 //!
 //! What happens in a call, module by module: `sandbox` finds the operation and takes a slot, `value` turns JSON into component
-//! values, `invoke` arms the limits and runs the guest on the guests' own `runtime` while `hosts` answer it, `fault` names
-//! what stopped it, `report` says what came of it. What happens in a load: `structure` looks, `cache` has the code or `compile`
-//! makes it, `describe` finds the operations.
+//! values, `pace` says where it begins, `invoke` arms the limits and runs the guest, on its caller's thread or on the guests'
+//! own `runtime`, while `hosts` answer it, `fault` names what stopped it, `report` says what came of it. What happens in a
+//! load: `structure` looks, `cache` has the code or `compile` makes it, `describe` finds the operations.
 
 #![warn(unreachable_pub)]
 

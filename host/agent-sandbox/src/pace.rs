@@ -2,15 +2,18 @@
 //! goes to the guests' threads where it first waits or yields. `runtime` does so for `sandbox`.
 //!
 //! A caller's thread is lent for short calls only, since the host's own work waits for it meanwhile. A slice ends by itself
-//! after `YIELD_INTERVAL_FUEL`, but host calls cost no fuel to speak of: a guest that makes nothing else could keep the thread
-//! for a tenth of a second. So a component whose call was not short is sent to the guests' threads for its next calls, too. What
-//! counts as short is told by what the call did and not by a clock, which a busy machine would upset.
+//! after `YIELD_INTERVAL_FUEL`, but host calls cost no fuel to speak of: a guest that makes nothing else would keep the thread.
+//! So a call that begins here may make few of them. One that makes more is dropped and made anew on the guests' threads, which
+//! nobody can tell: only calls begin here that can change nothing, those without a folder, of components that import neither
+//! HTTP nor stores. A component whose call was not short is sent to the guests' threads for its next calls, too. What counts as
+//! short is told by what the call did and not by a clock, which a busy machine would upset.
 
 use crate::layer::{self, Layer};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Most host calls, weighted, of a short call: some hundred microseconds of work. An ordinary tool makes some dozens.
-const HOST_CALLS_MAX: u64 = 1_000;
+/// Most host calls, weighted, of a call on its caller's thread: some hundred microseconds of work, a few milliseconds where
+/// each moves much. An ordinary tool makes some dozens.
+pub(crate) const HOST_CALLS_MAX: u64 = 1_000;
 
 /// Calls of a component that begin elsewhere after one that was not short.
 const CALLS_ELSEWHERE: u32 = 64;
@@ -43,16 +46,9 @@ impl Pace {
         }
     }
 
-    /// A call that began here waited or yielded.
-    pub(crate) fn waited(&self) {
+    /// A call that began here waited, yielded, or made too many host calls.
+    pub(crate) fn was_not_short(&self) {
         self.elsewhere.store(CALLS_ELSEWHERE, Ordering::Relaxed);
-    }
-
-    /// A call made so many host calls.
-    pub(crate) fn made(&self, host_calls: u64) {
-        if host_calls > HOST_CALLS_MAX {
-            self.waited();
-        }
     }
 }
 
@@ -64,9 +60,7 @@ mod tests {
     fn a_long_call_sends_the_next_ones_elsewhere_for_a_while() {
         let pace = Pace::default();
         assert_eq!([pace.begin(), pace.begin()], [Begin::Here; 2]);
-        pace.made(HOST_CALLS_MAX);
-        assert_eq!(pace.begin(), Begin::Here);
-        pace.made(HOST_CALLS_MAX + 1);
+        pace.was_not_short();
         assert!((0..CALLS_ELSEWHERE).all(|_| pace.begin() == Begin::Elsewhere));
         assert_eq!(pace.begin(), Begin::Here);
     }

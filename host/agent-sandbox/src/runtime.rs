@@ -72,7 +72,7 @@ impl GuestRuntime {
             if let Poll::Ready(ended) = unconstrained(first).await {
                 return ended.map_err(|_| Panicked);
             }
-            pace.waited();
+            pace.was_not_short();
         }
         match self.handle.spawn(task).await {
             Ok(Ok(ended)) => Ok(ended),

@@ -17,8 +17,8 @@ use crate::compile::{Compiler, InProcess};
 use crate::component::{Component, Entry};
 use crate::engine::{self, EngineSettings, Residue};
 use crate::gate::GateClosed;
-use crate::invoke::{self, Target};
-use crate::pace::Begin;
+use crate::invoke::{self, Ending, Finished, Target};
+use crate::pace::{Begin, HOST_CALLS_MAX};
 use crate::patience::Patience;
 use crate::plain_text::error_line;
 use crate::runtime::GuestRuntime;
@@ -167,26 +167,54 @@ impl Sandbox {
             Slot::Overloaded => return Ok(report::refused(RefusedCall::Overloaded, report::OVERLOADED)),
             Slot::Cancelled => return Ok(report::not_started(report::cancelled())),
         };
-        let secrets = call.secrets.clone();
-        let (engine, limits, parts) = (self.engine.clone(), call.limits.clone(), parts(call, cancel, self.clock));
-        // Files may be on a disk that hangs, and file work holds the thread that it runs on.
-        let begin = if parts.mounts.is_empty() { component.pace.begin() } else { Begin::Elsewhere };
-        let running = self.guests.run(begin, &component.pace, async move {
-            let finished = invoke::run(&engine, target, parts).await;
-            // Only now: the slot is free when the instance is gone.
-            drop(slot);
-            finished
-        });
-        match running.await {
-            Ok(Ok(finished)) => {
-                component.pace.made(finished.account.host_calls);
-                let mut report = report::of_finished(finished, &limits)?;
-                secrets.scrub(&mut report);
-                Ok(report)
-            }
-            Ok(Err(error)) => Err(CallError::Host(error_line(&error))),
-            Err(panicked) => Err(CallError::Host(panicked.to_string())),
+        let (limits, secrets) = (call.limits.clone(), call.secrets.clone());
+        let finished = match component.begin(&call.mounts) {
+            Begin::Elsewhere => self.run(Begin::Elsewhere, component, target, (call, slot), cancel).await?.0,
+            Begin::Here => self.run_from_here(component, target, (call, slot), cancel).await?,
+        };
+        let mut report = report::of_finished(finished, &limits)?;
+        secrets.scrub(&mut report);
+        Ok(report)
+    }
+
+    /// Runs a call that can change nothing on its caller's thread, and anew on a guests' thread where it is not short.
+    async fn run_from_here(
+        &self,
+        component: &Arc<Component>,
+        target: Target,
+        (call, slot): (Call, OwnedSemaphorePermit),
+        cancel: CancellationToken,
+    ) -> Result<Finished, CallError> {
+        let mut short = call.clone();
+        short.limits.host_calls = call.limits.host_calls.min(HOST_CALLS_MAX);
+        let (finished, slot) = self.run(Begin::Here, component, target, (short, slot), cancel.clone()).await?;
+        let used_up = call.limits.host_calls > HOST_CALLS_MAX && finished.account.host_calls >= HOST_CALLS_MAX;
+        if !used_up || !matches!(finished.ending, Ending::Stopped(_)) {
+            return Ok(finished);
         }
+        component.pace.was_not_short();
+        match self::target(component, &call) {
+            Ok(target) => Ok(self.run(Begin::Elsewhere, component, target, (call, slot), cancel).await?.0),
+            Err(_) => unreachable!("the same call had a target before"),
+        }
+    }
+
+    /// Runs one instance to its end and gives the slot back.
+    async fn run(
+        &self,
+        begin: Begin,
+        component: &Component,
+        target: Target,
+        (call, slot): (Call, OwnedSemaphorePermit),
+        cancel: CancellationToken,
+    ) -> Result<(Finished, OwnedSemaphorePermit), CallError> {
+        let (engine, parts) = (self.engine.clone(), parts(call, cancel, self.clock));
+        let running = self.guests.run(begin, &component.pace, async move {
+            // The slot goes along: it is free when the instance is gone, whether or not somebody still waits for that.
+            (invoke::run(&engine, target, parts).await, slot)
+        });
+        let (finished, slot) = running.await.map_err(|panicked| CallError::Host(panicked.to_string()))?;
+        Ok((finished.map_err(|error| CallError::Host(error_line(&error)))?, slot))
     }
 
     async fn slot(&self, cancel: &CancellationToken) -> Slot {
