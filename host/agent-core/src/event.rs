@@ -12,7 +12,7 @@ use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
 use crate::limits::Limits;
 use crate::model::{ModelFailure, ModelReply};
 use crate::name::{CallNumber, Name, RunId};
-use crate::outcome::{Metering, ToolOutcome};
+use crate::outcome::{Metering, Said, ToolOutcome};
 use crate::stop::StopReason;
 use crate::tool::ToolDescriptor;
 use crate::units::UnixMillis;
@@ -392,8 +392,10 @@ pub struct ToolFinished {
     pub metering: Metering,
     /// What it did.
     pub effects: Vec<Effect>,
-    /// What it printed to standard error, the kept part, for people.
-    pub stderr: String,
+    /// What it said beside its result, for people.
+    pub said: Said,
+    /// Hidden characters in its outcome. The model is given it without those that only a machine reads.
+    pub hidden: u64,
 }
 
 /// See [`Event::ToolInDoubt`].

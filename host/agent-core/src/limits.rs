@@ -32,6 +32,10 @@ pub struct Limits {
     pub output_bytes: Bytes,
     /// Log records that are kept; the rest is counted and dropped.
     pub log_records: u64,
+    /// Bytes of log that are kept of all records.
+    pub log_bytes: Bytes,
+    /// Bytes of one log record that are kept; the rest of it is cut off.
+    pub log_record_bytes: Bytes,
     /// Random bytes.
     pub random_bytes: Bytes,
     /// Bytes written to files.
@@ -90,6 +94,8 @@ impl Limits {
         result_bytes: Bytes(1 << 20),
         output_bytes: Bytes(256 << 10),
         log_records: 1_000,
+        log_bytes: Bytes(1 << 20),
+        log_record_bytes: Bytes(4 << 10),
         random_bytes: Bytes(64 << 10),
         fs_write_bytes: Bytes(64 << 20),
         fs_read_bytes: Bytes(256 << 20),
@@ -197,6 +203,8 @@ limits! {
     ResultBytes = result_bytes.0, Bytes, Positive;
     OutputBytes = output_bytes.0, Bytes, OrZero;
     LogRecords = log_records, Count, OrZero;
+    LogBytes = log_bytes.0, Bytes, OrZero;
+    LogRecordBytes = log_record_bytes.0, Bytes, OrZero;
     RandomBytes = random_bytes.0, Bytes, OrZero;
     FsWriteBytes = fs_write_bytes.0, Bytes, OrZero;
     FsReadBytes = fs_read_bytes.0, Bytes, OrZero;

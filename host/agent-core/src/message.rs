@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{Content, ToolOutcome};
+use crate::hidden::without_tags;
+use crate::json::JsonText;
+use crate::outcome::{Content, ResourceBody, ToolOutcome};
 
 /// One entry of the conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,20 +75,78 @@ impl Message {
     }
 }
 
+/// Longest text of the host's own about a call that was refused or stopped. It may quote the tool.
+const HOST_WORDS_BYTES_MAX: usize = 4 << 10;
+
 impl ToolResult {
-    /// What the model is told about an outcome.
+    /// What the model is told about an outcome: without characters that only a machine reads.
     #[must_use]
     pub fn from_outcome(id: String, tool: String, outcome: &ToolOutcome) -> Self {
         let (content, is_error) = match outcome {
-            ToolOutcome::Returned { content } => (content.clone(), false),
-            ToolOutcome::Failed { message } => (vec![Content::Text(message.clone())], true),
+            ToolOutcome::Returned { content } => (content.iter().map(visible).collect(), false),
+            ToolOutcome::Failed { message } => (vec![Content::Text(without_tags(message).into_owned())], true),
             ToolOutcome::Refused { reason, message } => {
-                (vec![Content::Text(format!("refused ({reason}): {message}"))], true)
+                (vec![host_words(&format!("refused ({reason}): {message}"))], true)
             }
             ToolOutcome::Faulted { fault, message } => {
-                (vec![Content::Text(format!("stopped ({fault}): {message}"))], true)
+                (vec![host_words(&format!("stopped ({fault}): {message}"))], true)
             }
         };
         Self { id, tool, content, is_error }
+    }
+}
+
+fn host_words(words: &str) -> Content {
+    let words = without_tags(words);
+    let shown = &words[..words.floor_char_boundary(HOST_WORDS_BYTES_MAX)];
+    Content::Text(shown.to_owned())
+}
+
+fn visible(content: &Content) -> Content {
+    let text = |text: &str| without_tags(text).into_owned();
+    match content {
+        Content::Text(words) => Content::Text(text(words)),
+        // Without them it is the same JSON with shorter strings.
+        Content::Json(json) => Content::Json(JsonText::parse(&text(json.as_str())).unwrap_or_else(|_| json.clone())),
+        Content::Image(_) | Content::Audio(_) => content.clone(),
+        Content::Resource { uri, mime_type, body } => Content::Resource {
+            uri: text(uri),
+            mime_type: mime_type.clone(),
+            body: match body {
+                ResourceBody::Text(words) => ResourceBody::Text(text(words)),
+                ResourceBody::Base64(bytes) => ResourceBody::Base64(bytes.clone()),
+            },
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Fault;
+
+    fn told(outcome: &ToolOutcome) -> Vec<Content> {
+        ToolResult::from_outcome("call_1".to_owned(), "a__b".to_owned(), outcome).content
+    }
+
+    #[test]
+    fn a_model_is_not_given_what_only_a_machine_reads() -> Result<(), serde_json::Error> {
+        let hidden = "a\u{e0041}\u{e0042}b\u{202e}";
+        let content =
+            vec![Content::Text(hidden.to_owned()), Content::Json(JsonText::parse(&format!("[\"{hidden}\"]"))?)];
+        let outcome = ToolOutcome::Returned { content };
+        let visible = [Content::Text("ab\u{202e}".to_owned()), Content::Json(JsonText::parse("[\"ab\u{202e}\"]")?)];
+        assert_eq!(told(&outcome), visible);
+        assert_eq!(outcome.hidden(), 6);
+        let failed = ToolOutcome::Failed { message: hidden.to_owned() };
+        assert_eq!(told(&failed), [Content::Text("ab\u{202e}".to_owned())]);
+        Ok(())
+    }
+
+    #[test]
+    fn the_hosts_own_words_are_short() {
+        let message = "é".repeat(10_000);
+        let told = told(&ToolOutcome::Faulted { fault: Fault::ResultInvalid, message });
+        assert!(matches!(told.as_slice(), [Content::Text(words)] if words.len() <= HOST_WORDS_BYTES_MAX));
     }
 }

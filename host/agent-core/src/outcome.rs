@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hidden;
 use crate::json::JsonText;
 use crate::units::{Bytes, Fuel, Millis};
 
@@ -128,6 +129,50 @@ pub enum Fault {
     Interrupted,
 }
 
+/// What a call said beside its result, for people: the part that was kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    /// Its standard output.
+    pub stdout: Printed,
+    /// Its standard error.
+    pub stderr: Printed,
+    /// Its log.
+    pub log: Vec<LogRecord>,
+}
+
+/// Printed bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Printed {
+    /// As text; what is not UTF-8 is replaced.
+    pub text: String,
+    /// The bytes in base64, where the text is not all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
+}
+
+/// One record of a tool's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogRecord {
+    /// How serious.
+    pub level: LogLevel,
+    /// The text. Not neutralised for a terminal.
+    pub message: String,
+}
+
+/// How serious a log record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
 /// What a call used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +189,8 @@ pub struct Metering {
     pub output_dropped: Bytes,
     /// Log records that were dropped.
     pub log_dropped: u64,
+    /// Bytes of the log that were dropped: of these records, and what was cut off longer ones.
+    pub log_bytes_dropped: Bytes,
 }
 
 /// How well the fuel is known: after a trap wasmtime's counter is only a lower bound.
@@ -199,6 +246,17 @@ impl ToolOutcome {
         matches!(self, Self::Returned { .. })
     }
 
+    /// Hidden characters in what it says: such as a terminal would obey, or nobody sees.
+    #[must_use]
+    pub fn hidden(&self) -> u64 {
+        match self {
+            Self::Returned { content } => content.iter().map(Content::hidden).sum(),
+            Self::Failed { message } | Self::Refused { message, .. } | Self::Faulted { message, .. } => {
+                hidden::count(message)
+            }
+        }
+    }
+
     /// One stable word for listings: `returned`, `failed`, or the name of the refusal or fault.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -207,6 +265,18 @@ impl ToolOutcome {
             Self::Failed { .. } => "failed",
             Self::Refused { reason, .. } => reason.name(),
             Self::Faulted { fault, .. } => fault.name(),
+        }
+    }
+}
+
+impl Content {
+    fn hidden(&self) -> u64 {
+        match self {
+            Self::Text(text) => hidden::count(text),
+            Self::Json(json) => hidden::count(json.as_str()),
+            Self::Image(_) | Self::Audio(_) => 0,
+            Self::Resource { uri, body: ResourceBody::Text(text), .. } => hidden::count(uri) + hidden::count(text),
+            Self::Resource { uri, body: ResourceBody::Base64(_), .. } => hidden::count(uri),
         }
     }
 }
@@ -232,6 +302,7 @@ impl Metering {
             host_calls: 0,
             output_dropped: Bytes(0),
             log_dropped: 0,
+            log_bytes_dropped: Bytes(0),
         }
     }
 }

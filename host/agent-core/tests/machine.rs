@@ -24,7 +24,7 @@ use agent_core::machine::{self, Action};
 use agent_core::message::{Part, Role};
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall, TokenUsage};
 use agent_core::name::{CallNumber, RunId};
-use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, RefusedCall, ToolOutcome};
+use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, RefusedCall, Said, ToolOutcome};
 use agent_core::state::State;
 use agent_core::stop::StopReason;
 use agent_core::tool::ToolDescriptor;
@@ -196,7 +196,7 @@ fn returned(text: &str) -> ToolOutcome {
 
 fn finished(call: CallNumber, outcome: ToolOutcome, fuel: MeteredFuel) -> ToolFinished {
     let metering = Metering { fuel, ..Metering::nothing() };
-    ToolFinished { call, outcome, metering, effects: Vec::new(), stderr: String::new() }
+    ToolFinished { call, outcome, metering, effects: Vec::new(), said: Said::default(), hidden: 0 }
 }
 
 fn no_rules() -> Authority {

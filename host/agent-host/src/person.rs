@@ -74,10 +74,7 @@ const TRIES: usize = 3;
 
 fn ask_on_terminal(question: &Question) -> Option<char> {
     let mut err = anstream::stderr();
-    writeln!(err, "{QUESTION}?{QUESTION:#} {BOLD}{}{BOLD:#}", text::whole(&question.title)).ok()?;
-    for detail in &question.details {
-        writeln!(err, "    {}", text::whole(detail)).ok()?;
-    }
+    put(question, &mut err).ok()?;
     let offered: Vec<_> = question.answers.iter().map(|(letter, meaning)| format!("[{letter}] {meaning}")).collect();
     for _ in 0..TRIES {
         write!(err, "  {}: ", offered.join("  ")).ok()?;
@@ -100,4 +97,31 @@ fn read_line() -> Option<String> {
         return None;
     }
     Some(line.trim().to_owned())
+}
+
+/// What is asked, and what the person should know: nothing of it hides or moves anything on the screen.
+fn put(question: &Question, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{QUESTION}?{QUESTION:#} {BOLD}{}{BOLD:#}", text::whole(&question.title))?;
+    question.details.iter().try_for_each(|detail| writeln!(out, "    {}", text::whole(detail)))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_hides_nothing() {
+        let hostile = "safe\rrm -rf \u{202e}txt\u{200b}\u{e0041}\u{9b}2J\u{1b}]52;c;eA\u{7}";
+        let question = Question {
+            title: format!("may `files.write` do this: write {hostile}?"),
+            details: vec![hostile.to_owned(), "two\nlines".to_owned()],
+            answers: &[('y', "yes"), ('n', "no")],
+        };
+        let mut out = Vec::new();
+        put(&question, &mut anstream::StripStream::new(&mut out)).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let escaped = "safe\\u{d}rm -rf \\u{202e}txt\\u{200b}\\u{e0041}\\u{9b}2J\\u{1b}]52;c;eA\\u{7}";
+        assert_eq!(shown, format!("? may `files.write` do this: write {escaped}?\n    {escaped}\n    two\\nlines\n"));
+    }
 }

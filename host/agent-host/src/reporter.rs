@@ -26,6 +26,8 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 const TICK: Duration = Duration::from_millis(100);
 /// Longest piece of arguments or message in a line.
 const SHOWN_CHARS: usize = 96;
+/// Lines of a message that are shown; the rest is counted.
+const MESSAGE_LINES: usize = 8;
 /// Refused effects that one call's lines name; the rest is counted.
 const REFUSALS_SHOWN: usize = 5;
 
@@ -34,6 +36,8 @@ pub struct Reporter {
     spinner: Option<ProgressBar>,
     voice: Voice,
     running: Mutex<Vec<(CallNumber, String)>>,
+    /// The last complaint about the model, and how often it came again.
+    complaint: Mutex<Option<(String, u32)>>,
 }
 
 /// How much is said.
@@ -50,7 +54,7 @@ impl Reporter {
     #[must_use]
     pub fn new(voice: Voice) -> Self {
         let spinner = (voice == Voice::Lines && std::io::IsTerminal::is_terminal(&std::io::stderr())).then(spinner);
-        Self { spinner, voice, running: Mutex::default() }
+        Self { spinner, voice, running: Mutex::default(), complaint: Mutex::default() }
     }
 
     /// Does `ask` with nothing moving on the screen.
@@ -74,20 +78,39 @@ impl Reporter {
     /// A request to the model left.
     pub fn model_asked(&self, turn: u32, attempt: u32, model: &str) {
         let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-        self.status(&format!("turn {turn}: asking {model}{again}"));
+        self.status(&format!("turn {turn}: asking {}{again}", text::line(model, SHOWN_CHARS)));
     }
 
     /// The model replied.
     pub fn model_replied(&self, reply: &ModelReply) {
+        self.end_complaint();
         let said = reply.text.trim();
         if !reply.calls.is_empty() && !said.is_empty() {
             self.line(&format!("{DIM}“{}”{DIM:#}", text::line(said, SHOWN_CHARS)));
         }
     }
 
-    /// The model did not reply.
+    /// The model did not reply. What is the same each time is said once, and then counted.
     pub fn model_failed(&self, failure: &ModelFailure) {
-        self.line(&format!("{WARN}! model: {}{WARN:#}", text::line(&failure.message, 2 * SHOWN_CHARS)));
+        let said = text::line(&failure.message, 2 * SHOWN_CHARS);
+        if let Some((last, again)) = &mut *self.complaint.lock().unwrap_or_else(PoisonError::into_inner)
+            && *last == said
+        {
+            *again += 1;
+            return;
+        }
+        self.end_complaint();
+        self.line(&format!("{WARN}! model: {said}{WARN:#}"));
+        *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some((said, 0));
+    }
+
+    /// Says how often the last complaint came again.
+    fn end_complaint(&self) {
+        let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((_, again @ 1..)) = complaint {
+            let times = if again == 1 { "time" } else { "times" };
+            self.line(&format!("{WARN}  the same {again} more {times}{WARN:#}"));
+        }
     }
 
     /// The model is asked again later.
@@ -129,6 +152,7 @@ impl Reporter {
 
     /// The run stopped: nothing moves any more.
     pub fn finish(&self) {
+        self.end_complaint();
         if let Some(spinner) = &self.spinner {
             spinner.finish_and_clear();
         }
@@ -140,10 +164,10 @@ impl Reporter {
         let (mark, why) = match outcome {
             ToolOutcome::Returned { .. } => (format!("{GOOD}✓{GOOD:#}"), String::new()),
             ToolOutcome::Failed { message } => {
-                (format!("{WARN}✗{WARN:#}"), format!("\n    {}", text::line(message, 2 * SHOWN_CHARS)))
+                (format!("{WARN}✗{WARN:#}"), format!("\n    {}", shown_message(message)))
             }
             ToolOutcome::Refused { message, .. } | ToolOutcome::Faulted { message, .. } => {
-                let shown = text::line(message, 2 * SHOWN_CHARS);
+                let shown = shown_message(message);
                 (format!("{BAD}✗{BAD:#}"), format!("\n    {BAD}{}{BAD:#}: {shown}", outcome.name()))
             }
         };
@@ -151,9 +175,16 @@ impl Reporter {
     }
 
     fn refusals(&self, effects: &[Effect]) {
-        let refused: Vec<_> = effects.iter().filter_map(refusal).collect();
-        for line in refused.iter().take(REFUSALS_SHOWN) {
-            self.line(line);
+        let mut refused: Vec<(String, String, usize)> = Vec::new();
+        for (act, why) in effects.iter().filter_map(refusal) {
+            match refused.iter_mut().find(|(known, said, _)| *known == act && *said == why) {
+                Some((.., times)) => *times += 1,
+                None => refused.push((act, why, 1)),
+            }
+        }
+        for (act, why, times) in refused.iter().take(REFUSALS_SHOWN) {
+            let times = if *times == 1 { String::new() } else { format!(" ({times} times)") };
+            self.line(&format!("{act}{times}{why}"));
         }
         if refused.len() > REFUSALS_SHOWN {
             self.line(&format!("    {WARN}and {} more refused{WARN:#}", refused.len() - REFUSALS_SHOWN));
@@ -186,6 +217,11 @@ impl Reporter {
     }
 }
 
+/// A tool's or the host's words, each line below the other.
+fn shown_message(message: &str) -> String {
+    text::block(message, MESSAGE_LINES, 2 * SHOWN_CHARS).join("\n    ")
+}
+
 /// Arguments on one line, without the spaces and line breaks that a model put between them.
 fn shown_arguments(arguments: &str) -> String {
     let compact = serde_json::from_str::<serde_json::Value>(arguments).map(|value| value.to_string());
@@ -211,12 +247,13 @@ pub fn used(metering: &Metering) -> String {
     format!("{} · {fuel} · {}", metering.duration, metering.memory_peak)
 }
 
-fn refusal(effect: &Effect) -> Option<String> {
+/// What was refused, and why, apart: the same is said once.
+fn refusal(effect: &Effect) -> Option<(String, String)> {
     let Decision::Deny { refusal, rule, hint } = &effect.decision else { return None };
     let act = text::line(&effect.request.to_string(), SHOWN_CHARS);
     let rule = text::whole(rule);
     let hint = hint.as_deref().map(|hint| format!("\n      hint: {}", text::whole(hint))).unwrap_or_default();
-    Some(format!("    {WARN}{refusal}{WARN:#}: may not {act}\n      rule: {rule}{hint}"))
+    Some((format!("    {WARN}{refusal}{WARN:#}: may not {act}"), format!("\n      rule: {rule}{hint}")))
 }
 
 fn write_line(line: &str) {

@@ -12,6 +12,8 @@ use agent_core::config::manifest::Manifest;
 use agent_core::config::resolve::{ToolAuthority, resolve};
 use agent_core::digest::Digest;
 use agent_core::event::LockedTool;
+use agent_core::hidden::without_tags;
+use agent_core::json::JsonText;
 use agent_core::name::{Name, ToolName};
 use agent_core::tool::ToolDescriptor;
 use agent_sandbox::Sandbox;
@@ -296,13 +298,23 @@ pub fn authority(loaded: &Loaded, tool: &ToolName, rules: &[Authority]) -> anyho
 
 /// The description as the model sees it: with the mounts that the tool has in this run.
 fn explained(descriptor: &ToolDescriptor, authority: &ToolAuthority) -> ToolDescriptor {
-    let mut descriptor = descriptor.clone();
+    let mut descriptor = visible(descriptor);
     let mounts: Vec<_> =
         authority.grant.fs.iter().map(|fs| format!("`{}` ({})", fs.mount, access_word(fs.access))).collect();
     if !mounts.is_empty() {
         descriptor.description = format!("{}\nFiles: {}.", descriptor.description.trim_end(), mounts.join(", "));
     }
     descriptor
+}
+
+/// Without characters that only a machine reads: a model would follow words that no person sees.
+fn visible(descriptor: &ToolDescriptor) -> ToolDescriptor {
+    let schema = without_tags(descriptor.input_schema.as_str());
+    ToolDescriptor {
+        name: descriptor.name.clone(),
+        description: without_tags(&descriptor.description).into_owned(),
+        input_schema: JsonText::parse(&schema).unwrap_or_else(|_| descriptor.input_schema.clone()),
+    }
 }
 
 fn access_word(access: agent_core::grant::Access) -> &'static str {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use agent_core::effect::Effect;
+use agent_core::grant::RuleSource;
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
 use agent_core::name::Name;
-use agent_core::outcome::{Metering, ToolOutcome};
-use agent_core::units::{Bytes, UnixMillis};
+use agent_core::outcome::{Metering, Said, ToolOutcome};
+use agent_core::units::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::EffectGate;
@@ -28,7 +29,7 @@ pub struct Call {
     /// The component's key-value stores.
     pub stores: Arc<dyn Stores>,
     /// The environment that was granted, with values.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<Variable>,
     /// The secrets that its requests may carry, and what takes them out of what comes back.
     pub secrets: CallSecrets,
     /// The ceilings.
@@ -55,40 +56,19 @@ pub struct CallReport {
     /// What it wants changed in its stores, to be made durable with the record of the call. Nothing where the call was
     /// stopped.
     pub kv: Vec<KvChange>,
-    /// What it printed.
-    pub output: Output,
-    /// What it logged, the kept part.
-    pub log: Vec<LogRecord>,
+    /// What it said beside its result, the kept part.
+    pub said: Said,
     /// Every answer the guest had: what a replay feeds back.
     pub transcript: Transcript,
 }
 
-/// Standard output and standard error of a call, the kept part.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// Standard output.
-    pub stdout: Vec<u8>,
-    /// Standard error.
-    pub stderr: Vec<u8>,
-    /// Bytes beyond the bound, counted and dropped.
-    pub dropped: Bytes,
-}
-
-/// One record of the guest's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogRecord {
-    /// How serious.
-    pub level: LogLevel,
-    /// The text. Not yet neutralised for a terminal.
-    pub message: String,
-}
-
-/// How serious a log record is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
+/// An environment variable that a guest may see.
+#[derive(Clone)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value, which is in no record.
+    pub value: String,
+    /// The rule that grants it.
+    pub rule: RuleSource,
 }

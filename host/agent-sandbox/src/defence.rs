@@ -83,6 +83,12 @@ defences! {
     UndeclaredGrants = "grant_exceeds_manifest";
     /// The refusal of tools whose names look the same.
     ToolNames = "duplicate_tool";
+    /// The decision about each use of a key-value store.
+    KvDenied = "kv_denied";
+    /// The limits of a key-value store.
+    KvQuota = "kv_quota";
+    /// That hidden characters are shown escaped to a person.
+    Neutralising = "neutralising";
 }
 
 /// Whether the test asked for this defence to be missing: `AGENT_HOST_DEFENCE_OFF=fuel_exhausted,memory_limit`.

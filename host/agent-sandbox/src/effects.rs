@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
-use agent_core::grant::{Capability, RuleSource};
+use agent_core::grant::RuleSource;
 use agent_core::outcome::Fault;
 use agent_core::units::{Bytes, Millis};
 
@@ -89,7 +89,12 @@ impl Effects {
         } else {
             self.patience.waiting(self.gate.decide(&request)).await
         };
-        if defence::is_off(Defence::NetDenied) && request.capability() == Capability::Http {
+        let off = match request {
+            EffectRequest::Http { .. } => defence::is_off(Defence::NetDenied),
+            EffectRequest::Kv { .. } => defence::is_off(Defence::KvDenied),
+            EffectRequest::File { .. } | EffectRequest::Env { .. } | EffectRequest::Socket { .. } => false,
+        };
+        if off {
             ruling.decision = Decision::Allow { rule: RuleSource("defence off".to_owned()) };
         }
         match ruling.decision {
@@ -133,11 +138,11 @@ impl Effects {
         Refused(refusal)
     }
 
-    /// Records a look that needs no decision, such as one at a granted variable.
-    pub(crate) fn note(&self, request: EffectRequest, rule: &str) {
-        let ruling = Ruling::plain(Decision::Allow { rule: RuleSource(rule.to_owned()) }, request.class(false));
+    /// Records a look that needs no decision, such as one at a granted variable, and what the guest saw by it.
+    pub(crate) fn note(&self, request: EffectRequest, rule: &RuleSource, bytes_in: Bytes) {
+        let ruling = Ruling::plain(Decision::Allow { rule: rule.clone() }, request.class(false));
         let permit = Permit { number: self.number(), request: shortened(request), ruling, since: Instant::now() };
-        self.settle(permit, EffectResult::Done(String::new()));
+        self.keep(permit.effect(EffectResult::Done(String::new()), Bytes(0), bytes_in));
     }
 
     /// Announces a change. What is returned must not be ignored: without the record the change must not happen.

@@ -1,15 +1,17 @@
 //! Texts that a guest or a library wrote, made fit for our messages: one line, bounded, no control characters. Used by
 //! every module that quotes somebody.
 
+use agent_core::hidden::is_hidden;
+
 /// `text` on one line with control characters removed, cut after `chars_max` characters.
 pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
-    let plain = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_invisible(*c));
+    let plain = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_hidden(*c));
     cut(plain, chars_max)
 }
 
 /// A character of `text` that a model reads and a person does not see, if there is one.
 pub(crate) fn hidden(text: &str) -> Option<char> {
-    text.chars().find(|c| is_invisible(*c) && !matches!(c, '\n' | '\t'))
+    text.chars().find(|c| is_hidden(*c) && !matches!(c, '\n' | '\t'))
 }
 
 /// An error of wasmtime with its causes, on one line.
@@ -30,12 +32,6 @@ fn cut(chars: impl Iterator<Item = char>, chars_max: usize) -> String {
         out.push(c);
     }
     out
-}
-
-/// Control characters, and those that reorder or hide text: bidirectional overrides, zero-width and tag characters.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

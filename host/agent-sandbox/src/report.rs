@@ -2,13 +2,13 @@
 
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
-use agent_core::outcome::{Content, Fault, Media, Metering, RefusedCall, ResourceBody, ToolOutcome};
+use agent_core::outcome::{Content, Fault, Media, Metering, Printed, RefusedCall, ResourceBody, Said, ToolOutcome};
 use wasmtime::component::Val;
 
 use crate::base64;
 use crate::bindings::agent_host::tool::types;
 use crate::bindings::exports::agent_host::tool::tools::Part;
-use crate::call::{CallReport, Output};
+use crate::call::CallReport;
 use crate::defence::{self, Defence};
 use crate::fault::{Stopped, classify};
 use crate::gate::GateClosed;
@@ -38,7 +38,7 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
         Ending::DeadlineExceeded => deadline_exceeded(limits),
         Ending::Cancelled => cancelled(),
     };
-    let account = finished.account;
+    let mut account = finished.account;
     // A call that was stopped has written nothing.
     let kv = if matches!(outcome, ToolOutcome::Faulted { .. }) { Vec::new() } else { account.kv };
     let metering = Metering {
@@ -46,18 +46,16 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
         memory_peak: finished.memory_peak,
         duration: finished.duration,
         host_calls: account.host_calls,
-        output_dropped: account.output.dropped,
-        log_dropped: account.log_dropped,
+        output_dropped: account.printed.dropped,
+        log_dropped: account.log.dropped,
+        log_bytes_dropped: account.log.bytes_dropped,
     };
-    Ok(CallReport {
-        outcome,
-        metering,
-        effects: account.effects,
-        kv,
-        output: account.output,
-        log: account.log,
-        transcript: account.transcript,
-    })
+    let said = Said {
+        stdout: printed(std::mem::take(&mut account.printed.stdout)),
+        stderr: printed(std::mem::take(&mut account.printed.stderr)),
+        log: account.log.records,
+    };
+    Ok(CallReport { outcome, metering, effects: account.effects, kv, said, transcript: account.transcript })
 }
 
 /// What a caller is told whose call found no slot in time.
@@ -75,9 +73,19 @@ pub(crate) fn not_started(outcome: ToolOutcome) -> CallReport {
         metering: Metering::nothing(),
         effects: Vec::new(),
         kv: Vec::new(),
-        output: Output::default(),
-        log: Vec::new(),
+        said: Said::default(),
         transcript: Transcript::default(),
+    }
+}
+
+/// What is not text is kept as it is, too.
+fn printed(bytes: Vec<u8>) -> Printed {
+    match String::from_utf8(bytes) {
+        Ok(text) => Printed { text, base64: None },
+        Err(error) => {
+            let bytes = error.as_bytes();
+            Printed { text: String::from_utf8_lossy(bytes).into_owned(), base64: Some(base64::encode(bytes)) }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use agent_core::effect::{Effect, EffectResult};
 use agent_core::json::JsonText;
-use agent_core::outcome::{Content, ResourceBody, ToolOutcome};
+use agent_core::outcome::{Content, Printed, ResourceBody, ToolOutcome};
 use agent_core::redact::{MARK, Redactor};
 use agent_core::secret::{SecretName, SecretValue};
 
@@ -53,10 +53,13 @@ impl CallSecrets {
             | ToolOutcome::Refused { message, .. }
             | ToolOutcome::Faulted { message, .. } => self.scrub_text(message),
         }
-        for printed in [&mut report.output.stdout, &mut report.output.stderr] {
-            *printed = self.redactor.bytes(printed).into_owned();
+        for printed in [&mut report.said.stdout, &mut report.said.stderr] {
+            if let std::borrow::Cow::Owned(redacted) = self.redactor.text(&printed.text) {
+                // The bytes hold it, too.
+                *printed = Printed { text: redacted, base64: None };
+            }
         }
-        report.log.iter_mut().for_each(|record| self.scrub_text(&mut record.message));
+        report.said.log.iter_mut().for_each(|record| self.scrub_text(&mut record.message));
         report.effects.iter_mut().for_each(|effect| self.scrub_effect(effect));
     }
 

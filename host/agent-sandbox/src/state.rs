@@ -16,17 +16,17 @@ use wasmtime_wasi::p2::{FsError, SocketError, StreamError};
 use wasmtime_wasi_http::WasiHttpCtx;
 use wasmtime_wasi_http::p2::{HeaderError, HttpError};
 
-use crate::call::{LogRecord, Output};
+use crate::call::Variable;
 use crate::charge::Charge;
 use crate::defence::{self, Defence};
 use crate::effects::Effects;
 use crate::gate::EffectGate;
-use crate::hosts::cli::Console;
+use crate::hosts::cli::{Console, Printed};
 use crate::hosts::clocks::{Clock, ClockGrain};
 use crate::hosts::fs::Files;
 use crate::hosts::http::{Bounds, HttpSender, SenderParts};
 use crate::hosts::kv::View;
-use crate::hosts::log::GuestLog;
+use crate::hosts::log::{GuestLog, KeptLog};
 use crate::hosts::random::Random;
 use crate::kv::{KvChange, Stores};
 use crate::layer::{self, Layer};
@@ -73,7 +73,7 @@ pub(crate) struct CallParts {
     /// The component's key-value stores.
     pub(crate) stores: Arc<dyn Stores>,
     /// The environment that was granted, with values.
-    pub(crate) env: Vec<(String, String)>,
+    pub(crate) env: Vec<Variable>,
     /// The secrets that were granted.
     pub(crate) secrets: CallSecrets,
     /// The ceilings.
@@ -101,11 +101,9 @@ pub(crate) struct Account {
     /// What it wants changed in its stores.
     pub(crate) kv: Vec<KvChange>,
     /// What it printed.
-    pub(crate) output: Output,
-    /// What it logged, the kept part.
-    pub(crate) log: Vec<LogRecord>,
-    /// Log records beyond the bound, counted and dropped.
-    pub(crate) log_dropped: u64,
+    pub(crate) printed: Printed,
+    /// What it logged.
+    pub(crate) log: KeptLog,
     /// Every answer the guest had.
     pub(crate) transcript: Transcript,
     /// Host calls, weighted.
@@ -143,7 +141,7 @@ impl CallState {
             clock: Clock::new(clock_start, clock),
             random: Random::new(seed, limits.random_bytes),
             console: Console::new(env, Bytes(defence::limit(Defence::PrintedBytes, limits.output_bytes.0))),
-            log: GuestLog::new(limits.log_records),
+            log: GuestLog::new(&limits),
             http,
             sender: HttpSender::new(sender),
             secrets,
@@ -163,13 +161,11 @@ impl CallState {
         if effects_dropped > 0 {
             tracing::warn!(effects_dropped, "a call had more reads and refusals than are kept");
         }
-        let (log, log_dropped) = self.log.finish();
         Account {
             effects,
-            log,
-            log_dropped,
+            log: self.log.finish(),
             kv: self.kv.finish(),
-            output: self.console.finish(),
+            printed: self.console.finish(),
             transcript: self.recorder.finish(),
             host_calls: self.charge.used(),
         }

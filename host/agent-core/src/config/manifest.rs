@@ -6,11 +6,12 @@ use super::file::read_file;
 use super::foreign_name::EnvName;
 use super::limit::{StatedBy, read_limits};
 use super::mount::{Mount, is_clean};
-use super::problem::{ProblemKind, Problems, is_invisible, shown};
+use super::problem::{ProblemKind, Problems, shown};
 use super::reader::{Table, Value};
 use super::secret_request::read_secret_requests;
 use crate::effect::HttpMethod;
 use crate::grant::Access;
+use crate::hidden::{is_hidden, is_invisible};
 use crate::limits::LimitsChange;
 use crate::name::Name;
 use crate::tool::DESCRIPTION_BYTES_MAX;
@@ -109,7 +110,7 @@ fn read_build(table: &mut Table<'_>) -> Option<Build> {
 
 fn read_command(value: &Value<'_>) -> Option<String> {
     let text = value.string()?;
-    let good = !text.trim().is_empty() && !text.chars().any(|c| c.is_control() || is_invisible(c));
+    let good = !text.trim().is_empty() && !text.chars().any(is_hidden);
     if !good {
         value.problem("the command is empty or holds characters that nobody sees".to_owned(), None);
     }

@@ -58,7 +58,7 @@ impl FromStr for Mount {
     type Err = InvalidMount;
 
     fn from_str(text: &str) -> Result<Self, InvalidMount> {
-        let printable = !text.chars().any(|c| c.is_control() || c == '\\' || super::problem::is_invisible(c));
+        let printable = !text.chars().any(|c| c.is_control() || c == '\\' || crate::hidden::is_invisible(c));
         let good = is_clean(text) && printable && text.len() <= MOUNT_BYTES_MAX;
         if good { Ok(Self(text.to_owned())) } else { Err(InvalidMount) }
     }

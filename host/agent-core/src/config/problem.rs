@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::grant::RuleSource;
+use crate::hidden::is_hidden;
 
 /// Most problems that are listed. A file with more is not the kind of file that it is taken for.
 pub const PROBLEMS_MAX: usize = 50;
@@ -218,16 +219,6 @@ fn escaped(c: char) -> impl Iterator<Item = char> {
     let escape = hidden.then(|| c.escape_unicode());
     let plain = (!hidden).then_some(c);
     escape.into_iter().flatten().chain(plain)
-}
-
-fn is_hidden(c: char) -> bool {
-    c.is_control() || is_invisible(c)
-}
-
-/// Characters that change how text looks without being seen: direction overrides, zero-width characters, tags.
-pub(super) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

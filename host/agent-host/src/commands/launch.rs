@@ -26,6 +26,7 @@ use crate::driver::Driver;
 use crate::driver::ports::Ports;
 use crate::home::Home;
 use crate::journal::key::HostKey;
+use crate::report::list::SHORT_RUN_CHARS;
 use crate::report::text;
 use crate::reporter::{Reporter, Voice};
 use crate::settings;
@@ -92,7 +93,7 @@ pub async fn drive(ports: Arc<Ports>, output: &OutputArgs, agent: Option<&Path>)
     let span = tracing::info_span!("run", run = %run);
     let driven = Driver::new(Arc::clone(&ports)).drive().instrument(span).await;
     ports.reporter.finish();
-    let named = named(&run, agent);
+    let named = named(&short(&ports, &run), agent);
     let ended = driven
         .with_context(|| format!("run {run} cannot go on here; `agent-host resume {named}` takes it up again"))?;
     let spent = ports.recorder.state().spent.clone();
@@ -129,9 +130,17 @@ async fn interrupted() {
     }
 }
 
+/// The beginning of the run's name that tells it from all others: what a person types.
+fn short(ports: &Ports, run: &RunId) -> String {
+    let lengths = SHORT_RUN_CHARS..run.as_str().len();
+    let beginnings = lengths.filter_map(|length| run.as_str().get(..length));
+    let unique = |beginning: &&str| ports.journal.find_run(Some(beginning)).is_ok_and(|found| found == *run);
+    beginnings.into_iter().find(unique).unwrap_or(run.as_str()).to_owned()
+}
+
 /// The run as a command line names it: runs live beside their agent file, so one without the other is not found.
-fn named(run: &RunId, agent: Option<&Path>) -> String {
-    agent.map_or_else(|| run.to_string(), |file| format!("{run} --agent {}", file.display()))
+fn named(run: &str, agent: Option<&Path>) -> String {
+    agent.map_or_else(|| run.to_owned(), |file| format!("{run} --agent {}", file.display()))
 }
 
 fn print_answer(ended: &RunEnded) -> anyhow::Result<()> {

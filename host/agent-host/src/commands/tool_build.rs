@@ -8,6 +8,7 @@ use anyhow::bail;
 use crate::cli::ToolBuildArgs;
 use crate::home::Home;
 use crate::person::{Person, Question};
+use crate::report::text;
 use crate::tool_build::{Plan, plan};
 use crate::trust::{Standing, TrustStore};
 
@@ -25,9 +26,9 @@ pub async fn build(args: ToolBuildArgs) -> anyhow::Result<ExitCode> {
         }
     }
     for plan in &plans {
-        writeln!(anstream::stderr(), "building `{}`: {}", plan.name, plan.command)?;
+        writeln!(anstream::stderr(), "building `{}`: {}", plan.name, text::whole(&plan.command))?;
         let component = plan.run().await?;
-        writeln!(anstream::stdout(), "{}", component.display())?;
+        writeln!(anstream::stdout(), "{}", text::for_stdout(&component.display().to_string()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

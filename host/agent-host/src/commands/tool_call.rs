@@ -92,7 +92,7 @@ fn prepare(
     let arguments = arguments::check(&asked.arguments, &descriptor.input_schema).map_err(anyhow::Error::msg)?;
     let grant = authority.grant.clone();
     let mounts = grant.fs.iter().map(Mount::open).collect::<Result<Vec<_>, _>>()?;
-    let env = grant.env.iter().filter_map(|env| Some((env.name.clone(), std::env::var(&env.name).ok()?))).collect();
+    let env = crate::driver::granted_environment(&grant);
     let secrets = SecretValues::read([&grant])?.of(&grant);
     let gate =
         Arc::new(DirectGate { authority, person: Person::at_terminal(), reporter, run: clock::new_run()?.to_string() });
@@ -171,6 +171,8 @@ fn print(report: &CallReport, json: bool) -> anyhow::Result<()> {
             "outcome": report.outcome,
             "metering": report.metering,
             "effects": report.effects,
+            "said": report.said,
+            "hidden": report.outcome.hidden(),
         });
         return writeln!(std::io::stdout(), "{object}").context("cannot write the result");
     }

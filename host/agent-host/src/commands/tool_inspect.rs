@@ -42,7 +42,8 @@ fn print_text(loaded: &Loaded, authorities: &[ToolAuthority]) -> anyhow::Result<
     let mut out = anstream::stdout();
     let component = &loaded.component;
     writeln!(out, "component  {}", loaded.found.name)?;
-    writeln!(out, "file       {} ({} bytes)", loaded.found.wasm.display(), loaded.bytes.len())?;
+    let file = loaded.found.wasm.display().to_string();
+    writeln!(out, "file       {} ({} bytes)", text::whole(&file), loaded.bytes.len())?;
     writeln!(out, "digest     {}", component.digest)?;
     writeln!(out, "grant to it alone, in a [[grant]]: component = \"{}\"", component.digest)?;
     match &loaded.found.manifest {
@@ -51,11 +52,11 @@ fn print_text(loaded: &Loaded, authorities: &[ToolAuthority]) -> anyhow::Result<
     }
     writeln!(out, "\nimports")?;
     for import in &component.imports {
-        writeln!(out, "    {}", import.name)?;
+        writeln!(out, "    {}", text::whole(&import.name))?;
     }
     writeln!(out, "\nmay be granted at most")?;
     for line in ceiling_lines(&loaded.ceiling) {
-        writeln!(out, "    {line}")?;
+        writeln!(out, "    {}", text::whole(&line))?;
     }
     for (tool, authority) in component.tools.iter().zip(authorities) {
         writeln!(out, "\n{}", tool.name)?;
@@ -63,14 +64,14 @@ fn print_text(loaded: &Loaded, authorities: &[ToolAuthority]) -> anyhow::Result<
             writeln!(out, "    {}", text::whole(line))?;
         }
         match authority.forbidden_by() {
-            Some(rule) => writeln!(out, "  forbidden by {rule}")?,
+            Some(rule) => writeln!(out, "  forbidden by {}", text::whole(&rule.to_string()))?,
             None => writeln!(out, "  gets")?,
         }
         for line in describe_grant(&authority.grant) {
             writeln!(out, "    {}", text::whole(&line))?;
         }
         if let Some(rule) = authority.asks_before_call() {
-            writeln!(out, "  asks you before each call ({rule})")?;
+            writeln!(out, "  asks you before each call ({})", text::whole(&rule.to_string()))?;
         }
     }
     for export in &component.unsupported {
@@ -101,6 +102,7 @@ fn ceiling_lines(ceiling: &Ceiling) -> Vec<String> {
     lines.extend(ceiling.secrets.iter().map(|secret| {
         format!("secret {} as `{}: {}` of requests to {}", secret.name, secret.header, secret.format, secret.url)
     }));
+    lines.extend(ceiling.kv.iter().map(|kv| format!("store {} to {}", kv.store, kv.access)));
     if lines.is_empty() {
         lines.push("nothing beyond clock, random numbers and log".to_owned());
     }

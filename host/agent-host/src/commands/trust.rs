@@ -26,10 +26,10 @@ pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
     let mut store = TrustStore::open(&home.trust_file())?;
     let shown = source.path.display();
     if store.standing(&source) == Standing::Trusted {
-        writeln!(anstream::stdout(), "`{shown}` is trusted already")?;
+        writeln!(anstream::stdout(), "`{}` is trusted already", text::whole(&shown.to_string()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(anstream::stdout(), "`{shown}` would get:")?;
+    writeln!(anstream::stdout(), "`{}` would get:", text::whole(&shown.to_string()))?;
     for line in would {
         writeln!(anstream::stdout(), "    {}", text::whole(&line))?;
     }

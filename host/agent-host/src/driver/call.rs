@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use agent_core::effect::{Before, EffectRequest, FileOperation, UndoEntry};
 use agent_core::event::{CallUndone, Durability, ToolFinished, ToolInDoubt, ToolStarted};
+use agent_core::grant::EnvGrant;
 use agent_core::machine;
 use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
@@ -13,7 +14,7 @@ use agent_core::pending::{Attempt, CallStatus};
 use agent_core::state::State;
 use agent_core::units::Fuel;
 use agent_sandbox::Sandbox;
-use agent_sandbox::call::{Call, CallReport};
+use agent_sandbox::call::{Call, CallReport, Variable};
 use agent_sandbox::gate::{EffectGate, Undo};
 use agent_sandbox::kv::Stores;
 use agent_sandbox::mount::Mount;
@@ -197,9 +198,9 @@ fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallSt
         ports.recorder.record(ToolInDoubt { call: number, request, reason }, Durable::Now)?;
         return Ok(());
     }
-    let stderr = String::from_utf8_lossy(&report.output.stderr).into_owned();
     let (outcome, metering, effects) = (report.outcome, report.metering, report.effects);
-    let finished = ToolFinished { call: number, outcome, metering, effects, stderr };
+    let hidden = outcome.hidden();
+    let finished = ToolFinished { call: number, outcome, metering, effects, said: report.said, hidden };
     // What the call kept is there if and only if the call is recorded as ended.
     ports.recorder.record_with(finished, Durable::Later, stores.changes(report.kv).as_ref())?;
     failpoint::hit("tool-finished");
@@ -263,8 +264,13 @@ fn open_mounts(grant: &agent_core::grant::Grant) -> anyhow::Result<Vec<Mount>> {
     grant.fs.iter().map(|fs| Mount::open(fs).map_err(anyhow::Error::from)).collect()
 }
 
-fn granted_environment(grant: &agent_core::grant::Grant) -> Vec<(String, String)> {
-    grant.env.iter().filter_map(|env| Some((env.name.clone(), std::env::var(&env.name).ok()?))).collect()
+/// The granted variables that are set.
+pub fn granted_environment(grant: &agent_core::grant::Grant) -> Vec<Variable> {
+    let variable = |env: &EnvGrant| {
+        let value = std::env::var(&env.name).ok()?;
+        Some(Variable { name: env.name.clone(), value, rule: env.source.clone() })
+    };
+    grant.env.iter().filter_map(variable).collect()
 }
 
 fn refused(reason: RefusedCall, message: String) -> ToolOutcome {

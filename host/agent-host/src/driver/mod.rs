@@ -5,6 +5,7 @@ mod gate;
 pub mod ports;
 pub mod recorder;
 
+pub use self::call::granted_environment;
 pub use self::gate::idempotency_key;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use agent_core::event::{
 use agent_core::machine::{self, Action};
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ModelRequest};
 use agent_core::name::CallNumber;
-use agent_core::outcome::{Metering, ToolOutcome};
+use agent_core::outcome::{Metering, Said, ToolOutcome};
 use agent_core::stop::StopReason;
 use agent_core::units::{Fuel, Millis};
 use anyhow::Context;
@@ -171,8 +172,14 @@ impl Driver {
 
     fn settle(&self, call: CallNumber, outcome: ToolOutcome) -> anyhow::Result<()> {
         let tool = self.ports.recorder.state().call(call).map(|pending| pending.call.clone());
-        let finished =
-            ToolFinished { call, outcome, metering: Metering::nothing(), effects: Vec::new(), stderr: String::new() };
+        let finished = ToolFinished {
+            call,
+            hidden: outcome.hidden(),
+            outcome,
+            metering: Metering::nothing(),
+            effects: Vec::new(),
+            said: Said::default(),
+        };
         if let Some(tool) = tool {
             self.ports.reporter.tool_settled(&tool, &finished.outcome);
         }

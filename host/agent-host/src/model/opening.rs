@@ -9,7 +9,7 @@ use genai::{Client, ModelIden};
 use super::Model;
 use super::choice::{ModelChoice, ModelSource};
 use super::conversation::Pictures;
-use super::json_mode::{JsonMode, JsonToolMode};
+use super::json_mode::{JsonMode, JsonToolMode, Mark};
 use super::provider::Provider;
 use super::script::ScriptError;
 use super::scripted::Scripted;
@@ -36,6 +36,9 @@ pub(crate) enum ToolMode {
 /// Why a model cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenModelError {
+    /// The operating system gave no random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
     /// The provider wants a key and none is set.
     #[error("model `{model}` needs a key\n  hint: set `{variable}`, or give the base URL of a server that needs none")]
     NoKey {
@@ -146,7 +149,10 @@ impl ProviderChoice<'_> {
             ToolMode::Json(_) if !takes_schemas(self.kind) => {
                 Err(OpenModelError::NoSchema { model: self.written.to_owned() })
             }
-            ToolMode::Json(mode) => Ok(Box::new(JsonMode::new(provider, mode))),
+            ToolMode::Json(mode) => {
+                let mark = Mark::of(crate::clock::random().map_err(|_| OpenModelError::Random)?);
+                Ok(Box::new(JsonMode::new(provider, mode, mark)))
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use genai::adapter::AdapterKind;
 use super::Model;
 use super::canned_server::{Answer, CannedServer};
 use super::conversation::Pictures;
-use super::json_mode::{FirstTurn, JsonMode, JsonToolMode};
+use super::json_mode::{FirstTurn, JsonMode, JsonToolMode, Mark};
 use super::provider::Provider;
 use super::wire::Wire;
 
@@ -314,7 +314,7 @@ async fn json_mode_asks_for_one_step() {
     let step = r#"{"model":"m","choices":[{"finish_reason":"stop","message":{"content":"{\"tool\": \"calc__evaluate\", \"arguments\": {\"expression\": \"1+1\"}}"}}],"usage":{"prompt_tokens":5,"completion_tokens":4}}"#;
     let server = CannedServer::start(vec![Answer::json(200, step), Answer::json(200, OPENAI_TEXT)]);
     let mode = JsonToolMode { first_turn: FirstTurn::Call, reply_tokens_max: 64 };
-    let model = JsonMode::new(provider(AdapterKind::OpenAI, &server, PATIENCE), mode);
+    let model = JsonMode::new(provider(AdapterKind::OpenAI, &server, PATIENCE), mode, Mark::of([1; 4]));
     let reply = ask(&model, &[Message::from_user("What is 1+1?")]).await;
     let call =
         ProposedCall { id: None, tool: "calc__evaluate".to_owned(), arguments: r#"{"expression": "1+1"}"#.to_owned() };

@@ -9,7 +9,7 @@ use super::{HEADING, json, run, text};
 use crate::journal::runs::RunSummary;
 
 /// The time and two random characters: two runs of one host that share them are a rarity.
-const SHORT_RUN_CHARS: usize = 12;
+pub const SHORT_RUN_CHARS: usize = 12;
 const INPUT_CHARS_MAX: usize = 48;
 const COLUMNS: [&str; 7] = ["RUN", "STARTED", "STATUS", "TURNS", "CALLS", "AGENT", "INPUT"];
 

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use agent_core::budget::Spent;
-use agent_core::effect::{Decision, Effect};
-use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution};
-use agent_core::outcome::{Content, MeteredFuel, Metering, ResourceBody, ToolOutcome};
+use agent_core::effect::Decision;
+use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution, ToolFinished};
+use agent_core::outcome::{Content, LogLevel, LogRecord, MeteredFuel, Metering, ResourceBody, ToolOutcome};
 use agent_core::state::State;
 use agent_core::units::UnixMillis;
 use jiff::tz::TimeZone;
@@ -134,16 +134,21 @@ fn write_call(call: &Call<'_>, detail: Detail, out: &mut dyn Write) -> io::Resul
             let (outcome, used) = (&finished.outcome, used(&finished.metering));
             writeln!(out, "    {}{QUIET} · {used}{QUIET:#}", outcome.name())?;
             write_result(outcome, out)?;
-            if !outcome.is_success() {
-                write_block(&finished.stderr, "    stderr: ", RESULT_LINES_MAX, RESULT_CHARS_MAX, out)?;
+            write_hidden(finished.hidden, out)?;
+            if !outcome.is_success() || detail == Detail::Effects {
+                write_said(finished, out)?;
             }
         }
         None if call.is_resolved() => {}
         None => writeln!(out, "    no outcome is recorded")?,
     }
     match detail {
-        Detail::Effects => effects::write(&call.effects(), out),
-        Detail::Conversation => call.effects().recorded.into_iter().try_for_each(|effect| write_refusal(effect, out)),
+        Detail::Effects => effects::write(call.effects(), out),
+        Detail::Conversation => {
+            let mut once = effects::each_once(call.effects().recorded);
+            once.retain(|repeated| matches!(repeated.effect.decision, Decision::Deny { .. }));
+            once.iter().try_for_each(|repeated| write_refusal(repeated, out))
+        }
     }
 }
 
@@ -203,6 +208,46 @@ fn write_result(outcome: &ToolOutcome, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// A person who reads an answer should know that there is more in it than they see.
+fn write_hidden(hidden: u64, out: &mut dyn Write) -> io::Result<()> {
+    match hidden {
+        0 => Ok(()),
+        1 => writeln!(out, "    one hidden character, shown escaped"),
+        hidden => writeln!(out, "    {hidden} hidden characters, shown escaped"),
+    }
+}
+
+/// What a call said beside its result, and how much of it was dropped.
+fn write_said(finished: &ToolFinished, out: &mut dyn Write) -> io::Result<()> {
+    let said = &finished.said;
+    write_block(&said.stdout.text, "    stdout: ", RESULT_LINES_MAX, RESULT_CHARS_MAX, out)?;
+    write_block(&said.stderr.text, "    stderr: ", RESULT_LINES_MAX, RESULT_CHARS_MAX, out)?;
+    for LogRecord { level, message } in said.log.iter().take(RESULT_LINES_MAX) {
+        writeln!(out, "    log {}: {}", level_word(*level), text::line(message, RESULT_CHARS_MAX))?;
+    }
+    match said.log.len().saturating_sub(RESULT_LINES_MAX) {
+        0 => {}
+        more => writeln!(out, "    log: … {more} more, in `--json`")?,
+    }
+    let Metering { output_dropped, log_dropped, log_bytes_dropped, .. } = &finished.metering;
+    if output_dropped.0 > 0 {
+        writeln!(out, "    {output_dropped} more were printed and dropped")?;
+    }
+    if log_bytes_dropped.0 > 0 {
+        writeln!(out, "    {log_bytes_dropped} more were logged and dropped, {log_dropped} records among them")?;
+    }
+    Ok(())
+}
+
+fn level_word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    }
+}
+
 fn content_text(content: &Content) -> String {
     match content {
         Content::Text(text) => text.clone(),
@@ -218,10 +263,10 @@ fn content_text(content: &Content) -> String {
 }
 
 /// A refused effect, with the line that would allow it.
-pub(super) fn write_refusal(effect: &Effect, out: &mut dyn Write) -> io::Result<()> {
-    let Decision::Deny { refusal, rule, hint } = &effect.decision else { return Ok(()) };
-    let request = text::line(&effect.request.to_string(), LINE_CHARS_MAX);
-    writeln!(out, "    refused ({refusal}): {request}")?;
+pub(super) fn write_refusal(repeated: &effects::Repeated<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let Decision::Deny { refusal, rule, hint } = &repeated.effect.decision else { return Ok(()) };
+    let request = text::line(&repeated.effect.request.to_string(), LINE_CHARS_MAX);
+    writeln!(out, "    refused ({refusal}): {request}{}", repeated.again())?;
     write_rule(rule, hint.as_deref(), out)
 }
 

@@ -15,7 +15,7 @@ use agent_core::json::JsonText;
 use agent_core::limits::Limits;
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall, TokenUsage};
 use agent_core::name::{CallNumber, RunId};
-use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, ToolOutcome};
+use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, Printed, Said, ToolOutcome};
 use agent_core::stop::StopReason;
 use agent_core::tool::ToolDescriptor;
 use agent_core::units::{Bytes, Fuel, Millis, UnixMillis};
@@ -175,9 +175,11 @@ fn finished(call: u32, outcome: ToolOutcome, effects: Vec<Effect>) -> Event {
         host_calls: 12,
         output_dropped: Bytes(0),
         log_dropped: 0,
+        log_bytes_dropped: Bytes(0),
     };
     let stderr = if outcome.is_success() { "" } else { "thread 'main' panicked\nnote: a backtrace" }.to_owned();
-    ToolFinished { call: CallNumber(call), outcome, metering, effects, stderr }.into()
+    let said = Said { stderr: Printed { text: stderr, base64: None }, ..Said::default() };
+    ToolFinished { call: CallNumber(call), hidden: outcome.hidden(), outcome, metering, effects, said }.into()
 }
 
 fn returned(json: &str) -> ToolOutcome {

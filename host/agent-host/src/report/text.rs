@@ -7,6 +7,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
+use agent_core::hidden::is_hidden;
+use agent_sandbox::defence::{self, Defence};
+
 /// What stands at the end of a text that was cut.
 const CUT: char = '…';
 
@@ -68,7 +71,7 @@ pub fn for_stdout(text: &str) -> Cow<'_, str> {
 pub fn json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
-        if is_hidden(c) && !c.is_ascii_whitespace() {
+        if is_hidden(c) && !c.is_ascii_whitespace() && !defence::is_off(Defence::Neutralising) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
                 let _ = write!(shown, "\\u{unit:04x}");
@@ -81,28 +84,11 @@ pub fn json(json: &str) -> String {
 }
 
 fn push(shown: &mut String, c: char) {
-    if is_hidden(c) {
+    if is_hidden(c) && !defence::is_off(Defence::Neutralising) {
         shown.extend(c.escape_unicode());
     } else {
         shown.push(c);
     }
-}
-
-/// Whether a terminal would act on the character, or a person could not see it.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}'
-            // Zero width, direction, line and paragraph separators.
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            // Fillers that look like nothing.
-            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
-            // Variation selectors but the two that choose between text and picture; byte order mark; annotations.
-            | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
-            // Formatting of shorthand, music and hieroglyphs.
-            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            // Tags and more variation selectors: a whole invisible alphabet.
-            | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

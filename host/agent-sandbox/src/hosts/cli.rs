@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::bindings::cli::{
 use wasmtime_wasi::p2::pipe::ClosedInputStream;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable, StreamResult};
 
-use crate::call::Output;
+use crate::call::Variable;
 use crate::defence::{self, Defence};
 use crate::layer::{self, Layer};
 use crate::state::CallState;
@@ -27,14 +27,22 @@ const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// What a call sees of a console, and what it printed.
 pub(crate) struct Console {
-    env: Vec<(String, String)>,
+    env: Vec<Variable>,
     env_seen: bool,
-    printed: Arc<Mutex<Printed>>,
+    printed: Arc<Mutex<Printing>>,
 }
 
-/// Printed bytes, the kept part. The bound is on both streams together.
-struct Printed {
-    output: Output,
+/// What was printed: the kept part, and how many bytes were dropped.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Printed {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) dropped: Bytes,
+}
+
+/// Printed bytes so far. The bound is on both streams together.
+struct Printing {
+    kept: Printed,
     left: usize,
 }
 
@@ -46,15 +54,15 @@ enum Stream {
 
 impl Console {
     /// A console with this environment.
-    pub(crate) fn new(env: Vec<(String, String)>, limit: Bytes) -> Self {
+    pub(crate) fn new(env: Vec<Variable>, limit: Bytes) -> Self {
         let left = usize::try_from(limit.0).unwrap_or(usize::MAX);
-        let printed = Arc::new(Mutex::new(Printed { output: Output::default(), left }));
+        let printed = Arc::new(Mutex::new(Printing { kept: Printed::default(), left }));
         Self { env, env_seen: false, printed }
     }
 
     /// What was printed.
-    pub(crate) fn finish(self) -> Output {
-        std::mem::take(&mut lock(&self.printed).output)
+    pub(crate) fn finish(self) -> Printed {
+        std::mem::take(&mut lock(&self.printed).kept)
     }
 
     fn writer(&self, stream: Stream) -> DynOutputStream {
@@ -62,7 +70,7 @@ impl Console {
     }
 }
 
-impl Printed {
+impl Printing {
     /// Keeps what fits and counts the rest: printing never fails, since a tool that talks too much may still be right.
     fn write(&mut self, stream: Stream, bytes: &[u8]) {
         if layer::is_off(Layer::Console) {
@@ -70,21 +78,21 @@ impl Printed {
         }
         let (kept, dropped) = bytes.split_at(bytes.len().min(self.left));
         match stream {
-            Stream::Out => self.output.stdout.extend_from_slice(kept),
-            Stream::Error => self.output.stderr.extend_from_slice(kept),
+            Stream::Out => self.kept.stdout.extend_from_slice(kept),
+            Stream::Error => self.kept.stderr.extend_from_slice(kept),
         }
         self.left -= kept.len();
-        self.output.dropped = self.output.dropped.saturating_add(Bytes(dropped.len() as u64));
+        self.kept.dropped = self.kept.dropped.saturating_add(Bytes(dropped.len() as u64));
     }
 }
 
-fn lock(printed: &Mutex<Printed>) -> MutexGuard<'_, Printed> {
+fn lock(printed: &Mutex<Printing>) -> MutexGuard<'_, Printing> {
     printed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Writer {
     stream: Stream,
-    printed: Arc<Mutex<Printed>>,
+    printed: Arc<Mutex<Printing>>,
 }
 
 #[async_trait]
@@ -120,7 +128,7 @@ impl environment::Host for CallState {
         // The values are constants of the call and may be secrets: recorded is only how many there are.
         let count = self.console.env.len() as u64;
         self.answer::<_, wasmtime::Error>(Ok(count))?;
-        Ok(self.console.env.clone())
+        Ok(self.console.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect())
     }
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
@@ -137,12 +145,13 @@ impl environment::Host for CallState {
 impl CallState {
     /// A guest reads its environment as a whole, so which variable it wanted is not known.
     fn record_env(&self) {
-        for (name, _) in &self.console.env {
-            self.effects.note(EffectRequest::Env { name: name.clone() }, "granted to this call");
+        for Variable { name, value, rule } in &self.console.env {
+            self.effects.note(EffectRequest::Env { name: name.clone() }, rule, Bytes(value.len() as u64));
         }
         if self.console.env.is_empty() {
             let all = EffectRequest::Env { name: "*".to_owned() };
-            self.effects.refuse(all, Refusal::EnvDenied, "no variable was granted", Some("--allow-env NAME"));
+            let hint = "add `env = [\"NAME\"]` to a grant of the tool, or run with `--allow-env NAME`";
+            self.effects.refuse(all, Refusal::EnvDenied, "no variable was granted", Some(hint));
         }
     }
 
@@ -235,6 +244,6 @@ mod tests {
         lock(&console.printed).write(Stream::Error, b"defg");
         lock(&console.printed).write(Stream::Out, b"hi");
         let output = console.finish();
-        assert_eq!(output, Output { stdout: b"abc".to_vec(), stderr: b"de".to_vec(), dropped: Bytes(4) });
+        assert_eq!(output, Printed { stdout: b"abc".to_vec(), stderr: b"de".to_vec(), dropped: Bytes(4) });
     }
 }

@@ -2,48 +2,76 @@
 
 use std::time::{Duration, Instant};
 
+use agent_core::limits::Limits;
+use agent_core::outcome::{LogLevel, LogRecord};
+use agent_core::units::Bytes;
+
 use crate::bindings::agent_host::tool::host;
-use crate::call::{LogLevel, LogRecord};
+use crate::defence::{self, Defence};
 use crate::gate::Progress;
 use crate::state::CallState;
 
-/// Longest message kept; the rest of a longer one is cut off.
-const MESSAGE_BYTES_MAX: usize = 4 << 10;
-
-/// Most bytes of log kept of one call.
-const LOG_BYTES_MAX: usize = 1 << 20;
+/// Longest word of progress that is passed on: one line for a person.
+const PROGRESS_BYTES_MAX: usize = 4 << 10;
 
 /// Shortest time between two words of progress that are passed on: nobody reads faster.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The log of one call, the kept part.
+/// The log of one call so far.
 pub(crate) struct GuestLog {
-    records: Vec<LogRecord>,
-    records_max: u64,
-    bytes: usize,
-    dropped: u64,
+    kept: KeptLog,
+    bytes: u64,
+    room: Room,
     last_progress: Option<Instant>,
+}
+
+/// The kept part of a log, and what was dropped of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeptLog {
+    pub(crate) records: Vec<LogRecord>,
+    /// Records that were dropped.
+    pub(crate) dropped: u64,
+    /// Bytes of these, and what was cut off longer ones.
+    pub(crate) bytes_dropped: Bytes,
+}
+
+/// The limits.
+struct Room {
+    records: u64,
+    bytes: u64,
+    record_bytes: usize,
 }
 
 impl GuestLog {
     /// An empty log.
-    pub(crate) fn new(records_max: u64) -> Self {
-        Self { records: Vec::new(), records_max, bytes: 0, dropped: 0, last_progress: None }
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let record_bytes = usize::try_from(limits.log_record_bytes.0).unwrap_or(usize::MAX);
+        let room = Room { records: limits.log_records, bytes: limits.log_bytes.0, record_bytes };
+        Self { kept: KeptLog::default(), bytes: 0, room, last_progress: None }
     }
 
-    /// The records, and how many were dropped.
-    pub(crate) fn finish(self) -> (Vec<LogRecord>, u64) {
-        (self.records, self.dropped)
+    /// What was kept, and what was not.
+    pub(crate) fn finish(self) -> KeptLog {
+        self.kept
     }
 
     fn add(&mut self, level: LogLevel, message: String) {
-        let message = shortened(message);
-        if self.records.len() as u64 >= self.records_max || self.bytes + message.len() > LOG_BYTES_MAX {
-            self.dropped += 1;
+        let whole = message.len() as u64;
+        let message = shortened(message, self.room.record_bytes);
+        let bytes = message.len() as u64;
+        let is_full = self.kept.records.len() as u64 >= self.room.records || self.bytes + bytes > self.room.bytes;
+        if is_full && !defence::is_off(Defence::PrintedBytes) {
+            self.kept.dropped += 1;
+            self.drop_bytes(whole);
             return;
         }
-        self.bytes += message.len();
-        self.records.push(LogRecord { level, message });
+        self.bytes += bytes;
+        self.drop_bytes(whole - bytes);
+        self.kept.records.push(LogRecord { level, message });
+    }
+
+    fn drop_bytes(&mut self, bytes: u64) {
+        self.kept.bytes_dropped = self.kept.bytes_dropped.saturating_add(Bytes(bytes));
     }
 
     fn may_show_progress(&mut self, now: Instant) -> bool {
@@ -73,7 +101,7 @@ impl host::Host for CallState {
         self.pay()?;
         if self.log.may_show_progress(Instant::now()) {
             let fraction = fraction.filter(|fraction| (0.0..=1.0).contains(fraction));
-            let mut message = shortened(message);
+            let mut message = shortened(message, PROGRESS_BYTES_MAX);
             self.secrets.scrub_text(&mut message);
             self.effects.progress(Progress { message, fraction });
         }
@@ -81,8 +109,8 @@ impl host::Host for CallState {
     }
 }
 
-fn shortened(mut message: String) -> String {
-    message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+fn shortened(mut message: String, bytes_max: usize) -> String {
+    message.truncate(message.floor_char_boundary(bytes_max));
     // A guest that passes 4 MiB must not keep them allocated.
     message.shrink_to_fit();
     message
@@ -94,17 +122,25 @@ mod tests {
 
     #[test]
     fn the_log_is_bounded_and_counts_what_it_drops() {
-        let mut log = GuestLog::new(2);
+        let mut log = GuestLog::new(&Limits { log_records: 2, ..Limits::STANDARD });
         for message in ["a".to_owned(), "ä".repeat(4_000), "c".to_owned()] {
             log.add(LogLevel::Info, message);
         }
-        let (records, dropped) = log.finish();
-        assert_eq!((records.len(), records[1].message.len(), dropped), (2, MESSAGE_BYTES_MAX, 1));
+        let kept = log.finish();
+        assert_eq!((kept.records.len(), kept.records[1].message.len()), (2, 4 << 10));
+        assert_eq!((kept.dropped, kept.bytes_dropped), (1, Bytes(8_000 - 4_096 + 1)));
+
+        let mut log = GuestLog::new(&Limits { log_bytes: Bytes(5), log_record_bytes: Bytes(3), ..Limits::STANDARD });
+        for message in ["four", "abc", "de", "f"] {
+            log.add(LogLevel::Info, message.to_owned());
+        }
+        let kept = log.finish();
+        assert_eq!((kept.records.len(), kept.dropped, kept.bytes_dropped), (2, 2, Bytes(1 + 3 + 1)));
     }
 
     #[test]
     fn progress_is_passed_on_at_a_human_pace() {
-        let mut log = GuestLog::new(0);
+        let mut log = GuestLog::new(&Limits::STANDARD);
         let start = Instant::now();
         assert!(log.may_show_progress(start));
         assert!(!log.may_show_progress(start + PROGRESS_INTERVAL / 2));

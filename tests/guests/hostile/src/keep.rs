@@ -75,5 +75,8 @@ pub(crate) fn open_store(open: OpenStore) -> Result<String, String> {
         Ok(store) => store,
         Err(error) => return Ok(seen::<()>(Err(error))),
     };
-    Ok(seen(store.get("key")))
+    Ok(match store.get("key") {
+        Ok(None) => "nothing".to_owned(),
+        got => seen(got),
+    })
 }

@@ -191,6 +191,8 @@ pub(crate) struct Output {
     pub(crate) present: Vec<String>,
     /// Nowhere there, and in no file of the host.
     pub(crate) absent: Vec<String>,
+    /// Nowhere there; a file of the host may have it.
+    pub(crate) unseen: Vec<String>,
 }
 
 /// The same attack with defences switched off, and what shows that they were missing: all of what is given here.

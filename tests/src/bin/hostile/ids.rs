@@ -11,7 +11,7 @@ use crate::case::Case;
 
 /// The families, each with its highest number.
 const FAMILIES: [(char, u32); 8] =
-    [('C', 19), ('M', 18), ('F', 26), ('N', 28), ('E', 11), ('O', 11), ('K', 17), ('A', 10)];
+    [('C', 19), ('M', 18), ('F', 26), ('N', 28), ('E', 11), ('O', 14), ('K', 17), ('A', 10)];
 
 /// The cases of the suite, sorted by where they are.
 pub(crate) struct Suite {

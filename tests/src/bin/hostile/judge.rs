@@ -245,6 +245,11 @@ fn judge_output(case: &Case, seen: &Seen, problems: &mut Vec<String>) {
             problems.push(format!("`{text}` is nowhere in the output: {}", shown(&seen.err)));
         }
     }
+    for text in &case.form.output.unseen {
+        if everywhere.iter().any(|place| place.contains(text)) {
+            problems.push(format!("`{}` is in the output", text.escape_unicode()));
+        }
+    }
     for text in &case.form.output.absent {
         let stored = seen.state.windows(text.len().max(1)).any(|window| window == text.as_bytes());
         if stored || everywhere.iter().any(|place| place.contains(text)) {
