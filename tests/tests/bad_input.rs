@@ -23,7 +23,7 @@ fn said(world: &World, arguments: &[&str]) -> String {
 /// A snapshot without the folders, identifiers, times and figures of this one run.
 fn check(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.add_filter(r"\b01[0-9a-hjkmnp-tv-z]{24}\b", "[RUN]");
+    settings.add_filter(r"\b01[0-9a-hjkmnp-tv-z]{10,24}\b", "[RUN]");
     settings.add_filter(r"\[REPO\]/tools", "[TOOLS]");
     settings.add_filter(r"[^ `]*/(polite|hostile|plain)\.wasm", "[GUESTS]/$1.wasm");
     settings.add_filter(r"\d+(\.\d+)? m?s\b", "[TIME]");

@@ -35,7 +35,7 @@ mod backend;
 mod backend;
 
 /// Keys that are asked for at once: as many as the host answers even where each value is a large one.
-const KEYS_AT_ONCE: usize = 16;
+const KEYS_AT_ONCE: usize = 8;
 
 /// An open store.
 pub struct Store(backend::Bucket);

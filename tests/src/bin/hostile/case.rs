@@ -203,7 +203,7 @@ pub(crate) struct Without {
     pub(crate) defence: Vec<String>,
     /// The last call ends so.
     pub(crate) outcome: Option<String>,
-    /// Somewhere in the record of the run.
+    /// Somewhere in the record of the run, or in what the run said.
     #[serde(default)]
     pub(crate) present: Vec<String>,
     /// This server is reached.

@@ -275,7 +275,8 @@ pub(crate) fn judge_without(case: &Case, without: &Without, seen: &Seen) -> Vec<
         must(outcome == expected, format!("it ended with `{outcome}`, not `{expected}`"));
     }
     for text in &without.present {
-        must(seen.recorded.contains(text), format!("`{text}` is not in the record"));
+        let there = seen.recorded.contains(text) || seen.err.contains(text);
+        must(there, format!("`{}` is not in the record or the output", text.escape_unicode()));
     }
     if let Some(name) = &without.reaches {
         must(
