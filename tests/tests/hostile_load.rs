@@ -130,6 +130,7 @@ fn a_worker_ends_with_its_host() {
             worker = child_of(host.id());
             worker.is_some()
         });
+        wait_until("the worker confines itself", || worker.is_some_and(is_confined));
         let pid = i32::try_from(host.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
         rustix::process::kill_process(pid, signal).expect("it is ours");
         let _ = host.wait();
@@ -154,6 +155,12 @@ fn child_of(parent: u32) -> Option<u32> {
     let processes = std::fs::read_dir("/proc").expect("processes").flatten();
     let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.find(|pid| stat(*pid).is_some_and(|(_, of)| of == parent))
+}
+
+/// Whether it can gain no privileges and has a filter of system calls.
+fn is_confined(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2")
 }
 
 fn is_running(pid: u32) -> bool {
