@@ -6,6 +6,7 @@
 pub mod peer;
 pub mod process;
 pub mod server;
+pub mod terminal;
 pub mod tree;
 
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ use crate::budget::Budget;
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
+use crate::hardening::Hardening;
 use crate::limits::Limits;
 use crate::model::{ModelFailure, ModelReply};
 use crate::name::{CallNumber, Name, RunId};
@@ -166,6 +167,8 @@ pub struct RunStarted {
     pub durability: Durability,
     /// How much is given up for a smaller surface.
     pub strictness: Strictness,
+    /// What confined the host's own process.
+    pub hardening: Hardening,
 }
 
 /// A model and how it is asked.
@@ -438,6 +441,8 @@ pub enum Resolution {
 pub struct RunResumed {
     /// The budget from now on.
     pub budget: Budget,
+    /// What confines the host's own process from now on: it may be another machine.
+    pub hardening: Hardening,
 }
 
 /// See [`Event::RunEnded`].

@@ -13,6 +13,7 @@ pub mod digest;
 pub mod effect;
 pub mod event;
 pub mod grant;
+pub mod hardening;
 pub mod hidden;
 pub mod json;
 pub mod limits;

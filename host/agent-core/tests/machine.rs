@@ -18,6 +18,7 @@ use agent_core::event::{
     ToolInDoubt, ToolMode, ToolStarted,
 };
 use agent_core::grant::{Access, Capability, RuleSource};
+use agent_core::hardening::Hardening;
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
 use agent_core::machine::{self, Action};
@@ -51,6 +52,7 @@ impl World {
             budget,
             durability: Durability::Strict,
             strictness: Strictness::Standard,
+            hardening: Hardening::none("a test"),
         };
         let first = Recorded {
             run: RunId::from_parts(UnixMillis(0), [0; 10]),
@@ -151,7 +153,7 @@ impl World {
     fn crash(&mut self) {
         self.state = State::fold(&self.events).unwrap().unwrap();
         let budget = self.state.budget.clone();
-        self.record(RunResumed { budget });
+        self.record(RunResumed { budget, hardening: Hardening::none("a test") });
     }
 
     fn stop(&self) -> Option<StopReason> {

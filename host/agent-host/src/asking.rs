@@ -1,10 +1,11 @@
 //! The questions that a run may have for the person: approve a call or an effect, widen a grant. The answers become events
 //! before anything depends on them.
 
+use std::collections::HashSet;
+use std::io::Write;
 use std::sync::PoisonError;
 
 use agent_core::config::authority::GrantRule;
-use agent_core::config::ceiling::FsCeiling;
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::ToolAuthority;
@@ -13,8 +14,10 @@ use agent_core::event::{Approval, GrantWidened};
 use agent_core::grant::{Access, RuleSource, SecretGrant};
 use agent_core::message::ToolCall;
 use agent_core::name::{CallNumber, Name, ToolName};
+use serde::{Deserialize, Serialize};
 
 use crate::driver::ports::Ports;
+use crate::hardening::kept::{Widening, Wish};
 use crate::journal::log::Durable;
 use crate::operator;
 use crate::person::{Person, Question};
@@ -25,6 +28,24 @@ use crate::saved_policy;
 const ARGUMENT_LINES_MAX: usize = 24;
 /// How often a person may mistype a directory before none is granted.
 const DIRECTORY_TRIES: usize = 3;
+
+/// What the person was asked in a run, so that nobody is asked twice. Handed on where the run goes on in another process.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// Components whose tools a directory was offered to.
+    pub offered: HashSet<Name>,
+    /// What the person refused to grant, as rules: a tool that asks again and again is not put to the person again.
+    pub refused: HashSet<String>,
+}
+
+/// What came of offering a tool a directory.
+pub enum Offered {
+    /// The call may be made, with a directory or without.
+    Settled,
+    /// The person would grant one, and only the keeper can make it reachable: the run goes on in another process.
+    Wished(Wish),
+}
 
 /// May this call be made?
 pub async fn approve_call(person: &Person, reporter: &Reporter, call: &ToolCall) -> Approval {
@@ -70,7 +91,7 @@ pub async fn widen(
     let rule = GrantRule::allowing(tool, request, answered())?.only_for(held.component);
     let authority = held.widened(&rule).ok()?;
     let Verdict::Allow(permit) = authority.decide(request) else { return None };
-    if ports.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(&rule.to_toml()) {
+    if ports.asked.lock().unwrap_or_else(PoisonError::into_inner).refused.contains(&rule.to_toml()) {
         return None;
     }
     let question = Question {
@@ -82,7 +103,7 @@ pub async fn widen(
         Some('r') => Keep::Run,
         Some('s') => Keep::Policy,
         _ => {
-            ports.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(rule.to_toml());
+            ports.asked.lock().unwrap_or_else(PoisonError::into_inner).refused.insert(rule.to_toml());
             return None;
         }
     };
@@ -90,12 +111,20 @@ pub async fn widen(
 }
 
 /// A tool that works on files is about to be called, and no directory was granted: asks the person for one, once a run.
-pub async fn offer_directory(ports: &Ports, index: usize) {
+pub async fn offer_directory(ports: &Ports, index: usize) -> Offered {
     let authority = ports.recorder.state().authorities[index].clone();
-    let Some(most) = wanted_access(&authority) else { return };
-    let new = ports.offered.lock().unwrap_or_else(PoisonError::into_inner).insert(authority.tool.component.clone());
+    let Some(most) = wanted_access(&authority) else { return Offered::Settled };
+    let new =
+        ports.asked.lock().unwrap_or_else(PoisonError::into_inner).offered.insert(authority.tool.component.clone());
     if !new || !ports.person.is_there() {
-        return;
+        return Offered::Settled;
+    }
+    if matches!(ports.widening, Widening::Never) {
+        ports
+            .reporter
+            .note(&format!("`{}` works on files, and this run can be given no directory any more", authority.tool));
+        ports.reporter.note("`--allow-read DIR` or `--allow-write DIR` grants one from the start");
+        return Offered::Settled;
     }
     let question = Question {
         title: format!("`{}` works on files, and no directory was granted", authority.tool),
@@ -105,25 +134,62 @@ pub async fn offer_directory(ports: &Ports, index: usize) {
     let access = match unless_cancelled(ports, ports.person.ask(question)).await {
         Some('r') => Access::Read,
         Some('w') => Access::Write,
-        _ => return,
+        _ => return Offered::Settled,
     };
-    let Some(host) = ask_directory(ports).await else { return ports.reporter.note("no directory was granted") };
-    let rule = GrantRule::directory_for(&authority.tool, host, access, answered()).only_for(authority.component);
-    grant_component(ports, &authority.tool.component, &rule);
+    match &ports.widening {
+        Widening::ByKeeper(_) => Offered::Wished(wish(ports, authority.tool, access)),
+        Widening::AtOnce | Widening::Never => {
+            let prompt = format!("which directory may `{}` {}?", authority.tool.component, verb(access));
+            let note = |text: &str| ports.reporter.note(text);
+            match unless_cancelled(ports, which_directory(&ports.person, &prompt, note)).await {
+                Some(host) => grant_directory(ports, &authority.tool, host, access),
+                None => ports.reporter.note("no directory was granted"),
+            }
+            Offered::Settled
+        }
+    }
+}
+
+fn wish(ports: &Ports, tool: ToolName, access: Access) -> Wish {
+    let asked = std::mem::take(&mut *ports.asked.lock().unwrap_or_else(PoisonError::into_inner));
+    Wish { run: ports.recorder.state().run.clone(), tool, access, asked }
+}
+
+/// What a tool may do with a directory, as a question says it.
+#[must_use]
+pub fn verb(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::Write => "read and change",
+    }
 }
 
 /// Which directory the person means. Only Enter means the working directory: an ended input or Ctrl-C grants nothing.
-async fn ask_directory(ports: &Ports) -> Option<HostPath> {
+pub async fn which_directory(person: &Person, prompt: &str, note: impl Fn(&str)) -> Option<HostPath> {
     let here = std::env::current_dir().ok()?;
     for _ in 0..DIRECTORY_TRIES {
-        let prompt = format!("which directory? Enter alone means {}", here.display());
-        let typed = unless_cancelled(ports, ports.person.ask_line(prompt)).await?;
+        let typed = person.ask_line(format!("{prompt} Enter alone means {}", here.display())).await?;
         match operator::directory(if typed.is_empty() { "." } else { &typed }) {
             Ok(host) => return Some(host),
-            Err(error) => ports.reporter.note(&format!("{error:#}")),
+            Err(error) => note(&format!("{error:#}")),
         }
     }
     None
+}
+
+/// Says something beside a run, where no reporter is at work.
+pub fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "· {}", crate::report::text::whole(text));
+}
+
+/// Grants a directory to every tool of the component of `tool`, as the person said.
+pub fn grant_directory(ports: &Ports, tool: &ToolName, host: HostPath, access: Access) {
+    let held = ports.recorder.state().authorities.iter().find(|held| held.tool == *tool).map(|held| held.component);
+    let Some(component) = held else {
+        return ports.reporter.note("no directory was granted: the run has no such tool");
+    };
+    let rule = GrantRule::directory_for(tool, host, access, answered()).only_for(component);
+    grant_component(ports, &tool.component, &rule);
 }
 
 /// The person's answer; `None` also where the run is cancelled while the person is asked, so that Ctrl-C never waits for
@@ -174,10 +240,7 @@ fn wanted_access(authority: &ToolAuthority) -> Option<Access> {
     if !authority.grant.fs.is_empty() || authority.forbidden_by().is_some() {
         return None;
     }
-    match &authority.ceiling.fs {
-        FsCeiling::Any => Some(Access::Write),
-        FsCeiling::Mounts(requests) => requests.iter().map(|request| request.access).max(),
-    }
+    authority.ceiling.fs.most()
 }
 
 fn directory_answers(most: Access) -> &'static [(char, &'static str)] {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use agent_core::event::{Durability, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{ls, resolve, show, verify};
+use crate::commands::{doctor, init, ls, resolve, show, verify};
 use crate::compiler::worker::WorkerArgs;
+use crate::learning;
 
 /// Runs an AI agent's loop and loads every tool as a WASI component: each call confined to what was granted, metered,
 /// recorded, and recoverable after a crash.
@@ -31,6 +32,8 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make an agent file, a prompt and a first tool that work at once.
+    Init(init::InitArgs),
     /// Run an agent on an input and print its answer.
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
@@ -42,6 +45,9 @@ pub enum Command {
     Show(OfRuns<show::ShowArgs>),
     /// Look at what an agent file would be granted, and accept it.
     Trust(TrustArgs),
+    /// Say what works on this machine, what does not, and what to do about it.
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(doctor::DoctorArgs),
     /// Look at tools, call one, build one.
     #[command(subcommand)]
     Tool(ToolCommand),
@@ -51,6 +57,10 @@ pub enum Command {
     /// Compile one component: what this program starts as a process of its own.
     #[command(hide = true)]
     CompileWorker(WorkerArgs),
+    /// Start a program behind the walls of a run.
+    #[cfg(feature = "failpoints")]
+    #[command(hide = true)]
+    InWalls(crate::commands::in_walls::InWallsArgs),
 }
 
 const RUN_HELP: &str = "\
@@ -63,6 +73,10 @@ Exit codes:
   0 completed, 1 error, 2 wrong command line, 10 to 18 stopped at a limit or a refusal,
   20 to 22 suspended for a person, 130 cancelled";
 
+const DOCTOR_HELP: &str = "\
+Exit codes:
+  0 the host works, though something may be missing; 1 something is broken";
+
 const CALL_HELP: &str = "\
 Exit codes:
   0 the tool returned, 1 error, 2 wrong command line, 3 the tool failed or was refused";
@@ -72,7 +86,7 @@ Exit codes:
 pub struct RunArgs {
     /// What the agent is asked. Read from standard input if it is not given here.
     pub input: Option<String>,
-    /// An agent file.
+    /// An agent file [default: agent.toml, where there is one and no tools are named].
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
     #[command(flatten)]
@@ -84,9 +98,20 @@ pub struct RunArgs {
     #[command(flatten)]
     pub strict: StrictArg,
     #[command(flatten)]
+    pub learn: LearnArgs,
+    #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Learning a policy from a run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Grants")]
+pub struct LearnArgs {
+    /// At the end, write the smallest policy that the run needed, for review [default file: learned-policy.toml].
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = learning::STANDARD_FILE)]
+    pub learn: Option<PathBuf>,
 }
 
 /// Arguments of a verb that looks at runs.
@@ -213,6 +238,8 @@ pub struct ResumeArgs {
     /// Take the run over from a host that is alive but stopped. That host can then write no more.
     #[arg(long)]
     pub take_over: bool,
+    #[command(flatten)]
+    pub learn: LearnArgs,
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]

@@ -25,6 +25,12 @@ impl Home {
         Self::at(&choose_root().context("no state folder: set `AGENT_HOST_HOME` or `HOME`")?)
     }
 
+    /// Where [`Self::open`] would look, whether it is there or not.
+    #[must_use]
+    pub fn place() -> Option<PathBuf> {
+        choose_root()
+    }
+
     /// This folder. Made if it is not there.
     ///
     /// # Errors

@@ -11,9 +11,11 @@ mod compiler;
 mod diagnostics;
 mod driver;
 mod failpoint;
+mod hardening;
 mod home;
 mod input;
 mod journal;
+mod learning;
 mod missing_defences;
 mod model;
 mod named;
@@ -46,9 +48,13 @@ use jiff::tz::TimeZone;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
+use crate::commands::confined::Confined;
 use crate::commands::{
-    ls, resolve, resume, run, show, tool_build as build, tool_call, tool_inspect, tool_list, trust as trusting, verify,
+    doctor, init, ls, resolve, resume, run, show, tool_build as build, tool_call, tool_inspect, tool_list,
+    trust as trusting, verify,
 };
+use crate::hardening::reach::Reach;
+use crate::hardening::{Files, keeper, kept};
 use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
@@ -71,9 +77,51 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     process_limits::set();
+    if let Some(ended) = keeper::keep(&cli)? {
+        return Ok(ended);
+    }
+    kept::end_with_keeper();
     diagnostics::start(cli.log.as_deref())?;
+    match cli.command {
+        Command::Run(args) => behind_walls(run::prepare(args)),
+        Command::Resume(args) => behind_walls(resume::prepare(args)),
+        Command::Ls(of) => look(&of, |args, journal, out| ls::run(args, journal, &zone(), out)),
+        Command::Show(of) => look(&of, |args, journal, out| show::run(args, journal, &zone(), out)),
+        // Reads whatever agent file it is asked about, and runs nothing.
+        Command::Trust(args) => {
+            let _ = hardening::put_up(Files::Anywhere);
+            drive(trusting::trust(args))
+        }
+        Command::Init(args) => drive(init::init(args)),
+        #[cfg(feature = "failpoints")]
+        Command::InWalls(args) => commands::in_walls::in_walls(&args),
+        // Looks at everything, and tries the walls without putting them up.
+        Command::Doctor(args) => unless_seen_enough(drive(doctor::doctor(args))),
+        Command::Tool(ToolCommand::List(args)) => behind_walls(tool_list::prepare(args)),
+        Command::Tool(ToolCommand::Inspect(args)) => behind_walls(tool_inspect::prepare(args)),
+        Command::Tool(ToolCommand::Call(args)) => behind_walls(tool_call::prepare(args)),
+        // Runs compilers, which do what compilers do: no wall, and none that they would inherit.
+        Command::Tool(ToolCommand::Build(args)) => drive(build::build(args)),
+        Command::Journal(JournalCommand::Verify(of)) => look(&of, verify::run),
+        Command::Journal(JournalCommand::Resolve(args)) => resolve::resolve(&args),
+        Command::CompileWorker(_) => unreachable!("a worker is done before there is a runtime"),
+    }
+}
+
+/// Does both halves of a verb that loads tools, the walls in between. The first half has its own runtime without workers,
+/// which is gone by then: the file wall holds only for threads that begin after it.
+fn behind_walls(prepare: impl Future<Output = anyhow::Result<Confined>>) -> anyhow::Result<ExitCode> {
+    let first = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let prepared = first.block_on(prepare);
+    first.shutdown_timeout(SHUTDOWN_TIME);
+    let Confined { reach, act } = prepared?;
+    let hardening = hardening::put_up(Files::Within(&reach));
+    drive(act(hardening))
+}
+
+fn drive(verb: impl Future<Output = anyhow::Result<ExitCode>> + Send + 'static) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(on_a_worker(&runtime, dispatch(cli.command)));
+    let ended = runtime.block_on(on_a_worker(&runtime, verb));
     runtime.shutdown_timeout(SHUTDOWN_TIME);
     ended
 }
@@ -89,23 +137,6 @@ async fn on_a_worker<T: Send + 'static>(runtime: &Runtime, verb: impl Future<Out
     }
 }
 
-async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Run(args) => run::run(args).await,
-        Command::Resume(args) => resume::resume(args).await,
-        Command::Ls(of) => look(&of, |args, journal, out| ls::run(args, journal, &zone(), out)),
-        Command::Show(of) => look(&of, |args, journal, out| show::run(args, journal, &zone(), out)),
-        Command::Trust(args) => trusting::trust(args).await,
-        Command::Tool(ToolCommand::List(args)) => tool_list::list(args).await,
-        Command::Tool(ToolCommand::Inspect(args)) => tool_inspect::inspect(args).await,
-        Command::Tool(ToolCommand::Call(args)) => tool_call::call(args).await,
-        Command::Tool(ToolCommand::Build(args)) => build::build(args).await,
-        Command::Journal(JournalCommand::Verify(of)) => look(&of, verify::run),
-        Command::Journal(JournalCommand::Resolve(args)) => resolve::resolve(&args),
-        Command::CompileWorker(_) => unreachable!("a worker is done before there is a runtime"),
-    }
-}
-
 /// Has `verb` look at the journal and write to standard output.
 fn look<T: clap::Args>(
     of: &OfRuns<T>,
@@ -113,11 +144,19 @@ fn look<T: clap::Args>(
 ) -> anyhow::Result<ExitCode> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let journal = Journal::open_existing(&resume::runs_folder(of.agent.as_deref())?, &key)?;
-    match verb(&of.args, &journal, &mut anstream::stdout().lock()) {
-        // Whoever reads a listing may have seen enough: `agent-host show | head`.
+    let runs = resume::runs_folder(of.agent.as_deref())?;
+    // No guest runs here, but a journal may be a stranger's.
+    let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
+    let _ = hardening::close_memory();
+    let journal = Journal::open_existing(&runs, &key)?;
+    unless_seen_enough(verb(&of.args, &journal, &mut anstream::stdout().lock()).map(|()| ExitCode::SUCCESS))
+}
+
+/// Whoever reads a listing may have seen enough: `agent-host show | head`.
+fn unless_seen_enough(looked: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    match looked {
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        looked => looked.map(|()| ExitCode::SUCCESS),
+        looked => looked,
     }
 }
 

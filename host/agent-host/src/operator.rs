@@ -78,6 +78,17 @@ fn secret_files(rules: &[Authority]) -> anyhow::Result<Authority> {
     Ok(Authority { denies, ..Authority::nothing() })
 }
 
+/// Whether a directory is neither the state folder nor in it nor around it.
+///
+/// # Errors
+/// Where it is one of these.
+pub fn check_not_own_state(home: &Home, host: &HostPath) -> anyhow::Result<()> {
+    let denies = own_state(home)?.denies;
+    let overlaps = |own: &HostPath| own.contains(host) || host.contains(own);
+    let own = denies.iter().flat_map(|deny| &deny.fs).find(|own| overlaps(own));
+    own.map_or(Ok(()), |own| bail!("`{host}` overlaps agent-host's own folder `{own}`"))
+}
+
 fn policy(path: &Path) -> anyhow::Result<Authority> {
     let shown = path.display().to_string();
     let absolute = path.canonicalize().with_context(|| format!("cannot find policy `{shown}`"))?;

@@ -1,5 +1,8 @@
 //! Saving a person's answer as a rule in the policy of the user's state folder.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use agent_core::config::authority::GrantRule;
@@ -7,10 +10,18 @@ use agent_core::config::policy::parse_policy;
 use anyhow::Context;
 
 use crate::input;
-use crate::trust::write_private;
+
+/// Makes an empty policy of mode 0600 where there is none: the file wall around a run knows files, not names.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn make(file: &Path) -> anyhow::Result<()> {
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(file);
+    made.map(drop).with_context(|| format!("cannot make policy `{}`", file.display()))
+}
 
 /// Adds a rule at the end of the policy file, keeping what the person wrote in it. The file as it would then be is checked
-/// before it is replaced.
+/// before. Written in place and at once, since a run may change this one file of the state folder and no other.
 ///
 /// # Errors
 /// Where the file cannot be read, would not be understood, or cannot be written.
@@ -18,10 +29,16 @@ pub fn append(file: &Path, rule: &GrantRule) -> anyhow::Result<()> {
     let shown = file.display().to_string();
     let before = if file.exists() { input::read_config(file, &shown)? } else { String::new() };
     let gap = if before.is_empty() || before.ends_with("\n\n") { "" } else { "\n" };
-    let after = format!("{before}{gap}{}", rule.to_toml());
+    let added = format!("{gap}{}", rule.to_toml());
+    let after = format!("{before}{added}");
     let folder = file.parent().and_then(Path::to_str).context("the policy's path is not UTF-8")?;
     parse_policy(&shown, folder, &after).context("the policy with the new rule would not be understood")?;
-    write_private(file, after.as_bytes())
+    let write = || {
+        let mut policy = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+        policy.write_all(added.as_bytes())?;
+        policy.sync_all()
+    };
+    write().with_context(|| format!("cannot write `{shown}`"))
 }
 
 #[cfg(test)]

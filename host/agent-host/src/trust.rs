@@ -63,6 +63,12 @@ impl TrustStore {
         Ok(Self { path: path.to_owned(), stored })
     }
 
+    /// How many files are trusted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stored.trusted.len()
+    }
+
     /// How the agent file stands.
     #[must_use]
     pub fn standing(&self, source: &Source) -> Standing {
@@ -113,7 +119,7 @@ fn read(path: &Path) -> anyhow::Result<Stored> {
 ///
 /// # Errors
 /// Where it cannot be written.
-pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let shown = path.display();
     let beside = path.with_extension(format!("new-{}", std::process::id()));
     let write = || -> std::io::Result<()> {

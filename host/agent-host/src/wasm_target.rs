@@ -25,6 +25,30 @@ pub async fn prepare(command: &mut Command) {
     }
 }
 
+/// What builds tools in Rust on this machine.
+pub enum Builder {
+    /// This rustc, with the target.
+    Ready(String),
+    /// This rustc, which lacks the target.
+    NoTarget(String),
+    /// No rustc.
+    NoCompiler,
+}
+
+/// Looks for what a build would use.
+pub async fn on_this_machine() -> Builder {
+    let Some(rustc) = Rustc::ask().await else { return Builder::NoCompiler };
+    let release = rustc.stamp.split(' ').next().unwrap_or_default();
+    let has_own = rustc.sysroot.join(LIBRARIES).is_dir();
+    let is_helped = cache().is_some_and(|cache| !variables(&rustc, &cache.join(CACHE_FOLDER)).is_empty());
+    let named = format!("rustc {release}");
+    if has_own || is_helped || std::env::var_os(FLAGS).is_some() {
+        Builder::Ready(named)
+    } else {
+        Builder::NoTarget(named)
+    }
+}
+
 /// The rustc on the PATH.
 struct Rustc {
     sysroot: PathBuf,

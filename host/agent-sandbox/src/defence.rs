@@ -89,6 +89,10 @@ defences! {
     KvQuota = "kv_quota";
     /// That hidden characters are shown escaped to a person.
     Neutralising = "neutralising";
+    /// The file wall around the host's process.
+    Landlock = "landlock";
+    /// The refusal of system calls that no run needs.
+    Seccomp = "seccomp";
 }
 
 /// Whether the test asked for this defence to be missing: `AGENT_HOST_DEFENCE_OFF=fuel_exhausted,memory_limit`.
@@ -111,6 +115,20 @@ pub fn is_off(defence: Defence) -> bool {
 #[cfg(not(feature = "switchable-defences"))]
 #[must_use]
 pub const fn is_off(_defence: Defence) -> bool {
+    false
+}
+
+/// Whether the test asked for any defence to be missing.
+#[cfg(feature = "switchable-defences")]
+#[must_use]
+pub fn any_is_off() -> bool {
+    Defence::ALL.iter().any(|defence| is_off(*defence))
+}
+
+/// Never, in a build for use.
+#[cfg(not(feature = "switchable-defences"))]
+#[must_use]
+pub const fn any_is_off() -> bool {
     false
 }
 

@@ -167,6 +167,17 @@ impl FsCeiling {
     }
 }
 
+impl FsCeiling {
+    /// The most that may be done in any directory; `None` if none may be granted.
+    #[must_use]
+    pub fn most(&self) -> Option<Access> {
+        match self {
+            Self::Any => Some(Access::Write),
+            Self::Mounts(requests) => requests.iter().map(|request| request.access).max(),
+        }
+    }
+}
+
 impl EnvCeiling {
     /// Whether the variable may be granted.
     #[must_use]

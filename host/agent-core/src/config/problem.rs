@@ -214,6 +214,11 @@ pub(super) fn legible(message: String) -> String {
     first.iter().chain(&['…']).chain(last).collect()
 }
 
+/// The whole text in one line, with everything that a person cannot see escaped.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().flat_map(escaped).collect()
+}
+
 fn escaped(c: char) -> impl Iterator<Item = char> {
     let hidden = is_hidden(c);
     let escape = hidden.then(|| c.escape_unicode());

@@ -11,7 +11,7 @@ use super::resolve_secrets::contradictions;
 use super::selector::Selector;
 use crate::effect::{EffectRequest, HttpMethod};
 use crate::grant::{Access, RuleSource};
-use crate::limits::LimitsChange;
+use crate::limits::{Limit, LimitsChange};
 use crate::name::ToolName;
 
 impl GrantRule {
@@ -58,10 +58,11 @@ impl GrantRule {
         lines.extend(self.kv.map(|access| format!("kv = \"{access}\"")));
         lines.extend(list("env", self.env.iter().map(|name| quoted(name.as_str())).collect()));
         lines.extend(list("secrets", self.secrets.iter().map(secret_entry).collect()));
+        lines.extend(limits_entry(&self.limits));
         lines.join("\n") + "\n"
     }
 
-    fn for_tool(tool: &ToolName, source: RuleSource) -> Self {
+    pub(super) fn for_tool(tool: &ToolName, source: RuleSource) -> Self {
         Self {
             selector: Selector::Tool(tool.clone()),
             component: None,
@@ -123,7 +124,19 @@ fn fs_entry(rule: &FsRule) -> String {
 
 fn http_entry(rule: &HttpRule) -> String {
     let methods: Vec<_> = rule.methods.iter().map(|method| quoted(method.as_str())).collect();
-    format!("{{ url = {}, methods = [{}] }}", quoted(&rule.url.to_string()), methods.join(", "))
+    let header = rule.idempotency_header.as_ref();
+    let header = header.map(|name| format!(", idempotency_header = {}", quoted(&name.to_string()))).unwrap_or_default();
+    let class = match rule.treat_as {
+        TreatAs::Computed => "",
+        TreatAs::Opaque => ", class = \"opaque\"",
+    };
+    format!("{{ url = {}, methods = [{}]{header}{class} }}", quoted(&rule.url.to_string()), methods.join(", "))
+}
+
+fn limits_entry(limits: &LimitsChange) -> Option<String> {
+    let entry = |(limit, value): (&Limit, &u64)| format!("{limit} = {}", quoted(&limit.unit().written(*value)));
+    let entries: Vec<_> = limits.0.iter().map(entry).collect();
+    (!entries.is_empty()).then(|| format!("limits = {{ {} }}", entries.join(", ")))
 }
 
 fn secret_entry(rule: &SecretRule) -> String {

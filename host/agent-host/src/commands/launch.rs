@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use agent_core::budget::{Budget, BudgetChange, Spent};
 use agent_core::event::{RunEnded, Strictness};
+use agent_core::hardening::{Hardening, Wall};
 use agent_core::name::RunId;
 use agent_core::stop::StopReason;
 use agent_core::units::Bytes;
@@ -22,13 +23,19 @@ use tracing::Instrument;
 
 use crate::cli::{BudgetArgs, OutputArgs};
 use crate::compiler::{CompileLimits, WorkerProcesses};
-use crate::driver::Driver;
 use crate::driver::ports::Ports;
-use crate::home::Home;
+use crate::driver::{Driven, Driver};
+use crate::hardening;
+use crate::hardening::kept::{KeeperPipe, Widening, Wish};
+use crate::hardening::reach::Reach;
+use crate::home::{self, Home};
 use crate::journal::key::HostKey;
+use crate::learning::Learning;
+use crate::person::Person;
 use crate::report::list::SHORT_RUN_CHARS;
 use crate::report::text;
 use crate::reporter::{Reporter, Voice};
+use crate::saved_policy;
 use crate::settings;
 
 const DIM: Style = Style::new().dimmed();
@@ -59,6 +66,51 @@ pub fn sandbox(home: &Home, key: &HostKey, quiet: bool, strictness: Strictness) 
     Ok(Arc::new(Sandbox::new(options)?))
 }
 
+/// What stands around the process when everything is open that the walls would close: also that no other program looks in.
+pub fn sealed(hardening: Hardening) -> Hardening {
+    let hardening = Hardening { private_memory: hardening::close_memory(), ..hardening };
+    hardening::tell(&hardening);
+    hardening
+}
+
+/// How a directory that is granted in the middle of the run becomes reachable.
+#[must_use]
+pub fn widening(hardening: &Hardening, keeper: Option<KeeperPipe>) -> Widening {
+    match (&hardening.landlock, keeper) {
+        (Wall::Down(_), _) => Widening::AtOnce,
+        (Wall::Up(_), Some(keeper)) => Widening::ByKeeper(keeper),
+        (Wall::Up(_), None) => Widening::Never,
+    }
+}
+
+/// What every verb needs that loads tools. Makes the places that it names, since the file wall knows no names.
+///
+/// # Errors
+/// Where one cannot be made.
+pub fn reach(home: &Home) -> anyhow::Result<Reach> {
+    home::private_folder(&home.code_cache())?;
+    let mut reach = Reach::default();
+    reach.write(home.code_cache());
+    // The limits of compiling stand there.
+    reach.read(home.settings_file());
+    Ok(reach)
+}
+
+/// The same for a verb that drives a run: also the policy, where somebody can be asked and an answer may be saved. The rest of
+/// the state folder, with the key and what is trusted, is read before the wall stands.
+///
+/// # Errors
+/// See [`reach`].
+pub fn reach_of_run(home: &Home, person: &Person, runs: &Path) -> anyhow::Result<Reach> {
+    let mut reach = reach(home)?;
+    reach.write(runs);
+    if person.is_there() {
+        saved_policy::make(&home.policy_file())?;
+        reach.write(home.policy_file());
+    }
+    Ok(reach)
+}
+
 fn announce(compiling: &Compiling) {
     let (name, size) = (&compiling.component, Bytes(compiling.bytes as u64));
     let _ = writeln!(anstream::stderr(), "{DIM}· compiling `{name}` ({size}) for the first time{DIM:#}");
@@ -87,15 +139,23 @@ pub fn budget(budget: &Budget, args: &BudgetArgs) -> Budget {
 ///
 /// # Errors
 /// Where the run cannot go on in this process.
-pub async fn drive(ports: Arc<Ports>, output: &OutputArgs, agent: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub async fn drive(
+    ports: Arc<Ports>,
+    output: &OutputArgs,
+    agent: Option<&Path>,
+    learning: Option<Learning>,
+) -> anyhow::Result<ExitCode> {
     let run = ports.recorder.state().run.clone();
     listen_for_signals(ports.cancel.clone());
     let span = tracing::info_span!("run", run = %run);
     let driven = Driver::new(Arc::clone(&ports)).drive().instrument(span).await;
     ports.reporter.finish();
     let named = named(&short(&ports, &run), agent);
-    let ended = driven
-        .with_context(|| format!("run {run} cannot go on here; `agent-host resume {named}` takes it up again"))?;
+    let resumes = || format!("run {run} cannot go on here; `agent-host resume {named}` takes it up again");
+    let ended = match driven.with_context(resumes)? {
+        Driven::Ended(ended) => ended,
+        Driven::HandedOver(wish) => return hand_over(&ports.widening, wish).with_context(resumes),
+    };
     let spent = ports.recorder.state().spent.clone();
     tracing::info!(run = %run, stop = %ended.stop, syncs = ports.recorder.syncs(), "run stopped");
     if output.json {
@@ -107,7 +167,20 @@ pub async fn drive(ports: Arc<Ports>, output: &OutputArgs, agent: Option<&Path>)
             say_end(&run, &named, &ended, &spent);
         }
     }
+    if let Some(lesson) = learning.map(|learning| learning.finish(&ports)).transpose()?
+        && !output.quiet
+    {
+        lesson.say();
+    }
     Ok(ExitCode::from(ended.stop.exit_code()))
+}
+
+/// The run goes on in another process: this one has said its last word.
+fn hand_over(widening: &Widening, wish: Wish) -> anyhow::Result<ExitCode> {
+    match widening {
+        Widening::ByKeeper(keeper) => keeper.say_wish(wish).map(|()| ExitCode::SUCCESS),
+        Widening::AtOnce | Widening::Never => unreachable!("only a keeper is wished for a directory"),
+    }
 }
 
 /// The first signal ends the run resumably, the second ends the process.

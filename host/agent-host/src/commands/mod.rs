@@ -1,6 +1,11 @@
 //! The verbs of the command line, one module each. A verb turns typed arguments into what was meant, has it done, and says
 //! how it ended.
 
+pub mod confined;
+pub mod doctor;
+#[cfg(feature = "failpoints")]
+pub mod in_walls;
+pub mod init;
 pub mod launch;
 pub mod ls;
 pub mod resolve;

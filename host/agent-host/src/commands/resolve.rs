@@ -12,6 +12,8 @@ use anyhow::{Context, bail};
 
 use crate::clock;
 use crate::commands::resume::runs_folder;
+use crate::hardening::reach::Reach;
+use crate::hardening::{self, Files};
 use crate::home::Home;
 use crate::input;
 use crate::journal::Journal;
@@ -57,7 +59,11 @@ struct ResolutionArgs {
 pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let journal = Journal::open_existing(&runs_folder(args.agent.as_deref())?, &key)?;
+    let resolution = resolution(&args.resolution)?;
+    let runs = runs_folder(args.agent.as_deref())?;
+    let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
+    let _ = hardening::close_memory();
+    let journal = Journal::open_existing(&runs, &key)?;
     let run = journal.find_run(Some(&args.run))?;
     let (events, log) = journal.resume_run(&run, TakeOver::IfDead)?;
     let mut state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
@@ -65,11 +71,7 @@ pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
     if !matches!(state.call(call).map(|pending| &pending.status), Some(CallStatus::InDoubt { .. })) {
         bail!("call {call} of run {run} is not in doubt\n  hint: `agent-host show {run}` lists its calls");
     }
-    let recorded = log.append(
-        clock::now(),
-        DoubtResolved { call, resolution: resolution(&args.resolution)? }.into(),
-        Durable::Now,
-    )?;
+    let recorded = log.append(clock::now(), DoubtResolved { call, resolution }.into(), Durable::Now)?;
     state.apply(&recorded)?;
     writeln!(anstream::stdout(), "recorded; go on with `agent-host resume {run}`")?;
     Ok(ExitCode::SUCCESS)

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use agent_core::digest::Digest;
 use agent_core::event::{Durability, RunResumed};
+use agent_core::hardening::Hardening;
 use agent_core::name::Name;
 use agent_core::state::State;
 use agent_sandbox::Sandbox;
@@ -15,25 +16,29 @@ use agent_sandbox::component::Component;
 use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 
+use super::confined::Confined;
 use super::launch;
+use crate::asking;
 use crate::cli::ResumeArgs;
 use crate::driver::ports::Ports;
 use crate::driver::recorder::Recorder;
+use crate::hardening::kept::{self, Handed, KeeperPipe, Wider};
 use crate::home::{Home, RUNS_FOLDER};
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
-use crate::journal::log::Durable;
-use crate::model;
+use crate::journal::log::{Durable, RunLog};
+use crate::learning::Learning;
+use crate::model::{self, Model};
 use crate::person::Person;
 use crate::secret_values::SecretValues;
 use crate::toolset;
 
-/// Goes on with a run.
+/// Takes the run over, and finds out what it needs.
 ///
 /// # Errors
-/// Where the run cannot be taken up, or cannot go on in this process.
-pub async fn resume(args: ResumeArgs) -> anyhow::Result<ExitCode> {
+/// Where the run cannot be taken up.
+pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let runs = runs_folder(args.agent.as_deref())?;
@@ -46,32 +51,73 @@ pub async fn resume(args: ResumeArgs) -> anyhow::Result<ExitCode> {
         bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
     }
     let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant))?;
-    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
-    let components = components(&journal, &sandbox, &state)?;
     let models = model::open_all(&state.started.models).await?;
-    let resumed = RunResumed { budget: launch::budget(&state.budget, &args.budget) };
-    let sync = match state.started.durability {
-        Durability::Strict => Durable::Now,
-        Durability::Relaxed => Durable::Later,
-    };
-    let recorder = Recorder::new(log, state);
-    recorder.record(resumed, sync)?;
-    let ports = Ports {
-        recorder,
-        journal,
-        sandbox,
-        components,
-        secrets,
-        models,
-        person: Person::at_terminal(),
-        reporter: launch::reporter(&args.output),
-        saved_policy: home.policy_file(),
-        cancel: CancellationToken::new(),
-        offered: Default::default(),
-        refused: Default::default(),
-        schemas: Default::default(),
-    };
-    launch::drive(Arc::new(ports), &args.output, args.agent.as_deref()).await
+    let person = Person::at_terminal();
+    let mut reach = launch::reach_of_run(&home, &person, &runs)?;
+    reach.grants(state.authorities.iter().flat_map(|authority| &authority.grant.fs));
+    let learning = args.learn.learn.as_deref().map(Learning::begin).transpose()?;
+    let keeper = KeeperPipe::of_environment();
+    let handed = kept::handed()?;
+    if let (Some(keeper), None) = (&keeper, &handed) {
+        keeper.say_reach(&reach)?;
+    }
+    // Where a keeper says where the wall is, the journal has no word in it: a guest that broke out could write there.
+    let reach = handed.as_ref().map_or(reach, |handed| handed.reach.clone());
+    let taken = Taken { args, home, key, journal, log, state, secrets, models, person, keeper, handed, learning };
+    Ok(Confined::new(reach, |hardening| taken.go_on(hardening)))
+}
+
+/// A run that this process holds.
+struct Taken {
+    args: ResumeArgs,
+    home: Home,
+    key: HostKey,
+    journal: Arc<Journal>,
+    log: RunLog,
+    state: State,
+    secrets: SecretValues,
+    models: Vec<Box<dyn Model>>,
+    person: Person,
+    keeper: Option<KeeperPipe>,
+    handed: Option<Handed>,
+    learning: Option<Learning>,
+}
+
+impl Taken {
+    async fn go_on(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
+        let Self { args, home, key, journal, log, state, secrets, models, person, keeper, handed, learning } = self;
+        let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
+        let hardening = launch::sealed(hardening);
+        let components = components(&journal, &sandbox, &state)?;
+        let widening = launch::widening(&hardening, keeper);
+        let resumed = RunResumed { budget: launch::budget(&state.budget, &args.budget), hardening };
+        let sync = match state.started.durability {
+            Durability::Strict => Durable::Now,
+            Durability::Relaxed => Durable::Later,
+        };
+        let recorder = Recorder::new(log, state);
+        recorder.record(resumed, sync)?;
+        let (asked, wider) = handed.map(|handed| (handed.asked, handed.wider)).unwrap_or_default();
+        let ports = Ports {
+            recorder,
+            journal,
+            sandbox,
+            components,
+            secrets,
+            models,
+            person,
+            reporter: launch::reporter(&args.output),
+            saved_policy: home.policy_file(),
+            cancel: CancellationToken::new(),
+            asked: Mutex::new(asked),
+            widening,
+            schemas: Default::default(),
+        };
+        if let Some(Wider { tool, host, access }) = wider {
+            asking::grant_directory(&ports, &tool, host, access);
+        }
+        launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning).await
+    }
 }
 
 /// The folder in which runs live: beside the agent file, else in the working directory.

@@ -1,44 +1,51 @@
 //! `agent-host run`: from a command line to a driven run.
 
 use std::io::{IsTerminal, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use agent_core::config::authority::Authority;
 use agent_core::config::problem::ProblemKind;
 use agent_core::event::{ModelChoice, RunStarted};
+use agent_core::hardening::Hardening;
 use agent_core::name::ToolName;
 use agent_core::state::State;
 use anyhow::{Context, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
+use super::confined::Confined;
 use super::launch;
 use crate::agent::Agent;
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::driver::ports::Ports;
 use crate::driver::recorder::Recorder;
+use crate::hardening::kept::KeeperPipe;
 use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
-use crate::model;
+use crate::learning::Learning;
+use crate::model::{self, Model};
 use crate::operator;
 use crate::person::Person;
 use crate::secret_values::SecretValues;
 use crate::settings::{self, Settings};
 use crate::strict;
-use crate::toolset::{self, Loaded};
+use crate::toolset::{self, Loaded, Unloaded};
 
+/// The agent file that is taken where none is named.
+const AGENT_FILE: &str = "agent.toml";
 /// Longest input in bytes: it travels with every model request.
 const INPUT_BYTES_MAX: u64 = 1 << 20;
 
-/// Runs an agent on an input.
+/// Finds out everything that a run on an input needs: whom it may trust, what its rules are, which tools there are.
 ///
 /// # Errors
-/// Where nothing could be run, or the run cannot go on in this process.
-pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+/// Where nothing could be run.
+pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
+    args.agent = args.agent.take().or_else(|| agent_here(&args));
     let mut agent = args.agent.as_deref().map_or_else(Agent::plain, Agent::read)?;
     let input = input(args.input.as_deref())?;
     let person = Person::at_terminal();
@@ -46,47 +53,120 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::join(&args.model, &settings::read(&home.settings_file())?, &agent);
     let choices = choices(&settings).await?;
     let models = model::open_all(&choices).await?;
-
-    let key = HostKey::load_or_create(home.root())?;
-    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
-    let loaded = toolset::load_all(&sandbox, tools)?;
-    check_proposal(&agent, &loaded)?;
-    let started = RunStarted {
-        agent: agent.name.clone(),
-        agent_file: agent.file.as_ref().map(|file| file.digest),
-        instructions: agent.instructions.clone(),
-        input,
-        models: choices,
-        tools: toolset::lock(&loaded, &rules)?,
-        budget: launch::budget(&agent.budget, &args.budget),
-        durability: settings.durability,
-        strictness: args.strict.strictness(),
-    };
-    for component in &loaded {
-        let of_it = started.tools.iter().filter(|tool| tool.component == component.component.digest);
-        strict::check(started.strictness, component, of_it.map(|tool| &tool.authority))?;
-    }
-    let secrets = SecretValues::read(started.tools.iter().map(|tool| &tool.authority.grant))?;
+    let key = HostKey::load_or_create(home.root())?;
     let journal = Arc::new(Journal::create_or_open(&agent.runs, &key)?);
-    let recorder = begin(&journal, started, &loaded)?;
-    let ports = Ports {
-        recorder,
-        journal,
-        sandbox,
-        components: toolset::by_digest(&loaded),
-        secrets,
-        models,
+
+    let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
+    reach.rules(&rules, tools.iter().map(|tool| &tool.found));
+    let learning = args.learn.learn.as_deref().map(Learning::begin).transpose()?;
+    let keeper = KeeperPipe::of_environment();
+    if let Some(keeper) = &keeper {
+        keeper.say_reach(&reach)?;
+    }
+    let begun = Begun {
+        args,
+        home,
+        key,
+        agent,
+        input,
         person,
-        reporter: launch::reporter(&args.output),
-        saved_policy: home.policy_file(),
-        cancel: CancellationToken::new(),
-        offered: Default::default(),
-        refused: Default::default(),
-        schemas: Default::default(),
+        rules,
+        settings,
+        choices,
+        models,
+        tools,
+        journal,
+        keeper,
+        learning,
     };
-    launch::drive(Arc::new(ports), &args.output, args.agent.as_deref()).await
+    Ok(Confined::new(reach, |hardening| begun.run(hardening)))
+}
+
+/// The agent file of the working directory, where the command line says nothing of tools. It is a proposal like any other: it
+/// counts once it is trusted.
+fn agent_here(args: &RunArgs) -> Option<PathBuf> {
+    let here = PathBuf::from(AGENT_FILE);
+    (args.tools.paths.is_empty() && here.is_file()).then_some(here)
+}
+
+/// A run that is ready to begin.
+struct Begun {
+    args: RunArgs,
+    home: Home,
+    key: HostKey,
+    agent: Agent,
+    input: String,
+    person: Person,
+    rules: Vec<Authority>,
+    settings: Settings,
+    choices: Vec<ModelChoice>,
+    models: Vec<Box<dyn Model>>,
+    tools: Vec<Unloaded>,
+    journal: Arc<Journal>,
+    keeper: Option<KeeperPipe>,
+    learning: Option<Learning>,
+}
+
+impl Begun {
+    async fn run(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
+        let Self {
+            args,
+            home,
+            key,
+            agent,
+            input,
+            person,
+            rules,
+            settings,
+            choices,
+            models,
+            tools,
+            journal,
+            keeper,
+            learning,
+        } = self;
+        let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
+        let hardening = launch::sealed(hardening);
+        let loaded = toolset::load_all(&sandbox, tools)?;
+        check_proposal(&agent, &loaded)?;
+        let widening = launch::widening(&hardening, keeper);
+        let started = RunStarted {
+            agent: agent.name.clone(),
+            agent_file: agent.file.as_ref().map(|file| file.digest),
+            instructions: agent.instructions.clone(),
+            input,
+            models: choices,
+            tools: toolset::lock(&loaded, &rules)?,
+            budget: launch::budget(&agent.budget, &args.budget),
+            durability: settings.durability,
+            strictness: args.strict.strictness(),
+            hardening,
+        };
+        for component in &loaded {
+            let of_it = started.tools.iter().filter(|tool| tool.component == component.component.digest);
+            strict::check(started.strictness, component, of_it.map(|tool| &tool.authority))?;
+        }
+        let secrets = SecretValues::read(started.tools.iter().map(|tool| &tool.authority.grant))?;
+        let recorder = begin(&journal, started, &loaded)?;
+        let ports = Ports {
+            recorder,
+            journal,
+            sandbox,
+            components: toolset::by_digest(&loaded),
+            secrets,
+            models,
+            person,
+            reporter: launch::reporter(&args.output),
+            saved_policy: home.policy_file(),
+            cancel: CancellationToken::new(),
+            asked: Default::default(),
+            widening,
+            schemas: Default::default(),
+        };
+        launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning).await
+    }
 }
 
 /// What the agent is asked: from the command line, else from standard input.

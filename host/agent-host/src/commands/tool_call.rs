@@ -3,13 +3,16 @@
 //! stores is kept where the runs of this folder would find it.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use agent_core::config::authority::Authority;
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
 use agent_core::event::Approval;
+use agent_core::hardening::Hardening;
 use agent_core::message::ToolCall;
 use agent_core::name::{CallNumber, ToolName};
 use agent_core::outcome::{Content, ToolOutcome};
@@ -20,12 +23,13 @@ use anyhow::{Context, bail};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use super::confined::Confined;
 use super::launch;
 use crate::arguments;
 use crate::asking;
 use crate::cli::ToolCallArgs;
 use crate::clock;
-use crate::home::{Home, RUNS_FOLDER};
+use crate::home::{self, Home, RUNS_FOLDER};
 use crate::journal::key::HostKey;
 use crate::operator;
 use crate::person::Person;
@@ -34,47 +38,77 @@ use crate::reporter::Reporter;
 use crate::secret_values::SecretValues;
 use crate::stores::{CallStores, Place};
 use crate::strict;
-use crate::toolset::{self, Loaded};
+use crate::toolset::{self, Loaded, Unloaded};
 
 /// Exit code of a call that ended otherwise than by returning.
 const NOT_RETURNED: u8 = 3;
 
-/// Calls.
+/// Finds the tool and what it may do.
 ///
 /// # Errors
-/// Where the tool cannot be found, the arguments do not fit, or the sandbox cannot go on.
-pub async fn call(args: ToolCallArgs) -> anyhow::Result<ExitCode> {
+/// Where the tool cannot be found, or the rules have problems.
+pub async fn prepare(args: ToolCallArgs) -> anyhow::Result<Confined> {
     let name: ToolName = args.tool.parse()?;
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths };
+    let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths.clone() };
     let rules = operator::standing_rules(&home, &args.allow)?;
-    let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
     let mut found = toolset::find(&paths)?;
     let known: Vec<String> = found.iter().map(|found| found.name.to_string()).collect();
     found.retain(|found| found.name == name.component);
+    let mut reach = launch::reach(&home)?;
+    reach.rules(&rules, &found);
     let Some(found) = found.pop() else {
         bail!("there is no component `{}`; there are: {}", name.component, known.join(", "))
     };
-    let loaded = toolset::load(&sandbox, toolset::read(found)?)?;
-    let authority = toolset::authority(&loaded, &name, &rules)?;
-    strict::check(args.strict.strictness(), &loaded, [&authority])?;
-    let asked = ToolCall { id: "call_1".to_owned(), tool: name.wire(), arguments: args.arguments };
-    let reporter = Arc::new(launch::reporter(&args.output));
-    let folder = std::env::current_dir().context("there is no working directory")?.join(RUNS_FOLDER);
-    let place = Place::Folder { folder, key: Box::new(key), opened: OnceLock::new() };
-    let stores = Arc::new(CallStores::new(name.component.clone(), place));
-    let call = prepare(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores)))?;
-    reporter.tool_started(CallNumber(1), &name, &asked.arguments);
-    let mut report = sandbox.call(&loaded.component, call).await?;
-    stores.keep(std::mem::take(&mut report.kv)).context("what the tool wanted to keep could not be kept")?;
-    reporter.tool_finished(CallNumber(1), &asked, &report);
-    reporter.finish();
-    print(&report, args.output.json)?;
-    Ok(if report.outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RETURNED) })
+    let stores = std::env::current_dir().context("there is no working directory")?.join(RUNS_FOLDER);
+    let may_keep =
+        rules.iter().flat_map(|rules| &rules.grants).any(|rule| rule.kv.is_some() && rule.selector.covers(&name));
+    if may_keep {
+        // The file wall knows files, not names.
+        home::private_folder(&stores)?;
+        reach.write(&stores);
+    }
+    let asked = Asked { args, name, home, key, rules, tool: toolset::read(found)?, stores };
+    Ok(Confined::new(reach, |hardening| asked.call(hardening)))
 }
 
-fn prepare(
+/// A call that is asked for.
+struct Asked {
+    args: ToolCallArgs,
+    name: ToolName,
+    home: Home,
+    key: HostKey,
+    rules: Vec<Authority>,
+    tool: Unloaded,
+    /// The folder of the tool's stores.
+    stores: PathBuf,
+}
+
+impl Asked {
+    async fn call(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
+        let Self { args, name, home, key, rules, tool, stores } = self;
+        let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
+        launch::sealed(hardening);
+        let loaded = toolset::load(&sandbox, tool)?;
+        let authority = toolset::authority(&loaded, &name, &rules)?;
+        strict::check(args.strict.strictness(), &loaded, [&authority])?;
+        let asked = ToolCall { id: "call_1".to_owned(), tool: name.wire(), arguments: args.arguments };
+        let reporter = Arc::new(launch::reporter(&args.output));
+        let place = Place::Folder { folder: stores, key: Box::new(key), opened: OnceLock::new() };
+        let stores = Arc::new(CallStores::new(name.component.clone(), place));
+        let call = started(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores)))?;
+        reporter.tool_started(CallNumber(1), &name, &asked.arguments);
+        let mut report = sandbox.call(&loaded.component, call).await?;
+        stores.keep(std::mem::take(&mut report.kv)).context("what the tool wanted to keep could not be kept")?;
+        reporter.tool_finished(CallNumber(1), &asked, &report);
+        reporter.finish();
+        print(&report, args.output.json)?;
+        Ok(if report.outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RETURNED) })
+    }
+}
+
+fn started(
     loaded: &Loaded,
     name: &ToolName,
     authority: ToolAuthority,

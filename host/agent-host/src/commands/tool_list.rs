@@ -11,23 +11,29 @@ use crate::journal::key::HostKey;
 use crate::report::text;
 use crate::toolset::{self, Loaded};
 
+use super::confined::Confined;
 use super::launch;
 
 /// Widest first line of a description.
 const DESCRIPTION_CHARS: usize = 100;
 
-/// Lists.
+/// Finds the tools.
 ///
 /// # Errors
-/// Where a tool cannot be found or loaded.
-pub async fn list(args: ToolListArgs) -> anyhow::Result<ExitCode> {
+/// Where a folder has none.
+pub async fn prepare(args: ToolListArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths };
-    let sandbox = launch::sandbox(&home, &key, args.json, Strictness::Standard)?;
-    let loaded = toolset::load_all(&sandbox, toolset::read_all(&paths)?)?;
-    if args.json { print_json(&loaded) } else { print_table(&loaded) }?;
-    Ok(ExitCode::SUCCESS)
+    let tools = toolset::read_all(&paths)?;
+    let reach = launch::reach(&home)?;
+    Ok(Confined::new(reach, move |hardening| async move {
+        let sandbox = launch::sandbox(&home, &key, args.json, Strictness::Standard)?;
+        launch::sealed(hardening);
+        let loaded = toolset::load_all(&sandbox, tools)?;
+        if args.json { print_json(&loaded) } else { print_table(&loaded) }?;
+        Ok(ExitCode::SUCCESS)
+    }))
 }
 
 fn print_table(loaded: &[Loaded]) -> anyhow::Result<()> {

@@ -25,9 +25,10 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 
 use self::ports::Ports;
-use crate::asking;
+use crate::asking::{self, Offered};
 use crate::clock;
 use crate::failpoint;
+use crate::hardening::kept::Wish;
 use crate::journal::log::Durable;
 
 /// How long calls that were cancelled may take to come back before the run ends without them.
@@ -43,6 +44,15 @@ pub struct Driver {
 enum Step {
     On,
     Stopped(RunEnded),
+    HandedOver(Wish),
+}
+
+/// How a drive ended.
+pub enum Driven {
+    /// The run stopped.
+    Ended(RunEnded),
+    /// The run goes on in another process, which can reach what the person granted.
+    HandedOver(Wish),
 }
 
 impl Driver {
@@ -56,14 +66,16 @@ impl Driver {
     ///
     /// # Errors
     /// Where the run cannot go on in this process, above all when nothing can be recorded any more. The run can be resumed.
-    pub async fn drive(mut self) -> anyhow::Result<RunEnded> {
+    pub async fn drive(mut self) -> anyhow::Result<Driven> {
         loop {
             let stopped = self.ports.recorder.state().stopped.is_some();
             if self.ports.cancel.is_cancelled() && !stopped {
-                return self.cancelled().await;
+                return self.cancelled().await.map(Driven::Ended);
             }
-            if let Step::Stopped(ended) = self.step().await? {
-                return Ok(ended);
+            match self.step().await? {
+                Step::On => {}
+                Step::Stopped(ended) => return Ok(Driven::Ended(ended)),
+                Step::HandedOver(wish) => return Ok(Driven::HandedOver(wish)),
             }
         }
     }
@@ -73,7 +85,7 @@ impl Driver {
         match action {
             Action::CallModel { turn, attempt, model, wait } => self.call_model(turn, attempt, model, wait).await?,
             Action::AskApproval(call) => self.ask_approval(call).await?,
-            Action::CallTool { call, attempt, fuel } => self.start_call(call, attempt, fuel).await?,
+            Action::CallTool { call, attempt, fuel } => return self.start_call(call, attempt, fuel).await,
             Action::SettleCall { call, outcome } => self.settle(call, outcome)?,
             Action::UndoCall(call) => call::undo_interrupted(&self.ports, call)?,
             Action::MarkInDoubt { call, request, reason } => {
@@ -156,18 +168,20 @@ impl Driver {
         Ok(())
     }
 
-    async fn start_call(&mut self, call: CallNumber, attempt: u32, fuel: Fuel) -> anyhow::Result<()> {
+    async fn start_call(&mut self, call: CallNumber, attempt: u32, fuel: Fuel) -> anyhow::Result<Step> {
         let tool = self.ports.recorder.state().call(call).and_then(|pending| pending.tool);
-        if let Some(tool) = tool {
-            asking::offer_directory(&self.ports, tool).await;
+        if let Some(tool) = tool
+            && let Offered::Wished(wish) = asking::offer_directory(&self.ports, tool).await
+        {
+            // What is under way is finished here; the call itself has not begun, so nothing is lost.
+            self.until_idle().await?;
+            return Ok(Step::HandedOver(wish));
         }
         match call::prepare(&self.ports, call, attempt, fuel)? {
-            call::Prepared::Ready(started) => {
-                self.running.spawn(started.run());
-                Ok(())
-            }
-            call::Prepared::Refused(outcome) => self.settle(call, outcome),
+            call::Prepared::Ready(started) => drop(self.running.spawn(started.run())),
+            call::Prepared::Refused(outcome) => self.settle(call, outcome)?,
         }
+        Ok(Step::On)
     }
 
     fn settle(&self, call: CallNumber, outcome: ToolOutcome) -> anyhow::Result<()> {
@@ -219,10 +233,15 @@ impl Driver {
     }
 
     async fn stop_when_idle(&mut self, ended: RunEnded) -> anyhow::Result<()> {
+        self.until_idle().await?;
+        self.finish(ended).map(drop)
+    }
+
+    async fn until_idle(&mut self) -> anyhow::Result<()> {
         while !self.running.is_empty() {
             flatten(self.running.join_next().await)?;
         }
-        self.finish(ended).map(drop)
+        Ok(())
     }
 
     fn finish(&self, ended: RunEnded) -> anyhow::Result<RunEnded> {

@@ -1,17 +1,18 @@
 //! What the driver and the gates of its calls reach the world through. Made once per drive by the command that runs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use agent_core::digest::Digest;
-use agent_core::name::Name;
 use agent_sandbox::Sandbox;
 use agent_sandbox::component::Component;
 use tokio_util::sync::CancellationToken;
 
 use super::recorder::Recorder;
 use crate::arguments::Schemas;
+use crate::asking::Asked;
+use crate::hardening::kept::Widening;
 use crate::journal::Journal;
 use crate::model::Model;
 use crate::person::Person;
@@ -38,10 +39,10 @@ pub struct Ports {
     pub reporter: Reporter,
     /// Where a grant is saved that the person wants to keep.
     pub saved_policy: PathBuf,
-    /// Components whose tools a directory was offered to, so that nobody is asked twice.
-    pub offered: Mutex<HashSet<Name>>,
-    /// What the person refused to grant, as rules: a tool that asks again and again is not put to the person again.
-    pub refused: Mutex<HashSet<String>>,
+    /// What the person was asked already.
+    pub asked: Mutex<Asked>,
+    /// How a directory that the person grants becomes reachable.
+    pub widening: Widening,
     /// What arguments are checked by.
     pub schemas: Schemas,
     /// Ends the run resumably.

@@ -159,6 +159,8 @@ fn check_tables(path: &Path, connection: &Connection) -> Result<(), JournalError
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // Not in files somewhere else, which are out of a run's reach.
+    connection.pragma_update(None, "temp_store", "memory")?;
     // Stays in the file; a stranger's file may say otherwise.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")

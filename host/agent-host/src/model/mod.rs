@@ -71,9 +71,14 @@ pub(crate) async fn open_all(choices: &[event::ModelChoice]) -> anyhow::Result<V
     Ok(models)
 }
 
+/// The ways to a model that were found on this machine, in words.
+pub(crate) async fn available() -> Vec<String> {
+    discovery::available().await.iter().map(ToString::to_string).collect()
+}
+
 /// What to say where no model was chosen: how to choose one, and what was found on this machine.
 pub(crate) async fn none_chosen() -> String {
-    let found: Vec<_> = discovery::available().await.iter().map(|model| format!("\n  found: {model}")).collect();
+    let found: Vec<_> = available().await.iter().map(|model| format!("\n  found: {model}")).collect();
     let found = if found.is_empty() {
         "\n  found: no key in the environment and no local server".to_owned()
     } else {

@@ -3,6 +3,7 @@
 //! Styles are decoration. What is written to must be an `anstream` stream, which drops them where nobody sees them.
 
 pub mod authority;
+pub mod component;
 pub mod effects;
 pub mod json;
 pub mod list;

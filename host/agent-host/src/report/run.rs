@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use agent_core::budget::Spent;
 use agent_core::effect::Decision;
 use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution, ToolFinished};
+use agent_core::hardening::Hardening;
 use agent_core::outcome::{Content, LogLevel, LogRecord, MeteredFuel, Metering, ResourceBody, ToolOutcome};
 use agent_core::state::State;
 use agent_core::units::UnixMillis;
@@ -47,6 +48,7 @@ pub fn write(
 ) -> io::Result<()> {
     let started = events.first().map_or(UnixMillis(0), |first| first.at);
     write_header(state, started, status, zone, out)?;
+    writeln!(out, "  walls    {}", text::line(&confined_by(state, events).to_string(), LINE_CHARS_MAX))?;
     writeln!(out, "\n{HEADING}input{HEADING:#}")?;
     write_block(&state.started.input, "  ", SAID_LINES_MAX, LINE_CHARS_MAX, out)?;
     let steps = story::tell(&state.started.tools, events);
@@ -83,6 +85,15 @@ fn write_header(
     writeln!(out, "  started  {}", local(started, zone, "%Y-%m-%d %H:%M:%S %Z"))?;
     writeln!(out, "  status   {}", status_line(state, status))?;
     writeln!(out, "  spent    {}", spent_line(&state.spent))
+}
+
+/// What confined the host of the run: of its last start, where there were several.
+fn confined_by<'r>(state: &'r State, events: &'r [Recorded]) -> &'r Hardening {
+    let resumed = events.iter().rev().find_map(|recorded| match &recorded.event {
+        Event::RunResumed(body) => Some(&body.hardening),
+        _ => None,
+    });
+    resumed.unwrap_or(&state.started.hardening)
 }
 
 fn status_line(state: &State, status: RunStatus) -> String {

@@ -11,6 +11,7 @@ use agent_core::event::{
     ToolMode, ToolStarted,
 };
 use agent_core::grant::{Grant, RuleSource};
+use agent_core::hardening::{Hardening, Wall};
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall, TokenUsage};
@@ -33,6 +34,15 @@ pub(crate) fn at(seq: u64) -> UnixMillis {
     UnixMillis(BEGIN + 250 * (seq - 1))
 }
 
+fn hardening() -> Hardening {
+    Hardening {
+        landlock: Wall::up("ABI 7"),
+        seccomp: Wall::up(""),
+        no_new_privileges: Wall::up(""),
+        private_memory: Wall::up(""),
+    }
+}
+
 /// How a run begins, and its events after that.
 pub(crate) fn started() -> RunStarted {
     RunStarted {
@@ -48,6 +58,7 @@ pub(crate) fn started() -> RunStarted {
         budget: Budget::STANDARD,
         durability: Durability::Strict,
         strictness: Strictness::Standard,
+        hardening: hardening(),
     }
 }
 
@@ -75,7 +86,7 @@ pub(crate) fn events() -> Vec<Event> {
         replied(2, "", &[("orders__notify", r#"{"order":7,"text":"Sorry\u202e, it is late."}"#), ("no__such", "{}")]),
         tool_started(3),
         intended(3),
-        RunResumed { budget: Budget::STANDARD }.into(),
+        RunResumed { budget: Budget::STANDARD, hardening: hardening() }.into(),
         ToolInDoubt {
             call: CallNumber(3),
             request: post(),
@@ -90,7 +101,7 @@ pub(crate) fn events() -> Vec<Event> {
         .into(),
         DoubtResolved { call: CallNumber(3), resolution: Resolution::Happened("the customer was told".to_owned()) }
             .into(),
-        RunResumed { budget: Budget::STANDARD }.into(),
+        RunResumed { budget: Budget::STANDARD, hardening: hardening() }.into(),
         finished(
             4,
             ToolOutcome::Faulted { fault: Fault::FuelExhausted, message: "more than 200 G fuel\u{1b}[2J".to_owned() },

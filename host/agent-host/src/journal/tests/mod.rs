@@ -13,6 +13,7 @@ use agent_core::budget::Budget;
 use agent_core::event::{
     Durability, Event, ModelChoice, ModelReplied, ModelRequested, Recorded, RunEnded, RunStarted, Strictness, ToolMode,
 };
+use agent_core::hardening::Hardening;
 use agent_core::model::{ModelReply, TokenUsage};
 use agent_core::name::RunId;
 use agent_core::stop::StopReason;
@@ -79,6 +80,7 @@ fn started() -> RunStarted {
         budget: Budget::STANDARD,
         durability: Durability::Strict,
         strictness: Strictness::Standard,
+        hardening: Hardening::none("a test"),
     }
 }
 

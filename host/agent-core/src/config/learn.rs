@@ -1,0 +1,497 @@
+//! Learns the smallest policy from what a run did: for each tool the directories, requests and variables that it used, with
+//! the least access that this needed. A pure function of the recorded events. What it makes is for review: it allows nothing,
+//! and what was refused stands in it as a comment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use url::Url;
+
+use super::authority::{FsRule, GrantRule, HttpRule, SecretRule, TreatAs};
+use super::host_path::HostPath;
+use super::mount::is_at_or_below;
+use super::problem::visible;
+use super::resolve::ToolAuthority;
+use crate::effect::{Decision, Effect, EffectClass, EffectRequest, HttpMethod};
+use crate::event::{Event, Recorded};
+use crate::grant::{Access, FsGrant, Grant, HttpGrant, RuleSource};
+use crate::limits::{Limit, Limits, LimitsChange};
+use crate::name::{CallNumber, ToolName};
+use crate::pattern::{PortMatch, UrlPattern};
+
+/// Refused effects that are listed, of one tool: more make no review easier.
+const REFUSED_MAX: usize = 20;
+
+/// What a run needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learned {
+    /// A rule for each tool that used anything.
+    pub grants: Vec<GrantRule>,
+    /// Tools that were called and used nothing.
+    pub needless: Vec<ToolName>,
+    /// What was refused, in words, by tool.
+    pub refused: Vec<(ToolName, Vec<String>)>,
+    /// Rules by which a person was asked. They are not learned: whoever wants to be asked again keeps them.
+    pub asked_by: BTreeSet<String>,
+}
+
+/// Learns from the events of a run, at whose end its tools held `authorities`.
+#[must_use]
+pub fn learn(authorities: &[ToolAuthority], events: &[Recorded]) -> Learned {
+    let mut used: BTreeMap<ToolName, Used<'_>> = BTreeMap::new();
+    for (authority, deed) in deeds(authorities, events) {
+        used.entry(authority.tool.clone()).or_insert_with(|| Used::nothing(authority)).add(deed);
+    }
+    let mut learned =
+        Learned { grants: Vec::new(), needless: Vec::new(), refused: Vec::new(), asked_by: BTreeSet::new() };
+    for (tool, used) in used {
+        learned.asked_by.extend(used.authority.approvals.iter().map(|rule| rule.source.to_string()));
+        match used.rule() {
+            Some(rule) => learned.grants.push(rule),
+            None => learned.needless.push(tool.clone()),
+        }
+        if !used.refused.is_empty() {
+            learned.refused.push((tool, used.refused));
+        }
+    }
+    learned
+}
+
+impl Learned {
+    /// As the text of a policy file. `head` says where it comes from, one line each.
+    #[must_use]
+    pub fn to_toml(&self, head: &[String]) -> String {
+        let mut text = String::new();
+        head.iter().for_each(|line| comment(&mut text, line));
+        for rule in &self.grants {
+            let _ = write!(text, "\n{}", rule.to_toml());
+        }
+        if !self.needless.is_empty() {
+            let names: Vec<_> = self.needless.iter().map(ToString::to_string).collect();
+            comment(&mut text, "");
+            comment(&mut text, &format!("Called, and in need of nothing: {}", names.join(", ")));
+        }
+        for rule in &self.asked_by {
+            comment(&mut text, "");
+            comment(&mut text, &format!("A rule asked you first and is not repeated here: {rule}"));
+        }
+        for (tool, refused) in &self.refused {
+            comment(&mut text, "");
+            comment(&mut text, &format!("Refused to {tool}, and not allowed by this file:"));
+            refused.iter().for_each(|line| comment(&mut text, &format!("  {line}")));
+        }
+        text
+    }
+}
+
+/// Comment lines, whatever is in the text: nothing that a tool said may become a rule.
+fn comment(text: &mut String, line: &str) {
+    let line = visible(line);
+    let _ = if line.is_empty() { writeln!(text) } else { writeln!(text, "# {line}") };
+}
+
+/// Something that a call did, or would have done.
+#[derive(Clone, Copy)]
+enum Deed<'e> {
+    Nothing,
+    Done(&'e Effect),
+    /// A write whose result is not recorded. It was allowed, or it would not have been announced.
+    Announced(&'e EffectRequest),
+}
+
+/// What the calls of the run did, by tool. A call that ended has all its effects in one place; of others only the writes are
+/// recorded.
+fn deeds<'e>(authorities: &'e [ToolAuthority], events: &'e [Recorded]) -> Vec<(&'e ToolAuthority, Deed<'e>)> {
+    let tools = tools_by_call(authorities, events);
+    let deed = |call: &CallNumber, deed| Some((*tools.get(call)?, deed));
+    let of_event = |event: &'e Event| -> Vec<Option<(&'e ToolAuthority, Deed<'e>)>> {
+        match event {
+            Event::ToolFinished(body) => {
+                let done = body.effects.iter().map(|effect| deed(&body.call, Deed::Done(effect)));
+                [deed(&body.call, Deed::Nothing)].into_iter().chain(done).collect()
+            }
+            Event::EffectIntended(body) => vec![deed(&body.call, Deed::Announced(&body.request))],
+            Event::EffectDone(body) => vec![deed(&body.call, Deed::Done(&body.effect))],
+            _ => Vec::new(),
+        }
+    };
+    events.iter().flat_map(|recorded| of_event(&recorded.event)).flatten().collect()
+}
+
+/// Which tool each call is of. Calls are numbered over the whole run, in the order in which they were proposed.
+fn tools_by_call<'e>(authorities: &'e [ToolAuthority], events: &[Recorded]) -> BTreeMap<CallNumber, &'e ToolAuthority> {
+    let proposed = events.iter().filter_map(|recorded| match &recorded.event {
+        Event::ModelReplied(body) => Some(&body.reply.calls),
+        _ => None,
+    });
+    let by_wire = |wire: &str| authorities.iter().find(|authority| authority.tool.wire() == wire);
+    let numbered = proposed.flatten().zip(1..);
+    numbered.filter_map(|(call, number)| Some((CallNumber(number), by_wire(&call.tool)?))).collect()
+}
+
+/// What one tool used, in the making.
+struct Used<'s> {
+    authority: &'s ToolAuthority,
+    /// Mounts with the least access.
+    fs: BTreeMap<&'s str, Access>,
+    /// The longest path that all requests of a method to an origin begin with, by origin and method.
+    http: BTreeMap<(String, HttpMethod), Http<'s>>,
+    env: BTreeSet<String>,
+    secrets: BTreeSet<String>,
+    /// The least access to the tool's stores.
+    kv: Option<Access>,
+    refused: Vec<String>,
+}
+
+struct Http<'s> {
+    grant: &'s HttpGrant,
+    /// Every request's. At least one.
+    urls: Vec<Url>,
+    prefix: String,
+}
+
+impl<'s> Used<'s> {
+    fn nothing(authority: &'s ToolAuthority) -> Self {
+        Self {
+            authority,
+            fs: BTreeMap::new(),
+            http: BTreeMap::new(),
+            env: BTreeSet::new(),
+            secrets: BTreeSet::new(),
+            kv: None,
+            refused: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, deed: Deed<'_>) {
+        match deed {
+            Deed::Nothing => {}
+            Deed::Announced(request) => self.add_allowed(request),
+            Deed::Done(effect) => match &effect.decision {
+                Decision::Allow { .. } => {
+                    self.add_allowed(&effect.request);
+                    self.secrets.extend(effect.secrets.iter().map(ToString::to_string));
+                }
+                Decision::Deny { refusal, rule, .. } => {
+                    let line = format!("{}: {refusal}: {rule}", effect.request);
+                    if self.refused.len() < REFUSED_MAX && !self.refused.contains(&line) {
+                        self.refused.push(line);
+                    }
+                }
+            },
+        }
+    }
+
+    fn add_allowed(&mut self, request: &EffectRequest) {
+        match request {
+            EffectRequest::File { operation, path, to } => {
+                let paths = [Some(path), to.as_ref()];
+                paths.into_iter().flatten().for_each(|path| self.add_path(path, operation.needs()));
+            }
+            EffectRequest::Http { method, url, .. } => drop(self.add_request(method, url)),
+            EffectRequest::Env { name } => drop(self.env.insert(name.clone())),
+            EffectRequest::Kv { operation, .. } => self.kv = self.kv.max(Some(operation.needs())),
+            EffectRequest::Socket { .. } => {}
+        }
+    }
+
+    fn add_path(&mut self, path: &str, access: Access) {
+        let grant = &self.authority.grant;
+        let Some(mount) = grant.fs.iter().find(|fs| is_at_or_below(path, &fs.mount)) else { return };
+        let least = self.fs.entry(&mount.mount).or_insert(access);
+        *least = (*least).max(access);
+    }
+
+    fn add_request(&mut self, method: &str, url: &str) -> Option<()> {
+        let (method, url) = (HttpMethod::from_name(method)?, Url::parse(url).ok()?);
+        let covers = |http: &&HttpGrant| http.methods.contains(&method) && http.url.covers(&url);
+        let grant = self.authority.grant.http.iter().find(covers)?;
+        let key = (url.origin().ascii_serialization(), method);
+        match self.http.get_mut(&key) {
+            Some(known) => {
+                known.prefix = common_prefix(&known.prefix, url.path());
+                known.urls.push(url);
+            }
+            None => drop(self.http.insert(key, Http { grant, prefix: url.path().to_owned(), urls: vec![url] })),
+        }
+        Some(())
+    }
+
+    /// The rule that would have been enough; `None` where no rule was needed.
+    fn rule(&self) -> Option<GrantRule> {
+        let rule = GrantRule {
+            fs: self.authority.grant.fs.iter().filter_map(|fs| self.fs_rule(fs)).collect(),
+            http: self.http_rules(),
+            env: self.env.iter().filter_map(|name| name.parse().ok()).collect(),
+            secrets: self.secret_rules(),
+            kv: self.kv,
+            limits: raised(&self.authority.grant),
+            ..GrantRule::for_tool(&self.authority.tool, RuleSource("learned".to_owned()))
+        };
+        let nothing = GrantRule::for_tool(&self.authority.tool, rule.source.clone());
+        (rule != nothing).then_some(rule)
+    }
+
+    fn fs_rule(&self, grant: &FsGrant) -> Option<FsRule> {
+        let access = *self.fs.get(grant.mount.as_str())?;
+        let mount = grant.mount.parse().ok()?;
+        let written = (mount != self.authority.ceiling.standard_mount()).then_some(mount);
+        Some(FsRule { host: HostPath::join("/", &grant.host).ok()?, mount: written, access })
+    }
+
+    fn secret_rules(&self) -> Vec<SecretRule> {
+        let used = self.authority.grant.secrets.iter().filter(|held| self.secrets.contains(&held.name.to_string()));
+        used.map(|held| SecretRule { name: held.name.clone(), from: Some(held.from.clone()) }).collect()
+    }
+
+    /// Methods that reach the same place stand in one rule.
+    fn http_rules(&self) -> Vec<HttpRule> {
+        let mut rules: Vec<HttpRule> = Vec::new();
+        for ((_, method), http) in &self.http {
+            let Some(new) = http.rule(*method) else { continue };
+            let same = |old: &&mut HttpRule| {
+                HttpRule { methods: Vec::new(), ..(*old).clone() } == HttpRule { methods: Vec::new(), ..new.clone() }
+            };
+            match rules.iter_mut().find(same) {
+                Some(old) => old.methods.push(*method),
+                None => rules.push(new),
+            }
+        }
+        rules
+    }
+}
+
+impl Http<'_> {
+    /// The rule for one method. Where a path can be spelled in several ways, it is for the whole of what was granted.
+    fn rule(&self, method: HttpMethod) -> Option<HttpRule> {
+        let first = self.urls.first()?;
+        let port = PortMatch::One(first.port_or_known_default()?);
+        let host = first.host_str().and_then(|host| host.parse().ok());
+        let url = UrlPattern { port, host: host.unwrap_or(self.grant.url.host.clone()), ..self.grant.url.clone() };
+        // Read back as a policy would be: a prefix that no file can state is none.
+        let narrow = UrlPattern { path_prefix: self.prefix.clone(), ..url.clone() }.to_string().parse::<UrlPattern>();
+        let narrow = narrow.ok().filter(|narrow| self.urls.iter().all(|url| narrow.covers(url)));
+        let treat_as = match self.grant.class {
+            Some(EffectClass::OpaqueWrite) => TreatAs::Opaque,
+            Some(EffectClass::Pure | EffectClass::Read | EffectClass::OwnedWrite | EffectClass::KeyedWrite) | None => {
+                TreatAs::Computed
+            }
+        };
+        let header = self.grant.idempotency_header.as_ref().and_then(|header| header.parse().ok());
+        let url = narrow.unwrap_or(url);
+        Some(HttpRule { url, methods: vec![method], idempotency_header: header, treat_as })
+    }
+}
+
+/// The longest path at a segment's end that both begin with.
+fn common_prefix(one: &str, other: &str) -> String {
+    if one == other {
+        return one.to_owned();
+    }
+    let both = one.split('/').zip(other.split('/')).take_while(|(one, other)| one == other);
+    let common = both.map(|(segment, _)| segment).collect::<Vec<_>>().join("/");
+    if common.is_empty() { "/".to_owned() } else { common }
+}
+
+/// Limits above the usual ones: they were granted, and a policy without them would have stopped the tool earlier.
+fn raised(grant: &Grant) -> LimitsChange {
+    let raised = Limit::ALL.iter().filter(|limit| grant.limits.get(**limit) > Limits::STANDARD.get(**limit));
+    LimitsChange(raised.map(|limit| (*limit, grant.limits.get(*limit))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ceiling::Ceiling;
+    use crate::config::policy::parse_policy;
+    use crate::config::resolve::resolve;
+    use crate::digest::Digest;
+    use crate::effect::{EffectResult, FileOperation, Refusal};
+    use crate::event::{EffectIntended, ModelReplied, ToolFinished};
+    use crate::grant::Capability;
+    use crate::model::{ModelReply, ProposedCall, TokenUsage};
+    use crate::name::RunId;
+    use crate::outcome::{Metering, Said, ToolOutcome};
+    use crate::units::{Bytes, Millis, UnixMillis};
+
+    type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+    const POLICY: &str = r#"
+        [[grant]]
+        tool = "*"
+        fs = [{ host = "docs", access = "write" }, { host = "other", access = "read", mount = "/other" }]
+        http = [{ url = "https://*.example.org", methods = ["GET", "POST"] }]
+        env = ["TZ", "LANG"]
+        [[grant]]
+        tool = "slow"
+        limits = { deadline = "90s", memory = "1MiB" }
+    "#;
+
+    fn authorities() -> TestResult<Vec<ToolAuthority>> {
+        let rules = parse_policy("policy.toml", "/w", POLICY)?;
+        let ceiling = Ceiling::of_imports(&[Capability::Fs, Capability::Http, Capability::Env]);
+        let of = |name: &str| {
+            Ok(resolve(&name.parse::<ToolName>()?, &Digest::of(b""), &ceiling, &LimitsChange::default(), &[&rules])?)
+        };
+        ["files.read", "files.write", "slow.go"].iter().map(|name| of(name)).collect()
+    }
+
+    fn file(operation: FileOperation, path: &str) -> EffectRequest {
+        EffectRequest::File { operation, path: path.into(), to: None }
+    }
+
+    fn http(method: &str, url: &str) -> EffectRequest {
+        EffectRequest::Http { method: method.into(), url: url.into(), body_bytes: Bytes(0), digest: Digest::of(b"") }
+    }
+
+    fn decided(authority: &ToolAuthority, request: EffectRequest) -> Effect {
+        use crate::config::decide::Verdict;
+        let decision = match authority.decide(&request) {
+            Verdict::Allow(permit) | Verdict::Ask { permit, .. } => Decision::Allow { rule: permit.rule },
+            Verdict::Deny(denial) => denial.into(),
+        };
+        Effect {
+            number: 1,
+            class: request.class(false),
+            egress: request.is_egress(),
+            decision,
+            result: EffectResult::Done(String::new()),
+            secrets: Vec::new(),
+            bytes_out: Bytes(0),
+            bytes_in: Bytes(0),
+            duration: Millis(0),
+            request,
+        }
+    }
+
+    fn recorded(event: impl Into<Event>) -> Recorded {
+        let (run, at) = (RunId::from_parts(UnixMillis(0), [0; 10]), UnixMillis(0));
+        Recorded { run, seq: 1, epoch: 1, at, event: event.into() }
+    }
+
+    fn proposes(wire: &str) -> Recorded {
+        let call = ProposedCall { id: Some("c".into()), tool: wire.into(), arguments: "{}".into() };
+        let reply =
+            ModelReply { text: String::new(), calls: vec![call], model: "m".into(), usage: TokenUsage::default() };
+        recorded(ModelReplied { turn: 1, reply })
+    }
+
+    /// A run in which each of these tools was called once and did these things, each decided as in a run.
+    fn learned(calls: &[(&str, Vec<EffectRequest>)]) -> TestResult<(Learned, String)> {
+        let authorities = authorities()?;
+        let mut events = Vec::new();
+        for ((tool, requests), number) in calls.iter().zip(1..) {
+            let authority =
+                authorities.iter().find(|authority| authority.tool.to_string() == *tool).ok_or("no tool")?;
+            let effects = requests.iter().map(|request| decided(authority, request.clone())).collect();
+            let (outcome, metering) = (ToolOutcome::Returned { content: Vec::new() }, Metering::nothing());
+            let finished =
+                ToolFinished { call: CallNumber(number), outcome, metering, effects, said: Said::default(), hidden: 0 };
+            events.extend([proposes(&authority.tool.wire()), recorded(finished)]);
+        }
+        let learned = learn(&authorities, &events);
+        let text = learned.to_toml(&["Learned.".to_owned()]);
+        Ok((learned, text))
+    }
+
+    /// The grants that the text gives when it is read back, without the comments.
+    fn rules(calls: &[(&str, Vec<EffectRequest>)]) -> TestResult<String> {
+        let (learned, text) = learned(calls)?;
+        let read = parse_policy("learned.toml", "/elsewhere", &text)?;
+        assert_eq!(read.grants.len(), learned.grants.len(), "{text}");
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty() && *line != "[[grant]]");
+        Ok(lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    #[test]
+    fn each_tool_gets_what_it_used_with_the_least_access() -> TestResult {
+        use FileOperation::{Read, Rename, Stat, Write};
+        let docs =
+            |access: &str| format!("tool = \"files.read\"\nfs = [{{ host = \"/w/docs\", access = \"{access}\" }}]");
+        let cases = [
+            (vec![file(Read, "/data/a")], docs("read")),
+            (vec![file(Read, "/data/a"), file(Write, "/data/b"), file(Stat, "/data")], docs("write")),
+            (vec![file(Rename, "/data/b")], docs("write")),
+            (
+                vec![file(Read, "/other/a")],
+                "tool = \"files.read\"\nfs = [{ host = \"/w/other\", mount = \"/other\", access = \"read\" }]".into(),
+            ),
+            (vec![EffectRequest::Env { name: "TZ".into() }], "tool = \"files.read\"\nenv = [\"TZ\"]".into()),
+            (vec![file(Write, "/other/a")], String::new()),
+            (vec![EffectRequest::Socket { operation: "tcp".into() }], String::new()),
+            (vec![], String::new()),
+        ];
+        for (requests, expected) in cases {
+            assert_eq!(rules(&[("files.read", requests.clone())])?, expected, "{requests:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn requests_are_learned_by_origin_method_and_common_path() -> TestResult {
+        let rule = |entries: &str| format!("tool = \"files.read\"\nhttp = [{entries}]");
+        let a = "https://a.example.org";
+        let cases = [
+            (vec![http("GET", &format!("{a}/x/1?q"))], r#"{ url = "https://a.example.org/x/1", methods = ["GET"] }"#),
+            (
+                vec![
+                    http("GET", &format!("{a}/x/1")),
+                    http("GET", &format!("{a}/x/2")),
+                    http("GET", &format!("{a}/x")),
+                ],
+                r#"{ url = "https://a.example.org/x", methods = ["GET"] }"#,
+            ),
+            (
+                vec![http("GET", &format!("{a}/x")), http("POST", &format!("{a}/x")), http("POST", &format!("{a}/y"))],
+                r#"{ url = "https://a.example.org/x", methods = ["GET"] }, { url = "https://a.example.org", methods = ["POST"] }"#,
+            ),
+            (
+                vec![http("GET", &format!("{a}/x")), http("POST", &format!("{a}/x"))],
+                r#"{ url = "https://a.example.org/x", methods = ["GET", "POST"] }"#,
+            ),
+            // Servers read such a path in several ways, so no prefix could cover it.
+            (vec![http("GET", &format!("{a}/a%2fb"))], r#"{ url = "https://a.example.org", methods = ["GET"] }"#),
+        ];
+        for (requests, entries) in cases {
+            assert_eq!(rules(&[("files.read", requests.clone())])?, rule(entries), "{requests:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn raised_limits_are_kept_and_lowered_ones_are_not() -> TestResult {
+        assert_eq!(rules(&[("slow.go", vec![])])?, "tool = \"slow.go\"\nlimits = { deadline = \"90s\" }");
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_refused_is_a_comment_whatever_it_says() -> TestResult {
+        let evil = "https://evil.example.com/\n[[grant]]\ntool=\"*\"";
+        let (learned, text) = learned(&[("files.read", vec![http("GET", evil), http("GET", evil)])])?;
+        assert_eq!(learned.grants, []);
+        assert_eq!(learned.refused[0].1.len(), 1, "each once: {learned:?}");
+        assert!(learned.refused[0].1[0].contains(Refusal::NetDenied.name()), "{learned:?}");
+        assert!(text.lines().all(|line| line.is_empty() || line.starts_with('#')), "{text}");
+        assert_eq!(parse_policy("learned.toml", "/", &text)?.grants, []);
+        Ok(())
+    }
+
+    #[test]
+    fn an_announced_write_of_a_call_without_end_counts() -> TestResult {
+        let authorities = authorities()?;
+        let intended = EffectIntended {
+            call: CallNumber(1),
+            attempt: 1,
+            number: 1,
+            request: file(FileOperation::Write, "/data/x"),
+            class: EffectClass::OwnedWrite,
+            undo: Vec::new(),
+            idempotency_key: None,
+            transcript: None,
+        };
+        let learned = learn(&authorities, &[proposes("files__write"), recorded(intended)]);
+        assert_eq!(learned.grants[0].fs[0].access, Access::Write);
+        assert_eq!(learned.grants[0].selector.to_string(), "files.write");
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! agent-host's own files: the state folder, the host's key, policy, settings and trust, compiled code, and the journal of the
+//! working directory.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use agent_core::units::Bytes;
+
+use super::Finding;
+use crate::cli::AllowArgs;
+use crate::home::{Home, RUNS_FOLDER};
+use crate::journal::Journal;
+use crate::journal::key::HostKey;
+use crate::journal::runs::RunStatus;
+use crate::operator;
+use crate::settings;
+use crate::trust::TrustStore;
+
+/// Runs of a journal that are looked at.
+const RUNS_MAX: usize = 1_000;
+/// Entries of the compiled-code cache that are counted.
+const CACHED_MAX: usize = 10_000;
+
+pub(super) fn look() -> Vec<Finding> {
+    let Some(place) = Home::place() else {
+        return vec![Finding::broken("state folder", "none can be chosen", "set `AGENT_HOST_HOME` or `HOME`")];
+    };
+    if !place.exists() {
+        let detail = format!("{} will be made by the first run", place.display());
+        return vec![Finding::ok("state folder", detail), journal(None)];
+    }
+    if let Err(problem) = check_private(&place) {
+        return vec![Finding::broken("state folder", problem.0, problem.1)];
+    }
+    let home = match Home::at(&place) {
+        Ok(home) => home,
+        Err(error) => return vec![Finding::broken("state folder", format!("{error:#}"), "set `AGENT_HOST_HOME`")],
+    };
+    let key = home.root().join("host.key").exists().then(|| HostKey::load_or_create(home.root()));
+    let mut found = vec![Finding::ok("state folder", format!("{}, yours alone", place.display()))];
+    found.extend([host_key(key.as_ref()), rules(&home), own_settings(&home), trust(&home), cache(&home)]);
+    found.push(journal(key.and_then(Result::ok).as_ref()));
+    found
+}
+
+/// Looks at it before anything that would mend it.
+fn check_private(folder: &Path) -> Result<(), (String, String)> {
+    let shown = folder.display();
+    let metadata = fs::symlink_metadata(folder).map_err(|error| (error.to_string(), "make it readable".to_owned()))?;
+    if !metadata.is_dir() {
+        return Err((format!("{shown} is not a folder"), "move it away".to_owned()));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err((format!("{shown} belongs to another user"), "set `AGENT_HOST_HOME` to one of yours".to_owned()));
+    }
+    match metadata.permissions().mode() & 0o777 {
+        mode if mode & 0o077 != 0 => {
+            Err((format!("{shown} has mode {mode:o}: others can look in"), format!("chmod 700 {shown}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn host_key(key: Option<&Result<HostKey, crate::journal::error::JournalError>>) -> Finding {
+    match key {
+        None => Finding::ok("host key", "will be made by the first run"),
+        Some(Ok(_)) => Finding::ok("host key", "there, and nobody else can read it"),
+        Some(Err(error)) => Finding::broken(
+            "host key",
+            error.to_string(),
+            "mend it, or move it away: without it no earlier run can be resumed",
+        ),
+    }
+}
+
+fn rules(home: &Home) -> Finding {
+    match operator::standing_rules(home, &AllowArgs::default()) {
+        Ok(rules) => {
+            let grants: usize = rules.iter().map(|rules| rules.grants.len()).sum();
+            let detail = match grants {
+                0 => "no standing grant".to_owned(),
+                1 => "1 standing grant, for every run".to_owned(),
+                grants => format!("{grants} standing grants, for every run"),
+            };
+            Finding::ok("policy", detail)
+        }
+        Err(error) => Finding::broken("policy", format!("{error:#}"), "correct it: no run begins"),
+    }
+}
+
+fn own_settings(home: &Home) -> Finding {
+    match settings::read(&home.settings_file()) {
+        Ok(_) if home.settings_file().exists() => Finding::ok("settings", "understood"),
+        Ok(_) => Finding::ok("settings", "none of your own"),
+        Err(error) => Finding::broken("settings", format!("{error:#}"), "correct it: no run begins"),
+    }
+}
+
+fn trust(home: &Home) -> Finding {
+    match TrustStore::open(&home.trust_file()) {
+        Ok(store) => Finding::ok("trust", format!("{} agent files and build commands", store.len())),
+        Err(error) => Finding::broken("trust", format!("{error:#}"), "correct it, or move it away and trust again"),
+    }
+}
+
+fn cache(home: &Home) -> Finding {
+    const NAME: &str = "compiled code";
+    let entries = match fs::read_dir(home.code_cache()) {
+        Ok(entries) => entries,
+        Err(_) => return Finding::ok(NAME, "nothing is kept yet"),
+    };
+    if let Err((problem, cure)) = check_private(&home.code_cache()) {
+        return Finding::missing(NAME, format!("{problem}: it is not used"), cure);
+    }
+    let sizes = entries.take(CACHED_MAX).filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
+    let (count, bytes) = sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size));
+    Finding::ok(NAME, format!("{count} files, {}", Bytes(bytes)))
+}
+
+fn journal(key: Option<&HostKey>) -> Finding {
+    const NAME: &str = "journal here";
+    let folder = Path::new(RUNS_FOLDER);
+    if !folder.exists() {
+        return Finding::ok(NAME, "no run was made in this directory");
+    }
+    let Some(key) = key else {
+        return Finding::missing(NAME, "there are runs, but no host key: they are another's", "they can be shown only");
+    };
+    let runs = Journal::open_existing(folder, key).and_then(|journal| journal.runs(RUNS_MAX));
+    match runs {
+        Ok(runs) => {
+            let count = |wanted: fn(&RunStatus) -> bool| runs.iter().filter(|run| wanted(&run.status)).count();
+            let damaged = count(|status| matches!(status, RunStatus::Damaged));
+            let interrupted = count(|status| matches!(status, RunStatus::Interrupted));
+            if damaged > 0 {
+                let cure = "`agent-host journal verify RUN` says where; copy the folder before anything else";
+                return Finding::broken(NAME, format!("{damaged} of {} runs are damaged", runs.len()), cure);
+            }
+            Finding::ok(NAME, format!("{} runs, {interrupted} interrupted", runs.len()))
+        }
+        Err(error) => Finding::broken(NAME, error.to_string(), "copy the folder, then restore it from a backup"),
+    }
+}
