@@ -251,6 +251,8 @@ pub struct UndoEntry {
     pub path: String,
     /// What was there.
     pub before: Before,
+    /// When its content was last modified, in nanoseconds since 1970; `None` where nothing was there.
+    pub modified_ns: Option<i64>,
 }
 
 /// What was at a path before a call changed it.
@@ -260,7 +262,10 @@ pub enum Before {
     /// Nothing.
     Absent,
     /// A directory.
-    Directory,
+    Directory {
+        /// Unix permission bits.
+        mode: u32,
+    },
     /// A file of this length that the call only appends to.
     Length(Bytes),
     /// A file with this content, kept in the journal under its digest.

@@ -49,6 +49,16 @@ pub enum Access {
     Write,
 }
 
+/// What becomes of the changes below a mount if the call that made them is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// They are undone. What could not be is refused, such as a change in the middle of a very large file.
+    Undo,
+    /// They stay and a person is asked: each is an opaque write. Written `undo = false`.
+    Doubt,
+}
+
 /// Where a line of authority was said, for messages: `policy.toml:12`, `--allow-read`, `answered by the operator`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -97,6 +107,8 @@ pub struct FsGrant {
     pub mount: String,
     /// What may be done there.
     pub access: Access,
+    /// What becomes of changes there if their call is stopped.
+    pub recovery: Recovery,
     /// Where this was said.
     pub source: RuleSource,
 }

@@ -21,7 +21,7 @@ fn example(file: &str) -> &'static str {
 fn the_examples_of_configuration_are_valid() {
     let agent = AgentFile::parse("agent.toml", "/srv/agent", example("agent.toml"))
         .unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((agent.authority.grants.len(), agent.authority.approvals.len()), (4, 2));
+    assert_eq!((agent.authority.grants.len(), agent.authority.approvals.len()), (5, 2));
     let policy =
         parse_policy("policy.toml", "/srv", example("policy.toml")).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!((policy.denies.len(), policy.grants.len()), (5, 2));

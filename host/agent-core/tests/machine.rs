@@ -17,7 +17,7 @@ use agent_core::event::{
     ModelChoice, ModelFailed, ModelReplied, ModelRequested, Recorded, RunResumed, RunStarted, Strictness, ToolFinished,
     ToolInDoubt, ToolMode, ToolStarted,
 };
-use agent_core::grant::{Access, Capability, RuleSource};
+use agent_core::grant::{Access, Capability, Recovery, RuleSource};
 use agent_core::hardening::Hardening;
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
@@ -120,7 +120,7 @@ impl World {
 
     fn intend(&mut self, call: CallNumber, attempt: u32, class: EffectClass) {
         let owned = class == EffectClass::OwnedWrite;
-        let entry = UndoEntry { mount: "/data".into(), path: "a".into(), before: Before::Absent };
+        let entry = UndoEntry { mount: "/data".into(), path: "a".into(), before: Before::Absent, modified_ns: None };
         self.record(EffectIntended {
             call,
             attempt,
@@ -210,7 +210,7 @@ fn files_write() -> Authority {
     let host = HostPath::join("/", "/srv/data").unwrap();
     let rule = GrantRule {
         selector: Selector::Component("files".parse().unwrap()),
-        fs: vec![FsRule { host, mount: None, access: Access::Write }],
+        fs: vec![FsRule { host, mount: None, access: Access::Write, recovery: Recovery::Undo }],
         ..GrantRule::directory(HostPath::join("/", "/srv/data").unwrap(), Access::Write, RuleSource("test".into()))
     };
     Authority { grants: vec![rule], ..Authority::nothing() }

@@ -60,6 +60,18 @@ pub struct CallReport {
     pub said: Said,
     /// Every answer the guest had: what a replay feeds back.
     pub transcript: Transcript,
+    /// What of it is still going on.
+    pub remains: Remains,
+}
+
+/// What of a reported call is still going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remains {
+    /// Nothing.
+    Nothing,
+    /// One operation on a file, whose file system does not answer. Whether it takes place, nobody knows; nothing comes after
+    /// it. What the call changed cannot be undone meanwhile.
+    FileWork,
 }
 
 /// An environment variable that a guest may see.

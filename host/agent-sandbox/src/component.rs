@@ -15,6 +15,7 @@ use crate::cache::CacheRejected;
 use crate::compile::{CompileError, CompileLimit};
 use crate::describe::exports::Export;
 use crate::describe::{Door, Unsupported};
+use crate::distant::DistantCalls;
 use crate::mount::Mount;
 use crate::pace::{Begin, Pace};
 use crate::state::CallState;
@@ -39,6 +40,8 @@ pub struct Component {
     pub(crate) entry: Entry,
     /// Where its next call begins.
     pub(crate) pace: Pace,
+    /// Bounds its calls whose files may not answer.
+    pub(crate) distant: DistantCalls,
 }
 
 /// One import, as the component names it.

@@ -49,8 +49,12 @@ defences! {
     Arguments = "args_invalid";
     /// The bound on time.
     Deadline = "deadline_exceeded";
-    /// The wall around a mount.
-    Fs = "fs_denied";
+    /// The wall around a mount, and what is read-only inside it.
+    FsDenied = "fs_denied";
+    /// The bounds on what is written, read and created.
+    FsQuota = "fs_quota";
+    /// Opening nothing but files and directories.
+    FsSpecialFile = "fs_special_file";
     /// The decision about each HTTP request, and about the addresses that a name leads to.
     NetDenied = "net_denied";
     /// The bounds on the number and size of HTTP messages.

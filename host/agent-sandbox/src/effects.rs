@@ -1,7 +1,7 @@
 //! The effects of one call: each is numbered, decided by the gate, and recorded with what came of it. Every capability host
 //! goes through here; nothing else talks to the gate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -36,6 +36,8 @@ pub(crate) struct Effects {
     gate: Arc<dyn EffectGate>,
     patience: Arc<Patience>,
     book: Mutex<Book>,
+    /// Held while something is announced, so that nothing is once the call is over.
+    announcing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -45,6 +47,8 @@ struct Book {
     kept_bytes: usize,
     dropped: u64,
     closed: Option<GateClosed>,
+    /// Changes of files that were announced as opaque writes and whose end is not recorded yet.
+    opaque: BTreeSet<u32>,
 }
 
 /// An effect that was allowed and is about to happen.
@@ -66,7 +70,7 @@ pub(crate) struct Refused(pub(crate) Refusal);
 impl Effects {
     /// No effects yet.
     pub(crate) fn new(gate: Arc<dyn EffectGate>, patience: Arc<Patience>) -> Self {
-        Self { gate, patience, book: Mutex::default() }
+        Self { gate, patience, book: Mutex::default(), announcing: tokio::sync::Mutex::default() }
     }
 
     /// The next number. Taken when the guest asks, so that numbers follow the guest's order.
@@ -84,6 +88,9 @@ impl Effects {
     /// Asks the gate about an effect that was numbered before.
     pub(crate) async fn decide_numbered(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
         let request = shortened(request);
+        if self.book().closed.is_some() {
+            return Err(Refused(Refusal::FsDenied));
+        }
         let mut ruling = if layer::is_off(Layer::Gate) {
             ungated(&request)
         } else {
@@ -152,8 +159,50 @@ impl Effects {
         request: EffectRequest,
         undo: Vec<Undo>,
     ) -> Result<(), GateClosed> {
+        let _announcing = self.announce().await?;
         let intent = ChangeIntent { number, request, undo };
         self.closing(self.gate.intend_change(intent).await)
+    }
+
+    /// Announces a change of files that is not to be undone, once for each effect. It is not continued in the middle either,
+    /// so no transcript is kept of it.
+    pub(crate) async fn intend_opaque_change(&self, number: u32, request: EffectRequest) -> Result<(), GateClosed> {
+        let _announcing = self.announce().await?;
+        if !self.book().opaque.insert(number) {
+            return Ok(());
+        }
+        let (class, transcript) = (EffectClass::OpaqueWrite, TranscriptSnapshot::none());
+        self.closing(self.gate.intend_send(SendIntent { number, request, class, transcript }).await).map(drop)
+    }
+
+    /// Records that an announced change of files did not happen after all.
+    pub(crate) async fn clear_doubt(&self, number: u32) -> Result<(), GateClosed> {
+        let effect = {
+            let mut book = self.book();
+            let announced = book.opaque.remove(&number);
+            book.kept.get(&number).filter(|_| announced).cloned()
+        };
+        match effect {
+            Some(effect) => self.closing(self.gate.done(&effect).await),
+            None => Ok(()),
+        }
+    }
+
+    /// Records how the announced changes of files ended, in a call that was not stopped: `effects` are its own. In one that was
+    /// stopped they stay in doubt, since nobody can undo them.
+    pub(crate) async fn clear_doubts(&self, effects: &[Effect]) -> Result<(), GateClosed> {
+        let announced = std::mem::take(&mut self.book().opaque);
+        for effect in effects.iter().filter(|effect| announced.contains(&effect.number)) {
+            self.closing(self.gate.done(effect).await)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the call as far as the gate is concerned: once this returns, nothing more is decided or announced, though file
+    /// work of the call may still be going on.
+    pub(crate) async fn shut(&self) {
+        let _announcing = self.announcing.lock().await;
+        self.book().closed.get_or_insert_with(|| GateClosed("the call is over".to_owned()));
     }
 
     /// Announces a send.
@@ -162,6 +211,7 @@ impl Effects {
         permit: &Permit,
         transcript: TranscriptSnapshot,
     ) -> Result<Option<IdempotencyKey>, GateClosed> {
+        let _announcing = self.announce().await?;
         let (number, request, class) = (permit.number, permit.request.clone(), permit.ruling.class);
         let intent = SendIntent { number, request, class, transcript };
         self.closing(self.gate.intend_send(intent).await)
@@ -169,6 +219,7 @@ impl Effects {
 
     /// Records an answer to a send durably, before the guest sees it.
     pub(crate) async fn done(&self, effect: &Effect, answer: &[u8]) -> Result<(), GateClosed> {
+        let _announcing = self.announce().await?;
         self.closing(self.gate.keep_answer(effect.number, answer).await)?;
         self.closing(self.gate.done(effect).await)
     }
@@ -223,8 +274,15 @@ impl Effects {
 
     /// The effects in order, and how many reads and refusals were not kept.
     pub(crate) fn finish(&self) -> (Vec<Effect>, u64) {
-        let book = std::mem::take(&mut *self.book());
-        (book.kept.into_values().collect(), book.dropped)
+        let mut book = self.book();
+        let (kept, dropped) = (std::mem::take(&mut book.kept), std::mem::take(&mut book.dropped));
+        (kept.into_values().collect(), dropped)
+    }
+
+    async fn announce(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, GateClosed> {
+        let announcing = self.announcing.lock().await;
+        let closed = self.book().closed.clone();
+        closed.map_or(Ok(announcing), Err)
     }
 
     fn closing<T>(&self, recorded: Result<T, GateClosed>) -> Result<T, GateClosed> {

@@ -64,6 +64,7 @@ pub(crate) async fn run(engine: &Engine, target: Target, parts: CallParts) -> wa
     let (patience, cancel, fuel_limit) = (Arc::clone(&parts.patience), parts.cancel.clone(), parts.limits.fuel);
     let mut store = armed_store(engine, parts)?;
     let ending = race(&mut store, target, &patience, &cancel).await;
+    patience.end();
     let duration = Millis(u64::try_from(patience.active().as_millis()).unwrap_or(u64::MAX));
     let left = if layer::is_off(Layer::Fuel) { fuel_limit.0 } else { store.get_fuel()? };
     let used = Fuel(fuel_limit.0.saturating_sub(left));

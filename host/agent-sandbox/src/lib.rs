@@ -22,6 +22,7 @@ pub mod component;
 #[doc(hidden)]
 pub mod defence;
 pub mod describe;
+mod distant;
 mod effects;
 pub mod engine;
 mod fault;

@@ -19,6 +19,7 @@ use crate::compile::{self, CompileRequest};
 use crate::component::{CodeOrigin, Component, Entry, Import, LoadError};
 use crate::defence::{Defence, is_off};
 use crate::describe::{Description, Door, Unsupported, Unusable, docs_section, exports, world};
+use crate::distant::DistantCalls;
 use crate::pace::Pace;
 use crate::plain_text::error_line;
 use crate::sandbox::{Compiling, Sandbox};
@@ -60,6 +61,7 @@ impl Sandbox {
             code: origin,
             entry: offer.entry,
             pace: Pace::default(),
+            distant: DistantCalls::default(),
         }))
     }
 

@@ -1,19 +1,33 @@
-//! A granted directory as a handle: opened once by the caller, never again by path.
+//! A granted directory as a handle: opened once for each call, never again by path.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use agent_core::grant::{Access, FsGrant};
+use agent_core::grant::{Access, FsGrant, Recovery};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rustix::fs::{CWD, FileType};
+use tokio::sync::oneshot;
 
 use crate::hosts::fs::names::{PROTECTED, is_hidden, is_spelling_of};
+use crate::hosts::fs::walls::{Kind, Mounted, Seen, Walls, see};
 
 /// Parts of the file system that are the machine rather than anybody's files. A grant of one of them, or of the root that
 /// contains them, is refused: through `/proc` a guest would reach this very process.
 const MACHINE_ROOTS: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
+
+/// How long a directory on a file system that may not answer is waited for.
+const OPEN_WAIT: Duration = Duration::from_secs(10);
+
+/// Most directories that are waited for at once, by threads that cannot be stopped. Beyond it none is tried.
+const OPENINGS_MAX: usize = 4;
+
+/// Threads that wait for a file system at this moment.
+static OPENINGS: AtomicUsize = AtomicUsize::new(0);
 
 /// A directory of the host at one place of the guest.
 #[derive(Clone, Debug)]
@@ -24,8 +38,12 @@ pub struct Mount {
     pub access: Access,
     /// The directory.
     pub dir: Arc<Dir>,
+    /// What becomes of changes there if their call is stopped.
+    pub recovery: Recovery,
     /// Which directory it is, whatever it is called later.
     pub identity: Identity,
+    /// The file systems that a guest may come upon below it.
+    pub(crate) walls: Arc<Walls>,
 }
 
 /// A directory's device and inode.
@@ -56,6 +74,18 @@ pub enum MountError {
         /// Where it leads.
         real: String,
     },
+    /// It is on a file system of the kernel, under whatever name.
+    #[error("`{path}` cannot be granted: it is on a file system of the kernel")]
+    Kernel {
+        /// As it was granted.
+        path: String,
+    },
+    /// Its file system does not answer.
+    #[error("`{path}` cannot be opened now: its file system does not answer")]
+    Stalled {
+        /// As it was granted.
+        path: String,
+    },
     /// It lies in a folder that tools must not see or change.
     #[error("`{path}` cannot be granted: it lies in a `{folder}` folder")]
     Protected {
@@ -72,8 +102,8 @@ pub enum MountError {
         /// Where it leads.
         real: String,
     },
-    /// Another directory took its place while it was opened.
-    #[error("`{path}` changed while it was opened")]
+    /// Another directory took its place.
+    #[error("`{path}` is not the directory any more that it was when it was granted")]
     Moved {
         /// As it was granted.
         path: String,
@@ -82,11 +112,47 @@ pub enum MountError {
 
 impl Mount {
     /// Opens the directory that a grant names. Grants name directories by their real paths: links were resolved before a
-    /// person saw or trusted the grant, so a link here was put there since.
+    /// person saw or trusted the grant, so a link here was put there since. May wait as long as the file system does.
     ///
     /// # Errors
     /// If it cannot be opened, is no directory, lies behind a link, or is nothing that may be granted.
     pub fn open(grant: &FsGrant) -> Result<Self, MountError> {
+        Self::open_on(grant, Mounted::now().kind_at(Path::new(&grant.host)))
+    }
+
+    /// As [`Mount::open`], but does not wait for long.
+    ///
+    /// # Errors
+    /// As there, and if the file system does not answer in time.
+    pub async fn open_in_time(grant: &FsGrant) -> Result<Self, MountError> {
+        let kind = Mounted::now().kind_at(Path::new(&grant.host));
+        if kind != Kind::Distant {
+            return Self::open_on(grant, kind);
+        }
+        let stalled = || MountError::Stalled { path: grant.host.clone() };
+        let opening = Opening::begin().ok_or_else(stalled)?;
+        let (tell, opened) = oneshot::channel();
+        let asked = grant.clone();
+        let waits = thread::Builder::new().name("opens-mount".to_owned()).spawn(move || {
+            let mount = Self::open_on(&asked, kind);
+            drop(opening);
+            // Nobody may be waiting any more.
+            let _ = tell.send(mount);
+        });
+        waits.map_err(|source| MountError::Open { path: grant.host.clone(), source })?;
+        match tokio::time::timeout(OPEN_WAIT, opened).await {
+            Ok(Ok(mount)) => mount,
+            Ok(Err(_)) | Err(_) => Err(stalled()),
+        }
+    }
+
+    /// Whether its file system may let whoever asks wait without end.
+    #[must_use]
+    pub fn is_distant(&self) -> bool {
+        self.walls.kind() == Kind::Distant
+    }
+
+    fn open_on(grant: &FsGrant, kind: Kind) -> Result<Self, MountError> {
         let path = || grant.host.clone();
         let open_error = |source| MountError::Open { path: path(), source };
         let real = std::fs::canonicalize(&grant.host).map_err(open_error)?;
@@ -94,24 +160,50 @@ impl Mount {
         if real != Path::new(&grant.host) {
             return Err(MountError::Link { path: path(), real: real.display().to_string() });
         }
+        if kind == Kind::Kernel {
+            return Err(MountError::Kernel { path: path() });
+        }
         let dir = Dir::open_ambient_dir(&real, ambient_authority()).map_err(open_error)?;
-        let identity = Identity::of(&dir).map_err(open_error)?;
-        let named = std::fs::symlink_metadata(&real).map_err(open_error)?;
-        if identity != (Identity { device: named.dev(), inode: named.ino() }) {
+        let opened = seen_directory(see(&dir, ".")).map_err(open_error)?;
+        let named = seen_directory(see(CWD, real.as_path())).map_err(open_error)?;
+        if opened != named {
             return Err(MountError::Moved { path: path() });
         }
-        Ok(Self { guest: grant.mount.clone(), access: grant.access, dir: Arc::new(dir), identity })
+        let identity = Identity::of(opened);
+        let walls = Walls::around(opened.device, kind);
+        let (guest, access, recovery) = (grant.mount.clone(), grant.access, grant.recovery);
+        Ok(Self { guest, access, recovery, dir: Arc::new(dir), identity, walls: Arc::new(walls) })
     }
 }
 
 impl Identity {
-    fn of(dir: &Dir) -> io::Result<Self> {
-        let metadata = dir.try_clone()?.into_std_file().metadata()?;
-        if metadata.is_dir() {
-            Ok(Self { device: metadata.dev(), inode: metadata.ino() })
-        } else {
-            Err(io::ErrorKind::NotADirectory.into())
-        }
+    fn of(seen: Seen) -> Self {
+        let (major, minor) = seen.device;
+        Self { device: u64::from(major) << 32 | u64::from(minor), inode: seen.inode }
+    }
+}
+
+fn seen_directory(seen: Result<Option<Seen>, rustix::io::Errno>) -> io::Result<Seen> {
+    match seen? {
+        None => Err(io::ErrorKind::NotFound.into()),
+        Some(seen) if seen.file_type == FileType::Directory => Ok(seen),
+        Some(_) => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}
+
+/// One thread that waits for a file system. Its place is free again once it ends.
+struct Opening;
+
+impl Opening {
+    fn begin() -> Option<Self> {
+        let free = |waiting| (waiting < OPENINGS_MAX).then_some(waiting + 1);
+        OPENINGS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).ok().map(|_| Self)
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        OPENINGS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -125,8 +217,7 @@ fn check_real_path(grant: &FsGrant, real: &Path) -> Result<(), MountError> {
             continue;
         };
         let name = name.to_string_lossy();
-        let runs_by_itself = || PROTECTED.iter().any(|own| is_spelling_of(&name, own));
-        if is_hidden(&name) || grant.access == Access::Write && runs_by_itself() {
+        if is_hidden(&name) || PROTECTED.iter().any(|own| is_spelling_of(&name, own)) {
             return Err(MountError::Protected { path, folder: name.into_owned() });
         }
     }
@@ -141,7 +232,8 @@ mod tests {
 
     fn open(host: &Path, access: Access) -> Result<Mount, MountError> {
         let host = host.display().to_string();
-        Mount::open(&FsGrant { host, mount: "/data".to_owned(), access, source: RuleSource("test".to_owned()) })
+        let (mount, source) = ("/data".to_owned(), RuleSource("test".to_owned()));
+        Mount::open(&FsGrant { host, mount, access, recovery: Recovery::Undo, source })
     }
 
     #[test]
@@ -154,9 +246,7 @@ mod tests {
         std::os::unix::fs::symlink("/proc/self", temp.path().join("link"))?;
         let at = |name: &str| temp.path().join(name);
         assert!(open(&at("plain"), Access::Write).is_ok());
-        assert!(open(&at(".git/hooks"), Access::Read).is_ok());
-        assert!(matches!(open(&at(".git/hooks"), Access::Write), Err(MountError::Protected { .. })));
-        assert!(open(&at(".ssh"), Access::Read).is_ok());
+        assert!(matches!(open(&at(".git/hooks"), Access::Read), Err(MountError::Protected { .. })));
         assert!(matches!(open(&at(".ssh"), Access::Write), Err(MountError::Protected { .. })));
         assert!(matches!(open(&at(".agent-host/runs"), Access::Read), Err(MountError::Protected { .. })));
         assert!(matches!(open(&at("file"), Access::Read), Err(MountError::Open { .. })));

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time that a call has left.
@@ -10,6 +11,8 @@ pub(crate) struct Patience {
     limit: Duration,
     started: Instant,
     waits: Mutex<Waits>,
+    /// The guest is gone: what still goes on is the host's own work.
+    ended: AtomicBool,
 }
 
 /// The time spent waiting for decisions. Waits of one call may overlap; overlapping time counts once.
@@ -23,7 +26,17 @@ struct Waits {
 impl Patience {
     /// Starts the clock.
     pub(crate) fn start(limit: Duration) -> Self {
-        Self { limit, started: Instant::now(), waits: Mutex::default() }
+        Self { limit, started: Instant::now(), waits: Mutex::default(), ended: AtomicBool::new(false) }
+    }
+
+    /// Notes that the guest is gone.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Whether the guest is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Waits for `decision` without letting the deadline advance.

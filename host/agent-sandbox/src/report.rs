@@ -1,14 +1,18 @@
 //! What came of a call, told to the caller: an answer within its bounds, or why there is none.
 
+use agent_core::effect::{Decision, Effect, Refusal};
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
-use agent_core::outcome::{Content, Fault, Media, Metering, Printed, RefusedCall, ResourceBody, Said, ToolOutcome};
+use agent_core::outcome::{
+    Content, Fault, Media, MeteredFuel, Metering, Printed, RefusedCall, ResourceBody, Said, ToolOutcome,
+};
+use agent_core::units::{Fuel, Millis};
 use wasmtime::component::Val;
 
 use crate::base64;
 use crate::bindings::agent_host::tool::types;
 use crate::bindings::exports::agent_host::tool::tools::Part;
-use crate::call::CallReport;
+use crate::call::{CallReport, Remains};
 use crate::defence::{self, Defence};
 use crate::fault::{Stopped, classify};
 use crate::gate::GateClosed;
@@ -22,6 +26,12 @@ const MIME_TYPE_BYTES_MAX: usize = 255;
 
 /// Longest name of an embedded resource.
 const URI_BYTES_MAX: usize = 2_048;
+
+/// Most refusals that an outcome names: the model needs the first reasons, not every repetition.
+const REFUSALS_NAMED_MAX: usize = 3;
+
+/// Longest act or rule in an outcome. A guest chooses paths.
+const REFUSAL_CHARS_MAX: usize = 200;
 
 /// The report of a guest that ran.
 ///
@@ -41,6 +51,7 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
     let mut account = finished.account;
     // A call that was stopped has written nothing.
     let kv = if matches!(outcome, ToolOutcome::Faulted { .. }) { Vec::new() } else { account.kv };
+    let outcome = with_refusals(outcome, &account.effects);
     let metering = Metering {
         fuel: finished.fuel,
         memory_peak: finished.memory_peak,
@@ -55,7 +66,38 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
         stderr: printed(std::mem::take(&mut account.printed.stderr)),
         log: account.log.records,
     };
-    Ok(CallReport { outcome, metering, effects: account.effects, kv, said, transcript: account.transcript })
+    let (effects, transcript, remains) = (account.effects, account.transcript, Remains::Nothing);
+    Ok(CallReport { outcome, metering, effects, kv, said, transcript, remains })
+}
+
+/// A call that did not do what was asked, with what the host refused it on the way: all that a tool learns of a full quota is
+/// that writing failed. The rule is named where it is the sandbox's own; others speak of the operator's files.
+fn with_refusals(mut outcome: ToolOutcome, effects: &[Effect]) -> ToolOutcome {
+    let (ToolOutcome::Failed { message } | ToolOutcome::Faulted { message, .. }) = &mut outcome else { return outcome };
+    let mut named = Vec::new();
+    for effect in effects {
+        let Decision::Deny { refusal, rule, .. } = &effect.decision else { continue };
+        let act = plain_text::one_line(&effect.request.to_string(), REFUSAL_CHARS_MAX);
+        let line = match refusal {
+            Refusal::FsQuota | Refusal::FsSpecialFile => format!("{refusal}: {act}: {rule}"),
+            _ => format!("{refusal}: {act}"),
+        };
+        if named.len() < REFUSALS_NAMED_MAX && !named.contains(&line) {
+            named.push(line);
+        }
+    }
+    for line in named {
+        message.push_str("\nthe host refused: ");
+        message.push_str(&line);
+    }
+    outcome
+}
+
+/// The report of a call that was given up while it waited for a file system. Its guest is out of reach, and with it all that
+/// only the guest's side knows: what it printed, its memory, its fuel.
+pub(crate) fn given_up(outcome: ToolOutcome, effects: Vec<Effect>, duration: Millis) -> CallReport {
+    let metering = Metering { fuel: MeteredFuel::AtLeast(Fuel(0)), duration, ..Metering::nothing() };
+    CallReport { effects, metering, remains: Remains::FileWork, ..not_started(outcome) }
 }
 
 /// What a caller is told whose call found no slot in time.
@@ -75,6 +117,7 @@ pub(crate) fn not_started(outcome: ToolOutcome) -> CallReport {
         kv: Vec::new(),
         said: Said::default(),
         transcript: Transcript::default(),
+        remains: Remains::Nothing,
     }
 }
 
@@ -89,7 +132,7 @@ fn printed(bytes: Vec<u8>) -> Printed {
     }
 }
 
-fn deadline_exceeded(limits: &Limits) -> ToolOutcome {
+pub(crate) fn deadline_exceeded(limits: &Limits) -> ToolOutcome {
     ToolOutcome::Faulted { fault: Fault::DeadlineExceeded, message: deadline_message(limits) }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agent_core::limits::Limits;
 use agent_core::name::Name;
-use agent_core::outcome::RefusedCall;
+use agent_core::outcome::{RefusedCall, ToolOutcome};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -15,13 +16,17 @@ use crate::cache::{CacheOptions, CacheRejected, CodeCache};
 use crate::call::{Call, CallReport};
 use crate::compile::{Compiler, InProcess};
 use crate::component::{Component, Entry};
+use crate::distant::{self, Settled, Watch};
+use crate::effects::Effects;
 use crate::engine::{self, EngineSettings, Residue};
 use crate::gate::GateClosed;
 use crate::invoke::{self, Ending, Finished, Target};
+use crate::mount::Mount;
 use crate::pace::{Begin, HOST_CALLS_MAX};
 use crate::patience::Patience;
 use crate::plain_text::error_line;
 use crate::runtime::GuestRuntime;
+use crate::secrets::CallSecrets;
 use crate::state::{CallParts, CallState};
 use crate::value::json::Json;
 use crate::value::{Mismatch, Path};
@@ -168,13 +173,47 @@ impl Sandbox {
             Slot::Cancelled => return Ok(report::not_started(report::cancelled())),
         };
         let (limits, secrets) = (call.limits.clone(), call.secrets.clone());
+        if call.mounts.iter().any(Mount::is_distant) {
+            return self.run_distant(component, target, (call, slot), cancel).await;
+        }
         let finished = match component.begin(&call.mounts) {
             Begin::Elsewhere => self.run(Begin::Elsewhere, component, target, (call, slot), cancel).await?.0,
             Begin::Here => self.run_from_here(component, target, (call, slot), cancel).await?,
         };
-        let mut report = report::of_finished(finished, &limits)?;
-        secrets.scrub(&mut report);
-        Ok(report)
+        report_on(finished, &limits, &secrets).await
+    }
+
+    /// Runs a call whose files may not answer, for as long as its time lasts.
+    async fn run_distant(
+        &self,
+        component: &Component,
+        target: Target,
+        (call, slot): (Call, OwnedSemaphorePermit),
+        cancel: CancellationToken,
+    ) -> Result<CallReport, CallError> {
+        let Some(place) = component.distant.place(self.slot_wait).await else {
+            return Ok(report::refused(RefusedCall::Overloaded, distant::ALL_WAITING));
+        };
+        let (limits, secrets) = (call.limits.clone(), call.secrets.clone());
+        let (engine, parts) = (self.engine.clone(), parts(call, cancel, self.clock));
+        let watch = Watch::over(&parts);
+        let guest = async move {
+            let finished = invoke::run(&engine, target, parts).await;
+            // Only now: the slot is free when the instance is gone.
+            drop(slot);
+            finished
+        };
+        match distant::run(&self.guests, place, guest, watch).await {
+            Ok(Settled::Ended(finished)) => {
+                let finished = finished.map_err(|error| CallError::Host(error_line(&error)))?;
+                report_on(finished, &limits, &secrets).await
+            }
+            Ok(Settled::GivenUp(mut report)) => {
+                secrets.scrub(&mut report);
+                Ok(*report)
+            }
+            Err(error) => Err(CallError::Host(error.to_string())),
+        }
     }
 
     /// Runs a call that can change nothing on its caller's thread, and anew on a guests' thread where it is not short.
@@ -237,6 +276,17 @@ impl Sandbox {
     }
 }
 
+/// What came of a guest that ran. A call that was not stopped leaves no doubt about what it changed.
+async fn report_on(finished: Finished, limits: &Limits, secrets: &CallSecrets) -> Result<CallReport, CallError> {
+    let announced = Arc::clone(&finished.account.announced);
+    let mut report = report::of_finished(finished, limits)?;
+    secrets.scrub(&mut report);
+    if matches!(report.outcome, ToolOutcome::Returned { .. } | ToolOutcome::Failed { .. }) {
+        announced.clear_doubts(&report.effects).await?;
+    }
+    Ok(report)
+}
+
 enum Slot {
     Taken(OwnedSemaphorePermit),
     Overloaded,
@@ -280,17 +330,18 @@ fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
 /// The deadline begins here: a call that waited for a slot has its whole time. Its requests are sent by the caller's runtime,
 /// so that they are recorded though the guest is gone.
 fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain) -> CallParts {
+    let patience = Arc::new(Patience::start(call.limits.deadline.to_duration()));
     CallParts {
         mounts: call.mounts,
         stores: call.stores,
         env: call.env,
         secrets: call.secrets,
-        patience: Arc::new(Patience::start(call.limits.deadline.to_duration())),
+        effects: Arc::new(Effects::new(call.gate, patience.clone())),
+        patience,
         limits: call.limits,
         seed: call.seed,
         clock_start: call.clock_start,
         clock,
-        gate: call.gate,
         cancel,
         host: Handle::current(),
     }

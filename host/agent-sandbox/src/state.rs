@@ -20,7 +20,6 @@ use crate::call::Variable;
 use crate::charge::Charge;
 use crate::defence::{self, Defence};
 use crate::effects::Effects;
-use crate::gate::EffectGate;
 use crate::hosts::cli::{Console, Printed};
 use crate::hosts::clocks::{Clock, ClockGrain};
 use crate::hosts::fs::Files;
@@ -85,7 +84,7 @@ pub(crate) struct CallParts {
     /// How fine the guest's time is.
     pub(crate) clock: ClockGrain,
     /// What every effect passes.
-    pub(crate) gate: Arc<dyn EffectGate>,
+    pub(crate) effects: Arc<Effects>,
     /// The call's deadline.
     pub(crate) patience: Arc<Patience>,
     /// Ends requests that are under way when the call is cancelled.
@@ -98,6 +97,8 @@ pub(crate) struct CallParts {
 pub(crate) struct Account {
     /// What it did, in order.
     pub(crate) effects: Vec<Effect>,
+    /// Where the changes are whose end is not recorded yet.
+    pub(crate) announced: Arc<Effects>,
     /// What it wants changed in its stores.
     pub(crate) kv: Vec<KvChange>,
     /// What it printed.
@@ -113,9 +114,20 @@ pub(crate) struct Account {
 impl CallState {
     /// The state of a call that is about to begin.
     pub(crate) fn new(parts: CallParts) -> wasmtime::Result<Self> {
-        let CallParts { mounts, stores, env, secrets, limits, seed, clock_start, clock, gate, patience, cancel, host } =
-            parts;
-        let effects = Arc::new(Effects::new(gate, patience.clone()));
+        let CallParts {
+            mounts,
+            stores,
+            env,
+            secrets,
+            limits,
+            seed,
+            clock_start,
+            clock,
+            effects,
+            patience,
+            cancel,
+            host,
+        } = parts;
         let recorder = Recorder::default();
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(defence::limit(Defence::Handles, limits.handles))?);
@@ -163,6 +175,7 @@ impl CallState {
         }
         Account {
             effects,
+            announced: self.effects,
             log: self.log.finish(),
             kv: self.kv.finish(),
             printed: self.console.finish(),

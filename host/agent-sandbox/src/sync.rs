@@ -1,14 +1,14 @@
 //! Syncing what a call wrote: the driver does so before it records the call as finished, so that a journal never says more
 //! than the disk holds.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use agent_core::effect::UndoEntry;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, OFlags};
 
-use crate::hosts::fs::walk::{LastLink, RelativePath, Spot, find, open_name};
+use crate::hosts::fs::pin::{Pinned, open_regular};
+use crate::hosts::fs::walk::{Handle, LastLink, RelativePath, Spot, find, open_directory};
 use crate::mount::Mount;
 
 /// Syncs every path that `changes` name, and the directories that they are in. A path that is gone by now has nothing to
@@ -20,7 +20,9 @@ pub fn sync_changes(mounts: &[Mount], changes: &[UndoEntry]) -> io::Result<()> {
     for change in changes {
         let Some(mount) = mounts.iter().find(|mount| mount.guest == change.mount) else { continue };
         let root = Arc::new(mount.dir.try_clone()?.into_std_file());
-        if let Ok(spot) = find(&root, &RelativePath::default(), &change.path, LastLink::KeepAndRefuseOthers) {
+        if let Ok(spot) =
+            find(&mount.walls, &root, &RelativePath::default(), &change.path, LastLink::KeepAndRefuseOthers)
+        {
             sync_spot(&spot)?;
         }
     }
@@ -28,18 +30,19 @@ pub fn sync_changes(mounts: &[Mount], changes: &[UndoEntry]) -> io::Result<()> {
 }
 
 fn sync_spot(spot: &Spot) -> io::Result<()> {
-    if spot.found == Some(FileType::RegularFile) {
-        File::from(open_name(&spot.dir, &spot.name, OFlags::RDONLY, Mode::empty())?).sync_all()?;
+    if spot.found == Some(FileType::RegularFile)
+        && let Pinned::Regular(file) = open_regular(&spot.dir, &spot.name, OFlags::RDONLY)?
+    {
+        file.sync_all()?;
     }
-    // A mount's own handle may be one that can only be looked through, so it is opened once more.
-    let dir = open_name(&spot.dir, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-    File::from(dir).sync_all()
+    // Directories on the way are held by handles that can only be gone through, so this one is opened once more.
+    open_directory(&spot.dir, ".", Handle::Read)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use agent_core::effect::Before;
-    use agent_core::grant::{Access, FsGrant, RuleSource};
+    use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
 
     use super::*;
 
@@ -51,10 +54,16 @@ mod tests {
             host: temp.path().display().to_string(),
             mount: "/data".to_owned(),
             access: Access::Write,
+            recovery: Recovery::Undo,
             source: RuleSource("test".to_owned()),
         };
         let mount = Mount::open(&grant).map_err(io::Error::other)?;
-        let change = |path: &str| UndoEntry { mount: "/data".into(), path: path.into(), before: Before::Absent };
+        let change = |path: &str| UndoEntry {
+            mount: "/data".into(),
+            path: path.into(),
+            before: Before::Absent,
+            modified_ns: None,
+        };
         sync_changes(&[mount], &[change("file"), change("gone"), change("no/such/folder")])
     }
 }

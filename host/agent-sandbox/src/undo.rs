@@ -1,30 +1,32 @@
 //! Undoing the owned writes of a call: every path that it changed gets back the state that was announced before its first
 //! change. Called by the driver once nothing of the call runs any more, and again if the host was killed in between.
 //!
-//! Each path ends in its announced state whatever state it is in now, so undoing twice is undoing once. Times and the owner
-//! of files are not restored, nor is what a hidden or protected name holds, since no call can change that.
+//! Each path ends in its announced state whatever state it is in now, so undoing twice is undoing once. Content, permission
+//! bits and the time of the last modification come back; the owner of files does not, nor is there anything to restore of what
+//! a hidden or protected name holds, since no call can change that.
 
 use std::collections::HashSet;
 use std::fs::{File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
 use agent_core::digest::Digest;
 use agent_core::effect::{Before, UndoEntry};
 use agent_core::units::Bytes;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 
 use crate::gate::Undo;
 use crate::hosts::fs::names::UNDO_FILE;
-use crate::hosts::fs::walk::{LastLink, Lost, RelativePath, Spot, find, open_name};
+use crate::hosts::fs::pin::{Pinned, open_regular};
+use crate::hosts::fs::walk::{Handle, LastLink, Lost, RelativePath, Spot, find, open_directory, open_name};
 use crate::mount::Mount;
 
-/// Permission bits of a restored directory, before the host's umask: its own were not kept.
-const DIRECTORY_MODE: u32 = 0o777;
-
-/// Permission bits of a file while it is being written back.
+/// Permission bits of a file while it is being written back, and of a directory while it is made again.
 const PRIVATE_MODE: u32 = 0o600;
+const PRIVATE_DIRECTORY_MODE: u32 = 0o700;
+
+const NS_PER_SECOND: i64 = 1_000_000_000;
 
 /// What an undo did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,6 +79,12 @@ pub fn restore(mounts: &[Mount], entries: &[Undo]) -> Result<UndoReport, UndoErr
             Err(error) => report.left.push(Left { path, reason: error.to_string() }),
         }
     }
+    // Last, since to restore what is in a directory is to modify it.
+    for undo in entries.iter().rev() {
+        if let Some(mount) = mounts.iter().find(|mount| mount.guest == undo.entry.mount) {
+            restore_mode_and_time(mount, undo);
+        }
+    }
     Ok(report)
 }
 
@@ -94,9 +102,7 @@ fn check<'a>(mounts: &'a [Mount], undo: &'a Undo) -> Result<(&'a Mount, &'a Undo
 }
 
 fn restore_one(mount: &Mount, undo: &Undo) -> io::Result<()> {
-    let root = Arc::new(mount.dir.try_clone()?.into_std_file());
-    let path = undo.entry.path.as_str();
-    let spot = match find(&root, &RelativePath::default(), path, LastLink::KeepAndRefuseOthers) {
+    let spot = match spot(mount, &undo.entry.path)? {
         Ok(spot) => spot,
         // What it was in is gone as well, or is to be restored by a later step.
         Err(Lost::Code(_)) if undo.entry.before == Before::Absent => return Ok(()),
@@ -104,10 +110,33 @@ fn restore_one(mount: &Mount, undo: &Undo) -> io::Result<()> {
     };
     match &undo.entry.before {
         Before::Absent => remove(&spot),
-        Before::Directory => restore_directory(&spot),
+        Before::Directory { .. } => restore_directory(&spot),
         Before::Length(length) => restore_length(&spot, *length),
         Before::Content { mode, .. } => restore_content(&spot, undo.content.as_deref().unwrap_or(&[]), *mode),
         Before::Symlink(target) => restore_link(&spot, target),
+    }
+}
+
+/// Where a path is now.
+fn spot(mount: &Mount, path: &str) -> io::Result<Result<Spot, Lost>> {
+    let root = Arc::new(mount.dir.try_clone()?.into_std_file());
+    // The mount itself, whose times a call may have changed.
+    let path = if path.is_empty() { "." } else { path };
+    Ok(find(&mount.walls, &root, &RelativePath::default(), path, LastLink::KeepAndRefuseOthers))
+}
+
+/// Permission bits of directories and the times of everything. What cannot be restored of them is no doubt about the content.
+fn restore_mode_and_time(mount: &Mount, undo: &Undo) {
+    let Ok(Ok(spot)) = spot(mount, &undo.entry.path) else { return };
+    if let (Before::Directory { mode }, Some(FileType::Directory)) = (&undo.entry.before, spot.found) {
+        let handle = open_directory(&spot.dir, &spot.name, Handle::Read);
+        let _ = handle.map_err(io::Error::from).and_then(|dir| dir.set_permissions(Permissions::from_mode(*mode)));
+    }
+    if let Some(modified_ns) = undo.entry.modified_ns {
+        let last_modification =
+            Timespec { tv_sec: modified_ns.div_euclid(NS_PER_SECOND), tv_nsec: modified_ns.rem_euclid(NS_PER_SECOND) };
+        let times = Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification };
+        let _ = rustix::fs::utimensat(&spot.dir, spot.name.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
     }
 }
 
@@ -126,14 +155,13 @@ fn restore_directory(spot: &Spot) -> io::Result<()> {
         return Ok(());
     }
     remove(spot)?;
-    Ok(rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), Mode::from_raw_mode(DIRECTORY_MODE))?)
+    Ok(rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), Mode::from_raw_mode(PRIVATE_DIRECTORY_MODE))?)
 }
 
 /// Cuts a file that was appended to. A shorter one is not extended: its bytes are gone.
 fn restore_length(spot: &Spot, length: Bytes) -> io::Result<()> {
-    let file = match spot.found {
-        Some(FileType::RegularFile) => File::from(open_name(&spot.dir, &spot.name, OFlags::RDWR, Mode::empty())?),
-        _ => return Err(io::Error::other("the file that was appended to is gone")),
+    let Some(file) = regular(spot)? else {
+        return Err(io::Error::other("the file that was appended to is gone"));
     };
     match file.metadata()?.len() {
         now if now == length.0 => Ok(()),
@@ -148,33 +176,52 @@ fn restore_length(spot: &Spot, length: Bytes) -> io::Result<()> {
 /// Writes a file back: all of it at once, by a new file that takes its place; or in place where it has other names, which
 /// would otherwise keep what the call wrote.
 fn restore_content(spot: &Spot, content: &[u8], mode: u32) -> io::Result<()> {
-    match spot.found {
-        Some(FileType::RegularFile) => {
-            let file = File::from(open_name(&spot.dir, &spot.name, OFlags::RDWR, Mode::empty())?);
-            if file.metadata()?.nlink() > 1 {
-                return write_in_place(file, content, mode);
-            }
-        }
-        Some(FileType::Directory) => remove(spot)?,
-        None | Some(_) => {}
+    let there = regular(spot)?;
+    match &there {
+        Some(file) if file.metadata()?.nlink() > 1 => return write_in_place(file, content, mode),
+        None if spot.found == Some(FileType::Directory) => remove(spot)?,
+        Some(_) | None => {}
     }
+    match (replace(spot, content, mode), there) {
+        // A full disk may have room for the file though not for two of it.
+        (Err(error), Some(file)) if error.kind() == io::ErrorKind::StorageFull => write_in_place(&file, content, mode),
+        (replaced, _) => replaced,
+    }
+}
+
+/// Puts a new file in the place of what is there.
+fn replace(spot: &Spot, content: &[u8], mode: u32) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     // Left over from an undo that was killed.
     let _ = rustix::fs::unlinkat(&spot.dir, UNDO_FILE, AtFlags::empty());
     let file = File::from(open_name(&spot.dir, UNDO_FILE, flags, Mode::from_raw_mode(PRIVATE_MODE))?);
-    write_in_place(file, content, mode)?;
+    if let Err(error) = write_in_place(&file, content, mode) {
+        let _ = rustix::fs::unlinkat(&spot.dir, UNDO_FILE, AtFlags::empty());
+        return Err(error);
+    }
     rustix::fs::renameat(&spot.dir, UNDO_FILE, &spot.dir, spot.name.as_str())?;
     sync_directory(spot)
 }
 
-/// A mount's own handle may be one that can only be looked through, so it is opened once more.
-fn sync_directory(spot: &Spot) -> io::Result<()> {
-    let dir = open_name(&spot.dir, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-    File::from(dir).sync_all()
+/// The file at a spot, if a regular one is there.
+fn regular(spot: &Spot) -> io::Result<Option<File>> {
+    if spot.found != Some(FileType::RegularFile) {
+        return Ok(None);
+    }
+    match open_regular(&spot.dir, &spot.name, OFlags::RDWR)? {
+        Pinned::Regular(file) => Ok(Some(file)),
+        Pinned::Other(_) => Ok(None),
+    }
 }
 
-fn write_in_place(mut file: File, content: &[u8], mode: u32) -> io::Result<()> {
+/// Directories on the way are held by handles that can only be gone through, so this one is opened once more.
+fn sync_directory(spot: &Spot) -> io::Result<()> {
+    open_directory(&spot.dir, ".", Handle::Read)?.sync_all()
+}
+
+fn write_in_place(mut file: &File, content: &[u8], mode: u32) -> io::Result<()> {
     file.set_len(0)?;
+    file.rewind()?;
     file.write_all(content)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
@@ -198,18 +245,18 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use agent_core::grant::{Access, FsGrant, RuleSource};
+    use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
 
     use super::*;
 
     fn mount(dir: &Path) -> Option<Mount> {
-        let host = dir.display().to_string();
-        let source = RuleSource("test".to_owned());
-        Mount::open(&FsGrant { host, mount: "/data".to_owned(), access: Access::Write, source }).ok()
+        let (host, mount) = (dir.display().to_string(), "/data".to_owned());
+        let (recovery, source) = (Recovery::Undo, RuleSource("test".to_owned()));
+        Mount::open(&FsGrant { host, mount, access: Access::Write, recovery, source }).ok()
     }
 
     fn undo(path: &str, before: Before) -> Undo {
-        let entry = UndoEntry { mount: "/data".to_owned(), path: path.to_owned(), before };
+        let entry = UndoEntry { mount: "/data".to_owned(), path: path.to_owned(), before, modified_ns: None };
         Undo { entry, content: None }
     }
 
@@ -255,7 +302,7 @@ mod tests {
             undo("log", Before::Length(Bytes(3))),
             content("changed", b"before"),
             content("moved/away", b"back"),
-            undo("moved", Before::Directory),
+            undo("moved", Before::Directory { mode: 0o750 }),
             undo("was-link", Before::Symlink("log".to_owned())),
         ];
         let Some(mount) = mount(temp.path()) else { return Err(io::Error::other("no mount")) };

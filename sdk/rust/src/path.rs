@@ -41,14 +41,25 @@ pub fn problem(error: &io::Error, path: &str) -> String {
         io::ErrorKind::NotFound if is_outside_every_mount(path) => outside(path),
         io::ErrorKind::PermissionDenied if path.split('/').any(|part| part == "..") => outside(path),
         io::ErrorKind::NotFound => format!("`{path}` does not exist"),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+        io::ErrorKind::PermissionDenied if is_of_the_machine(error) => {
+            format!("the permissions of `{path}` on this machine do not allow it: no grant changes that")
+        }
+        io::ErrorKind::PermissionDenied => {
             format!("this tool may not do that to `{path}`: the folder was granted for less, or the operator refused")
         }
+        io::ErrorKind::ReadOnlyFilesystem => format!("`{path}` is on a disk that cannot be written to"),
         io::ErrorKind::IsADirectory => format!("`{path}` is a folder, not a file"),
         io::ErrorKind::NotADirectory => format!("a part of `{path}` is a file, not a folder"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!("no room is left to write `{path}`"),
         _ => format!("`{path}`: {error}"),
     }
+}
+
+/// The host refuses with `EPERM`; what the machine's own permissions forbid is `EACCES`.
+fn is_of_the_machine(error: &io::Error) -> bool {
+    /// `EACCES` in WASI's numbers, else in those of the systems on which a tool's own tests run.
+    const ACCESS: i32 = if cfg!(target_family = "wasm") { 2 } else { 13 };
+    error.raw_os_error() == Some(ACCESS)
 }
 
 /// A guest sees nothing but its mounts, so that a path outside them is simply not there: nor is any folder on the way to it.
@@ -74,6 +85,14 @@ fn outside(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_and_a_permission_of_the_machine_read_differently() {
+        let of_the_machine = problem(&io::Error::from_raw_os_error(13), "a.md");
+        assert!(of_the_machine.contains("on this machine"), "{of_the_machine}");
+        let refused = problem(&io::Error::from_raw_os_error(1), "a.md");
+        assert!(refused.contains("granted for less"), "{refused}");
+    }
 
     #[test]
     fn a_relative_path_is_below_the_working_directory_else_the_mount() {

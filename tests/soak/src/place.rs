@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
-use agent_core::grant::{Access, Capability, FsGrant, RuleSource};
+use agent_core::grant::{Access, Capability, FsGrant, Recovery, RuleSource};
 use agent_core::json::JsonText;
 use agent_core::outcome::ToolOutcome;
 use agent_core::units::UnixMillis;
@@ -79,7 +79,7 @@ impl Place {
 fn grant(folder: &Path) -> FsGrant {
     let host = folder.canonicalize().expect("a folder").display().to_string().parse().expect("a path");
     let source = RuleSource("the soak".to_owned());
-    FsGrant { host, mount: "/data".parse().expect("a mount"), access: Access::Write, source }
+    FsGrant { host, mount: "/data".parse().expect("a mount"), access: Access::Write, recovery: Recovery::Undo, source }
 }
 
 /// Allows file work and nothing else; remembers nothing.

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use crate::budget::Budget;
     use crate::effect::HttpMethod;
-    use crate::grant::{Access, RuleSource};
+    use crate::grant::{Access, Recovery, RuleSource};
     use crate::limits::{Limit, LimitsChange};
     use crate::units::Millis;
 
@@ -176,7 +176,12 @@ methods = ["POST", "PUT", "DELETE"]
         let files = GrantRule {
             selector: "files".parse()?,
             component: None,
-            fs: vec![FsRule { host: "/home/ada/docs".parse()?, mount: Some("/data".parse()?), access: Access::Write }],
+            fs: vec![FsRule {
+                host: "/home/ada/docs".parse()?,
+                mount: Some("/data".parse()?),
+                access: Access::Write,
+                recovery: Recovery::Undo,
+            }],
             http: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),

@@ -12,7 +12,7 @@ use super::problem::{Problem, ProblemKind, Problems, did_you_mean};
 use super::selector::Selector;
 use crate::digest::Digest;
 use crate::effect::HttpMethod;
-use crate::grant::{Access, Capability, RuleSource};
+use crate::grant::{Access, Capability, Recovery, RuleSource};
 use crate::limits::LimitsChange;
 use crate::name::{Name, ToolName};
 use crate::pattern::{HostMatch, TooWide, UrlPattern};
@@ -64,6 +64,8 @@ pub struct FsRule {
     pub mount: Option<Mount>,
     /// What may be done there.
     pub access: Access,
+    /// What becomes of changes there if their call is stopped.
+    pub recovery: Recovery,
 }
 
 /// One set of HTTP requests of a grant.
@@ -184,7 +186,7 @@ impl GrantRule {
     /// What `--allow-read DIR` and `--allow-write DIR` say: the directory, for every tool that may have one.
     #[must_use]
     pub fn directory(host: HostPath, access: Access, source: RuleSource) -> Self {
-        Self { fs: vec![FsRule { host, mount: None, access }], ..Self::empty(source) }
+        Self { fs: vec![FsRule { host, mount: None, access, recovery: Recovery::Undo }], ..Self::empty(source) }
     }
 
     /// What `--allow-net HOST` says: requests of every method to one port of the host, for every tool that may make them.

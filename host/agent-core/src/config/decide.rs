@@ -8,7 +8,7 @@ use super::mount::is_at_or_below;
 use super::refusal::{Denial, explain};
 use super::resolve::ToolAuthority;
 use crate::effect::{Decision, EffectClass, EffectRequest, FileOperation, HttpMethod, KvOperation};
-use crate::grant::{Access, Grant, HttpGrant, KvGrant, RuleSource, SecretGrant};
+use crate::grant::{Access, FsGrant, Grant, HttpGrant, KvGrant, Recovery, RuleSource, SecretGrant};
 use crate::name::ToolName;
 
 /// The answer to an effect.
@@ -93,8 +93,11 @@ impl Grant {
         match request {
             EffectRequest::File { operation, path, to } => {
                 let access = operation.needs();
-                let rule = self.directory_rule(path, access)?;
-                to.iter().all(|to| self.directory_rule(to, access).is_some()).then(|| unkeyed(rule))
+                let directory = self.directory(path, access)?;
+                let others = to.iter().map(|to| self.directory(to, access)).collect::<Option<Vec<_>>>()?;
+                let class =
+                    others.iter().fold(directory.class(*operation), |class, other| class.max(other.class(*operation)));
+                Some(Permit { class, ..unkeyed(&directory.source) })
             }
             EffectRequest::Http { method, url, .. } => self.permit_http(request, method, url),
             EffectRequest::Env { name } => {
@@ -108,9 +111,8 @@ impl Grant {
         }
     }
 
-    fn directory_rule(&self, path: &str, access: Access) -> Option<&RuleSource> {
-        let covers = |mount: &str, granted: Access| is_at_or_below(path, mount) && granted >= access;
-        self.fs.iter().find(|fs| covers(&fs.mount, fs.access)).map(|fs| &fs.source)
+    fn directory(&self, path: &str, access: Access) -> Option<&FsGrant> {
+        self.fs.iter().find(|fs| is_at_or_below(path, &fs.mount) && fs.access >= access)
     }
 
     /// The highest class of all that cover the request counts; a header of any makes a write keyed.
@@ -124,6 +126,16 @@ impl Grant {
         let class = covering.iter().filter_map(|http| http.class).fold(computed, EffectClass::max);
         let secrets = self.secrets.iter().filter(|secret| secret.url.covers(&url)).cloned().collect();
         Some(Permit { rule, class, idempotency_header: header.filter(|_| class == EffectClass::KeyedWrite), secrets })
+    }
+}
+
+impl FsGrant {
+    /// A change that is not to be undone is no owned write.
+    fn class(&self, operation: FileOperation) -> EffectClass {
+        match (operation.class(), self.recovery) {
+            (EffectClass::OwnedWrite, Recovery::Doubt) => EffectClass::OpaqueWrite,
+            (class, Recovery::Undo | Recovery::Doubt) => class,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::problem::visible;
 use super::resolve::ToolAuthority;
 use crate::effect::{Decision, Effect, EffectClass, EffectRequest, HttpMethod};
 use crate::event::{Event, Recorded};
-use crate::grant::{Access, FsGrant, Grant, HttpGrant, RuleSource};
+use crate::grant::{Access, FsGrant, Grant, HttpGrant, Recovery, RuleSource};
 use crate::limits::{Limit, Limits, LimitsChange};
 use crate::name::{CallNumber, ToolName};
 use crate::pattern::{PortMatch, UrlPattern};
@@ -236,7 +236,8 @@ impl<'s> Used<'s> {
         let access = *self.fs.get(grant.mount.as_str())?;
         let mount = grant.mount.parse().ok()?;
         let written = (mount != self.authority.ceiling.standard_mount()).then_some(mount);
-        Some(FsRule { host: HostPath::join("/", &grant.host).ok()?, mount: written, access })
+        let recovery = if access == Access::Write { grant.recovery } else { Recovery::Undo };
+        Some(FsRule { host: HostPath::join("/", &grant.host).ok()?, mount: written, access, recovery })
     }
 
     fn secret_rules(&self) -> Vec<SecretRule> {

@@ -135,6 +135,14 @@ impl<'f> Value<'f> {
         matches!(self.value, DeValue::String(_))
     }
 
+    /// True or false.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(value) => Some(*value),
+            _ => self.wrong_type("true or false"),
+        }
+    }
+
     /// A string that reads as a `T`.
     pub(super) fn parse<T: FromStr<Err: fmt::Display>>(&self) -> Option<T> {
         self.accept(self.string()?.parse())

@@ -172,7 +172,8 @@ impl Join<'_> {
         }
         if !self.is_denied(rule, source) {
             let (host, access) = (rule.host.to_string(), rule.access.min(most));
-            self.mount_directory(&mount, FsGrant { host, mount: mount.to_string(), access, source: source.clone() });
+            let (mount_text, recovery, source) = (mount.to_string(), rule.recovery, source.clone());
+            self.mount_directory(&mount, FsGrant { host, mount: mount_text, access, recovery, source });
         }
     }
 
@@ -198,7 +199,8 @@ impl Join<'_> {
         match self.grant.fs.iter_mut().find(overlaps) {
             None => self.grant.fs.push(new),
             Some(old) if old.mount == new.mount && old.host == new.host => {
-                if new.access > old.access {
+                // What rules allow is added up, and changes without undo are more than changes with it.
+                if (new.access, new.recovery) > (old.access, old.recovery) {
                     *old = new;
                 }
             }

@@ -8,7 +8,7 @@ use super::manifest::{ACCESS_WORDS, read_methods, refuse_other_capabilities};
 use super::reader::{Table, Value};
 use super::selector::Selector;
 use crate::digest::Digest;
-use crate::grant::{Access, Capability};
+use crate::grant::{Access, Capability, Recovery};
 use crate::pattern::{HostMatch, UrlPattern};
 use crate::secret::{SecretName, SecretSource};
 
@@ -103,11 +103,25 @@ fn read_fs(table: &mut Table<'_>, base_dir: &str) -> Option<FsRule> {
     let host = table.require("host", "\"./docs\"").and_then(|value| read_host_path(&value, base_dir));
     let mount = table.get("mount");
     let access = table.require("access", "\"read\"").and_then(|value| value.one_of(&ACCESS_WORDS));
+    let recovery = table.get("undo").map_or(Some(Recovery::Undo), |value| read_recovery(&value, access));
     let mount = match mount {
         None => None,
         Some(value) => Some(value.parse()?),
     };
-    Some(FsRule { host: host?, mount, access: access? })
+    Some(FsRule { host: host?, mount, access: access?, recovery: recovery? })
+}
+
+/// `undo = false` says something about changes, so it stands only where there can be some.
+fn read_recovery(value: &Value<'_>, access: Option<Access>) -> Option<Recovery> {
+    match (value.boolean()?, access) {
+        (true, _) => Some(Recovery::Undo),
+        (false, Some(Access::Write)) => Some(Recovery::Doubt),
+        (false, Some(Access::Read) | None) => {
+            let hint = "leave it out, or grant `access = \"write\"`";
+            value.problem("`undo` is about changes, and nothing can be changed here".to_owned(), Some(hint.to_owned()));
+            None
+        }
+    }
 }
 
 fn read_host_path(value: &Value<'_>, base_dir: &str) -> Option<HostPath> {

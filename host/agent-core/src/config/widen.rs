@@ -10,7 +10,7 @@ use super::resolve::{ToolAuthority, resolve};
 use super::resolve_secrets::contradictions;
 use super::selector::Selector;
 use crate::effect::{EffectRequest, HttpMethod};
-use crate::grant::{Access, RuleSource};
+use crate::grant::{Access, Recovery, RuleSource};
 use crate::limits::{Limit, LimitsChange};
 use crate::name::ToolName;
 
@@ -43,7 +43,11 @@ impl GrantRule {
     #[must_use]
     pub fn directory_for(tool: &ToolName, host: HostPath, access: Access, source: RuleSource) -> Self {
         let selector = Selector::Component(tool.component.clone());
-        Self { selector, fs: vec![FsRule { host, mount: None, access }], ..Self::for_tool(tool, source) }
+        Self {
+            selector,
+            fs: vec![FsRule { host, mount: None, access, recovery: Recovery::Undo }],
+            ..Self::for_tool(tool, source)
+        }
     }
 
     /// The rule as a table of `policy.toml`.
@@ -106,7 +110,8 @@ impl ToolAuthority {
     fn as_rules(&self, rule: &GrantRule) -> Vec<GrantRule> {
         let held = self.grant.fs.iter().filter_map(|fs| {
             let host = HostPath::join("/", &fs.host).ok()?;
-            let directory = FsRule { host, mount: fs.mount.parse().ok(), access: fs.access };
+            let (mount, access, recovery) = (fs.mount.parse().ok(), fs.access, fs.recovery);
+            let directory = FsRule { host, mount, access, recovery };
             Some(GrantRule { fs: vec![directory], ..GrantRule::for_tool(&self.tool, fs.source.clone()) })
         });
         held.chain([rule.clone()]).collect()
@@ -119,7 +124,11 @@ fn fs_entry(rule: &FsRule) -> String {
         Access::Read => "read",
         Access::Write => "write",
     };
-    format!("{{ host = {}{mount}, access = \"{access}\" }}", quoted(rule.host.as_str()))
+    let undo = match rule.recovery {
+        Recovery::Undo => "",
+        Recovery::Doubt => ", undo = false",
+    };
+    format!("{{ host = {}{mount}, access = \"{access}\"{undo} }}", quoted(rule.host.as_str()))
 }
 
 fn http_entry(rule: &HttpRule) -> String {

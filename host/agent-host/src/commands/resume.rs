@@ -111,6 +111,7 @@ impl Taken {
             cancel: CancellationToken::new(),
             asked: Mutex::new(asked),
             widening,
+            mounts: Default::default(),
             schemas: Default::default(),
         };
         if let Some(Wider { tool, host, access }) = wider {

@@ -163,6 +163,7 @@ impl Begun {
             cancel: CancellationToken::new(),
             asked: Default::default(),
             widening,
+            mounts: Default::default(),
             schemas: Default::default(),
         };
         launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning).await

@@ -18,7 +18,6 @@ use agent_core::name::{CallNumber, ToolName};
 use agent_core::outcome::{Content, ToolOutcome};
 use agent_sandbox::call::{Call, CallReport};
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
-use agent_sandbox::mount::Mount;
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +28,7 @@ use crate::arguments;
 use crate::asking;
 use crate::cli::ToolCallArgs;
 use crate::clock;
+use crate::driver::mounts::Mounts;
 use crate::home::{self, Home, RUNS_FOLDER};
 use crate::journal::key::HostKey;
 use crate::operator;
@@ -97,7 +97,7 @@ impl Asked {
         let reporter = Arc::new(launch::reporter(&args.output));
         let place = Place::Folder { folder: stores, key: Box::new(key), opened: OnceLock::new() };
         let stores = Arc::new(CallStores::new(name.component.clone(), place));
-        let call = started(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores)))?;
+        let call = started(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores))).await?;
         reporter.tool_started(CallNumber(1), &name, &asked.arguments);
         let mut report = sandbox.call(&loaded.component, call).await?;
         stores.keep(std::mem::take(&mut report.kv)).context("what the tool wanted to keep could not be kept")?;
@@ -108,7 +108,7 @@ impl Asked {
     }
 }
 
-fn started(
+async fn started(
     loaded: &Loaded,
     name: &ToolName,
     authority: ToolAuthority,
@@ -125,7 +125,7 @@ fn started(
     }
     let arguments = arguments::check(&asked.arguments, &descriptor.input_schema).map_err(anyhow::Error::msg)?;
     let grant = authority.grant.clone();
-    let mounts = grant.fs.iter().map(Mount::open).collect::<Result<Vec<_>, _>>()?;
+    let mounts = Mounts::default().open(&grant).await?;
     let env = crate::driver::granted_environment(&grant);
     let secrets = SecretValues::read([&grant])?.of(&grant);
     let gate =

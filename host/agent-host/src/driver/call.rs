@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use agent_core::effect::{Before, EffectRequest, FileOperation, UndoEntry};
 use agent_core::event::{CallUndone, Durability, ToolFinished, ToolInDoubt, ToolStarted};
-use agent_core::grant::EnvGrant;
+use agent_core::grant::{Capability, EnvGrant};
 use agent_core::machine;
 use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
@@ -14,7 +14,7 @@ use agent_core::pending::{Attempt, CallStatus};
 use agent_core::state::State;
 use agent_core::units::Fuel;
 use agent_sandbox::Sandbox;
-use agent_sandbox::call::{Call, CallReport, Variable};
+use agent_sandbox::call::{Call, CallReport, Remains, Variable};
 use agent_sandbox::gate::{EffectGate, Undo};
 use agent_sandbox::kv::Stores;
 use agent_sandbox::mount::Mount;
@@ -23,6 +23,7 @@ use anyhow::{Context, bail};
 use tracing::Instrument;
 
 use super::gate::CallGate;
+use super::mounts::at_files;
 use super::ports::Ports;
 use crate::clock;
 use crate::failpoint;
@@ -54,15 +55,23 @@ pub struct StartedCall {
 ///
 /// # Errors
 /// Where the start cannot be recorded, or the component that the run is locked to is not loaded.
-pub fn prepare(ports: &Arc<Ports>, number: CallNumber, attempt: u32, fuel_left: Fuel) -> anyhow::Result<Prepared> {
+pub async fn prepare(
+    ports: &Arc<Ports>,
+    number: CallNumber,
+    attempt: u32,
+    fuel_left: Fuel,
+) -> anyhow::Result<Prepared> {
     let plan = plan(&ports.recorder.state(), number)?;
     let arguments = match ports.schemas.check(&plan.asked.arguments, &plan.locked.descriptor) {
         Ok(arguments) => arguments,
         Err(message) => return Ok(Prepared::Refused(refused(RefusedCall::ArgsInvalid, message))),
     };
-    let mounts = match open_mounts(&plan.grant) {
+    let mounts = match ports.mounts.open(&plan.grant).await {
         Ok(mounts) => mounts,
-        Err(error) => return Ok(Prepared::Refused(ToolOutcome::Failed { message: format!("{error:#}") })),
+        Err(error) => {
+            let message = format!("{:#}", anyhow::Error::from(error));
+            return Ok(Prepared::Refused(ToolOutcome::Failed { message }));
+        }
     };
     let component = ports.components.get(&plan.locked.component).context("a component of the run is not loaded")?;
     let mut limits = plan.grant.limits.clone();
@@ -131,12 +140,16 @@ impl StartedCall {
             return Ok(());
         }
         let changes = gate.changes();
+        if report.remains == Remains::FileWork && !changes.is_empty() {
+            let reason = "one of its file operations still waits for its file system, so nothing can be undone yet";
+            return left_in_doubt(&ports, number, changed(&changes[0]), reason.to_owned());
+        }
         if matches!(report.outcome, ToolOutcome::Faulted { .. }) {
-            if restore(&ports, &mounts, number, attempt, &changes)? == Restored::InDoubt {
+            if restore(&ports, &mounts, number, attempt, &changes).await? == Restored::InDoubt {
                 return Ok(());
             }
         } else if is_strict(&ports) {
-            sync::sync_changes(&mounts, &changes).context("what a tool wrote could not be synced to disk")?;
+            sync_to_disk(&mounts, changes).await.context("what a tool wrote could not be synced to disk")?;
         }
         failpoint::hit("tool-returned");
         ports.reporter.tool_finished(number, &asked, &report);
@@ -148,15 +161,15 @@ impl StartedCall {
 ///
 /// # Errors
 /// Where a path cannot be restored or nothing can be recorded.
-pub fn undo_interrupted(ports: &Ports, number: CallNumber) -> anyhow::Result<()> {
+pub async fn undo_interrupted(ports: &Ports, number: CallNumber) -> anyhow::Result<()> {
     let (attempt, grant) = {
         let state = ports.recorder.state();
         let attempt = interrupted(&state, number)?.clone();
         (attempt, plan(&state, number)?.grant)
     };
-    let mounts = open_mounts(&grant)?;
+    let mounts = ports.mounts.open(&grant).await?;
     ports.reporter.undoing(number, attempt.changes.len());
-    restore(ports, &mounts, number, attempt.number, &attempt.changes).map(drop)
+    restore(ports, &mounts, number, attempt.number, &attempt.changes).await.map(drop)
 }
 
 /// What a call needs to know of the run's state.
@@ -194,9 +207,12 @@ fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallSt
         _ => None,
     };
     if let Some(request) = unresolved {
-        let reason = format!("its answer is not known; the call ended with `{}`", report.outcome.name());
-        ports.recorder.record(ToolInDoubt { call: number, request, reason }, Durable::Now)?;
-        return Ok(());
+        let reason = match request.capability() {
+            Capability::Fs => "what it changed is not undone (`undo = false`)",
+            _ => "its answer is not known",
+        };
+        let reason = format!("{reason}; the call ended with `{}`", report.outcome.name());
+        return left_in_doubt(ports, number, request, reason);
     }
     let (outcome, metering, effects) = (report.outcome, report.metering, report.effects);
     let hidden = outcome.hidden();
@@ -214,7 +230,7 @@ enum Restored {
     InDoubt,
 }
 
-fn restore(
+async fn restore(
     ports: &Ports,
     mounts: &[Mount],
     call: CallNumber,
@@ -225,18 +241,37 @@ fn restore(
         return Ok(Restored::All);
     }
     let entries = changes.iter().map(|entry| with_content(ports, entry)).collect::<anyhow::Result<Vec<_>>>()?;
-    let report =
-        undo::restore(mounts, &entries).with_context(|| format!("cannot undo what call {call} had changed"))?;
+    let below = mounts.to_vec();
+    let Some(report) = at_files(mounts, move || undo::restore(&below, &entries)).await else {
+        let reason = "its changes could not be undone: their file system does not answer".to_owned();
+        return left_in_doubt(ports, call, changed(&changes[0]), reason).map(|()| Restored::InDoubt);
+    };
+    let report = report.with_context(|| format!("cannot undo what call {call} had changed"))?;
     if let Some(left) = report.left.first() {
         let all: Vec<_> = report.left.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect();
         let request = EffectRequest::File { operation: FileOperation::Write, path: left.path.clone(), to: None };
         let reason = format!("its changes could not be undone: {}", all.join("; "));
-        ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
-        return Ok(Restored::InDoubt);
+        return left_in_doubt(ports, call, request, reason).map(|()| Restored::InDoubt);
     }
     let restored = u32::try_from(report.restored.len()).unwrap_or(u32::MAX);
     ports.recorder.record(CallUndone { call, attempt, restored }, Durable::Now)?;
     Ok(Restored::All)
+}
+
+fn left_in_doubt(ports: &Ports, call: CallNumber, request: EffectRequest, reason: String) -> anyhow::Result<()> {
+    ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now).map(drop)
+}
+
+/// The change of a path that an undo entry is about.
+fn changed(entry: &UndoEntry) -> EffectRequest {
+    let path = format!("{}/{}", entry.mount.trim_end_matches('/'), entry.path);
+    EffectRequest::File { operation: FileOperation::Write, path, to: None }
+}
+
+async fn sync_to_disk(mounts: &[Mount], changes: Vec<UndoEntry>) -> anyhow::Result<()> {
+    let below = mounts.to_vec();
+    let synced = at_files(mounts, move || sync::sync_changes(&below, &changes)).await;
+    synced.context("its file system does not answer")?.map_err(anyhow::Error::from)
 }
 
 fn is_strict(ports: &Ports) -> bool {
@@ -249,7 +284,7 @@ fn with_content(ports: &Ports, entry: &UndoEntry) -> anyhow::Result<Undo> {
             let missing = || format!("the journal lacks the earlier content of `{}`", entry.path);
             Some(ports.journal.blob(digest)?.with_context(missing)?)
         }
-        Before::Absent | Before::Directory | Before::Length(_) | Before::Symlink(_) => None,
+        Before::Absent | Before::Directory { .. } | Before::Length(_) | Before::Symlink(_) => None,
     };
     Ok(Undo { entry: entry.clone(), content })
 }
@@ -258,10 +293,6 @@ fn with_content(ports: &Ports, entry: &UndoEntry) -> anyhow::Result<Undo> {
 fn engine(sandbox: &Sandbox) -> String {
     let settings = sandbox.settings();
     format!("wasmtime {} {}", settings.wasmtime, settings.digest)
-}
-
-fn open_mounts(grant: &agent_core::grant::Grant) -> anyhow::Result<Vec<Mount>> {
-    grant.fs.iter().map(|fs| Mount::open(fs).map_err(anyhow::Error::from)).collect()
 }
 
 /// The granted variables that are set.

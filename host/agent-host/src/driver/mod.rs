@@ -2,6 +2,7 @@
 
 mod call;
 mod gate;
+pub mod mounts;
 pub mod ports;
 pub mod recorder;
 
@@ -87,7 +88,7 @@ impl Driver {
             Action::AskApproval(call) => self.ask_approval(call).await?,
             Action::CallTool { call, attempt, fuel } => return self.start_call(call, attempt, fuel).await,
             Action::SettleCall { call, outcome } => self.settle(call, outcome)?,
-            Action::UndoCall(call) => call::undo_interrupted(&self.ports, call)?,
+            Action::UndoCall(call) => call::undo_interrupted(&self.ports, call).await?,
             Action::MarkInDoubt { call, request, reason } => {
                 self.ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
             }
@@ -177,7 +178,7 @@ impl Driver {
             self.until_idle().await?;
             return Ok(Step::HandedOver(wish));
         }
-        match call::prepare(&self.ports, call, attempt, fuel)? {
+        match call::prepare(&self.ports, call, attempt, fuel).await? {
             call::Prepared::Ready(started) => drop(self.running.spawn(started.run())),
             call::Prepared::Refused(outcome) => self.settle(call, outcome)?,
         }

@@ -9,6 +9,7 @@ use agent_sandbox::Sandbox;
 use agent_sandbox::component::Component;
 use tokio_util::sync::CancellationToken;
 
+use super::mounts::Mounts;
 use super::recorder::Recorder;
 use crate::arguments::Schemas;
 use crate::asking::Asked;
@@ -43,6 +44,8 @@ pub struct Ports {
     pub asked: Mutex<Asked>,
     /// How a directory that the person grants becomes reachable.
     pub widening: Widening,
+    /// The directories of its calls.
+    pub mounts: Mounts,
     /// What arguments are checked by.
     pub schemas: Schemas,
     /// Ends the run resumably.

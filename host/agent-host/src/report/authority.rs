@@ -2,7 +2,7 @@
 
 use agent_core::config::authority::{ApprovalRule, Asks, Authority, DenyRule, GrantRule};
 use agent_core::effect::HttpMethod;
-use agent_core::grant::{Access, Grant, SecretGrant};
+use agent_core::grant::{Access, Grant, Recovery, SecretGrant};
 use agent_core::pattern::UrlPattern;
 
 /// What the rules of an agent file or policy say.
@@ -22,8 +22,10 @@ pub fn describe(authority: &Authority) -> Vec<String> {
 /// What a tool holds.
 #[must_use]
 pub fn describe_grant(grant: &Grant) -> Vec<String> {
-    let fs =
-        grant.fs.iter().map(|fs| format!("{} {} as {}  ({})", access_words(fs.access), fs.host, fs.mount, fs.source));
+    let fs = grant
+        .fs
+        .iter()
+        .map(|fs| format!("{} {} as {}  ({})", access_words(fs.access, fs.recovery), fs.host, fs.mount, fs.source));
     let http = grant.http.iter().map(|http| {
         format!("send {} to {}{}  ({})", methods(&http.methods), http.url, choice_words(&http.url), http.source)
     });
@@ -33,7 +35,12 @@ pub fn describe_grant(grant: &Grant) -> Vec<String> {
         format!("use your secret {name} from {from}, as `{header}` of requests to {url}  ({source})")
     });
     let kv = grant.kv.iter().map(|kv| {
-        format!("{} its own store {}, kept from call to call  ({})", access_words(kv.access), kv.store, kv.source)
+        format!(
+            "{} its own store {}, kept from call to call  ({})",
+            access_words(kv.access, Recovery::Undo),
+            kv.store,
+            kv.source
+        )
     });
     let lines: Vec<_> = secrets.chain(fs).chain(http).chain(env).chain(kv).collect();
     if lines.is_empty() { vec!["nothing beyond clock, random numbers and log".to_owned()] } else { lines }
@@ -44,7 +51,7 @@ fn grant_lines(rule: &GrantRule) -> Vec<String> {
     let who = format!("{}{only}", rule.selector);
     let fs = rule.fs.iter().map(|fs| {
         let mount = fs.mount.as_ref().map(|mount| format!(" as {mount}")).unwrap_or_default();
-        format!("{who}: {} {}{mount}", access_words(fs.access), fs.host)
+        format!("{who}: {} {}{mount}", access_words(fs.access, fs.recovery), fs.host)
     });
     let http = rule
         .http
@@ -59,7 +66,9 @@ fn grant_lines(rule: &GrantRule) -> Vec<String> {
         let changed: Vec<_> = rule.limits.0.iter().map(|(limit, value)| format!("{limit} = {value}")).collect();
         format!("{who}: limits {}", changed.join(", "))
     });
-    let kv = rule.kv.map(|access| format!("{who}: {} its own stores, kept from call to call", access_words(access)));
+    let kv = rule.kv.map(|access| {
+        format!("{who}: {} its own stores, kept from call to call", access_words(access, Recovery::Undo))
+    });
     secrets.chain(fs).chain(http).chain(env).chain(kv).chain(limits).collect()
 }
 
@@ -95,10 +104,11 @@ fn deny_line(rule: &DenyRule) -> String {
     }
 }
 
-fn access_words(access: Access) -> &'static str {
-    match access {
-        Access::Read => "read",
-        Access::Write => "read and change",
+fn access_words(access: Access, recovery: Recovery) -> &'static str {
+    match (access, recovery) {
+        (Access::Read, _) => "read",
+        (Access::Write, Recovery::Undo) => "read and change",
+        (Access::Write, Recovery::Doubt) => "read, and change without undo,",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agent_core::effect::{Decision, Effect, EffectRequest, Ruling};
-use agent_core::grant::{Access, FsGrant, RuleSource};
+use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
 use agent_core::units::UnixMillis;
@@ -42,8 +42,13 @@ impl Sandboxed {
     pub(crate) fn with_folder(guest: &Guest, folder: &std::path::Path) -> Self {
         let host = folder.canonicalize().unwrap().display().to_string();
         let source = RuleSource("the benchmark".to_owned());
-        let grant =
-            FsGrant { host: host.parse().unwrap(), mount: "/data".parse().unwrap(), access: Access::Read, source };
+        let grant = FsGrant {
+            host: host.parse().unwrap(),
+            mount: "/data".parse().unwrap(),
+            access: Access::Read,
+            recovery: Recovery::Undo,
+            source,
+        };
         Self { mounts: vec![Mount::open(&grant).unwrap()], ..Self::new(guest) }
     }
 

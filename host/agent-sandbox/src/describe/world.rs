@@ -16,6 +16,7 @@ use wasmtime::Engine;
 use crate::bindings::ToolPre;
 use crate::bindings::exports::agent_host::tool::tools::ToolInfo;
 use crate::describe::{Description, Unusable, refuse_hidden, refuse_hidden_in_schema};
+use crate::effects::Effects;
 use crate::fault::{Stopped, classify};
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use crate::hosts::clocks::ClockGrain;
@@ -112,18 +113,19 @@ fn object_schema(text: &str) -> Result<serde_json::Value, String> {
 }
 
 fn question_parts(limits: Limits) -> CallParts {
+    let patience = Arc::new(Patience::start(limits.deadline.to_duration()));
     CallParts {
         mounts: Vec::new(),
         stores: Arc::new(NoStores),
         env: Vec::new(),
         secrets: CallSecrets::default(),
-        patience: Arc::new(Patience::start(limits.deadline.to_duration())),
         limits,
         // The same question always gets the same clock and the same random numbers.
         seed: [0; 32],
         clock_start: UnixMillis(0),
         clock: ClockGrain::Millisecond,
-        gate: Arc::new(NoEffects),
+        effects: Arc::new(Effects::new(Arc::new(NoEffects), patience.clone())),
+        patience,
         cancel: CancellationToken::new(),
         host: tokio::runtime::Handle::current(),
     }

@@ -138,6 +138,11 @@ impl Transcript {
 }
 
 impl TranscriptSnapshot {
+    /// No answers, and marked as incomplete: for a call that is not to be continued from here.
+    pub(crate) fn none() -> Self {
+        Self { bytes: Transcript { complete: false, ..Transcript::default() }.to_bytes() }
+    }
+
     /// The versioned byte form, for the journal.
     #[must_use]
     pub fn to_bytes(&self) -> &[u8] {

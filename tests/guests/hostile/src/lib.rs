@@ -5,6 +5,7 @@ mod consume;
 mod data;
 mod escape;
 mod flood;
+mod fs;
 mod keep;
 mod net;
 mod say;
@@ -57,4 +58,5 @@ agent_host_tool::export!(
     secrets::hunt,
     secrets::surroundings,
     secrets::variable,
+    fs::fs_steps,
 );

@@ -1,24 +1,29 @@
-//! What a call changes: how much it may write, read and create, and what an undo would restore. Before the first change of
-//! each path, the path's state is announced to the gate; only then may the change happen.
+//! What a call changes and what an undo would restore. Before the first change of each path, the path's state is announced to
+//! the gate; only then may the change happen. Where a grant does without undo, the change itself is announced, as an opaque
+//! write.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::digest::Digest;
 use agent_core::effect::{Before, EffectRequest, FileOperation, Refusal, UndoEntry};
+use agent_core::grant::Recovery;
 use agent_core::limits::Limits;
 use agent_core::units::Bytes;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::effects::{Effects, Permit};
 use crate::gate::Undo;
 use crate::hosts::fs::FileError;
-use crate::hosts::fs::names::is_hidden;
 use crate::hosts::fs::node::Node;
-use crate::hosts::fs::walk::{LastLink, Lost, RelativePath, Spot, find, leads_out, open_name};
+use crate::hosts::fs::pin::{Pinned, open_regular};
+use crate::hosts::fs::quota::{Quotas, over};
+use crate::hosts::fs::subtree::{KEPT_ENTRIES_MAX, SEEN_ENTRIES_MAX, walk_tree};
+use crate::hosts::fs::walk::{RelativePath, Spot};
+use crate::hosts::fs::walls::Walls;
 use crate::mount::Mount;
 use crate::stop::Stop;
 
@@ -29,32 +34,24 @@ pub(crate) const UNDO_FILE_BYTES_MAX: u64 = 16 << 20;
 const UNDO_BYTES_MAX: u64 = 256 << 20;
 const UNDO_PATHS_MAX: usize = 10_000;
 
-/// Most entries of a directory that is renamed: each is kept for the undo.
-const TREE_ENTRIES_MAX: usize = 1_000;
+/// Most refusals remembered so that each is recorded once.
+const REPORTED_MAX: usize = 100;
 
 /// The changes of one call. Shared with its streams.
 pub(crate) struct Changes {
     mounts: Vec<Mount>,
     effects: Arc<Effects>,
-    limits: FileLimits,
+    /// How much may be written, read and created.
+    pub(crate) quotas: Quotas,
     book: Mutex<Book>,
-}
-
-struct FileLimits {
-    write_bytes: u64,
-    read_bytes: u64,
-    files: u64,
 }
 
 #[derive(Default)]
 struct Book {
-    written: u64,
-    read: u64,
-    created: u64,
     kept_bytes: u64,
     announced: HashMap<(usize, RelativePath), Announced>,
-    /// Quotas whose refusal is recorded already: once is enough to know.
-    reported: HashSet<Quota>,
+    /// Refusals of open files that are recorded already: once is enough to know.
+    reported: HashSet<(FileOperation, Refusal, String)>,
 }
 
 /// How much of a path an undo can restore.
@@ -66,28 +63,26 @@ enum Announced {
     Length(u64),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Quota {
-    Write,
-    Read,
-}
-
 /// States to announce before a change, and the notes to make once they are.
 #[derive(Default)]
 pub(crate) struct Intent {
     undo: Vec<Undo>,
     notes: Vec<((usize, RelativePath), Announced)>,
+    /// Something changes that is not to be undone.
+    opaque: bool,
+}
+
+/// The state of a path.
+struct State {
+    before: Before,
+    content: Option<Vec<u8>>,
+    modified_ns: Option<i64>,
 }
 
 impl Changes {
     /// No changes yet.
     pub(crate) fn new(mounts: Vec<Mount>, limits: &Limits, effects: Arc<Effects>) -> Self {
-        let limits = FileLimits {
-            write_bytes: limits.fs_write_bytes.0,
-            read_bytes: limits.fs_read_bytes.0,
-            files: limits.fs_files,
-        };
-        Self { mounts, effects, limits, book: Mutex::default() }
+        Self { mounts, effects, quotas: Quotas::new(limits), book: Mutex::default() }
     }
 
     /// The call's mounts.
@@ -95,41 +90,64 @@ impl Changes {
         &self.mounts
     }
 
+    /// What bounds the paths below a mount.
+    pub(crate) fn walls(&self, mount: usize) -> &Walls {
+        &self.mounts[mount].walls
+    }
+
+    /// Whether two places lose their changes together, so that something can be moved from one to the other.
+    pub(crate) fn recover_alike(&self, mount: usize, other: usize) -> bool {
+        self.mounts[mount].recovery == self.mounts[other].recovery
+    }
+
     /// Takes what is at a spot into an intent, unless it was announced before.
     pub(crate) fn take_spot(&self, intent: &mut Intent, mount: usize, spot: &Spot) -> Result<(), FileError> {
-        if self.is_whole(mount, &spot.path) {
+        if spot.found.is_some_and(|found| !can_be_restored(found)) {
+            return Err(special_file());
+        }
+        if self.is_opaque(intent, mount) || self.is_whole(mount, &spot.path) {
             return Ok(());
         }
-        let (before, content) = match spot.found {
-            None => (Before::Absent, None),
-            Some(FileType::Directory) => (Before::Directory, None),
-            Some(FileType::Symlink) => (Before::Symlink(link_target(spot)?), None),
-            Some(FileType::RegularFile) => {
-                let file = open_name(&spot.dir, &spot.name, OFlags::RDONLY, Mode::empty())?;
-                let (before, content) = self.content_before(mount, &spot.path, &File::from(file))?;
-                (before, Some(content))
+        let state = match spot.found {
+            None => State { before: Before::Absent, content: None, modified_ns: None },
+            Some(FileType::RegularFile) => match open_regular(&spot.dir, &spot.name, OFlags::RDONLY)? {
+                Pinned::Regular(file) => self.content_before(mount, &spot.path, &file)?,
+                Pinned::Other(found) => return Err(not_regular(found)),
+            },
+            Some(found) => {
+                let stat = rustix::fs::statat(&spot.dir, spot.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
+                let before = match found {
+                    FileType::Symlink => Before::Symlink(link_target(spot)?),
+                    _ => Before::Directory { mode: permissions(&stat) },
+                };
+                State {
+                    before,
+                    content: None,
+                    modified_ns: Some(modified_ns(stat.st_mtime, stat.st_mtime_nsec as i64)),
+                }
             }
-            Some(_) => return Err(special_file()),
         };
-        self.add(intent, mount, &spot.path, before, content)
+        self.add(intent, mount, &spot.path, state)
     }
 
     /// Takes an open file into an intent, if bytes from `first_changed` on are about to change.
     pub(crate) fn take_file(&self, intent: &mut Intent, node: &Node, first_changed: u64) -> Result<(), FileError> {
+        if self.is_opaque(intent, node.mount) {
+            return Ok(());
+        }
         let announced = self.book().announced.get(&(node.mount, node.path.clone())).copied();
-        let length = match announced {
+        let metadata = node.file.metadata()?;
+        let state = match announced {
             Some(Announced::Whole) => return Ok(()),
             Some(Announced::Length(length)) if first_changed >= length => return Ok(()),
-            Some(Announced::Length(_)) => None,
-            None => Some(node.file.metadata()?.len()).filter(|length| first_changed >= *length),
+            None if first_changed >= metadata.len() => State {
+                before: Before::Length(Bytes(metadata.len())),
+                content: None,
+                modified_ns: Some(modified_ns(metadata.mtime(), metadata.mtime_nsec())),
+            },
+            Some(Announced::Length(_)) | None => self.content_before(node.mount, &node.path, &node.file)?,
         };
-        match length {
-            Some(length) => self.add(intent, node.mount, &node.path, Before::Length(Bytes(length)), None),
-            None => {
-                let (before, content) = self.content_before(node.mount, &node.path, &node.file)?;
-                self.add(intent, node.mount, &node.path, before, Some(content))
-            }
-        }
+        self.add(intent, node.mount, &node.path, state)
     }
 
     /// Takes a file or a directory with everything in it, and the same paths below `to`, as a rename changes them. In an
@@ -140,13 +158,19 @@ impl Changes {
         (mount, from): (usize, &Spot),
         (to_mount, to): (usize, &RelativePath),
     ) -> Result<(), FileError> {
-        let tree = walk_tree(from, to)?;
+        let keeps = !self.is_opaque(intent, mount);
+        let entries_max = if keeps { KEPT_ENTRIES_MAX } else { SEEN_ENTRIES_MAX };
+        let tree = walk_tree(self.walls(mount), from, to, entries_max)?;
+        if !keeps {
+            return Ok(());
+        }
         for (spot, _) in tree.iter().rev() {
             self.take_spot(intent, mount, spot)?;
         }
         for (_, to) in &tree {
             if !self.is_whole(to_mount, to) && !intent.holds(to_mount, to) {
-                self.add(intent, to_mount, to, Before::Absent, None)?;
+                let absent = State { before: Before::Absent, content: None, modified_ns: None };
+                self.add(intent, to_mount, to, absent)?;
             }
         }
         Ok(())
@@ -154,11 +178,13 @@ impl Changes {
 
     /// Announces an intent. The change may happen once this has returned `Ok`.
     pub(crate) async fn announce(&self, number: u32, request: EffectRequest, intent: Intent) -> Result<(), FileError> {
-        if intent.undo.is_empty() {
-            return Ok(());
+        if !intent.undo.is_empty() {
+            self.effects.intend_change(number, request.clone(), intent.undo).await.map_err(Stop::from)?;
+            self.book().announced.extend(intent.notes);
         }
-        self.effects.intend_change(number, request, intent.undo).await.map_err(Stop::from)?;
-        self.book().announced.extend(intent.notes);
+        if intent.opaque {
+            self.effects.intend_opaque_change(number, request).await.map_err(Stop::from)?;
+        }
         Ok(())
     }
 
@@ -171,20 +197,21 @@ impl Changes {
         self.announce(permit.number, permit.request.clone(), intent).await
     }
 
-    /// Announces that times are about to change. An undo leaves them as they are then; that they were touched is recorded.
+    /// Announces that the times of what is at a path are about to change.
     pub(crate) async fn announce_touch(&self, permit: &Permit, mount: usize, spot: &Spot) -> Result<(), FileError> {
         let mut intent = Intent::default();
-        let known = self.book().announced.contains_key(&(mount, spot.path.clone()));
         match spot.found {
-            Some(FileType::RegularFile) if !known => {
-                let size = rustix::fs::statat(&spot.dir, spot.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?.st_size;
-                let before = Before::Length(Bytes(u64::try_from(size).unwrap_or(0)));
-                self.add(&mut intent, mount, &spot.path, before, None)?;
+            Some(FileType::RegularFile) => {
+                let known = self.book().announced.contains_key(&(mount, spot.path.clone()));
+                if !self.is_opaque(&mut intent, mount) && !known {
+                    let stat = rustix::fs::statat(&spot.dir, spot.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
+                    let before = Before::Length(Bytes(u64::try_from(stat.st_size).unwrap_or(0)));
+                    let modified_ns = Some(modified_ns(stat.st_mtime, stat.st_mtime_nsec as i64));
+                    self.add(&mut intent, mount, &spot.path, State { before, content: None, modified_ns })?;
+                }
             }
-            Some(FileType::Directory | FileType::Symlink) => self.take_spot(&mut intent, mount, spot)?,
-            Some(FileType::RegularFile) => {}
+            Some(_) => self.take_spot(&mut intent, mount, spot)?,
             None => return Err(ErrorCode::NoEntry.into()),
-            Some(_) => return Err(special_file()),
         }
         self.announce(permit.number, permit.request.clone(), intent).await
     }
@@ -193,106 +220,73 @@ impl Changes {
     pub(crate) async fn announce_write(&self, node: &Node, first_changed: u64) -> Result<(), FileError> {
         let mut intent = Intent::default();
         self.take_file(&mut intent, node, first_changed)?;
-        self.announce(node.effect.unwrap_or(0), self.write_request(node), intent).await
+        self.announce(node.effect.unwrap_or(0), self.request(node, FileOperation::Write), intent).await
     }
 
-    /// Counts bytes to be written, and how far they make the file grow: a hole counts like data.
-    pub(crate) fn count_write(&self, node: &Node, offset: u64, bytes: u64) -> Result<(), FileError> {
-        let length = node.file.metadata()?.len();
-        let growth = offset.saturating_add(bytes).saturating_sub(length);
-        let mut book = self.book();
-        let written = book.written.saturating_add(growth.max(bytes));
-        if written > self.limits.write_bytes {
-            let rule = format!("a call may write {}", Bytes(self.limits.write_bytes));
-            return Err(self.quota(book, Quota::Write, node, rule));
-        }
-        book.written = written;
-        drop(book);
-        self.effects.count(node.effect.unwrap_or(0), bytes, 0);
-        Ok(())
+    /// Counts bytes that were written to an open file, or read from it, with the effect that opened it.
+    pub(crate) fn count(&self, node: &Node, bytes_out: u64, bytes_in: u64) {
+        self.effects.count(node.effect.unwrap_or(0), bytes_out, bytes_in);
     }
 
-    /// Says how many of `wanted` bytes may still be read.
-    pub(crate) fn may_read(&self, node: &Node, wanted: usize) -> Result<usize, FileError> {
-        let book = self.book();
-        let left = self.limits.read_bytes - book.read;
-        if left == 0 && wanted > 0 {
-            let rule = format!("a call may read {}", Bytes(self.limits.read_bytes));
-            return Err(self.quota(book, Quota::Read, node, rule));
-        }
-        Ok(usize::try_from(left).unwrap_or(usize::MAX).min(wanted))
-    }
-
-    /// Counts bytes that were read.
-    pub(crate) fn count_read(&self, node: &Node, bytes: usize) {
-        let mut book = self.book();
-        book.read = book.read.saturating_add(bytes as u64).min(self.limits.read_bytes);
-        drop(book);
-        self.effects.count(node.effect.unwrap_or(0), 0, bytes as u64);
-    }
-
-    /// Counts a file or directory that is about to be created.
-    pub(crate) fn count_created(&self) -> Result<(), FileError> {
-        let mut book = self.book();
-        if book.created >= self.limits.files {
-            let rule = format!("a call may create {} files and directories", self.limits.files);
-            let code = ErrorCode::Quota;
-            return Err(FileError::Refused { refusal: Refusal::FsQuota, rule, code });
-        }
-        book.created += 1;
-        Ok(())
-    }
-
-    fn write_request(&self, node: &Node) -> EffectRequest {
-        let root = self.mounts.get(node.mount).map_or("", |mount| mount.guest.trim_end_matches('/'));
-        EffectRequest::File { operation: FileOperation::Write, path: format!("{root}/{}", node.path), to: None }
-    }
-
-    /// Records that a quota was met, the first time, and makes the error.
-    fn quota(&self, mut book: MutexGuard<'_, Book>, quota: Quota, node: &Node, rule: String) -> FileError {
-        let first = book.reported.insert(quota);
-        drop(book);
-        if first {
-            let mut request = self.write_request(node);
-            if let (Quota::Read, EffectRequest::File { operation, .. }) = (quota, &mut request) {
-                *operation = FileOperation::Read;
+    /// Records a refusal to read or change an open file, the first time that it happens for this reason. What opened the file
+    /// is an effect of its own and was allowed.
+    pub(crate) fn reported<T>(
+        &self,
+        node: &Node,
+        operation: FileOperation,
+        result: Result<T, FileError>,
+    ) -> Result<T, FileError> {
+        if let Err(FileError::Refused { refusal, rule, .. }) = &result {
+            let mut book = self.book();
+            let new = book.reported.len() < REPORTED_MAX && book.reported.insert((operation, *refusal, rule.clone()));
+            drop(book);
+            if new {
+                self.effects.refuse(self.request(node, operation), *refusal, rule, None);
             }
-            self.effects.refuse(request, Refusal::FsQuota, &rule, None);
         }
-        FileError::Refused { refusal: Refusal::FsQuota, rule, code: ErrorCode::Quota }
+        result
     }
 
-    fn content_before(&self, mount: usize, path: &RelativePath, file: &File) -> Result<(Before, Vec<u8>), FileError> {
-        let (mut content, mode) = content_and_mode(file)?;
+    fn request(&self, node: &Node, operation: FileOperation) -> EffectRequest {
+        let root = self.mounts.get(node.mount).map_or("", |mount| mount.guest.trim_end_matches('/'));
+        EffectRequest::File { operation, path: format!("{root}/{}", node.path), to: None }
+    }
+
+    fn content_before(&self, mount: usize, path: &RelativePath, file: &File) -> Result<State, FileError> {
+        let metadata = file.metadata()?;
+        let mut content = whole_content(file, metadata.len())?;
         // Where the call has appended to the file already, what was there before is the beginning.
         if let Some(Announced::Length(length)) = self.book().announced.get(&(mount, path.clone())) {
             content.truncate(usize::try_from(*length).unwrap_or(usize::MAX));
         }
-        Ok((Before::Content { digest: Digest::of(&content), mode }, content))
+        let before = Before::Content { digest: Digest::of(&content), mode: metadata.mode() & 0o7777 };
+        let modified_ns = Some(modified_ns(metadata.mtime(), metadata.mtime_nsec()));
+        Ok(State { before, content: Some(content), modified_ns })
     }
 
-    fn add(
-        &self,
-        intent: &mut Intent,
-        mount: usize,
-        path: &RelativePath,
-        before: Before,
-        content: Option<Vec<u8>>,
-    ) -> Result<(), FileError> {
+    fn add(&self, intent: &mut Intent, mount: usize, path: &RelativePath, state: State) -> Result<(), FileError> {
+        let State { before, content, modified_ns } = state;
         let mut book = self.book();
         book.kept_bytes = book.kept_bytes.saturating_add(content.as_ref().map_or(0, |content| content.len() as u64));
         if book.kept_bytes > UNDO_BYTES_MAX || book.announced.len() + intent.notes.len() >= UNDO_PATHS_MAX {
-            return Err(beyond_undo("the call changes more than can be kept for an undo".to_owned()));
+            return Err(beyond_undo("the call changes more than can be kept for an undo"));
         }
         let note = match before {
             Before::Length(Bytes(length)) => Announced::Length(length),
-            Before::Absent | Before::Directory | Before::Content { .. } | Before::Symlink(_) => Announced::Whole,
+            Before::Absent | Before::Directory { .. } | Before::Content { .. } | Before::Symlink(_) => Announced::Whole,
         };
         let guest = self.mounts.get(mount).map_or_else(String::new, |mount| mount.guest.clone());
-        let entry = UndoEntry { mount: guest, path: path.as_str().to_owned(), before };
+        let entry = UndoEntry { mount: guest, path: path.as_str().to_owned(), before, modified_ns };
         intent.undo.push(Undo { entry, content });
         intent.notes.push(((mount, path.clone()), note));
         Ok(())
+    }
+
+    /// Whether changes below the mount are not undone; notes it.
+    fn is_opaque(&self, intent: &mut Intent, mount: usize) -> bool {
+        let opaque = self.mounts.get(mount).is_some_and(|mount| mount.recovery == Recovery::Doubt);
+        intent.opaque |= opaque;
+        opaque
     }
 
     fn is_whole(&self, mount: usize, path: &RelativePath) -> bool {
@@ -310,87 +304,52 @@ impl Intent {
     }
 }
 
-/// The content of a file and its permission bits, if it is small enough to be kept.
-pub(crate) fn content_and_mode(file: &File) -> Result<(Vec<u8>, u32), FileError> {
-    let metadata = file.metadata()?;
-    if metadata.len() > UNDO_FILE_BYTES_MAX {
-        let rule = format!("a file of {} is too large to undo a change of it", Bytes(metadata.len()));
-        return Err(beyond_undo(rule));
-    }
-    let mut content = vec![0; usize::try_from(metadata.len()).unwrap_or(0)];
-    file.read_exact_at(&mut content, 0)?;
-    Ok((content, metadata.permissions().mode() & 0o7777))
-}
-
 /// A refusal of what is no regular file, directory or link.
 pub(crate) fn special_file() -> FileError {
     let rule = "only regular files and directories can be used".to_owned();
     FileError::Refused { refusal: Refusal::FsSpecialFile, rule, code: ErrorCode::NotPermitted }
 }
 
-fn beyond_undo(rule: String) -> FileError {
-    FileError::Refused { refusal: Refusal::FsQuota, rule, code: ErrorCode::Quota }
-}
-
-impl From<Lost> for FileError {
-    fn from(lost: Lost) -> Self {
-        match lost {
-            Lost::Code(code) => code.into(),
-            Lost::Escapes | Lost::Hidden => ErrorCode::NotPermitted.into(),
-        }
+/// Why what was opened as a regular file is none: something took its place.
+pub(crate) fn not_regular(found: FileType) -> FileError {
+    match found {
+        FileType::Directory => ErrorCode::IsDirectory.into(),
+        FileType::Symlink => ErrorCode::Loop.into(),
+        _ => special_file(),
     }
 }
 
-fn link_target(spot: &Spot) -> Result<String, FileError> {
+/// A refusal of what an undo could not restore.
+pub(crate) fn beyond_undo(what: &str) -> FileError {
+    over(format!("{what}; a grant with `undo = false` allows it, and then nothing there is undone"))
+}
+
+/// The target of a link.
+pub(crate) fn link_target(spot: &Spot) -> Result<String, FileError> {
     let target = rustix::fs::readlinkat(&spot.dir, spot.name.as_str(), Vec::new())?;
     target.into_string().map_err(|_| ErrorCode::IllegalByteSequence.into())
 }
 
-/// A file or directory and everything in it, parents first, each with its place after the whole was moved to `to`.
-fn walk_tree(from: &Spot, to: &RelativePath) -> Result<Vec<(Spot, RelativePath)>, FileError> {
-    let mut tree = vec![(from.clone(), to.clone())];
-    let mut next = 0;
-    while let Some((spot, to)) = tree.get(next).cloned() {
-        if tree.len() > TREE_ENTRIES_MAX {
-            return Err(beyond_undo(format!("more than {TREE_ENTRIES_MAX} entries are too many to undo")));
-        }
-        match spot.found {
-            Some(FileType::Directory) => tree.extend(children(&spot, &to)?),
-            Some(FileType::Symlink) => check_moved_link(&spot, &to)?,
-            Some(_) | None => {}
-        }
-        next += 1;
-    }
-    Ok(tree)
+fn can_be_restored(found: FileType) -> bool {
+    matches!(found, FileType::RegularFile | FileType::Directory | FileType::Symlink)
 }
 
-/// A relative link means something else at another depth: one that was fine where it was made could be moved until it leads
-/// out of the mount.
-fn check_moved_link(spot: &Spot, to: &RelativePath) -> Result<(), FileError> {
-    let target = link_target(spot)?;
-    if target.starts_with('/') || !leads_out(to, &target) {
-        return Ok(());
+/// The content of a file, if it is small enough to be kept.
+fn whole_content(file: &File, length: u64) -> Result<Vec<u8>, FileError> {
+    if length > UNDO_FILE_BYTES_MAX {
+        return Err(beyond_undo(&format!("a file of {} is too large to undo a change of it", Bytes(length))));
     }
-    let rule = "a link in it would lead out of the mount".to_owned();
-    Err(FileError::Refused { refusal: Refusal::FsDenied, rule, code: ErrorCode::NotPermitted })
+    let mut content = vec![0; usize::try_from(length).unwrap_or(0)];
+    file.read_exact_at(&mut content, 0)?;
+    Ok(content)
 }
 
-/// The entries of a directory, each with its place after the directory was moved to `to`.
-fn children(spot: &Spot, to: &RelativePath) -> Result<Vec<(Spot, RelativePath)>, FileError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let dir = Arc::new(File::from(open_name(&spot.dir, &spot.name, flags, Mode::empty())?));
-    let mut found = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&dir)?.take(TREE_ENTRIES_MAX + 3) {
-        let entry = entry?;
-        let name = entry.file_name().to_str().map_err(|_| ErrorCode::IllegalByteSequence)?;
-        if matches!(name, "." | "..") {
-            continue;
-        }
-        if is_hidden(name) {
-            return Err(ErrorCode::NotPermitted.into());
-        }
-        let child = find(&dir, &spot.path, name, LastLink::Keep).map_err(|_| ErrorCode::NotPermitted)?;
-        found.push((child, to.join(name)?));
-    }
-    Ok(found)
+#[expect(clippy::unnecessary_cast, reason = "the mode has different widths on different systems")]
+fn permissions(stat: &Stat) -> u32 {
+    stat.st_mode as u32 & 0o7777
+}
+
+/// Nanoseconds since 1970.
+fn modified_ns(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }

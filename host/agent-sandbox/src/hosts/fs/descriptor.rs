@@ -286,7 +286,8 @@ impl CallState {
         let node = self.writable(fd)?;
         // A guest may hand over more than one chunk; it is told how much was taken, as by any write.
         let bytes = &bytes[..bytes.len().min(CHUNK_BYTES_MAX)];
-        self.files.changes.announce_write(&node, offset).await?;
+        let announced = self.files.changes.announce_write(&node, offset).await;
+        self.files.changes.reported(&node, FileOperation::Write, announced)?;
         write_at(&self.files.changes, &node, offset, bytes)?;
         Ok(bytes.len() as u64)
     }
@@ -323,8 +324,8 @@ impl CallState {
         let listing = if node.effect.is_none() {
             let path = self.files.guest_path(node.mount, &node.path);
             let request = agent_core::effect::EffectRequest::File { operation: FileOperation::Read, path, to: None };
-            let permit = self.effects.decide(request).await.map_err(|_| ErrorCode::Access)?;
-            self.conclude(permit, Listing::of(&node.file))?
+            let permit = self.effects.decide(request).await.map_err(|_| ErrorCode::NotPermitted)?;
+            self.conclude(permit, Listing::of(&node.file)).await?
         } else {
             Listing::of(&node.file)?
         };

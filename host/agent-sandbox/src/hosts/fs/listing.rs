@@ -3,11 +3,12 @@
 use std::fs::File;
 
 use rustix::fs::{AtFlags, Dir, FileType};
-use wasmtime_wasi::p2::bindings::filesystem::types::{DirectoryEntry, ErrorCode};
+use wasmtime_wasi::p2::bindings::filesystem::types::DirectoryEntry;
 
 use crate::hosts::fs::FileError;
 use crate::hosts::fs::metadata::descriptor_type;
 use crate::hosts::fs::names::is_hidden;
+use crate::hosts::fs::walk::{Handle, open_directory};
 
 /// What a directory entry stream stands for.
 pub(crate) struct Listing {
@@ -17,14 +18,17 @@ pub(crate) struct Listing {
 impl Listing {
     /// Begins to read a directory.
     pub(crate) fn of(directory: &File) -> Result<Self, FileError> {
-        Ok(Self { entries: Dir::read_from(directory)? })
+        // The handle may be one that can only be gone through, and a listing has a position of its own.
+        let handle = open_directory(directory, ".", Handle::Read)?;
+        Ok(Self { entries: Dir::new(handle)? })
     }
 
-    /// The next entry. Names that guests do not see are left out.
+    /// The next entry. Names that guests do not see are left out, and so are those that are no text, which no guest can say:
+    /// one of them must not hide the others.
     pub(crate) fn next(&mut self) -> Result<Option<DirectoryEntry>, FileError> {
         while let Some(entry) = self.entries.read() {
             let entry = entry?;
-            let name = entry.file_name().to_str().map_err(|_| ErrorCode::IllegalByteSequence)?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
             if !matches!(name, "." | "..") && !is_hidden(name) {
                 let type_ = descriptor_type(self.known_type(entry.file_type(), name)?);
                 return Ok(Some(DirectoryEntry { type_, name: name.to_owned() }));

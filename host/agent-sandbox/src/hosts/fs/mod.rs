@@ -1,9 +1,11 @@
 //! `wasi:filesystem`: files below the granted mounts, and nothing else of the host.
 //!
-//! - `walk` resolves a guest's path name by name, on open handles: what is decided about is what is opened.
+//! - `walk` resolves a guest's path name by name, on open handles: what is decided about is what is opened. `walls` says which
+//!   file systems it may come upon, `pin` opens a file and nothing else.
 //! - `names` are those that are hidden from guests, or protected from them.
 //! - `open` and `tree` are the operations; `node` is what a descriptor stands for, `listing` a directory being read.
-//! - `change` keeps the quotas and announces what an undo would restore, before the first change of each path.
+//! - `quota` bounds what is written, read and created; `change` announces what an undo would restore, before the first change
+//!   of each path, and `subtree` finds what a rename changes.
 //! - `stream` reads and writes. All work is done inside the host call, so that no file job outlives its call.
 //!
 //! A refusal is recorded among the call's effects; the guest sees an ordinary error code.
@@ -15,28 +17,33 @@ mod metadata;
 pub(crate) mod names;
 mod node;
 mod open;
+pub(crate) mod pin;
+mod quota;
 mod stream;
+mod subtree;
 mod tree;
 pub(crate) mod walk;
+pub(crate) mod walls;
 
+use std::fs::File;
 use std::sync::Arc;
 
 use agent_core::effect::{EffectRequest, EffectResult, FileOperation, Refusal};
 use agent_core::grant::Access;
 use agent_core::limits::Limits;
 use agent_core::outcome::Fault;
-use rustix::fs::{Mode, OFlags};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::FsError;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
+use crate::defence::{self, Defence};
 use crate::effects::{Effects, Permit};
 use crate::hosts::fs::change::Changes;
 use crate::hosts::fs::names::{PROTECTED, is_spelling_of};
 use crate::hosts::fs::node::{Kind, Node};
-use crate::hosts::fs::walk::{Lost, RelativePath, Spot};
+use crate::hosts::fs::walk::{Handle, Lost, RelativePath, Spot};
 use crate::mount::Mount;
 use crate::state::{CallState, table_stop};
 use crate::stop::Stop;
@@ -95,10 +102,7 @@ impl CallState {
         }
         let mut directories = Vec::with_capacity(mounts.len());
         for (number, mount) in mounts.iter().enumerate() {
-            // The mount's handle may be one that can only be looked through.
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            let dir = walk::open_name(&mount.dir.try_clone()?.into_std_file(), ".", flags, Mode::empty())?;
-            let node = Node::root(dir.into(), number);
+            let node = Node::root(root_handle(mount)?, number);
             directories.push((self.push_node(node)?, mount.guest.clone()));
         }
         Ok(directories)
@@ -125,16 +129,15 @@ impl CallState {
     /// Resolves a guest's path below a directory. Leaving the directory is refused and recorded; so is a look at what no
     /// guest may know of, which the guest is told does not exist.
     fn find(&self, base: &Node, path: &str, last: walk::LastLink, operation: FileOperation) -> Result<Spot, FileError> {
-        walk::find(&base.file, &base.path, path, last).map_err(|lost| {
-            let (rule, code) = match lost {
-                Lost::Code(code) => return FileError::Code(code),
-                Lost::Escapes => ("the path leads out of the mount", ErrorCode::NotPermitted),
-                Lost::Hidden => ("this host's own records are hidden from tools", ErrorCode::NoEntry),
-            };
-            let shown = format!("{}/{path}", self.files.guest_path(base.mount, &base.path));
-            let request = EffectRequest::File { operation, path: shown, to: None };
-            self.effects.refuse(request, Refusal::FsDenied, rule, None);
-            FileError::Code(code)
+        let walls = self.files.changes.walls(base.mount);
+        walk::find(walls, &base.file, &base.path, path, last).map_err(|lost| match FileError::from(lost) {
+            FileError::Refused { refusal, rule, code } => {
+                let shown = format!("{}/{path}", self.files.guest_path(base.mount, &base.path));
+                let request = EffectRequest::File { operation, path: shown, to: None };
+                self.effects.refuse(request, refusal, &rule, None);
+                FileError::Code(code)
+            }
+            other => other,
         })
     }
 
@@ -145,7 +148,7 @@ impl CallState {
     /// Asks whether a guest may look at something. Only a refusal is recorded: what was seen is in the transcript.
     async fn may_look(&mut self, mount: usize, spot: &Spot) -> Result<(), FileError> {
         let request = self.request(FileOperation::Stat, mount, spot);
-        self.effects.decide_look(request).await.map_err(|_| FileError::Code(ErrorCode::Access))
+        self.effects.decide_look(request).await.map_err(|_| FileError::Code(ErrorCode::NotPermitted))
     }
 
     /// Asks whether a change may happen: the mount must be granted for writing, the path not protected, the gate content.
@@ -156,11 +159,14 @@ impl CallState {
                 return Err(FileError::Code(ErrorCode::NotPermitted));
             }
         }
-        self.effects.decide(request).await.map_err(|_| FileError::Code(ErrorCode::Access))
+        self.effects.decide(request).await.map_err(|_| FileError::Code(ErrorCode::NotPermitted))
     }
 
     fn why_not_change(&self, mount: usize, spot: &Spot) -> Option<(String, Option<&'static str>)> {
         let granted = self.files.changes.mounts().get(mount)?;
+        if defence::is_off(Defence::FsDenied) {
+            return None;
+        }
         if granted.access == Access::Read {
             return Some((format!("`{}` is granted for reading only", granted.guest), Some("--allow-write DIR")));
         }
@@ -169,7 +175,8 @@ impl CallState {
     }
 
     /// Records what came of a permitted operation and turns a failure into the guest's error.
-    fn conclude<T>(&self, permit: Permit, result: Result<T, FileError>) -> Result<T, FsError> {
+    async fn conclude<T>(&mut self, permit: Permit, result: Result<T, FileError>) -> Result<T, FsError> {
+        let number = permit.number;
         match &result {
             Ok(_) => self.effects.settle(permit, EffectResult::Done(String::new())),
             Err(FileError::Refused { refusal, rule, .. }) => {
@@ -178,7 +185,31 @@ impl CallState {
             Err(FileError::Code(code)) => self.effects.settle(permit, EffectResult::Failed(code.name().to_owned())),
             Err(FileError::Stop(stop)) => self.effects.settle(permit, EffectResult::Failed(stop.to_string())),
         }
+        if result.is_err() {
+            // What certainly did not happen leaves no doubt, though it was announced.
+            self.effects.clear_doubt(number).await.map_err(Stop::from)?;
+        }
         result.map_err(FsError::from)
+    }
+}
+
+/// A mount's own handle for a call: one that can be listed, else one that can only be gone through.
+fn root_handle(mount: &Mount) -> std::io::Result<File> {
+    let dir = mount.dir.try_clone()?.into_std_file();
+    let listed = walk::open_directory(&dir, ".", Handle::Read);
+    listed.or_else(|_| walk::open_directory(&dir, ".", Handle::Pass)).or(Ok(dir))
+}
+
+impl From<Lost> for FileError {
+    fn from(lost: Lost) -> Self {
+        let (refusal, rule, code) = match lost {
+            Lost::Code(code) => return Self::Code(code),
+            Lost::Escapes => (Refusal::FsDenied, "the path leads out of the mount", ErrorCode::NotPermitted),
+            Lost::Hidden => (Refusal::FsDenied, "this host's own records are hidden from tools", ErrorCode::NoEntry),
+            Lost::Walled(rule) => (Refusal::FsDenied, rule, ErrorCode::NotPermitted),
+            Lost::TooDeep => (Refusal::FsQuota, "no path may have more than 255 names", ErrorCode::NameTooLong),
+        };
+        Self::Refused { refusal, rule: rule.to_owned(), code }
     }
 }
 

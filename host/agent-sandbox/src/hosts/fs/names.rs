@@ -62,6 +62,8 @@ pub(crate) fn is_spelling_of(name: &str, own: &str) -> bool {
         '\u{212a}' => 'k',
         c => c.to_ascii_lowercase(),
     };
+    // NTFS reads `.git::$INDEX_ALLOCATION` as `.git`.
+    let name = name.split_once(':').map_or(name, |(name, _)| name);
     let seen = name.trim_end_matches(['.', ' ']).chars().filter(|c| !unseen(c)).map(plain);
     seen.eq(own.chars()) || is_short_name(name, own)
 }
@@ -90,6 +92,8 @@ mod tests {
             (".git . ", true),
             (".g\u{200c}it", true),
             ("git~1", true),
+            (".git::$INDEX_ALLOCATION", true),
+            (".git :x", true),
             ("GIT~12", true),
             (".gitignore", false),
             ("git", false),

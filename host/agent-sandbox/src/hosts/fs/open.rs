@@ -12,9 +12,10 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, ErrorCode,
 
 use crate::effects::Permit;
 use crate::hosts::fs::FileError;
-use crate::hosts::fs::change::{Changes, special_file};
+use crate::hosts::fs::change::{Changes, not_regular};
 use crate::hosts::fs::node::{Kind, Node};
-use crate::hosts::fs::walk::{LastLink, Spot, open_name};
+use crate::hosts::fs::pin::{Pinned, open_regular};
+use crate::hosts::fs::walk::{Handle, LastLink, Spot, open_directory, open_name};
 use crate::state::CallState;
 
 /// Permission bits of a new file, before the host's umask.
@@ -87,11 +88,11 @@ impl CallState {
         let request = self.request(wanted.operation(), base.mount, &spot);
         let permit = match wanted.operation() {
             FileOperation::Write => self.may_change(request, &[(base.mount, &spot)]).await?,
-            _ => self.effects.decide(request).await.map_err(|_| ErrorCode::Access)?,
+            _ => self.effects.decide(request).await.map_err(|_| ErrorCode::NotPermitted)?,
         };
         let changes = self.files.changes.clone();
         let node = open_spot(&changes, base.mount, &spot, wanted, &permit).await;
-        let node = self.conclude(permit, node)?;
+        let node = self.conclude(permit, node).await?;
         Ok(self.push_node(node)?)
     }
 }
@@ -114,16 +115,20 @@ async fn open_spot(
         Some(FileType::Symlink) => Err(ErrorCode::Loop.into()),
         Some(FileType::Directory) if wanted.may_change() => Err(ErrorCode::IsDirectory.into()),
         Some(FileType::Directory) => {
-            let file = open_name(&spot.dir, &spot.name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-            Ok(node(File::from(file), Kind::Directory))
+            let handle = open_directory(&spot.dir, &spot.name, Handle::Read);
+            // One that cannot be listed can still be gone through.
+            let handle = handle.or_else(|_| open_directory(&spot.dir, &spot.name, Handle::Pass))?;
+            Ok(node(handle, Kind::Directory))
         }
         Some(FileType::RegularFile) if wanted.directory || spot.directory_only => Err(ErrorCode::NotDirectory.into()),
-        Some(FileType::RegularFile) => {
-            let node = node(open_existing(spot, wanted)?, wanted.kind());
-            truncate_if(changes, &node, wanted, permit).await?;
-            Ok(node)
-        }
-        Some(_) => Err(special_file()),
+        Some(_) => match open_regular(&spot.dir, &spot.name, wanted.access())? {
+            Pinned::Regular(file) => {
+                let node = node(file, wanted.kind());
+                truncate_if(changes, &node, wanted, permit).await?;
+                Ok(node)
+            }
+            Pinned::Other(found) => Err(not_regular(found)),
+        },
     }
 }
 
@@ -134,19 +139,12 @@ async fn create(
     wanted: Wanted,
     permit: &Permit,
 ) -> Result<File, FileError> {
-    changes.count_created()?;
+    changes.quotas.count_created()?;
     changes.announce_spots(permit, &[(mount, spot)]).await?;
     // Exclusive although the guest may not have said so: what appeared since is not what was announced.
     let flags = wanted.access() | OFlags::CREATE | OFlags::EXCL;
     let file = open_name(&spot.dir, &spot.name, flags, Mode::from_raw_mode(NEW_FILE_MODE))?;
     Ok(File::from(file))
-}
-
-/// Opens a file that was seen to be regular, and looks again: another may have taken its place. Opening what is no regular
-/// file waits for nothing and changes nothing, since it is opened without blocking and truncated only later.
-fn open_existing(spot: &Spot, wanted: Wanted) -> Result<File, FileError> {
-    let file = File::from(open_name(&spot.dir, &spot.name, wanted.access(), Mode::empty())?);
-    if file.metadata()?.is_file() { Ok(file) } else { Err(special_file()) }
 }
 
 async fn truncate_if(changes: &Changes, node: &Node, wanted: Wanted, permit: &Permit) -> Result<(), FileError> {

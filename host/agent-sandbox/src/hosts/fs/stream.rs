@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use agent_core::effect::FileOperation;
 use bytes::Bytes;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
@@ -41,7 +42,8 @@ impl FileReader {
 
 /// Reads bytes of a file at an offset, within the call's quota. No bytes means the end.
 pub(crate) fn read_at(changes: &Changes, node: &Node, offset: u64, wanted: usize) -> Result<Vec<u8>, FileError> {
-    let wanted = changes.may_read(node, wanted.min(CHUNK_BYTES_MAX))?;
+    let wanted = changes.quotas.may_read(wanted.min(CHUNK_BYTES_MAX));
+    let wanted = changes.reported(node, FileOperation::Read, wanted)?;
     let mut buffer = vec![0; wanted];
     let length = loop {
         match node.file.read_at(&mut buffer, offset) {
@@ -50,15 +52,19 @@ pub(crate) fn read_at(changes: &Changes, node: &Node, offset: u64, wanted: usize
         }
     };
     buffer.truncate(length);
-    changes.count_read(node, length);
+    changes.quotas.count_read(length);
+    changes.count(node, 0, length as u64);
     Ok(buffer)
 }
 
 /// Writes bytes to a file at an offset, within the call's quota. The change must have been announced.
 pub(crate) fn write_at(changes: &Changes, node: &Node, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
-    changes.count_write(node, offset, bytes.len() as u64)?;
-    node.file.write_all_at(bytes, offset)?;
-    Ok(())
+    let before = changes.quotas.count_write(node, offset, bytes.len() as u64);
+    let before = changes.reported(node, FileOperation::Write, before)?;
+    let written = node.file.write_all_at(bytes, offset);
+    changes.quotas.count_occupied(node, &before)?;
+    changes.count(node, bytes.len() as u64, 0);
+    Ok(written?)
 }
 
 #[async_trait]
@@ -155,7 +161,8 @@ impl Pollable for FileWriter {
     async fn ready(&mut self) {
         if matches!(self.state, State::Unannounced) {
             let first_changed = self.position.unwrap_or(u64::MAX);
-            self.state = match self.changes.announce_write(&self.node, first_changed).await {
+            let announced = self.changes.announce_write(&self.node, first_changed).await;
+            self.state = match self.changes.reported(&self.node, FileOperation::Write, announced) {
                 Ok(()) => State::Ready,
                 Err(error) => State::Failed(error),
             };

@@ -28,14 +28,14 @@ impl CallState {
         let request = self.request(operation, base.mount, &spot);
         let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
         let done = self.create_directory_now(&permit, base.mount, &spot).await;
-        self.conclude(permit, done)
+        self.conclude(permit, done).await
     }
 
     async fn create_directory_now(&mut self, permit: &Permit, mount: usize, spot: &Spot) -> Result<(), FileError> {
         if spot.found.is_some() {
             return Err(ErrorCode::Exist.into());
         }
-        self.files.changes.count_created()?;
+        self.files.changes.quotas.count_created()?;
         self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
         let mode = Mode::from_raw_mode(NEW_DIRECTORY_MODE);
         Ok(rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), mode)?)
@@ -48,7 +48,7 @@ impl CallState {
         let request = self.request(FileOperation::Remove, base.mount, &spot);
         let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
         let done = self.remove_now(&permit, base.mount, &spot, flags).await;
-        self.conclude(permit, done)
+        self.conclude(permit, done).await
     }
 
     async fn remove_now(
@@ -66,6 +66,7 @@ impl CallState {
             (Some(_), false) if spot.directory_only => return Err(ErrorCode::NotDirectory.into()),
             (Some(_), false) => {}
         }
+        can_lose_its_name(spot)?;
         self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
         Ok(rustix::fs::unlinkat(&spot.dir, spot.name.as_str(), flags)?)
     }
@@ -78,7 +79,7 @@ impl CallState {
         let request = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
         let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
         let done = self.rename_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
-        self.conclude(permit, done)
+        self.conclude(permit, done).await
     }
 
     async fn rename_now(
@@ -90,10 +91,12 @@ impl CallState {
         if from.found.is_none() {
             return Err(ErrorCode::NoEntry.into());
         }
-        if from.name == "." || to.name == "." {
-            return Err(ErrorCode::Busy.into());
-        }
+        can_lose_its_name(from)?;
+        can_lose_its_name(to)?;
         let changes = &self.files.changes;
+        if !changes.recover_alike(mount, to_mount) {
+            return Err(ErrorCode::CrossDevice.into());
+        }
         let mut intent = Intent::default();
         if to.found.is_some() {
             changes.take_spot(&mut intent, to_mount, to)?;
@@ -112,7 +115,7 @@ impl CallState {
         // Both: who can write to the one name can then write to the other.
         let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
         let done = self.link_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
-        self.conclude(permit, done)
+        self.conclude(permit, done).await
     }
 
     async fn link_now(
@@ -128,7 +131,10 @@ impl CallState {
             (Some(FileType::Directory), None) => return Err(ErrorCode::NotPermitted.into()),
             (Some(_), None) => return Err(special_file()),
         }
-        self.files.changes.count_created()?;
+        if !self.files.changes.recover_alike(mount, to_mount) {
+            return Err(ErrorCode::CrossDevice.into());
+        }
+        self.files.changes.quotas.count_created()?;
         self.files.changes.announce_spots(permit, &[(mount, from), (to_mount, to)]).await?;
         let (name, to_name) = (from.name.as_str(), to.name.as_str());
         Ok(rustix::fs::linkat(&from.dir, name, &to.dir, to_name, AtFlags::empty())?)
@@ -145,14 +151,14 @@ impl CallState {
         }
         let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
         let done = self.symlink_now(&permit, base.mount, &spot, target).await;
-        self.conclude(permit, done)
+        self.conclude(permit, done).await
     }
 
     async fn symlink_now(&mut self, permit: &Permit, mount: usize, spot: &Spot, target: &str) -> Result<(), FileError> {
         if spot.found.is_some() {
             return Err(ErrorCode::Exist.into());
         }
-        self.files.changes.count_created()?;
+        self.files.changes.quotas.count_created()?;
         self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
         Ok(rustix::fs::symlinkat(target, &spot.dir, spot.name.as_str())?)
     }
@@ -174,7 +180,7 @@ impl CallState {
         let set = self.files.changes.announce_touch(&permit, base.mount, &spot).await.and_then(|()| {
             Ok(rustix::fs::utimensat(&spot.dir, spot.name.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW)?)
         });
-        self.conclude(permit, set)
+        self.conclude(permit, set).await
     }
 
     /// Sets the times of an open file or directory.
@@ -189,20 +195,30 @@ impl CallState {
         let spot = node_spot(&node);
         let request = self.request(FileOperation::SetTimes, node.mount, &spot);
         let permit = self.may_change(request, &[(node.mount, &spot)]).await?;
-        let announced = match node.kind {
-            Kind::Directory => self.files.changes.announce_touch(&permit, node.mount, &spot).await,
-            Kind::File { .. } => self.files.changes.announce_write(&node, u64::MAX).await,
+        let changes = &self.files.changes;
+        let set = match node.kind {
+            // A directory's handle may be one that can only be gone through.
+            Kind::Directory => changes
+                .announce_touch(&permit, node.mount, &spot)
+                .await
+                .and_then(|()| Ok(rustix::fs::utimensat(&node.file, ".", &times, AtFlags::empty())?)),
+            Kind::File { .. } => changes
+                .announce_write(&node, u64::MAX)
+                .await
+                .and_then(|()| Ok(rustix::fs::futimens(&node.file, &times)?)),
         };
-        let set = announced.and_then(|()| Ok(rustix::fs::futimens(&node.file, &times)?));
-        self.conclude(permit, set)
+        self.conclude(permit, set).await
     }
 
     /// Cuts or extends an open file.
     pub(super) async fn resize(&mut self, fd: &Fd, size: u64) -> Result<(), FileError> {
         let node = self.writable(fd)?;
         let changes = &self.files.changes;
-        changes.count_write(&node, size, 0)?;
-        changes.announce_write(&node, size).await?;
+        let may = match changes.quotas.count_write(&node, size, 0) {
+            Ok(_) => changes.announce_write(&node, size).await,
+            Err(error) => Err(error),
+        };
+        changes.reported(&node, FileOperation::Write, may)?;
         Ok(node.file.set_len(size)?)
     }
 
@@ -222,6 +238,18 @@ impl CallState {
             path: self.files.guest_path(from.0, &from.1.path),
             to: Some(self.files.guest_path(to.0, &to.1.path)),
         }
+    }
+}
+
+/// The mount itself stays where it is, and so does a directory that is meant by `.`.
+fn can_lose_its_name(spot: &Spot) -> Result<(), FileError> {
+    match (spot.name.as_str(), spot.path.as_str()) {
+        (".", "") => {
+            let rule = "the granted directory itself stays where it is".to_owned();
+            Err(FileError::Refused { refusal: Refusal::FsDenied, rule, code: ErrorCode::Busy })
+        }
+        (".", _) => Err(ErrorCode::Busy.into()),
+        _ => Ok(()),
     }
 }
 

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use crate::defence::{self, Defence};
 use crate::hosts::fs::names::is_hidden;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use crate::hosts::fs::walls::{Walls, see};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
@@ -67,13 +68,24 @@ pub(crate) enum Lost {
     Escapes,
     /// It names what guests do not see.
     Hidden,
+    /// It comes upon another file system that is out of bounds.
+    Walled(&'static str),
+    /// It has more names than an undo could follow.
+    TooDeep,
     /// An ordinary failure.
     Code(ErrorCode),
 }
 
-/// Resolves `path` below `base`, whose own path below its mount is `base_path`.
-pub(crate) fn find(base: &Arc<File>, base_path: &RelativePath, path: &str, last: LastLink) -> Result<Spot, Lost> {
+/// Resolves `path` below `base`, whose own path below its mount is `base_path`, within the mount's walls.
+pub(crate) fn find(
+    walls: &Walls,
+    base: &Arc<File>,
+    base_path: &RelativePath,
+    path: &str,
+    last: LastLink,
+) -> Result<Spot, Lost> {
     let mut walk = Walk {
+        walls,
         stack: vec![(base.clone(), base_path.clone())],
         ahead: Vec::new(),
         links: 0,
@@ -86,7 +98,8 @@ pub(crate) fn find(base: &Arc<File>, base_path: &RelativePath, path: &str, last:
     Ok(spot)
 }
 
-struct Walk {
+struct Walk<'w> {
+    walls: &'w Walls,
     /// The directories on the way, each with its path. Never empty: the first is where the walk began.
     stack: Vec<(Arc<File>, RelativePath)>,
     /// The names still to go, the next one last.
@@ -96,7 +109,7 @@ struct Walk {
     last: LastLink,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn put_ahead(&mut self, path: &str) -> Result<(), Lost> {
         match path {
             "" => return Err(Lost::Code(ErrorCode::NoEntry)),
@@ -133,7 +146,7 @@ impl Walk {
 
     fn go_back(&mut self) -> Result<(), Lost> {
         if self.stack.len() == 1 {
-            return if defence::is_off(Defence::Fs) { self.leave() } else { Err(Lost::Escapes) };
+            return if defence::is_off(Defence::FsDenied) { self.leave() } else { Err(Lost::Escapes) };
         }
         self.stack.pop();
         Ok(())
@@ -142,8 +155,8 @@ impl Walk {
     /// What must never happen: only a build whose defences can be switched off ever comes here.
     fn leave(&mut self) -> Result<(), Lost> {
         let (dir, path) = self.here();
-        let above = open_name(&dir, "..", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
-        self.stack = vec![(Arc::new(File::from(above.map_err(|errno| Lost::Code(code(errno)))?)), path)];
+        let above = open_directory(&dir, "..", Handle::Pass).map_err(|errno| Lost::Code(code(errno)))?;
+        self.stack = vec![(Arc::new(above), path)];
         Ok(())
     }
 
@@ -151,7 +164,11 @@ impl Walk {
     fn enter(&mut self, name: String) -> Result<Option<Spot>, Lost> {
         check_name(&name)?;
         let (dir, path) = self.here();
-        let found = file_type(&dir, &name)?;
+        let seen = see(&dir, &name).map_err(|errno| Lost::Code(code(errno)))?;
+        if let Some(why) = seen.and_then(|seen| self.walls.why_not(seen.device)) {
+            return Err(Lost::Walled(why));
+        }
+        let found = seen.map(|seen| seen.file_type);
         let is_last = self.ahead.is_empty();
         match found {
             Some(FileType::Symlink) if !is_last || self.last == LastLink::Follow => {
@@ -173,9 +190,8 @@ impl Walk {
 
     fn descend(&mut self, dir: &File, name: &str, path: &RelativePath) -> Result<(), Lost> {
         let inner_path = path.join(name)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let inner = rustix::fs::openat(dir, name, flags, Mode::empty()).map_err(|errno| Lost::Code(code(errno)))?;
-        self.stack.push((Arc::new(File::from(inner)), inner_path));
+        let inner = open_directory(dir, name, Handle::Pass).map_err(|errno| Lost::Code(code(errno)))?;
+        self.stack.push((Arc::new(inner), inner_path));
         Ok(())
     }
 
@@ -210,9 +226,32 @@ pub(crate) fn open_name(dir: &File, name: &str, flags: OFlags, mode: Mode) -> Re
     rustix::fs::openat(dir, name, flags | always, mode)
 }
 
-/// The guest's error code for an error of the system.
+/// What a directory is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handle {
+    /// To pass through it: one that cannot be listed can still be gone through.
+    Pass,
+    /// To list it or to sync it.
+    Read,
+}
+
+/// Opens a directory, and nothing else, without following a link.
+pub(crate) fn open_directory(dir: &File, name: &str, handle: Handle) -> Result<File, Errno> {
+    let access = match handle {
+        #[cfg(target_os = "linux")]
+        Handle::Pass => OFlags::PATH,
+        #[cfg(not(target_os = "linux"))]
+        Handle::Pass => OFlags::RDONLY,
+        Handle::Read => OFlags::RDONLY,
+    };
+    open_name(dir, name, access | OFlags::DIRECTORY, Mode::empty()).map(File::from)
+}
+
+/// The guest's error code for an error of the system. `not-permitted` is what this host itself refuses; what the machine's
+/// own permissions forbid is `access`, so that a guest can tell the two apart.
 pub(crate) fn code(errno: Errno) -> ErrorCode {
     match errno {
+        Errno::PERM | Errno::ACCESS => ErrorCode::Access,
         Errno::XDEV => ErrorCode::CrossDevice,
         Errno::ROFS => ErrorCode::ReadOnly,
         Errno::TXTBSY => ErrorCode::TextFileBusy,
@@ -235,20 +274,15 @@ fn check_name(name: &str) -> Result<(), Lost> {
     }
 }
 
-fn file_type(dir: &File, name: &str) -> Result<Option<FileType>, Lost> {
-    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
-        Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(Lost::Code(code(errno))),
-    }
-}
-
 impl RelativePath {
     /// The path with one more name, if it can still be said as one path: by going down step by step a guest could make
     /// longer ones, which no undo could find again.
     pub(crate) fn join(&self, name: &str) -> Result<Self, Lost> {
         let path = if self.0.is_empty() { name.to_owned() } else { format!("{}/{name}", self.0) };
-        if path.len() > PATH_BYTES_MAX || path.split('/').count() >= DEPTH_MAX {
+        if path.split('/').count() >= DEPTH_MAX {
+            return Err(Lost::TooDeep);
+        }
+        if path.len() > PATH_BYTES_MAX {
             return Err(Lost::Code(ErrorCode::NameTooLong));
         }
         Ok(Self(path))
@@ -276,6 +310,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    /// No walls.
+    fn free() -> Walls {
+        Walls::around((0, 0), crate::hosts::fs::walls::Kind::Distant)
+    }
 
     /// A directory with files, links and a neighbour outside of it.
     fn tree() -> io::Result<(tempfile::TempDir, Arc<File>)> {
@@ -334,7 +373,7 @@ mod tests {
             (&long, code(ErrorCode::NameTooLong)),
         ];
         for (path, expected) in cases {
-            let spot = find(&root, &RelativePath::default(), path, LastLink::Follow);
+            let spot = find(&free(), &root, &RelativePath::default(), path, LastLink::Follow);
             assert_eq!(spot.map(|spot| spot.path.0), expected, "{path}");
         }
         Ok(())
@@ -368,7 +407,7 @@ mod tests {
             symlink(target, temp.path().join(format!("l{link}")))?;
         }
         let root = Arc::new(File::open(temp.path())?);
-        let spot = find(&root, &RelativePath::default(), "l0", LastLink::Follow);
+        let spot = find(&free(), &root, &RelativePath::default(), "l0", LastLink::Follow);
         assert_eq!(spot.map(|spot| spot.path), Err(Lost::Code(ErrorCode::Loop)));
         Ok(())
     }
@@ -381,7 +420,7 @@ mod tests {
         let mut here = (Arc::new(File::open(temp.path())?), RelativePath::default());
         let mut made = 0;
         let ended = loop {
-            let spot = match find(&here.0, &here.1, &name, LastLink::Keep) {
+            let spot = match find(&free(), &here.0, &here.1, &name, LastLink::Keep) {
                 Ok(spot) => spot,
                 Err(lost) => break lost,
             };
@@ -392,18 +431,18 @@ mod tests {
         };
         assert_eq!((made, ended), (16, Lost::Code(ErrorCode::NameTooLong)));
         let root = Arc::new(File::open(temp.path())?);
-        assert!(find(&root, &RelativePath::default(), here.1.as_str(), LastLink::KeepAndRefuseOthers).is_ok());
+        assert!(find(&free(), &root, &RelativePath::default(), here.1.as_str(), LastLink::KeepAndRefuseOthers).is_ok());
         Ok(())
     }
 
     #[test]
     fn a_link_can_be_meant_itself() -> io::Result<()> {
         let (_temp, root) = tree()?;
-        let spot = find(&root, &RelativePath::default(), "outside", LastLink::Keep);
+        let spot = find(&free(), &root, &RelativePath::default(), "outside", LastLink::Keep);
         assert_eq!(spot.map(|spot| (spot.path.0, spot.found)), Ok(("outside".to_owned(), Some(FileType::Symlink))));
-        let slash = find(&root, &RelativePath::default(), "inside/", LastLink::Keep);
+        let slash = find(&free(), &root, &RelativePath::default(), "inside/", LastLink::Keep);
         assert_eq!(slash.map(|spot| spot.path.0), Ok("a/b".to_owned()));
-        let strict = find(&root, &RelativePath::default(), "inside/file", LastLink::KeepAndRefuseOthers);
+        let strict = find(&free(), &root, &RelativePath::default(), "inside/file", LastLink::KeepAndRefuseOthers);
         assert_eq!(strict.map(|spot| spot.path.0), Err(Lost::Code(ErrorCode::Loop)));
         Ok(())
     }
@@ -431,7 +470,9 @@ mod tests {
             });
             let mut read = 0;
             for _ in 0..20_000 {
-                let Ok(spot) = find(&root, &RelativePath::default(), "dir/file", LastLink::Follow) else { continue };
+                let Ok(spot) = find(&free(), &root, &RelativePath::default(), "dir/file", LastLink::Follow) else {
+                    continue;
+                };
                 let Ok(file) = open_name(&spot.dir, &spot.name, OFlags::RDONLY, Mode::empty()) else { continue };
                 assert_eq!(io::read_to_string(File::from(file)).ok().as_deref(), Some("inside"));
                 read += 1;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use agent_core::grant::Access;
@@ -71,12 +71,31 @@ impl Guest {
         done.map_err(code)
     }
 
+    /// The names in a folder, sorted.
+    async fn names(&mut self, path: &str) -> Result<Vec<String>, String> {
+        let fd = match path {
+            "." => self.fd(),
+            path => self.open(path, OpenFlags::DIRECTORY, false).await?,
+        };
+        let listing = self.state.read_directory(fd).await.map_err(code)?;
+        let mut names = Vec::new();
+        while let Some(entry) =
+            self.state.read_directory_entry(Resource::new_borrow(listing.rep())).await.map_err(code)?
+        {
+            names.push(entry.name);
+        }
+        names.sort();
+        Ok(names)
+    }
+
     fn seed(&self) -> io::Result<()> {
         let root = self.temp.path();
         fs::create_dir_all(root.join("dir/inner"))?;
         fs::write(root.join("old"), "0123456789")?;
         fs::write(root.join("dir/file"), "in dir")?;
         fs::write(root.join("dir/inner/leaf"), "leaf")?;
+        fs::set_permissions(root.join("dir/inner"), fs::Permissions::from_mode(0o750))?;
+        fs::set_permissions(root.join("dir/file"), fs::Permissions::from_mode(0o640))?;
         symlink("old", root.join("link"))
     }
 }
@@ -93,10 +112,12 @@ fn tree(dir: &Path) -> io::Result<Vec<String>> {
             if kind.is_symlink() {
                 lines.push(format!("{shown} -> {}", fs::read_link(&path)?.display()));
             } else if kind.is_dir() {
-                lines.push(format!("{shown}/"));
+                lines.push(format!("{shown}/ {:o}", fs::symlink_metadata(&path)?.mode()));
                 ahead.push(path);
             } else {
-                lines.push(format!("{shown}: {}", fs::read_to_string(&path)?));
+                let metadata = fs::symlink_metadata(&path)?;
+                let (mode, time) = (metadata.mode(), (metadata.mtime(), metadata.mtime_nsec()));
+                lines.push(format!("{shown}: {mode:o} {time:?} {}", fs::read_to_string(&path)?));
             }
         }
     }
@@ -174,6 +195,103 @@ async fn links_are_undone() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[tokio::test]
+async fn times_are_undone() -> Result<(), Box<dyn std::error::Error>> {
+    check_undo(&[Step::Touch("old"), Step::Append("old"), Step::Touch("dir/file"), Step::Overwrite("dir/file", 0)])
+        .await?;
+    // The mount itself may be touched too, and an undo of that leaves no doubt.
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    assert_eq!(guest.step(&Step::Touch(".")).await, Ok(()));
+    assert_eq!(guest.step(&Step::RemoveDirectory(".")).await, Err("busy".to_owned()));
+    assert_eq!(guest.step(&Step::Rename(".", "x")).await, Err("busy".to_owned()));
+    let effects = shown(&guest.state.finish().await.effects);
+    assert_eq!(effects[1], "2 remove /data: fs_denied, refused");
+    let entries = std::mem::take(&mut *guest.gate.undo.lock().map_err(|_| "poisoned")?);
+    let report = restore(&[mount(guest.temp.path(), "/data", Access::Write)], &entries)?;
+    assert_eq!((report.restored, report.left), (vec!["/data/".to_owned()], Vec::new()));
+    Ok(())
+}
+
+/// Twenty million bytes are too many to keep: such a file can be appended to, and no more, unless the grant does without undo.
+#[tokio::test]
+async fn what_cannot_be_undone_is_refused_or_announced() -> Result<(), Box<dyn std::error::Error>> {
+    let steps = [Step::Append("huge"), Step::Overwrite("huge", 0), Step::Rename("huge", "other"), Step::Remove("huge")];
+    let huge =
+        |guest: &Guest| fs::File::create(guest.temp.path().join("huge")).and_then(|file| file.set_len(20_000_000));
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    huge(&guest)?;
+    let mut came = Vec::new();
+    for step in &steps {
+        came.push(guest.step(step).await.err().unwrap_or_default());
+    }
+    assert_eq!(came[0], "");
+    assert!(came[1].contains("too large to undo") && came[1].contains("undo = false"), "{came:?}");
+    assert_eq!(came[2..], ["quota", "quota"]);
+    let effects = shown(&guest.state.finish().await.effects);
+    assert_eq!(effects.iter().filter(|line| line.ends_with("fs_quota, refused")).count(), 3, "{effects:?}");
+
+    let mut guest = Guest::without_undo();
+    huge(&guest)?;
+    assert_eq!(guest.step(&steps[0]).await, Ok(()));
+    assert_eq!(guest.step(&steps[1]).await, Ok(()));
+    assert_eq!(guest.step(&Step::Directory("huge")).await, Err("exist".to_owned()));
+    assert_eq!(guest.step(&steps[2]).await, Ok(()));
+    assert_eq!(guest.step(&steps[3]).await, Err("no-entry".to_owned()));
+    let effects = guest.state.effects.clone();
+    assert_eq!(guest.gate.lines(), ["send 1 OpaqueWrite", "send 2 OpaqueWrite", "send 4 OpaqueWrite"]);
+    let account = guest.state.finish().await;
+    effects.clear_doubts(&account.effects).await?;
+    assert_eq!(guest.gate.lines()[3..], ["done 1: done", "done 2: done", "done 4: done"]);
+    assert!(guest.gate.undo.lock().map_err(|_| "poisoned")?.is_empty());
+    Ok(())
+}
+
+/// One bad name in a folder does not hide the others.
+#[tokio::test]
+async fn a_name_that_is_no_text_is_left_out() -> Result<(), Box<dyn std::error::Error>> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut guest = Guest::new(Access::Read, Answer::Allow, Limits::STANDARD);
+    fs::write(guest.temp.path().join(std::ffi::OsStr::from_bytes(b"bad\xff")), "")?;
+    fs::write(guest.temp.path().join("good"), "")?;
+    assert_eq!(guest.names(".").await?, ["good"]);
+    Ok(())
+}
+
+/// What the machine's own permissions forbid is an error like any other, and not the one of a refusal.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_permission_of_the_machine_is_an_ordinary_error() -> Result<(), Box<dyn std::error::Error>> {
+    // Root may do everything until it says otherwise.
+    rustix::thread::set_capabilities(
+        None,
+        rustix::thread::CapabilitySets {
+            effective: rustix::thread::CapabilitySet::empty(),
+            permitted: rustix::thread::CapabilitySet::empty(),
+            inheritable: rustix::thread::CapabilitySet::empty(),
+        },
+    )?;
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    let at = |name: &str| guest.temp.path().join(name);
+    fs::create_dir_all(at("blind/inner"))?;
+    fs::write(at("blind/file"), "seen")?;
+    fs::write(at("closed"), "")?;
+    fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o000))?;
+    fs::set_permissions(at("blind"), fs::Permissions::from_mode(0o311))?;
+    let refused = Err("access".to_owned());
+    assert_eq!(guest.open("closed", existing(), false).await.map(|_| ()), refused);
+    assert_eq!(guest.names("blind").await, Err("access".to_owned()));
+    assert!(guest.open("blind/file", existing(), false).await.is_ok());
+    // The same of a mount: a guest that asks for its mounts is answered.
+    let (gate, blind) = (notes(Answer::Allow), mount(&guest.temp.path().join("blind"), "/data", Access::Read));
+    let mut state = state(&gate, vec![blind], Limits::STANDARD);
+    let mut directories = state.get_directories()?;
+    let (root, _) = directories.pop().ok_or("no mount")?;
+    assert_eq!(state.read_directory(root).await.map(|_| ()).map_err(code), refused);
+    let effects = shown(&state.finish().await.effects);
+    assert_eq!(effects, ["1 read /data: failed: access"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_read_grant_changes_nothing() -> Result<(), Box<dyn std::error::Error>> {
     let mut guest = Guest::new(Access::Read, Answer::Allow, Limits::STANDARD);
     guest.seed()?;
@@ -230,14 +348,7 @@ async fn what_is_not_a_guests_stays_out_of_reach() -> Result<(), Box<dyn std::er
     }
     let lead_out = guest.step(&Step::Symlink("../../x", "repo/up")).await;
     assert_eq!(lead_out, Err("not-permitted".to_owned()));
-    let fd = guest.fd();
-    let listing = guest.state.read_directory(fd).await.map_err(code)?;
-    let mut names = Vec::new();
-    while let Some(entry) = guest.state.read_directory_entry(Resource::new_borrow(listing.rep())).await.map_err(code)? {
-        names.push(entry.name);
-    }
-    names.sort();
-    assert_eq!(names, ["out", "pipe", "repo"]);
+    assert_eq!(guest.names(".").await?, ["out", "pipe", "repo"]);
     let effects = shown(&guest.state.finish().await.effects);
     assert_eq!(effects[0], "1 read /data/../x: fs_denied, refused");
     assert_eq!(effects[6], "7 read /data/pipe: fs_special_file, refused");
@@ -314,7 +425,7 @@ async fn quotas_are_refusals_with_a_reason() -> Result<(), Box<dyn std::error::E
 #[tokio::test]
 async fn a_denied_path_and_an_unrecorded_change_do_not_happen() -> Result<(), Box<dyn std::error::Error>> {
     let mut denied = Guest::new(Access::Write, Answer::Deny, Limits::STANDARD);
-    assert_eq!(denied.step(&Step::Write("a", "x")).await, Err("access".to_owned()));
+    assert_eq!(denied.step(&Step::Write("a", "x")).await, Err("not-permitted".to_owned()));
     let mut closed = Guest::new(Access::Write, Answer::Closed, Limits::STANDARD);
     let trap = Err("trap: the effect could not be recorded: disk full".to_owned());
     assert_eq!(closed.step(&Step::Write("a", "x")).await, trap);

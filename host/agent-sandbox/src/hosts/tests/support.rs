@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
-use agent_core::grant::{Access, FsGrant, RuleSource};
+use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
 use agent_core::limits::Limits;
 use agent_core::units::UnixMillis;
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{FsError, StreamError};
 use wasmtime_wasi_io::bindings::wasi::io::streams::HostOutputStream;
 
+use crate::effects::Effects;
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent, Undo};
 use crate::hosts::clocks::ClockGrain;
 use crate::kv::NoStores;
@@ -100,17 +101,18 @@ pub(super) fn notes(answer: Answer) -> Arc<Notes> {
 
 /// The state of a call under these limits.
 pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> CallState {
+    let patience = Arc::new(Patience::start(limits.deadline.to_duration()));
     CallState::new(CallParts {
         mounts,
         stores: Arc::new(NoStores),
         env: Vec::new(),
         secrets: Default::default(),
-        patience: Arc::new(Patience::start(limits.deadline.to_duration())),
+        effects: Arc::new(Effects::new(gate.clone(), patience.clone())),
+        patience,
         limits,
         seed: [7; 32],
         clock_start: UnixMillis(1_700_000_000_000),
         clock: ClockGrain::AsAsked,
-        gate: gate.clone(),
         cancel: CancellationToken::new(),
         host: tokio::runtime::Handle::current(),
     })
@@ -119,7 +121,8 @@ pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> Ca
 
 pub(super) fn mount(dir: &Path, guest: &str, access: Access) -> Mount {
     let source = RuleSource("test".to_owned());
-    let grant = FsGrant { host: dir.display().to_string(), mount: guest.to_owned(), access, source };
+    let (host, mount, recovery) = (dir.display().to_string(), guest.to_owned(), Recovery::Undo);
+    let grant = FsGrant { host, mount, access, recovery, source };
     Mount::open(&grant).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
@@ -136,8 +139,20 @@ pub(super) type Done = Result<(), String>;
 impl Guest {
     pub(super) fn new(access: Access, answer: Answer, limits: Limits) -> Self {
         let temp = tempfile::tempdir().unwrap_or_else(|error| unreachable!("{error}"));
+        let mount = mount(temp.path(), "/data", access);
+        Self::at(temp, mount, answer, limits)
+    }
+
+    /// One whose changes are not undone.
+    pub(super) fn without_undo() -> Self {
+        let temp = tempfile::tempdir().unwrap_or_else(|error| unreachable!("{error}"));
+        let mount = Mount { recovery: Recovery::Doubt, ..mount(temp.path(), "/data", Access::Write) };
+        Self::at(temp, mount, Answer::Allow, Limits::STANDARD)
+    }
+
+    fn at(temp: TempDir, mount: Mount, answer: Answer, limits: Limits) -> Self {
         let gate = notes(answer);
-        let mut state = state(&gate, vec![mount(temp.path(), "/data", access)], limits);
+        let mut state = state(&gate, vec![mount], limits);
         let mut directories = state.get_directories().unwrap_or_else(|error| unreachable!("{error:#}"));
         let Some((root, _)) = directories.pop() else { unreachable!("one mount") };
         Self { state, gate, temp, root }
