@@ -208,6 +208,7 @@ mod sending {
     }
 
     /// Waits for an answer and reads all of it.
+    #[expect(clippy::needless_pass_by_value, reason = "its handle is given back when the answer was read")]
     pub(super) fn answer(pending: FutureIncomingResponse) -> Result<Value, String> {
         pending.subscribe().block();
         let response = match pending.get() {
