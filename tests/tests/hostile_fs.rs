@@ -228,36 +228,32 @@ fn another_file_system_inside_a_grant_is_out_of_bounds() {
 /// to come again, and a call without such files is as quick as ever.
 #[test]
 fn a_file_system_that_does_not_answer_holds_few_calls() {
-    for (answers, path) in [(Answers::Nothing, "/scratch/file"), (Answers::AllButReads, "/scratch/file")] {
-        let world = World::new();
-        let fuse = Fuse::mounted_at(&world.work().join("far"), answers);
-        world.write("policy.toml", policy("./far", "read", "").replace("60s", "1s"));
-        let read = format!(
-            "{{ tool = \"hostile.fs_steps\", arguments = {{ steps = [{{ act = \"read\", at = \"{path}\" }}] }} }}"
-        );
-        let canary = "{ tool = \"calc.evaluate\", arguments = { expression = \"40 + 2\" } }";
-        let script = format!(
-            "version = 1\n[[reply]]\ncalls = [{}]\n[[reply]]\ncalls = [{canary}]\n[[reply]]\ntext = \"end\"\n",
-            [read.as_str(); 6].join(", ")
-        );
-        let model = format!("scripted:{}", world.write("replies.toml", script).display());
-        let (hostile, calc) = (guest("hostile"), agent_tests::tool("calc"));
-        let words = ["run", "--tools", &hostile, "--tools", &calc, "--policy", "policy.toml", "--model", &model, "go"];
-        let child = world.start(&words, &[]);
-        agent_tests::wait_until("the run ends", || of_kind(&world, "RunEnded").len() == 1);
-        // Who waits for a file that somebody is said to be reading cannot even be killed before that is over.
-        drop(fuse);
-        let said = world.said(&child.wait_with_output().expect("the program ends"));
-        assert_eq!((said.out.as_str(), said.code), ("end\n", Some(0)), "{}", said.err);
-        let finished = of_kind(&world, "ToolFinished");
-        let outcome = |event: &Value| event["body"]["outcome"].clone();
-        let stuck = finished.iter().filter(|event| outcome(event)["faulted"]["fault"] == "deadline_exceeded").count();
-        let turned_away = finished.iter().filter(|event| outcome(event)["refused"]["reason"] == "overloaded").count();
-        assert_eq!((stuck, turned_away), (4, 2), "{finished:?}");
-        assert_eq!(outcome(&finished[6])["returned"]["content"][0]["text"], "42", "{finished:?}");
-        let took = finished.iter().filter_map(|event| event["body"]["metering"]["duration"].as_u64()).max();
-        assert!(took.is_some_and(|took| took <= 2_000), "{took:?}");
-    }
+    let world = World::new();
+    let fuse = Fuse::mounted_at(&world.work().join("far"), Answers::AllButReads);
+    world.write("policy.toml", policy("./far", "read", "").replace("60s", "1s"));
+    let read = "{ tool = \"hostile.fs_steps\", arguments = { steps = [{ act = \"read\", at = \"/scratch/file\" }] } }";
+    let canary = "{ tool = \"calc.evaluate\", arguments = { expression = \"40 + 2\" } }";
+    let script = format!(
+        "version = 1\n[[reply]]\ncalls = [{}]\n[[reply]]\ncalls = [{canary}]\n[[reply]]\ntext = \"end\"\n",
+        [read; 6].join(", ")
+    );
+    let model = format!("scripted:{}", world.write("replies.toml", script).display());
+    let (hostile, calc) = (guest("hostile"), agent_tests::tool("calc"));
+    let words = ["run", "--tools", &hostile, "--tools", &calc, "--policy", "policy.toml", "--model", &model, "go"];
+    let child = world.start(&words, &[]);
+    agent_tests::wait_until("the run ends", || of_kind(&world, "RunEnded").len() == 1);
+    // Who waits for a file that somebody is said to be reading cannot even be killed before that is over.
+    drop(fuse);
+    let said = world.said(&child.wait_with_output().expect("the program ends"));
+    assert_eq!((said.out.as_str(), said.code), ("end\n", Some(0)), "{}", said.err);
+    let finished = of_kind(&world, "ToolFinished");
+    let outcome = |event: &Value| event["body"]["outcome"].clone();
+    let stuck = finished.iter().filter(|event| outcome(event)["faulted"]["fault"] == "deadline_exceeded").count();
+    let turned_away = finished.iter().filter(|event| outcome(event)["refused"]["reason"] == "overloaded").count();
+    assert_eq!((stuck, turned_away), (4, 2), "{finished:?}");
+    assert_eq!(outcome(&finished[6])["returned"]["content"][0]["text"], "42", "{finished:?}");
+    let took = finished.iter().filter_map(|event| event["body"]["metering"]["duration"].as_u64()).max();
+    assert!(took.is_some_and(|took| took <= 2_000), "{took:?}");
 }
 
 #[test]
