@@ -93,7 +93,7 @@ fn cached(world: &World, ending: &str) -> Vec<PathBuf> {
 
 #[test]
 fn compiling_stops_at_its_time() {
-    let world = world("compile_time = \"1s\"\n", "hostile.wasm", &heavy(40));
+    let world = world("compile_time = \"1s\"\n", "hostile.wasm", &heavy(240));
     let started = Instant::now();
     let said = list(&world);
     assert_eq!(said.code, Some(1), "{said:?}");

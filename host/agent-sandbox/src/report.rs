@@ -71,15 +71,21 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
 }
 
 /// A call that did not do what was asked, with what the host refused it on the way: all that a tool learns of a full quota is
-/// that writing failed. The rule is named where it is the sandbox's own; others speak of the operator's files.
+/// that writing failed, and one that traps says nothing at all. A tool that failed in its own words knows of the other refusals.
+/// The rule is named where it is the sandbox's own; others speak of the operator's files.
 fn with_refusals(mut outcome: ToolOutcome, effects: &[Effect]) -> ToolOutcome {
-    let (ToolOutcome::Failed { message } | ToolOutcome::Faulted { message, .. }) = &mut outcome else { return outcome };
+    let (message, own_words) = match &mut outcome {
+        ToolOutcome::Failed { message } => (message, true),
+        ToolOutcome::Faulted { message, .. } => (message, false),
+        ToolOutcome::Returned { .. } | ToolOutcome::Refused { .. } => return outcome,
+    };
     let mut named = Vec::new();
     for effect in effects {
         let Decision::Deny { refusal, rule, .. } = &effect.decision else { continue };
         let act = plain_text::one_line(&effect.request.to_string(), REFUSAL_CHARS_MAX);
         let line = match refusal {
             Refusal::FsQuota | Refusal::FsSpecialFile => format!("{refusal}: {act}: {rule}"),
+            _ if own_words => continue,
             _ => format!("{refusal}: {act}"),
         };
         if named.len() < REFUSALS_NAMED_MAX && !named.contains(&line) {
