@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_core::outcome::MeteredFuel;
+use agent_core::outcome::{Fault, MeteredFuel};
 use agent_core::units::{Bytes, Fuel, Millis};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentExportIndex, InstancePre, Val};
@@ -17,6 +17,7 @@ use crate::engine::YIELD_INTERVAL_FUEL;
 use crate::layer::{self, Layer};
 use crate::patience::Patience;
 use crate::state::{Account, CallParts, CallState};
+use crate::stop::Stop;
 
 /// How long what a call began may take to end once the guest is gone: a request that was sent is recorded before the call is
 /// reported, and has a shorter deadline of its own. What hangs beyond this is the host's failure and not an outcome.
@@ -45,6 +46,14 @@ pub(crate) enum Ending {
     Stopped(wasmtime::Error),
     DeadlineExceeded,
     Cancelled,
+}
+
+impl Ending {
+    /// Whether a limit of ours ended it, by this fault.
+    pub(crate) fn is(&self, fault: Fault) -> bool {
+        let Self::Stopped(error) = self else { return false };
+        matches!(error.downcast_ref(), Some(Stop::Fault { fault: met, .. }) if *met == fault)
+    }
 }
 
 /// A guest that is gone, and what it leaves.

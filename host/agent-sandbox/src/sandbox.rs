@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agent_core::limits::Limits;
 use agent_core::name::Name;
-use agent_core::outcome::{RefusedCall, ToolOutcome};
+use agent_core::outcome::{Fault, RefusedCall, ToolOutcome};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::distant::{self, Settled, Watch};
 use crate::effects::Effects;
 use crate::engine::{self, EngineSettings, Residue};
 use crate::gate::GateClosed;
-use crate::invoke::{self, Ending, Finished, Target};
+use crate::invoke::{self, Finished, Target};
 use crate::mount::Mount;
 use crate::pace::{Begin, HOST_CALLS_MAX};
 use crate::patience::Patience;
@@ -227,8 +227,7 @@ impl Sandbox {
         let mut short = call.clone();
         short.limits.host_calls = call.limits.host_calls.min(HOST_CALLS_MAX);
         let (finished, slot) = self.run(Begin::Here, component, target, (short, slot), cancel.clone()).await?;
-        let used_up = call.limits.host_calls > HOST_CALLS_MAX && finished.account.host_calls >= HOST_CALLS_MAX;
-        if !used_up || !matches!(finished.ending, Ending::Stopped(_)) {
+        if call.limits.host_calls <= HOST_CALLS_MAX || !finished.ending.is(Fault::HostcallLimit) {
             return Ok(finished);
         }
         component.pace.was_not_short();
