@@ -10,13 +10,12 @@ use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
 use crate::hardening::Hardening;
-use crate::limits::Limits;
 use crate::model::{ModelFailure, ModelReply};
 use crate::name::{CallNumber, Name, RunId};
 use crate::outcome::{Metering, Said, ToolOutcome};
 use crate::stop::StopReason;
 use crate::tool::ToolDescriptor;
-use crate::units::UnixMillis;
+use crate::units::{Fuel, UnixMillis};
 
 /// The version in which this program writes every kind.
 pub const VERSION: u32 = 1;
@@ -325,8 +324,9 @@ pub struct ToolStarted {
     pub attempt: u32,
     /// The component that is called.
     pub component: Digest,
-    /// The ceilings.
-    pub limits: Limits,
+    /// The fuel that it gets: what its grant says, or less where the run has less left. All other limits are its grant's,
+    /// which the digest of its authority covers; to spell them out again would be most of what a turn takes on the disk.
+    pub fuel: Fuel,
     /// The digest of the whole authority under which it runs.
     pub authority: Digest,
     /// Seeds the guest's random numbers: 64 hexadecimal digits.

@@ -286,7 +286,7 @@ impl State {
     }
 
     fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
-        let attempt = Attempt { number: body.attempt, fuel: body.limits.fuel, changes: Vec::new(), sends: Vec::new() };
+        let attempt = Attempt { number: body.attempt, fuel: body.fuel, changes: Vec::new(), sends: Vec::new() };
         let pending = self.pending(body.call)?;
         let before = match &pending.status {
             CallStatus::Proposed | CallStatus::Approved { .. } => 0,

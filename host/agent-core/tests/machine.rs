@@ -99,12 +99,11 @@ impl World {
     /// Starts the call that the machine wants to start.
     fn start(&mut self) -> CallNumber {
         let Action::CallTool { call, attempt, fuel } = self.next() else { panic!("{:?}", self.next()) };
-        let limits = Limits { fuel: fuel.min(Limits::STANDARD.fuel), ..Limits::STANDARD };
         self.record(ToolStarted {
             call,
             attempt,
             component: Digest::of(b""),
-            limits,
+            fuel: fuel.min(Limits::STANDARD.fuel),
             authority: Digest::of(b""),
             seed: String::new(),
             clock_start: UnixMillis(self.now),

@@ -81,7 +81,7 @@ pub async fn prepare(
         call: number,
         attempt,
         component: plan.locked.component,
-        limits: limits.clone(),
+        fuel: limits.fuel,
         authority: plan.authority,
         seed: hex::encode(seed),
         clock_start,

@@ -165,7 +165,7 @@ fn tool_started(call: u32) -> Event {
         call: CallNumber(call),
         attempt: 1,
         component: Digest::of(b"component"),
-        limits: Limits::STANDARD,
+        fuel: Limits::STANDARD.fuel,
         authority: Digest::of(b"authority"),
         seed: "00".repeat(32),
         clock_start: at(1),

@@ -1,5 +1,7 @@
 //! The calls of a run as the journal has them: each with its start, its end and its outcome.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 /// One call in the journal.
@@ -21,8 +23,10 @@ const DAY_MS: u64 = 86_400_000;
 /// The calls in the order in which the model proposed them.
 pub(crate) fn calls(events: &[Value]) -> Vec<Record> {
     let mut calls: Vec<Record> = Vec::new();
+    let mut deadlines = HashMap::new();
     for event in events {
         let body = &event["body"];
+        deadlines.extend(authorities(body).filter_map(deadline));
         if event["kind"] == "ModelReplied" {
             let proposed = body["reply"]["calls"].as_array().into_iter().flatten();
             let tool = |call: &Value| call["tool"].as_str().unwrap_or_default().to_owned();
@@ -33,7 +37,7 @@ pub(crate) fn calls(events: &[Value]) -> Vec<Record> {
         match event["kind"].as_str() {
             Some("ToolStarted") => {
                 record.started_ms = time_of_day_ms(event);
-                record.deadline_ms = body["limits"]["deadline"].as_u64();
+                record.deadline_ms = deadlines.get(&record.tool).copied();
             }
             Some("ToolFinished") => {
                 record.ends += 1;
@@ -44,6 +48,18 @@ pub(crate) fn calls(events: &[Value]) -> Vec<Record> {
         }
     }
     calls
+}
+
+/// What an event says that tools hold: all of them when the run began, one that was allowed more.
+fn authorities(body: &Value) -> impl Iterator<Item = &Value> {
+    let begun = body["tools"].as_array().into_iter().flatten().map(|tool| &tool["authority"]);
+    begun.chain(body.get("authority").filter(|authority| authority.is_object()))
+}
+
+/// A tool's name as the model sends it, and how long its calls may take.
+fn deadline(authority: &Value) -> Option<(String, u64)> {
+    let name = authority["tool"].as_str()?.replacen('.', "__", 1);
+    Some((name, authority["grant"]["limits"]["deadline"].as_u64()?))
 }
 
 impl Record {
@@ -111,9 +127,11 @@ mod tests {
     #[test]
     fn a_call_is_found_with_its_times_and_its_outcome() {
         let event = |at: &str, kind: &str, body: Value| json!({"at": at, "kind": kind, "body": body});
+        let authority = json!({"tool": "a.b", "grant": {"limits": {"deadline": 500}}});
         let events = [
+            event("2026-01-31T23:59:59.900Z", "RunStarted", json!({"tools": [{"authority": authority}]})),
             event("2026-01-31T23:59:59.900Z", "ModelReplied", json!({"reply": {"calls": [{"tool": "a__b"}]}})),
-            event("2026-01-31T23:59:59.900Z", "ToolStarted", json!({"call": 1, "limits": {"deadline": 500}})),
+            event("2026-01-31T23:59:59.900Z", "ToolStarted", json!({"call": 1})),
             event(
                 "2026-02-01T00:00:00.100Z",
                 "ToolFinished",
