@@ -58,6 +58,7 @@ use crate::hardening::{Files, keeper, kept};
 use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
+use crate::journal::sqlite::SqliteJournal;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// How long blocking work may keep a finished process: a person's prompt that nobody answers any more must not.
@@ -140,7 +141,7 @@ async fn on_a_worker<T: Send + 'static>(runtime: &Runtime, verb: impl Future<Out
 /// Has `verb` look at the journal and write to standard output.
 fn look<T: clap::Args>(
     of: &OfRuns<T>,
-    verb: impl FnOnce(&T, &Journal, &mut dyn Write) -> anyhow::Result<()>,
+    verb: impl FnOnce(&T, &dyn Journal, &mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
@@ -148,7 +149,7 @@ fn look<T: clap::Args>(
     // No guest runs here, but a journal may be a stranger's.
     let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
     let _ = hardening::close_memory();
-    let journal = Journal::open_existing(&runs, &key)?;
+    let journal = SqliteJournal::open_existing(&runs, &key)?;
     unless_seen_enough(verb(&of.args, &journal, &mut anstream::stdout().lock()).map(|()| ExitCode::SUCCESS))
 }
 

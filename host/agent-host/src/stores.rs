@@ -1,8 +1,6 @@
 //! The key-value stores that one call sees: those of its component, in the journal beside the agent. A call has them to
 //! itself from its first look until it ends, so that what it read is still so when what it wrote is recorded.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -15,7 +13,8 @@ use tokio::sync::Mutex;
 use crate::journal::Journal;
 use crate::journal::error::JournalError;
 use crate::journal::key::HostKey;
-use crate::journal::stores::{Foreign, StoreChanges};
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::stores::{Foreign, StoreChanges, StoresHeld};
 
 /// How long a call waits for another one that holds the stores: longer than calls take, shorter than their deadline.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -29,14 +28,14 @@ pub struct CallStores {
     component: Name,
     place: Place,
     wait_max: Duration,
-    /// Held from the first look on. The system lets it go with this process.
-    lock: Mutex<Option<File>>,
+    /// Held from the first look on.
+    held: Mutex<Option<StoresHeld>>,
 }
 
 /// Where the stores are.
 pub enum Place {
     /// In the journal of a run.
-    Run(Arc<Journal>),
+    Run(Arc<dyn Journal>),
     /// In the journal of a folder, which is only begun once a tool keeps something there.
     Folder {
         /// The folder.
@@ -44,7 +43,7 @@ pub enum Place {
         /// The key that marks what is written.
         key: Box<HostKey>,
         /// The journal, once it was opened.
-        opened: OnceLock<Arc<Journal>>,
+        opened: OnceLock<Arc<dyn Journal>>,
     },
 }
 
@@ -52,7 +51,7 @@ impl CallStores {
     /// The stores of `component`.
     #[must_use]
     pub fn new(component: Name, place: Place) -> Self {
-        Self { component, place, wait_max: WAIT_MAX, lock: Mutex::new(None) }
+        Self { component, place, wait_max: WAIT_MAX, held: Mutex::new(None) }
     }
 
     /// What a call wants changed, as the journal takes it; `None` where it is nothing.
@@ -73,33 +72,25 @@ impl CallStores {
     }
 
     /// The journal, with the component's stores held by this call.
-    async fn held(&self) -> Result<Arc<Journal>, StoresError> {
+    async fn held(&self) -> Result<Arc<dyn Journal>, StoresError> {
         let journal = self.place.journal().map_err(|error| failed(&error))?;
-        let mut lock = self.lock.lock().await;
-        if lock.is_none() {
-            *lock = Some(self.take(&journal).await?);
+        let mut held = self.held.lock().await;
+        if held.is_none() {
+            *held = Some(self.take(&*journal).await?);
         }
         Ok(journal)
     }
 
-    async fn take(&self, journal: &Journal) -> Result<File, StoresError> {
-        let path = journal.folder().join(format!("kv-{}.lock", self.component));
-        let mut options = OpenOptions::new();
-        let options = options.create(true).truncate(false).write(true).mode(0o600);
-        let open = options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(&path);
-        let file = open.map_err(|error| StoresError::Failed(format!("`{}`: {error}", path.display())))?;
+    async fn take(&self, journal: &dyn Journal) -> Result<StoresHeld, StoresError> {
         let since = Instant::now();
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if since.elapsed() < self.wait_max => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-                Err(TryLockError::WouldBlock) => {
+            match journal.try_hold_stores(&self.component).map_err(|error| failed(&error))? {
+                Some(held) => return Ok(held),
+                None if since.elapsed() < self.wait_max => tokio::time::sleep(LOOK_AGAIN).await,
+                None => {
                     let why = format!("another call of `{}` holds its stores: try again later", self.component);
                     return Err(StoresError::Busy(why));
                 }
-                Err(TryLockError::Error(error)) => return Err(StoresError::Failed(error.to_string())),
             }
         }
     }
@@ -111,14 +102,14 @@ impl CallStores {
 }
 
 impl Place {
-    fn journal(&self) -> Result<Arc<Journal>, JournalError> {
+    fn journal(&self) -> Result<Arc<dyn Journal>, JournalError> {
         match self {
             Self::Run(journal) => Ok(Arc::clone(journal)),
             Self::Folder { folder, key, opened } => {
                 if let Some(journal) = opened.get() {
                     return Ok(Arc::clone(journal));
                 }
-                let journal = Arc::new(Journal::create_or_open(folder, key)?);
+                let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::create_or_open(folder, key)?);
                 Ok(Arc::clone(opened.get_or_init(|| journal)))
             }
         }

@@ -22,7 +22,7 @@ pub struct LsArgs {
 ///
 /// # Errors
 /// Where the journal cannot be read or `out` not be written.
-pub fn run(args: &LsArgs, journal: &Journal, zone: &TimeZone, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn run(args: &LsArgs, journal: &dyn Journal, zone: &TimeZone, out: &mut dyn Write) -> anyhow::Result<()> {
     let runs = journal.runs(args.limit)?;
     if args.json {
         json::write_runs(&runs, out)?;

@@ -16,10 +16,11 @@ use crate::hardening::reach::Reach;
 use crate::hardening::{self, Files};
 use crate::home::Home;
 use crate::input;
-use crate::journal::Journal;
+use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Durable;
+use crate::journal::sqlite::SqliteJournal;
 
 /// Longest answer in bytes that a person may give in a tool's place.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -63,7 +64,7 @@ pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
     let runs = runs_folder(args.agent.as_deref())?;
     let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
     let _ = hardening::close_memory();
-    let journal = Journal::open_existing(&runs, &key)?;
+    let journal = SqliteJournal::open_existing(&runs, &key)?;
     let run = journal.find_run(Some(&args.run))?;
     let (events, log) = journal.resume_run(&run, TakeOver::IfDead)?;
     let mut state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;

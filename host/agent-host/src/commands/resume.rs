@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use agent_core::digest::Digest;
-use agent_core::event::{Durability, RunResumed};
+use agent_core::event::RunResumed;
 use agent_core::hardening::Hardening;
 use agent_core::name::Name;
 use agent_core::state::State;
@@ -28,6 +28,7 @@ use crate::journal::Journal;
 use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::{Durable, RunLog};
+use crate::journal::sqlite::SqliteJournal;
 use crate::learning::Learning;
 use crate::model::{self, Model};
 use crate::person::Person;
@@ -42,7 +43,7 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let runs = runs_folder(args.agent.as_deref())?;
-    let journal = Arc::new(Journal::open_existing(&runs, &key)?);
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
     let run = journal.find_run(args.run.as_deref())?;
     let take_over = if args.take_over { TakeOver::Always } else { TakeOver::IfDead };
     let (events, log) = journal.resume_run(&run, take_over)?;
@@ -72,8 +73,8 @@ struct Taken {
     args: ResumeArgs,
     home: Home,
     key: HostKey,
-    journal: Arc<Journal>,
-    log: RunLog,
+    journal: Arc<dyn Journal>,
+    log: Box<dyn RunLog>,
     state: State,
     secrets: SecretValues,
     models: Vec<Box<dyn Model>>,
@@ -88,15 +89,11 @@ impl Taken {
         let Self { args, home, key, journal, log, state, secrets, models, person, keeper, handed, learning } = self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
         let hardening = launch::sealed(hardening);
-        let components = components(&journal, &sandbox, &state)?;
+        let components = components(&*journal, &sandbox, &state)?;
         let widening = launch::widening(&hardening, keeper);
         let resumed = RunResumed { budget: launch::budget(&state.budget, &args.budget), hardening };
-        let sync = match state.started.durability {
-            Durability::Strict => Durable::Now,
-            Durability::Relaxed => Durable::Later,
-        };
         let recorder = Recorder::new(log, state);
-        recorder.record(resumed, sync)?;
+        recorder.record(resumed, Durable::Now)?;
         let (asked, wider) = handed.map(|handed| (handed.asked, handed.wider)).unwrap_or_default();
         let ports = Ports {
             recorder,
@@ -137,7 +134,11 @@ pub fn runs_folder(agent: Option<&Path>) -> anyhow::Result<std::path::PathBuf> {
 }
 
 /// The components that the run is locked to, from the journal.
-fn components(journal: &Journal, sandbox: &Sandbox, state: &State) -> anyhow::Result<HashMap<Digest, Arc<Component>>> {
+fn components(
+    journal: &dyn Journal,
+    sandbox: &Sandbox,
+    state: &State,
+) -> anyhow::Result<HashMap<Digest, Arc<Component>>> {
     let mut names: HashMap<Digest, &Name> = HashMap::new();
     for tool in &state.started.tools {
         names.insert(tool.component, &tool.descriptor.name.component);

@@ -25,6 +25,7 @@ use crate::hardening::kept::KeeperPipe;
 use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
+use crate::journal::sqlite::SqliteJournal;
 use crate::learning::Learning;
 use crate::model::{self, Model};
 use crate::operator;
@@ -56,7 +57,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
     let key = HostKey::load_or_create(home.root())?;
-    let journal = Arc::new(Journal::create_or_open(&agent.runs, &key)?);
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::create_or_open(&agent.runs, &key)?);
 
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     reach.rules(&rules, tools.iter().map(|tool| &tool.found));
@@ -104,7 +105,7 @@ struct Begun {
     choices: Vec<ModelChoice>,
     models: Vec<Box<dyn Model>>,
     tools: Vec<Unloaded>,
-    journal: Arc<Journal>,
+    journal: Arc<dyn Journal>,
     keeper: Option<KeeperPipe>,
     learning: Option<Learning>,
 }
@@ -149,7 +150,7 @@ impl Begun {
             strict::check(started.strictness, component, of_it.map(|tool| &tool.authority))?;
         }
         let secrets = SecretValues::read(started.tools.iter().map(|tool| &tool.authority.grant))?;
-        let recorder = begin(&journal, started, &loaded)?;
+        let recorder = begin(&*journal, started, &loaded)?;
         let ports = Ports {
             recorder,
             journal,
@@ -222,7 +223,7 @@ fn check_proposal(agent: &Agent, loaded: &[Loaded]) -> anyhow::Result<()> {
 }
 
 /// Records the start of the run, with the bytes of every component that it is locked to.
-fn begin(journal: &Journal, started: RunStarted, loaded: &[Loaded]) -> anyhow::Result<Recorder> {
+fn begin(journal: &dyn Journal, started: RunStarted, loaded: &[Loaded]) -> anyhow::Result<Recorder> {
     for component in loaded {
         journal.put_blob(&component.bytes)?;
     }

@@ -27,7 +27,7 @@ pub struct ShowArgs {
 ///
 /// # Errors
 /// Where there is no such run, the journal cannot be read or `out` not be written.
-pub fn run(args: &ShowArgs, journal: &Journal, zone: &TimeZone, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn run(args: &ShowArgs, journal: &dyn Journal, zone: &TimeZone, out: &mut dyn Write) -> anyhow::Result<()> {
     let id = journal.find_run(args.run.as_deref())?;
     let events = journal.events(&id)?;
     if args.json {

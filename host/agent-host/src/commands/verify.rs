@@ -16,7 +16,7 @@ pub struct VerifyArgs {
 ///
 /// # Errors
 /// Where the run is damaged, there is no such run, the journal cannot be read or `out` not be written.
-pub fn run(args: &VerifyArgs, journal: &Journal, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn run(args: &VerifyArgs, journal: &dyn Journal, out: &mut dyn Write) -> anyhow::Result<()> {
     let verified = journal.verify(&journal.find_run(args.run.as_deref())?)?;
     write_proof(&verified, out)?;
     match &verified.damage {

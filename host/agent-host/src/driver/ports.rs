@@ -25,7 +25,7 @@ pub struct Ports {
     /// The run's log and state.
     pub recorder: Recorder,
     /// The journal, for blobs.
-    pub journal: Arc<Journal>,
+    pub journal: Arc<dyn Journal>,
     /// Where calls are made.
     pub sandbox: Arc<Sandbox>,
     /// The components of the run, by digest.

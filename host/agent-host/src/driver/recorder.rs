@@ -13,18 +13,18 @@ use crate::journal::stores::StoreChanges;
 
 /// A run's log and its fold, in step.
 pub struct Recorder {
-    log: RunLog,
+    log: Box<dyn RunLog>,
     state: Mutex<State>,
 }
 
 impl Recorder {
     /// Goes on from `state`, which is the fold of what `log` holds.
     #[must_use]
-    pub fn new(log: RunLog, state: State) -> Self {
+    pub fn new(log: Box<dyn RunLog>, state: State) -> Self {
         Self { log, state: Mutex::new(state) }
     }
 
-    /// Records a fact.
+    /// Records a fact. It is on the disk as soon as its kind needs it, or sooner where `durable` says so.
     ///
     /// # Errors
     /// Where it cannot be written, or does not follow from the state: the run must not go on in this process.
@@ -42,8 +42,10 @@ impl Recorder {
         durable: Durable,
         changes: Option<&StoreChanges>,
     ) -> anyhow::Result<Recorded> {
+        let event = event.into();
+        let durable = durable.max(Durable::needed_by(&event));
         let mut state = self.state();
-        let recorded = self.log.append_with(clock::now(), event.into(), durable, changes)?;
+        let recorded = self.log.append_with(clock::now(), event, durable, changes)?;
         state.apply(&recorded).context("the run's state does not allow what has just happened")?;
         Ok(recorded)
     }

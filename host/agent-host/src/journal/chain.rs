@@ -1,5 +1,5 @@
 //! How the events of a run hang together: each carries the hash of the one before, and this host's mark over its own hash.
-//! Written by `log`, checked by everything that reads. `docs/journal.md` has the same in words.
+//! Made by the logs of every kind of journal, checked by everything that reads. `docs/journal.md` has the same in words.
 
 use std::fmt;
 
@@ -8,7 +8,6 @@ use agent_core::event::{Event, EventError, Recorded, VERSION};
 use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
 use hmac::{Hmac, Mac as _};
-use rusqlite::{Connection, OptionalExtension as _, Row};
 use sha2::Sha256;
 
 use super::key::{self, HostKey};
@@ -189,73 +188,6 @@ impl Marker {
     /// Whether `mark` was made by this host over `hash`. Takes the same time whatever is wrong.
     pub(super) fn is_ours(&self, hash: &Digest, mark: &[u8; 32]) -> bool {
         self.0.clone().chain_update(hash.as_bytes()).verify_slice(mark).is_ok()
-    }
-}
-
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT e.seq, e.epoch, e.at, e.kind, e.version, e.prev_hash, e.hash, e.mac, e.body, e.blob, b.bytes ",
-            "FROM events e LEFT JOIN blobs b ON b.digest = e.blob WHERE e.run = ?1 ",
-            $rest
-        )
-    };
-}
-
-/// Hands the stored events of a run to `see`, in order, until it fails. A failure of the store itself comes with the number
-/// of the event that could not be read.
-pub(super) fn read<E>(
-    connection: &Connection,
-    run: &RunId,
-    mut see: impl FnMut(Stored) -> Result<(), E>,
-) -> Result<Result<(), E>, (u64, rusqlite::Error)> {
-    let mut reached = 1;
-    let mut read = || {
-        let mut statement = connection.prepare_cached(select!("ORDER BY e.seq"))?;
-        let mut rows = statement.query([run.as_str()])?;
-        while let Some(row) = rows.next()? {
-            let stored = from_row(row)?;
-            reached = stored.seq.saturating_add(1);
-            if let Err(stop) = see(stored) {
-                return Ok(Err(stop));
-            }
-        }
-        Ok(Ok(()))
-    };
-    let result = read();
-    result.map_err(|error| (reached, error))
-}
-
-/// The first event of a run and the last one, unchecked, for a listing.
-pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Result<[Option<Stored>; 2]> {
-    let one = |sql| connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional();
-    Ok([one(select!("ORDER BY e.seq LIMIT 1"))?, one(select!("ORDER BY e.seq DESC LIMIT 1"))?])
-}
-
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    Ok(Stored {
-        seq: row.get::<_, i64>(0)?.cast_unsigned(),
-        epoch: row.get::<_, i64>(1)?.cast_unsigned(),
-        at: UnixMillis(row.get::<_, i64>(2)?.cast_unsigned()),
-        kind: row.get(3)?,
-        version: row.get(4)?,
-        prev_hash: Digest::from_bytes(row.get(5)?),
-        hash: Digest::from_bytes(row.get(6)?),
-        mark: row.get(7)?,
-        body: body_from_row(row)?,
-    })
-}
-
-fn body_from_row(row: &Row<'_>) -> rusqlite::Result<Body> {
-    let Some(named) = row.get::<_, Option<[u8; 32]>>(9)? else {
-        let text: String = row.get(8)?;
-        return Ok(Body::Text { digest: Digest::of(text.as_bytes()), text });
-    };
-    let Some(bytes) = row.get_ref(10)?.as_blob_or_null()? else { return Ok(Body::Missing) };
-    let digest = Digest::of(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) if digest == Digest::from_bytes(named) => Ok(Body::Text { text: text.to_owned(), digest }),
-        Ok(_) | Err(_) => Ok(Body::Changed),
     }
 }
 

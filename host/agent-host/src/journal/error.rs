@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use agent_core::event::EventError;
 use agent_core::name::RunId;
-use rusqlite::ErrorCode;
 
 use super::chain::Damage;
 use super::lease::Holder;
@@ -196,27 +195,6 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// What an SQLite error means.
-    pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
-        let path = path.to_path_buf();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::StoreFull { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::StoreCorrupt { path, what: source.to_string() },
-            Some(ErrorCode::NotADatabase) => Self::StoreCorrupt { path, what: "it is not a database file".to_owned() },
-            Some(ErrorCode::DatabaseBusy) => Self::StoreBusy { path, waited_ms: super::schema::BUSY_MS_MAX },
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                Self::NotWritable { path }
-            }
-            _ => match source {
-                // A stored value has another type than its column: only a damaged file does that.
-                rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::Utf8Error(..) => Self::StoreCorrupt { path, what: source.to_string() },
-                source => Self::Store { path, source },
-            },
-        }
-    }
-
     /// Whether the store itself is in doubt after this error: whatever was being written may or may not be there.
     pub(super) fn leaves_doubt(&self) -> bool {
         matches!(self, Self::Store { .. } | Self::StoreCorrupt { .. } | Self::StoreGone { .. } | Self::Io { .. })

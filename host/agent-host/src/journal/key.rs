@@ -33,6 +33,12 @@ impl HostKey {
         load(&path)?.ok_or(JournalError::StoreGone { path })
     }
 
+    /// A key that is in no file.
+    #[cfg(test)]
+    pub(super) fn of_bytes(bytes: [u8; BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// The key for one purpose. Keys of different purposes say nothing about each other.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> [u8; BYTES] {

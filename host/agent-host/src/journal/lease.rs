@@ -5,7 +5,6 @@
 use std::fmt;
 use std::fs;
 
-use rusqlite::Row;
 use rustix::process::Pid;
 
 /// When a run may be taken from the process that holds it.
@@ -55,6 +54,12 @@ impl Holder {
         Self { pid, started, place: Place::here() }
     }
 
+    /// This process, as if the machine had been started that often.
+    #[cfg(test)]
+    pub(super) fn after_boot(&self, number: u32) -> Self {
+        Self { place: Place { boot: format!("boot {number}"), ..self.place.clone() }, ..self.clone() }
+    }
+
     /// Whether the process still exists, as seen from `here`.
     pub(super) fn presence(&self, here: &Self) -> Presence {
         if self.place.boot != here.place.boot {
@@ -70,15 +75,12 @@ impl Holder {
         }
     }
 
-    /// The holder in columns `first`, `first + 1` and `first + 2`; `None` where nobody holds the run.
-    pub(super) fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Self>> {
-        let Some(pid) = row.get::<_, Option<u32>>(first)? else { return Ok(None) };
-        let started = row.get::<_, Option<i64>>(first + 1)?.unwrap_or(0).cast_unsigned();
-        let place = Place::parse(row.get_ref(first + 2)?.as_str_or_null()?.unwrap_or(""));
-        Ok(Some(Self { pid, started, place }))
+    /// The holder that is kept as these three values.
+    pub(super) fn from_columns(pid: u32, started: i64, place: &str) -> Self {
+        Self { pid, started: started.cast_unsigned(), place: Place::parse(place) }
     }
 
-    /// The values of the three columns.
+    /// Three values that stand for it.
     pub(super) fn to_columns(&self) -> (u32, i64, String) {
         (self.pid, self.started.cast_signed(), self.place.to_string())
     }

@@ -1,16 +1,10 @@
-//! The key-value stores of tools, in the same file as the runs: what a call wrote becomes durable in the transaction of its
-//! `ToolFinished`, or not at all. Each entry carries this host's mark, since the file may come from a stranger, whose words
-//! would otherwise reach a model as what the tool had remembered.
+//! The key-value stores of tools, in the same journal as the runs: what a call wrote becomes durable with its `ToolFinished`, or
+//! not at all. Each entry carries this host's mark, since a journal may come from a stranger, whose words would otherwise
+//! reach a model as what the tool had remembered.
 
 use agent_core::digest::Digest;
 use agent_core::name::Name;
-use agent_sandbox::kv::{KvChange, StoreSize};
-use rusqlite::{Connection, OptionalExtension as _};
-
-use super::Journal;
-use super::chain::Marker;
-use super::error::JournalError;
-use super::store::{Level, Store};
+use agent_sandbox::kv::KvChange;
 
 /// What a mark is over, first of all: an entry of this form and no other thing.
 const DOMAIN: &[u8] = b"agent-host kv entry 1";
@@ -31,104 +25,20 @@ pub struct Foreign {
     pub key: String,
 }
 
-impl Journal {
-    /// How full a store is.
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub fn store_size(&self, component: &Name, store: &Name) -> Result<StoreSize, JournalError> {
-        let sql = "SELECT coalesce(sum(octet_length(key) + octet_length(value)), 0), count(*) FROM entries
-            WHERE component = ?1 AND store = ?2";
-        let size = |row: &rusqlite::Row<'_>| {
-            let (bytes, entries): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok(StoreSize { bytes: bytes.cast_unsigned(), entries: entries.cast_unsigned() })
-        };
-        self.read_entries(|connection| {
-            connection.prepare_cached(sql)?.query_row((component.as_str(), store.as_str()), size)
-        })
-    }
+/// Stores that one call has to itself, until this is dropped.
+pub struct StoresHeld {
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    by: Box<dyn Send>,
+}
 
-    /// The value of a key.
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub fn store_value(
-        &self,
-        component: &Name,
-        store: &Name,
-        key: &str,
-    ) -> Result<Result<Option<Vec<u8>>, Foreign>, JournalError> {
-        let sql = "SELECT value, digest, mac FROM entries WHERE component = ?1 AND store = ?2 AND key = ?3";
-        type Found = (Vec<u8>, [u8; 32], [u8; 32]);
-        let found: Option<Found> = self.read_entries(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let row = statement.query_row((component.as_str(), store.as_str(), key), |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            });
-            row.optional()
-        })?;
-        let Some((value, digest, mark)) = found else { return Ok(Ok(None)) };
-        let is_ours = Digest::of(&value) == Digest::from_bytes(digest)
-            && self.store.marker.is_ours(&entry_hash([component.as_str(), store.as_str(), key], &digest), &mark);
-        Ok(if is_ours { Ok(Some(value)) } else { Err(Foreign { key: key.to_owned() }) })
-    }
-
-    /// Every key.
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub fn store_keys(&self, component: &Name, store: &Name) -> Result<Result<Vec<String>, Foreign>, JournalError> {
-        let sql = "SELECT key, digest, mac FROM entries WHERE component = ?1 AND store = ?2";
-        let rows: Vec<(String, [u8; 32], [u8; 32])> = self.read_entries(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement
-                .query_map((component.as_str(), store.as_str()), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            rows.collect()
-        })?;
-        let ours = |(key, digest, mark): (String, [u8; 32], [u8; 32])| {
-            let hash = entry_hash([component.as_str(), store.as_str(), &key], &digest);
-            if self.store.marker.is_ours(&hash, &mark) { Ok(key) } else { Err(Foreign { key }) }
-        };
-        Ok(rows.into_iter().map(ours).collect())
-    }
-
-    /// Makes the changes of a call that belongs to no run, synced.
-    ///
-    /// # Errors
-    /// Where they were not made.
-    pub fn change_stores(&self, changes: &StoreChanges) -> Result<(), JournalError> {
-        self.store.write(Level::Synced, |connection| apply(&self.store, connection, changes))
-    }
-
-    fn read_entries<T>(&self, act: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
-        self.store.read(|connection| act(connection).map_err(|error| self.store.error(error)))
+impl StoresHeld {
+    /// Held for as long as `by` lives.
+    pub(super) fn by(by: impl Send + 'static) -> Self {
+        Self { by: Box::new(by) }
     }
 }
 
-/// Makes the changes, in a transaction of the caller's.
-pub(super) fn apply(store: &Store, connection: &Connection, changes: &StoreChanges) -> Result<(), JournalError> {
-    let component = changes.component.as_str();
-    let change = |change: &KvChange| match &change.value {
-        Some(value) => put(connection, &store.marker, [component, change.store.as_str(), &change.key], value),
-        None => remove(connection, [component, change.store.as_str(), &change.key]),
-    };
-    changes.changes.iter().try_for_each(change).map_err(|error| store.error(error))
-}
-
-fn put(connection: &Connection, marker: &Marker, place: [&str; 3], value: &[u8]) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO entries (component, store, key, value, digest, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-        ON CONFLICT (component, store, key) DO UPDATE SET value = ?4, digest = ?5, mac = ?6";
-    let digest = Digest::of(value);
-    let mark = marker.mark(&entry_hash(place, digest.as_bytes()));
-    let [component, name, key] = place;
-    connection.prepare_cached(sql)?.execute((component, name, key, value, digest.as_bytes(), mark)).map(drop)
-}
-
-fn remove(connection: &Connection, place: [&str; 3]) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM entries WHERE component = ?1 AND store = ?2 AND key = ?3";
-    connection.prepare_cached(sql)?.execute(place).map(drop)
-}
-
-fn entry_hash([component, store, key]: [&str; 3], value: &[u8; 32]) -> Digest {
+/// What the mark of an entry is over: its place, that is component, store and key, and the digest of its value.
+pub(super) fn entry_hash([component, store, key]: [&str; 3], value: &[u8; 32]) -> Digest {
     Digest::of_parts(&[DOMAIN, component.as_bytes(), store.as_bytes(), key.as_bytes(), value])
 }

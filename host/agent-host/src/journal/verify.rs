@@ -3,11 +3,8 @@
 use agent_core::digest::Digest;
 use agent_core::name::RunId;
 use agent_core::state::State;
-use rusqlite::{Connection, OptionalExtension as _};
 
-use super::chain::{self, Chain, Damage, DamageKind, Stored};
-use super::error::JournalError;
-use super::store::Store;
+use super::chain::{Chain, Damage, DamageKind, Marker, Stored};
 
 /// What was proved about a run. `docs/journal.md` says what each part is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,48 +39,38 @@ impl Verified {
     }
 }
 
-pub(super) fn verify(store: &Store, connection: &Connection, run: &RunId) -> Result<Verified, JournalError> {
-    let Some(end) = end_of(store, connection, run)? else {
-        return Err(JournalError::NoSuchRun { prefix: run.to_string() });
-    };
-    let mut walk = Walk { store, chain: Chain::begin(run.clone()), marks: Marks::Ours, state: None };
-    let damage = match chain::read(connection, run, |stored| walk.see(&stored)) {
-        Ok(Ok(())) => end_damage(&walk.chain, end),
-        Ok(Err(damage)) => Some(damage),
-        Err((seq, error)) => Some(Damage { seq, kind: DamageKind::Unreadable(error.to_string()) }),
-    };
-    let head = (walk.chain.seq > 0).then_some(walk.chain.head);
-    Ok(Verified { run: run.clone(), intact: walk.chain.seq, head, marks: walk.marks, damage })
-}
-
-/// Where the run ends, by its row: the number and hash of its last event.
-pub(super) fn end_of(
-    store: &Store,
-    connection: &Connection,
-    run: &RunId,
-) -> Result<Option<(u64, Digest)>, JournalError> {
-    connection
-        .query_row("SELECT seq, head FROM runs WHERE run = ?1", [run.as_str()], |row| {
-            Ok((row.get::<_, i64>(0)?.cast_unsigned(), Digest::from_bytes(row.get(1)?)))
-        })
-        .optional()
-        .map_err(|error| store.error(error))
-}
-
-struct Walk<'a> {
-    store: &'a Store,
+/// A walk along a run's events that stops at the first which is not intact.
+pub(super) struct Walk<'a> {
+    marker: &'a Marker,
     chain: Chain,
     marks: Marks,
     state: Option<State>,
 }
 
-impl Walk<'_> {
-    fn see(&mut self, stored: &Stored) -> Result<(), Damage> {
+impl<'a> Walk<'a> {
+    /// Before the first event.
+    pub(super) fn begin(run: RunId, marker: &'a Marker) -> Self {
+        Self { marker, chain: Chain::begin(run), marks: Marks::Ours, state: None }
+    }
+
+    /// What was proved, when the events were `seen` as far as they are intact; the last one should be that of number and hash
+    /// `end`.
+    pub(super) fn end(self, end: (u64, Digest), seen: Result<(), Damage>) -> Verified {
+        let damage = match seen {
+            Ok(()) => end_damage(&self.chain, end),
+            Err(damage) => Some(damage),
+        };
+        let Chain { run, seq: intact, head, .. } = self.chain;
+        Verified { run, intact, head: (intact > 0).then_some(head), marks: self.marks, damage }
+    }
+
+    /// Takes the next event.
+    pub(super) fn see(&mut self, stored: &Stored) -> Result<(), Damage> {
         let mut chain = self.chain.clone();
         chain.follow(stored)?;
         self.fold(stored).map_err(|why| Damage { seq: stored.seq, kind: DamageKind::DoesNotFollow(why) })?;
         self.chain = chain;
-        let ours = stored.mark.is_some_and(|mark| self.store.marker.is_ours(&stored.hash, &mark));
+        let ours = stored.mark.is_some_and(|mark| self.marker.is_ours(&stored.hash, &mark));
         if !ours && self.marks == Marks::Ours {
             self.marks = Marks::NotOursFrom(stored.seq);
         }

@@ -8,13 +8,14 @@ use jiff::tz::TimeZone;
 
 use super::samples;
 use crate::commands::{ls, show, verify};
-use crate::journal::Journal;
+use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
 use crate::journal::log::Durable;
+use crate::journal::sqlite::SqliteJournal;
 
 struct Sample {
     _home: tempfile::TempDir,
-    journal: Journal,
+    journal: SqliteJournal,
 }
 
 impl Sample {
@@ -22,7 +23,7 @@ impl Sample {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let key = HostKey::load_or_create(home.path()).unwrap();
-        let journal = Journal::create_or_open(&home.path().join(".agent-host"), &key).unwrap();
+        let journal = SqliteJournal::create_or_open(&home.path().join(".agent-host"), &key).unwrap();
         let (log, _) = journal.start_run(samples::run_id(1), samples::at(1), samples::started()).unwrap();
         for (index, event) in samples::events().into_iter().enumerate() {
             log.append(samples::at(index as u64 + 2), event, Durable::Later).unwrap();

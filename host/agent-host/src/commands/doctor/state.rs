@@ -10,9 +10,10 @@ use agent_core::units::Bytes;
 use super::Finding;
 use crate::cli::AllowArgs;
 use crate::home::{Home, RUNS_FOLDER};
-use crate::journal::Journal;
+use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
 use crate::journal::runs::RunStatus;
+use crate::journal::sqlite::SqliteJournal;
 use crate::operator;
 use crate::settings;
 use crate::trust::TrustStore;
@@ -127,7 +128,7 @@ fn journal(key: Option<&HostKey>) -> Finding {
     let Some(key) = key else {
         return Finding::missing(NAME, "there are runs, but no host key: they are another's", "they can be shown only");
     };
-    let runs = Journal::open_existing(folder, key).and_then(|journal| journal.runs(RUNS_MAX));
+    let runs = SqliteJournal::open_existing(folder, key).and_then(|journal| journal.runs(RUNS_MAX));
     match runs {
         Ok(runs) => {
             let count = |wanted: fn(&RunStatus) -> bool| runs.iter().filter(|run| wanted(&run.status)).count();

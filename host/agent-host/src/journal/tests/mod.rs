@@ -1,13 +1,9 @@
-//! The contract of the journal, over real files.
+//! What every journal promises, whatever keeps it: [`contract`], and [`simulation`] for what is left after power loss.
 
+mod contract;
 mod damage;
-mod files;
-mod lease;
-mod order;
-mod process;
-mod stores;
-
-use std::path::PathBuf;
+mod media;
+mod simulation;
 
 use agent_core::budget::Budget;
 use agent_core::event::{
@@ -18,58 +14,19 @@ use agent_core::model::{ModelReply, TokenUsage};
 use agent_core::name::RunId;
 use agent_core::stop::StopReason;
 use agent_core::units::UnixMillis;
-use rusqlite::Connection;
-use tempfile::TempDir;
 
 use super::Journal;
-use super::error::JournalError;
-use super::key::HostKey;
-use super::lease::TakeOver;
 use super::log::{Durable, RunLog};
 
-/// A user's home: a state folder with the key, and a folder with the journal.
-struct Home(TempDir);
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.0.path().join(".agent-host")
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder().join("journal.db")
-    }
-
-    fn key(&self) -> HostKey {
-        HostKey::load_or_create(&self.0.path().join("state")).unwrap()
-    }
-
-    fn open(&self) -> Journal {
-        self.try_open().unwrap()
-    }
-
-    fn try_open(&self) -> Result<Journal, JournalError> {
-        Journal::create_or_open(&self.folder(), &self.key())
-    }
-
-    /// As an outsider would: around the journal.
-    fn tamper(&self, sql: &str) {
-        Connection::open(self.file()).unwrap().execute_batch(sql).unwrap();
-    }
-}
-
-fn run_id(number: u64) -> RunId {
+pub(super) fn run_id(number: u64) -> RunId {
     RunId::from_parts(UnixMillis(1_700_000_000_000 + number), [7; 10])
 }
 
-fn at(seq: u64) -> UnixMillis {
+pub(super) fn at(seq: u64) -> UnixMillis {
     UnixMillis(1_700_000_000_000 + 10 * seq)
 }
 
-fn started() -> RunStarted {
+pub(super) fn started() -> RunStarted {
     RunStarted {
         agent: "tester".parse().unwrap(),
         agent_file: None,
@@ -84,11 +41,11 @@ fn started() -> RunStarted {
     }
 }
 
-fn requested(attempt: u32) -> Event {
+pub(super) fn requested(attempt: u32) -> Event {
     ModelRequested { turn: 1, attempt, model: 0 }.into()
 }
 
-fn replied(text: &str) -> Event {
+pub(super) fn replied(text: &str) -> Event {
     let reply = ModelReply {
         text: text.to_owned(),
         calls: Vec::new(),
@@ -98,12 +55,12 @@ fn replied(text: &str) -> Event {
     ModelReplied { turn: 1, reply }.into()
 }
 
-fn ended() -> Event {
+pub(super) fn ended() -> Event {
     RunEnded { stop: StopReason::Completed, answer: Some("4".to_owned()), detail: None }.into()
 }
 
 /// A complete run of four events, the third of them with its body in a blob.
-fn record_run(journal: &Journal, run: &RunId) -> Vec<Recorded> {
+pub(super) fn record_run(journal: &dyn Journal, run: &RunId) -> Vec<Recorded> {
     let (log, first) = journal.start_run(run.clone(), at(1), started()).unwrap();
     let mut events = vec![first];
     events.push(log.append(at(2), requested(1), Durable::Now).unwrap());
@@ -113,6 +70,6 @@ fn record_run(journal: &Journal, run: &RunId) -> Vec<Recorded> {
 }
 
 /// A run that is being written, with its first event.
-fn begin_run(journal: &Journal, run: &RunId) -> RunLog {
+pub(super) fn begin_run(journal: &dyn Journal, run: &RunId) -> Box<dyn RunLog> {
     journal.start_run(run.clone(), at(1), started()).unwrap().0
 }

@@ -30,7 +30,7 @@ fn folder_and_files_are_private() {
 #[test]
 fn a_folder_without_a_journal_is_named() {
     let home = Home::new();
-    let error = Journal::open_existing(&home.folder(), &home.key()).err().unwrap();
+    let error = SqliteJournal::open_existing(&home.folder(), &home.key()).err().unwrap();
     assert!(matches!(&error, JournalError::NoJournal { folder } if *folder == home.folder()), "{error}");
 }
 
@@ -94,7 +94,7 @@ fn a_full_store_refuses_the_event_and_goes_on_when_there_is_room() {
     assert!(journal.verify(&run_id(1)).unwrap().is_intact());
 }
 
-fn limit_pages(journal: &Journal, pages: u32) {
+fn limit_pages(journal: &SqliteJournal, pages: u32) {
     let limit = |connection: &Connection| {
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
         Ok(())

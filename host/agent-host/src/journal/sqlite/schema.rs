@@ -6,7 +6,8 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::error::JournalError;
+use super::error;
+use crate::journal::error::JournalError;
 
 /// Marks the file as ours: `AgHj` in ASCII.
 const APPLICATION_ID: i64 = 0x4167_486a;
@@ -82,7 +83,7 @@ const TABLES: [(&str, &str); 4] = [
 
 /// Connects to the file, which exists, and lays out an empty one.
 pub(super) fn connect(path: &Path) -> Result<Connection, JournalError> {
-    let sqlite = |source| JournalError::from_sqlite(path, source);
+    let sqlite = |source| error::from_sqlite(path, source);
     // One thread at a time uses it, behind a mutex of ours.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
@@ -122,7 +123,7 @@ fn identity(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
 }
 
 fn lay_out(path: &Path, connection: &mut Connection) -> Result<(), JournalError> {
-    let sqlite = |source| JournalError::from_sqlite(path, source);
+    let sqlite = |source| error::from_sqlite(path, source);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     // Another process may have been first; from here on nobody else can be.
     if identity(&transaction).map_err(sqlite)? != (0, 0) {
@@ -149,7 +150,7 @@ fn check_tables(path: &Path, connection: &Connection) -> Result<(), JournalError
     let found: Vec<(String, String)> = connection
         .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
         .and_then(|mut all| all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
-        .map_err(|source| JournalError::from_sqlite(path, source))?;
+        .map_err(|source| error::from_sqlite(path, source))?;
     if found.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).eq(TABLES) {
         return Ok(());
     }

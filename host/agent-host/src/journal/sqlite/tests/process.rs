@@ -12,7 +12,7 @@ const HOME: &str = "AGENT_HOST_TEST_JOURNAL_HOME";
 fn writes_until_it_is_killed() {
     let Some(home) = std::env::var_os(HOME).map(PathBuf::from) else { return };
     let key = HostKey::load_or_create(&home.join("state")).unwrap();
-    let journal = Journal::create_or_open(&home.join(".agent-host"), &key).unwrap();
+    let journal = SqliteJournal::create_or_open(&home.join(".agent-host"), &key).unwrap();
     let log = begin_run(&journal, &run_id(1));
     for attempt in 1_u32.. {
         let durable = if attempt % 8 == 0 { Durable::Now } else { Durable::Later };
@@ -42,7 +42,7 @@ fn a_killed_writer_loses_nothing_and_is_succeeded() {
 
 fn spawn(home: &Home) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "journal::tests::process::writes_until_it_is_killed", "--nocapture"])
+        .args(["--exact", "journal::sqlite::tests::process::writes_until_it_is_killed", "--nocapture"])
         .env(HOME, home.0.path())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

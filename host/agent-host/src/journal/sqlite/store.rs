@@ -7,28 +7,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use agent_core::digest::Digest;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::chain::Marker;
-use super::error::JournalError;
-use super::key::HostKey;
-use super::lease::Holder;
-use super::{folder, schema};
+use super::{error, schema};
+use crate::journal::chain::Marker;
+use crate::journal::error::JournalError;
+use crate::journal::key::HostKey;
+use crate::journal::lease::Holder;
+use crate::journal::log::Level;
+use crate::journal::{BLOB_BYTES_MAX, folder};
 
 const FILE: &str = "journal.db";
 
-/// The largest blob. SQLite's own bound is a thousand million bytes; components and undone files are far smaller.
-pub const BLOB_BYTES_MAX: usize = 256 << 20;
-
 /// The smallest page, and so the smallest database, that SQLite knows.
 const SQLITE_BYTES_MIN: u64 = 512;
-
-/// What is on the disk when a commit returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
-    /// Handed to the system: survives a killed process.
-    Written,
-    /// On the disk, and with it everything written before: survives a power loss.
-    Synced,
-}
 
 /// An open journal file.
 pub(super) struct Store {
@@ -74,6 +64,11 @@ impl Store {
         let writer = Mutex::new(Writer { connection, level: Level::Written, poisoned: false });
         let identity = (file.dev(), file.ino());
         Ok(Self { path, marker: Marker::new(key), holder: Holder::this_process(), identity, writer })
+    }
+
+    /// The folder that the file is in.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// Runs `act` in one transaction. When this returns, the transaction is at `level`; where it fails, nothing of it is
@@ -157,7 +152,7 @@ impl Store {
 
     /// What an SQLite error means for this file.
     pub(super) fn error(&self, source: rusqlite::Error) -> JournalError {
-        JournalError::from_sqlite(&self.path, source)
+        error::from_sqlite(&self.path, source)
     }
 
     /// A thread that panicked inside a transaction has rolled it back.

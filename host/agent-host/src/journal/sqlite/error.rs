@@ -1,0 +1,31 @@
+//! What SQLite's errors mean for a journal.
+
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+use super::schema::BUSY_MS_MAX;
+use crate::journal::error::JournalError;
+
+/// What an SQLite error means for the file `path`.
+pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> JournalError {
+    let path = path.to_path_buf();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => JournalError::StoreFull { path },
+        Some(ErrorCode::DatabaseCorrupt) => JournalError::StoreCorrupt { path, what: source.to_string() },
+        Some(ErrorCode::NotADatabase) => {
+            JournalError::StoreCorrupt { path, what: "it is not a database file".to_owned() }
+        }
+        Some(ErrorCode::DatabaseBusy) => JournalError::StoreBusy { path, waited_ms: BUSY_MS_MAX },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            JournalError::NotWritable { path }
+        }
+        _ => match source {
+            // A stored value has another type than its column: only a damaged file does that.
+            rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::Utf8Error(..) => JournalError::StoreCorrupt { path, what: source.to_string() },
+            source => JournalError::Store { path, source },
+        },
+    }
+}

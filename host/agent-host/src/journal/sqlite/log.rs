@@ -1,0 +1,183 @@
+//! The log of one run in the file, and the run's row: whose it is, and where it ends.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agent_core::event::{Durability, Event, Recorded, RunStarted};
+use agent_core::name::RunId;
+use agent_core::units::UnixMillis;
+use rusqlite::Connection;
+
+use super::store::Store;
+use super::{entries, rows};
+use crate::journal::chain::{Chain, Stored};
+use crate::journal::error::JournalError;
+use crate::journal::lease::{Holder, Presence, TakeOver};
+use crate::journal::log::{Durable, Level, RunLog, body_of};
+use crate::journal::stores::StoreChanges;
+
+/// The one writer of a run. Dropping it gives the run back.
+pub(super) struct SqliteLog {
+    store: Arc<Store>,
+    durability: Durability,
+    chain: Mutex<Chain>,
+    syncs: AtomicU64,
+}
+
+impl RunLog for SqliteLog {
+    fn append_with(
+        &self,
+        at: UnixMillis,
+        event: Event,
+        durable: Durable,
+        changes: Option<&StoreChanges>,
+    ) -> Result<Recorded, JournalError> {
+        let kind = event.kind();
+        let body = body_of(&event)?;
+        let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = chain.next(at, kind, body, &self.store.marker);
+        let level = Level::of(self.durability, durable);
+        self.store.write(level, |connection| {
+            advance(&self.store, connection, &chain, &next)?;
+            if let Some(changes) = changes {
+                entries::apply(&self.store, connection, changes)?;
+            }
+            rows::insert(&self.store, connection, &chain.run, &next)
+        })?;
+        if level == Level::Synced {
+            self.syncs.fetch_add(1, Ordering::Relaxed);
+        }
+        (chain.seq, chain.head) = (next.seq, next.hash);
+        Ok(Recorded { run: chain.run.clone(), seq: next.seq, epoch: next.epoch, at, event })
+    }
+
+    fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for SqliteLog {
+    /// Where this fails, the run is taken over when this process has ended.
+    fn drop(&mut self) {
+        let chain = self.chain.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let released = self.store.write(Level::Written, |connection| release(&self.store, connection, chain));
+        if let Err(error) = released {
+            tracing::debug!(run = %chain.run, %error, "the lease of the run was not given back");
+        }
+    }
+}
+
+/// Begins a run with its first event, held by this process.
+pub(super) fn start(
+    store: &Arc<Store>,
+    run: RunId,
+    at: UnixMillis,
+    started: RunStarted,
+) -> Result<(SqliteLog, Recorded), JournalError> {
+    let durability = started.durability;
+    let event = Event::from(started);
+    let mut chain = Chain::begin(run);
+    let first = chain.next(at, event.kind(), body_of(&event)?, &store.marker);
+    store.write(Level::Written, |connection| {
+        add_run(store, connection, &chain.run, &first)?;
+        rows::insert(store, connection, &chain.run, &first)
+    })?;
+    (chain.seq, chain.head) = (first.seq, first.hash);
+    let recorded = Recorded { run: chain.run.clone(), seq: first.seq, epoch: first.epoch, at, event };
+    let log = SqliteLog { store: Arc::clone(store), durability, chain: Mutex::new(chain), syncs: AtomicU64::new(0) };
+    Ok((log, recorded))
+}
+
+/// Takes the run whose intact end is `chain`, under the next epoch.
+pub(super) fn take(
+    store: &Arc<Store>,
+    mut chain: Chain,
+    durability: Durability,
+    take_over: TakeOver,
+) -> Result<SqliteLog, JournalError> {
+    let epoch = store.write(Level::Written, |connection| {
+        check_free(store, connection, &chain.run, take_over)?;
+        claim(store, connection, &chain)
+    })?;
+    chain.epoch = epoch;
+    Ok(SqliteLog { store: Arc::clone(store), durability, chain: Mutex::new(chain), syncs: AtomicU64::new(0) })
+}
+
+/// Whether the run may be taken: nobody holds it, its holder is gone, or a person said so.
+pub(super) fn check_free(
+    store: &Store,
+    connection: &Connection,
+    run: &RunId,
+    take_over: TakeOver,
+) -> Result<Option<Holder>, JournalError> {
+    let held = || {
+        let sql = "SELECT holder_pid, holder_started, holder_place FROM runs WHERE run = ?1";
+        connection.prepare_cached(sql)?.query_row([run.as_str()], |row| rows::holder(row, 0))
+    };
+    let holder = match held() {
+        Err(rusqlite::Error::QueryReturnedNoRows) => {
+            return Err(JournalError::NoSuchRun { prefix: run.to_string() });
+        }
+        held => held.map_err(|error| store.error(error))?,
+    };
+    match holder {
+        Some(holder) if take_over == TakeOver::IfDead && holder.presence(&store.holder) != Presence::Gone => {
+            Err(JournalError::RunLocked { run: run.clone(), holder })
+        }
+        holder => Ok(holder),
+    }
+}
+
+fn add_run(store: &Store, connection: &Connection, run: &RunId, first: &Stored) -> Result<(), JournalError> {
+    let add = || {
+        let sql = "INSERT INTO runs (run, seq, head, epoch, holder_pid, holder_started, holder_place)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (run) DO NOTHING";
+        let (pid, started, place) = store.holder.to_columns();
+        let (seq, epoch) = (first.seq.cast_signed(), first.epoch.cast_signed());
+        connection.prepare_cached(sql)?.execute((run.as_str(), seq, first.hash.as_bytes(), epoch, pid, started, place))
+    };
+    match add().map_err(|error| store.error(error))? {
+        0 => Err(JournalError::RunExists(run.clone())),
+        _ => Ok(()),
+    }
+}
+
+/// Moves the run's end from `chain` to `next`, if this log still holds the run: the fence.
+fn advance(store: &Store, connection: &Connection, chain: &Chain, next: &Stored) -> Result<(), JournalError> {
+    let update = || {
+        let sql = "UPDATE runs SET seq = ?1, head = ?2 WHERE run = ?3 AND epoch = ?4 AND seq = ?5";
+        let (epoch, seq) = (chain.epoch.cast_signed(), chain.seq.cast_signed());
+        let values = (next.seq.cast_signed(), next.hash.as_bytes(), chain.run.as_str(), epoch, seq);
+        connection.prepare_cached(sql)?.execute(values)
+    };
+    match update().map_err(|error| store.error(error))? {
+        0 => Err(JournalError::LeaseLost { run: chain.run.clone() }),
+        _ => Ok(()),
+    }
+}
+
+/// Raises the epoch, if the run still ends where it was read to.
+fn claim(store: &Store, connection: &Connection, chain: &Chain) -> Result<u64, JournalError> {
+    let update = || {
+        let sql = "UPDATE runs SET epoch = epoch + 1, holder_pid = ?1, holder_started = ?2, holder_place = ?3
+            WHERE run = ?4 AND seq = ?5 AND head = ?6 RETURNING epoch";
+        let (pid, started, place) = store.holder.to_columns();
+        let values = (pid, started, place, chain.run.as_str(), chain.seq.cast_signed(), chain.head.as_bytes());
+        connection.prepare_cached(sql)?.query_row(values, |row| row.get::<_, i64>(0))
+    };
+    match update() {
+        Ok(epoch) => Ok(epoch.cast_unsigned()),
+        // Somebody wrote between reading and now.
+        Err(rusqlite::Error::QueryReturnedNoRows) => Err(JournalError::LeaseLost { run: chain.run.clone() }),
+        Err(error) => Err(store.error(error)),
+    }
+}
+
+fn release(store: &Store, connection: &Connection, chain: &Chain) -> Result<(), JournalError> {
+    let update = || {
+        let sql = "UPDATE runs SET holder_pid = NULL, holder_started = NULL, holder_place = NULL
+            WHERE run = ?1 AND epoch = ?2";
+        connection.prepare_cached(sql)?.execute((chain.run.as_str(), chain.epoch.cast_signed()))
+    };
+    update().map(drop).map_err(|error| store.error(error))
+}

@@ -1,0 +1,201 @@
+//! The journal that runs are kept in: one SQLite file. `docs/journal.md` describes it.
+
+mod entries;
+mod error;
+mod listing;
+mod log;
+mod rows;
+mod schema;
+mod store;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
+pub(super) mod tests;
+
+use std::fs::{OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use agent_core::digest::Digest;
+use agent_core::event::{Recorded, RunStarted};
+use agent_core::name::{Name, RunId};
+use agent_core::units::UnixMillis;
+use agent_sandbox::kv::StoreSize;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::Journal;
+use super::chain::{Damage, DamageKind};
+use super::error::JournalError;
+use super::key::HostKey;
+use super::lease::TakeOver;
+use super::log::{Level, RunLog};
+use super::reading::{Reading, Trust, Whole};
+use super::runs::RunSummary;
+use super::stores::{Foreign, StoreChanges, StoresHeld};
+use super::verify::{Verified, Walk};
+use store::Store;
+
+/// The largest file that is checked as a whole after an unclean stop: about a second. The events of the run that is resumed
+/// are checked in any case.
+const QUICK_CHECK_BYTES_MAX: u64 = 256 << 20;
+
+/// A journal in a file.
+pub struct SqliteJournal {
+    store: Arc<Store>,
+}
+
+impl SqliteJournal {
+    /// Opens the journal in the folder `dir`, and begins both if there is none.
+    ///
+    /// # Errors
+    /// Where the folder or file is not safely this user's, is something else, is newer than this program, or cannot be used.
+    pub fn create_or_open(dir: &Path, key: &HostKey) -> Result<Self, JournalError> {
+        Ok(Self { store: Arc::new(Store::create_or_open(dir, key)?) })
+    }
+
+    /// Opens the journal in the folder `dir`, which must be there.
+    ///
+    /// # Errors
+    /// As [`SqliteJournal::create_or_open`], and `NoJournal` where there is none.
+    pub fn open_existing(dir: &Path, key: &HostKey) -> Result<Self, JournalError> {
+        Ok(Self { store: Arc::new(Store::open_existing(dir, key)?) })
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn start_run(
+        &self,
+        run: RunId,
+        at: UnixMillis,
+        body: RunStarted,
+    ) -> Result<(Box<dyn RunLog>, Recorded), JournalError> {
+        let (log, recorded) = log::start(&self.store, run, at, body)?;
+        Ok((Box::new(log), recorded))
+    }
+
+    fn resume_run(&self, run: &RunId, take_over: TakeOver) -> Result<(Vec<Recorded>, Box<dyn RunLog>), JournalError> {
+        let store = &self.store;
+        let former = store.read(|connection| log::check_free(store, connection, run, take_over))?;
+        if former.is_some() {
+            store.read(|connection| quick_check(store, connection))?;
+        }
+        let whole = store.read(|connection| read(store, connection, run, Trust::OursOnly))?;
+        let durability = whole.durability()?;
+        let log = log::take(store, whole.chain, durability, take_over)?;
+        Ok((whole.events, Box::new(log)))
+    }
+
+    fn events(&self, run: &RunId) -> Result<Vec<Recorded>, JournalError> {
+        self.store.read(|connection| read(&self.store, connection, run, Trust::Anyones)).map(|whole| whole.events)
+    }
+
+    fn runs(&self, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
+        self.store.read(|connection| listing::list(&self.store, connection, None, count_max))
+    }
+
+    fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError> {
+        let mut found = self.store.read(|connection| listing::list(&self.store, connection, Some(run), 1))?;
+        found.pop().ok_or_else(|| JournalError::NoSuchRun { prefix: run.to_string() })
+    }
+
+    fn find_run(&self, prefix: Option<&str>) -> Result<RunId, JournalError> {
+        self.store.read(|connection| listing::find(&self.store, connection, prefix))
+    }
+
+    fn verify(&self, run: &RunId) -> Result<Verified, JournalError> {
+        self.store.read(|connection| verify(&self.store, connection, run))
+    }
+
+    fn put_blob(&self, bytes: &[u8]) -> Result<Digest, JournalError> {
+        let digest = Digest::of(bytes);
+        self.store.write(Level::Written, |connection| self.store.put_blob(connection, &digest, bytes))?;
+        Ok(digest)
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, JournalError> {
+        let bytes = self.store.read(|connection| self.store.blob(connection, digest))?;
+        match bytes {
+            Some(bytes) if Digest::of(&bytes) != *digest => {
+                let what = format!("blob `{digest}` was changed");
+                Err(JournalError::StoreCorrupt { path: self.store.path.clone(), what })
+            }
+            bytes => Ok(bytes),
+        }
+    }
+
+    fn store_size(&self, component: &Name, store: &Name) -> Result<StoreSize, JournalError> {
+        entries::size(&self.store, component, store)
+    }
+
+    fn store_value(
+        &self,
+        component: &Name,
+        store: &Name,
+        key: &str,
+    ) -> Result<Result<Option<Vec<u8>>, Foreign>, JournalError> {
+        entries::value(&self.store, component, store, key)
+    }
+
+    fn store_keys(&self, component: &Name, store: &Name) -> Result<Result<Vec<String>, Foreign>, JournalError> {
+        entries::keys(&self.store, component, store)
+    }
+
+    fn change_stores(&self, changes: &StoreChanges) -> Result<(), JournalError> {
+        self.store.write(Level::Synced, |connection| entries::apply(&self.store, connection, changes))
+    }
+
+    /// By a lock on a file beside the journal's, which the system lets go with this process.
+    fn try_hold_stores(&self, component: &Name) -> Result<Option<StoresHeld>, JournalError> {
+        let path = self.store.folder().join(format!("kv-{component}.lock"));
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(false).write(true).mode(0o600);
+        let open = options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(&path);
+        let file = open.map_err(JournalError::io(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(StoresHeld::by(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(JournalError::io(&path)(error)),
+        }
+    }
+}
+
+/// Reads a whole run and checks that it hangs together.
+fn read(store: &Store, connection: &Connection, run: &RunId, trust: Trust) -> Result<Whole, JournalError> {
+    let mut reading = Reading::begin(run.clone(), &store.marker, trust);
+    rows::read(connection, run, |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
+    reading.end(end_of(store, connection, run)?)
+}
+
+fn verify(store: &Store, connection: &Connection, run: &RunId) -> Result<Verified, JournalError> {
+    let Some(end) = end_of(store, connection, run)? else {
+        return Err(JournalError::NoSuchRun { prefix: run.to_string() });
+    };
+    let mut walk = Walk::begin(run.clone(), &store.marker);
+    let seen = rows::read(connection, run, |stored| walk.see(&stored))
+        .map_err(|(seq, error)| Damage { seq, kind: DamageKind::Unreadable(error.to_string()) })
+        .and_then(|seen| seen);
+    Ok(walk.end(end, seen))
+}
+
+/// Where the run ends, by its row: the number and hash of its last event.
+fn end_of(store: &Store, connection: &Connection, run: &RunId) -> Result<Option<(u64, Digest)>, JournalError> {
+    connection
+        .query_row("SELECT seq, head FROM runs WHERE run = ?1", [run.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), Digest::from_bytes(row.get(1)?)))
+        })
+        .optional()
+        .map_err(|error| store.error(error))
+}
+
+/// After an unclean stop: whether the file as a whole is sound.
+fn quick_check(store: &Store, connection: &Connection) -> Result<(), JournalError> {
+    if std::fs::metadata(&store.path).is_ok_and(|file| file.len() > QUICK_CHECK_BYTES_MAX) {
+        return Ok(());
+    }
+    let verdict: String =
+        connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(|error| store.error(error))?;
+    match verdict.as_str() {
+        "ok" => Ok(()),
+        _ => Err(JournalError::StoreCorrupt { path: store.path.clone(), what: verdict }),
+    }
+}

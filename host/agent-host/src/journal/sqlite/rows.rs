@@ -1,0 +1,116 @@
+//! Events as rows: how they are read from the file and written to it.
+
+use agent_core::digest::Digest;
+use agent_core::name::RunId;
+use agent_core::units::UnixMillis;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::store::Store;
+use crate::journal::chain::{Body, Stored};
+use crate::journal::error::JournalError;
+use crate::journal::lease::Holder;
+
+/// The longest body kept beside its event. Longer ones are blobs, so that listing and counting a run's events stays cheap,
+/// and equal bodies of any runs are kept once.
+const INLINE_BYTES_MAX: usize = 256;
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.seq, e.epoch, e.at, e.kind, e.version, e.prev_hash, e.hash, e.mac, e.body, e.blob, b.bytes ",
+            "FROM events e LEFT JOIN blobs b ON b.digest = e.blob WHERE e.run = ?1 ",
+            $rest
+        )
+    };
+}
+
+/// Hands the stored events of a run to `see`, in order, until it fails. A failure of the store itself comes with the number
+/// of the event that could not be read.
+pub(super) fn read<E>(
+    connection: &Connection,
+    run: &RunId,
+    mut see: impl FnMut(Stored) -> Result<(), E>,
+) -> Result<Result<(), E>, (u64, rusqlite::Error)> {
+    let mut reached = 1;
+    let mut read = || {
+        let mut statement = connection.prepare_cached(select!("ORDER BY e.seq"))?;
+        let mut rows = statement.query([run.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let stored = from_row(row)?;
+            reached = stored.seq.saturating_add(1);
+            if let Err(stop) = see(stored) {
+                return Ok(Err(stop));
+            }
+        }
+        Ok(Ok(()))
+    };
+    let result = read();
+    result.map_err(|error| (reached, error))
+}
+
+/// The first event of a run and the last one, unchecked, for a listing.
+pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Result<[Option<Stored>; 2]> {
+    let one = |sql| connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional();
+    Ok([one(select!("ORDER BY e.seq LIMIT 1"))?, one(select!("ORDER BY e.seq DESC LIMIT 1"))?])
+}
+
+/// The holder in columns `first`, `first + 1` and `first + 2`; `None` where nobody holds the run.
+pub(super) fn holder(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Holder>> {
+    let Some(pid) = row.get::<_, Option<u32>>(first)? else { return Ok(None) };
+    let started = row.get::<_, Option<i64>>(first + 1)?.unwrap_or(0);
+    Ok(Some(Holder::from_columns(pid, started, row.get_ref(first + 2)?.as_str_or_null()?.unwrap_or(""))))
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        seq: row.get::<_, i64>(0)?.cast_unsigned(),
+        epoch: row.get::<_, i64>(1)?.cast_unsigned(),
+        at: UnixMillis(row.get::<_, i64>(2)?.cast_unsigned()),
+        kind: row.get(3)?,
+        version: row.get(4)?,
+        prev_hash: Digest::from_bytes(row.get(5)?),
+        hash: Digest::from_bytes(row.get(6)?),
+        mark: row.get(7)?,
+        body: body_from_row(row)?,
+    })
+}
+
+fn body_from_row(row: &Row<'_>) -> rusqlite::Result<Body> {
+    let Some(named) = row.get::<_, Option<[u8; 32]>>(9)? else {
+        let text: String = row.get(8)?;
+        return Ok(Body::Text { digest: Digest::of(text.as_bytes()), text });
+    };
+    let Some(bytes) = row.get_ref(10)?.as_blob_or_null()? else { return Ok(Body::Missing) };
+    let digest = Digest::of(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if digest == Digest::from_bytes(named) => Ok(Body::Text { text: text.to_owned(), digest }),
+        Ok(_) | Err(_) => Ok(Body::Changed),
+    }
+}
+
+/// Writes an event, its body as a blob where that is long.
+pub(super) fn insert(store: &Store, connection: &Connection, run: &RunId, event: &Stored) -> Result<(), JournalError> {
+    let Body::Text { text, digest } = &event.body else { unreachable!("an event to be written has its body") };
+    let blob = (text.len() > INLINE_BYTES_MAX).then_some(digest);
+    if let Some(digest) = blob {
+        store.put_blob(connection, digest, text.as_bytes())?;
+    }
+    let add = || {
+        let sql = "INSERT INTO events (run, seq, epoch, at, kind, version, body, blob, prev_hash, hash, mac)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        connection.prepare_cached(sql)?.execute((
+            run.as_str(),
+            event.seq.cast_signed(),
+            event.epoch.cast_signed(),
+            event.at.0.cast_signed(),
+            &event.kind,
+            event.version,
+            blob.is_none().then_some(text),
+            blob.map(Digest::as_bytes),
+            event.prev_hash.as_bytes(),
+            event.hash.as_bytes(),
+            event.mark,
+        ))
+    };
+    add().map(drop).map_err(|error| store.error(error))
+}

@@ -1,0 +1,110 @@
+//! Every change behind the journal's back is noticed, and named by the first event that it touches.
+
+use super::*;
+use crate::journal::chain::{Damage, DamageKind};
+
+/// Where `sql`, run behind the journal's back, is found to have done damage.
+fn found_after(sql: &str) -> Option<Damage> {
+    let home = Home::new();
+    record_run(&home.open(), &run_id(1));
+    home.tamper(sql);
+    let journal = home.open();
+    let damage = journal.verify(&run_id(1)).unwrap().damage;
+    match journal.events(&run_id(1)) {
+        Err(JournalError::RunDamaged { damage: read, .. }) => assert_eq!(Some(read), damage, "read and verify agree"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => assert_eq!(damage, None),
+    }
+    damage
+}
+
+#[test]
+fn every_column_is_covered_by_the_chain() {
+    let cases = [
+        ("UPDATE events SET at = at + 1 WHERE seq = 2", 2, DamageKind::Changed),
+        ("UPDATE events SET kind = 'ModelFailed' WHERE seq = 2", 2, DamageKind::Changed),
+        ("UPDATE events SET version = 2 WHERE seq = 2", 2, DamageKind::Changed),
+        ("UPDATE events SET epoch = 2 WHERE seq = 2", 2, DamageKind::Changed),
+        (
+            "UPDATE events SET body = replace(body, '\"attempt\":1', '\"attempt\":2') WHERE seq = 2",
+            2,
+            DamageKind::Changed,
+        ),
+        ("UPDATE events SET prev_hash = zeroblob(32) WHERE seq = 2", 2, DamageKind::Changed),
+        ("UPDATE events SET hash = zeroblob(32) WHERE seq = 2", 2, DamageKind::Changed),
+        ("DELETE FROM events WHERE seq = 1", 1, DamageKind::Missing),
+        ("DELETE FROM events WHERE seq = 2", 2, DamageKind::Missing),
+        ("DELETE FROM events WHERE seq = 4", 4, DamageKind::EndMissing),
+        ("DELETE FROM events", 1, DamageKind::EndMissing),
+        ("UPDATE events SET seq = 5 WHERE seq = 4", 4, DamageKind::Missing),
+        (
+            "UPDATE blobs SET bytes = CAST(replace(CAST(bytes AS TEXT), 'four', 'five') AS BLOB) WHERE CAST(bytes AS TEXT) LIKE '%four%'",
+            3,
+            DamageKind::BodyChanged,
+        ),
+        ("DELETE FROM blobs WHERE CAST(bytes AS TEXT) LIKE '%four%'", 3, DamageKind::BodyMissing),
+        ("UPDATE runs SET head = zeroblob(32)", 4, DamageKind::OutOfChain),
+        ("UPDATE runs SET seq = 3", 4, DamageKind::OutOfChain),
+    ];
+    for (sql, seq, kind) in cases {
+        assert_eq!(found_after(sql), Some(Damage { seq, kind }), "{sql}");
+    }
+    assert_eq!(found_after("UPDATE events SET mac = NULL"), None, "a mark says whose, not whether");
+}
+
+#[test]
+fn an_event_that_cannot_follow_is_named() {
+    let home = Home::new();
+    let journal = home.open();
+    let log = begin_run(&journal, &run_id(1));
+    log.append(at(2), ended(), Durable::Later).unwrap();
+    log.append(at(3), requested(1), Durable::Later).unwrap();
+    let damage = journal.verify(&run_id(1)).unwrap().damage.unwrap();
+    assert_eq!(
+        damage.to_string(),
+        "event 3: it is intact but cannot follow: event 3 `ModelRequested` does not follow: the run has stopped"
+    );
+}
+
+/// One bit in a thousand places, one at a time: the run is read as it was written, or the damage is named; never read wrong.
+#[test]
+fn a_flipped_bit_anywhere_in_the_file_is_never_read_as_truth() {
+    let home = Home::new();
+    let journal = home.open();
+    let written = record_run(&journal, &run_id(1));
+    drop(journal);
+    let sound = std::fs::read(home.file()).unwrap();
+    let (mut unharmed, mut named) = (0, 0);
+    for place in (0..sound.len()).step_by(sound.len() / 1_000) {
+        let mut bytes = sound.clone();
+        bytes[place] ^= 1 << (place % 8);
+        std::fs::write(home.file(), bytes).unwrap();
+        match home.try_open().and_then(|journal| Ok((journal.events(&run_id(1))?, journal.verify(&run_id(1))?))) {
+            Ok((read, verified)) => {
+                assert_eq!((read, verified.damage), (written.clone(), None), "byte {place}");
+                unharmed += 1;
+            }
+            Err(_) => named += 1,
+        }
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(home.folder().join(format!("journal.db{suffix}")));
+        }
+    }
+    assert!(unharmed > 0 && named > 0, "free space is harmless, content is not: {unharmed} and {named}");
+}
+
+#[test]
+fn a_cut_file_is_named_as_damaged() {
+    let home = Home::new();
+    record_run(&home.open(), &run_id(1));
+    let sound = std::fs::read(home.file()).unwrap();
+    for length in [1, 99, 512, 4_096, 5_000, sound.len() - 4_096, sound.len() - 1] {
+        std::fs::write(home.file(), &sound[..length]).unwrap();
+        let read = home.try_open().and_then(|journal| journal.events(&run_id(1)));
+        let error = read.expect_err("a cut file must not read well");
+        assert!(
+            matches!(error, JournalError::StoreCorrupt { .. } | JournalError::RunDamaged { .. }),
+            "{length}: {error:?}"
+        );
+    }
+}

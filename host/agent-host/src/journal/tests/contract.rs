@@ -1,0 +1,355 @@
+//! The contract of every journal: one suite, run over each of them. What only a file can show is tested beside the file.
+
+use agent_core::digest::Digest;
+use agent_core::model::{ModelFailure, ModelFailureKind};
+use agent_core::name::Name;
+use agent_sandbox::kv::{KvChange, StoreSize};
+use proptest::prelude::*;
+
+use super::media::{File, Medium, Memory, Simulated, Tampering};
+use super::*;
+use crate::journal::chain::{Damage, DamageKind};
+use crate::journal::error::JournalError;
+use crate::journal::lease::TakeOver;
+use crate::journal::runs::{Began, RunStatus, RunSummary};
+use crate::journal::stores::{Foreign, StoreChanges};
+use crate::journal::verify::Marks;
+
+macro_rules! contract {
+    ($($promise:ident),* $(,)?) => {
+        contract! { @over file File: $($promise),* }
+        contract! { @over memory Memory: $($promise),* }
+        contract! { @over simulated_disk Simulated: $($promise),* }
+    };
+    (@over $name:ident $medium:ident: $($promise:ident),*) => {
+        mod $name {
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(&mut <super::$medium as super::Medium>::new());
+                }
+            )*
+        }
+    };
+}
+
+contract! {
+    what_was_appended_is_read_back,
+    an_untouched_run_verifies_as_ours,
+    the_order_is_that_of_the_appends_whatever_the_clock_says,
+    a_run_starts_once,
+    runs_are_listed_newest_first,
+    a_prefix_names_one_run_or_says_which,
+    only_a_strict_run_syncs_and_only_when_asked,
+    what_was_to_be_there_now_survives_a_crash,
+    a_run_goes_on_after_a_crash,
+    a_held_run_is_locked_and_a_dropped_one_free,
+    who_lost_the_lease_cannot_write,
+    a_lease_of_an_earlier_boot_is_taken_over,
+    a_strangers_run_is_shown_and_not_resumed,
+    one_event_without_a_mark_is_enough_to_refuse,
+    a_changed_event_is_named,
+    an_event_that_cannot_follow_is_named,
+    equal_blobs_are_kept_once,
+    changes_come_with_their_event,
+    an_event_that_is_not_recorded_changes_nothing,
+    an_entry_of_a_stranger_is_no_entry_of_ours,
+    one_call_holds_the_stores_of_a_component,
+    any_run_reads_back_verifies_and_resumes,
+}
+
+fn what_was_appended_is_read_back(medium: &mut impl Medium) {
+    let written = record_run(&*medium.open(), &run_id(1));
+    assert_eq!(medium.open().events(&run_id(1)).unwrap(), written);
+    let numbers: Vec<_> = written.iter().map(|event| (event.seq, event.epoch)).collect();
+    assert_eq!(numbers, [(1, 1), (2, 1), (3, 1), (4, 1)]);
+    let none = medium.open().events(&run_id(2));
+    assert!(matches!(none, Err(JournalError::NoSuchRun { .. })));
+}
+
+fn an_untouched_run_verifies_as_ours(medium: &mut impl Medium) {
+    let journal = medium.open();
+    record_run(&*journal, &run_id(1));
+    let verified = journal.verify(&run_id(1)).unwrap();
+    assert_eq!((verified.intact, verified.marks, verified.damage), (4, Marks::Ours, None));
+}
+
+fn the_order_is_that_of_the_appends_whatever_the_clock_says(medium: &mut impl Medium) {
+    let journal = medium.open();
+    let log = begin_run(&*journal, &run_id(1));
+    let day = 24 * 60 * 60 * 1_000;
+    for (attempt, clock) in [(1, at(1).0 + day), (2, at(1).0 - day), (3, 0), (4, u64::MAX >> 1)] {
+        log.append(UnixMillis(clock), requested(attempt), Durable::Later).unwrap();
+    }
+    drop(log);
+    let attempts: Vec<_> = journal.events(&run_id(1)).unwrap().into_iter().skip(1).map(|event| event.event).collect();
+    assert_eq!(attempts, [1, 2, 3, 4].map(requested));
+    assert!(medium.open().resume_run(&run_id(1), TakeOver::IfDead).is_ok());
+}
+
+fn a_run_starts_once(medium: &mut impl Medium) {
+    let journal = medium.open();
+    record_run(&*journal, &run_id(1));
+    let again = journal.start_run(run_id(1), at(1), started());
+    assert!(matches!(again, Err(JournalError::RunExists(run)) if run == run_id(1)));
+    assert_eq!(journal.events(&run_id(1)).unwrap().len(), 4);
+}
+
+fn runs_are_listed_newest_first(medium: &mut impl Medium) {
+    let journal = medium.open();
+    record_run(&*journal, &run_id(1));
+    drop(begin_run(&*journal, &run_id(3)));
+    // The clock was set back before this one: it is the newest all the same.
+    let _held = begin_run(&*journal, &run_id(2));
+
+    let began = Began { at: at(1), agent: "tester".parse().unwrap(), input: "What is 2 + 2?".to_owned() };
+    let summary =
+        |number, status, turns| RunSummary { run: run_id(number), began: Some(began.clone()), status, turns, calls: 0 };
+    let running = RunStatus::Running { pid: std::process::id() };
+    let expected = [
+        summary(2, running, 0),
+        summary(3, RunStatus::Interrupted, 0),
+        summary(1, RunStatus::Stopped(StopReason::Completed), 1),
+    ];
+    assert_eq!(journal.runs(10).unwrap(), expected);
+    assert_eq!(journal.runs(2).unwrap(), expected[..2]);
+    assert_eq!(journal.summary(&run_id(3)).unwrap(), expected[1]);
+}
+
+fn a_prefix_names_one_run_or_says_which(medium: &mut impl Medium) {
+    let journal = medium.open();
+    assert!(matches!(journal.find_run(None), Err(JournalError::NoRuns { .. })));
+    for number in [1, 2, 40_000] {
+        drop(begin_run(&*journal, &run_id(number)));
+    }
+    let find = |prefix: Option<&str>| {
+        journal.find_run(prefix).map_err(|error| error.to_string().lines().next().unwrap().to_owned())
+    };
+    assert_eq!(find(None), Ok(run_id(40_000)));
+    assert_eq!(find(Some(run_id(1).as_str())), Ok(run_id(1)));
+    assert_eq!(find(Some(&run_id(2).as_str().to_uppercase()[..10])), Ok(run_id(2)));
+    assert_eq!(find(Some("%")), Err("no run begins with `%`".to_owned()));
+    let both =
+        format!("more than one run begins with `01hf7y`: `{}`, `{}`, `{}`", run_id(40_000), run_id(2), run_id(1));
+    assert_eq!(find(Some("01hf7y")), Err(both));
+}
+
+fn only_a_strict_run_syncs_and_only_when_asked(medium: &mut impl Medium) {
+    let journal = medium.open();
+    let log = begin_run(&*journal, &run_id(1));
+    log.append(at(2), requested(1), Durable::Later).unwrap();
+    assert_eq!(log.syncs(), 0);
+    log.append(at(3), requested(2), Durable::Now).unwrap();
+    assert_eq!(log.syncs(), 1);
+
+    let relaxed = RunStarted { durability: Durability::Relaxed, ..started() };
+    let (log, _) = journal.start_run(run_id(2), at(1), relaxed).unwrap();
+    log.append(at(2), requested(1), Durable::Now).unwrap();
+    assert_eq!(log.syncs(), 0);
+}
+
+fn what_was_to_be_there_now_survives_a_crash(medium: &mut impl Medium) {
+    let journal = medium.open();
+    let blob = journal.put_blob(b"what an undo restores").unwrap();
+    let kept = changes("notes", &[("a", Some("1"))]);
+    let log = begin_run(&*journal, &run_id(1));
+    log.append_with(at(2), requested(1), Durable::Later, Some(&kept)).unwrap();
+    log.append(at(3), requested(2), Durable::Now).unwrap();
+    log.append(at(4), requested(3), Durable::Later).unwrap();
+    std::mem::forget(log);
+    medium.crash();
+
+    let journal = medium.open();
+    let events = journal.events(&run_id(1)).unwrap();
+    assert!((3..=4).contains(&events.len()), "{events:?}");
+    assert_eq!(events[1..3].iter().map(|event| event.event.clone()).collect::<Vec<_>>(), [1, 2].map(requested));
+    assert_eq!(journal.blob(&blob).unwrap().as_deref(), Some(&b"what an undo restores"[..]));
+    assert_eq!(value(&*journal, "notes", "a"), Ok(Some("1".to_owned())));
+    assert_eq!(journal.verify(&run_id(1)).unwrap().damage, None);
+}
+
+fn a_run_goes_on_after_a_crash(medium: &mut impl Medium) {
+    let log = begin_run(&*medium.open(), &run_id(1));
+    log.append(at(2), requested(1), Durable::Now).unwrap();
+    std::mem::forget(log);
+    for crashes in 1..=5 {
+        medium.crash();
+        let (events, log) = medium.open().resume_run(&run_id(1), TakeOver::IfDead).unwrap();
+        assert_eq!(events.len() as u64, 1 + crashes);
+        let next = log.append(at(3), requested(2), Durable::Now).unwrap();
+        assert_eq!((next.seq, next.epoch), (2 + crashes, 1 + crashes));
+        std::mem::forget(log);
+    }
+}
+
+fn a_held_run_is_locked_and_a_dropped_one_free(medium: &mut impl Medium) {
+    let log = begin_run(&*medium.open(), &run_id(1));
+    let refused = medium.open().resume_run(&run_id(1), TakeOver::IfDead);
+    assert!(matches!(refused, Err(JournalError::RunLocked { holder, .. }) if holder.pid == std::process::id()));
+    drop(log);
+    let (events, log) = medium.open().resume_run(&run_id(1), TakeOver::IfDead).unwrap();
+    let next = log.append(at(2), requested(1), Durable::Now).unwrap();
+    assert_eq!((events.len(), next.seq, next.epoch), (1, 2, 2));
+}
+
+fn who_lost_the_lease_cannot_write(medium: &mut impl Medium) {
+    let (paused, taker) = (medium.open(), medium.open());
+    let lost = begin_run(&*paused, &run_id(1));
+    let (_, log) = taker.resume_run(&run_id(1), TakeOver::Always).unwrap();
+    let refused = lost.append(at(2), requested(1), Durable::Now);
+    assert!(matches!(refused, Err(JournalError::LeaseLost { .. })));
+    log.append(at(3), requested(1), Durable::Now).unwrap();
+    // Dropping the one that lost must not free what the other holds.
+    drop(lost);
+    assert!(matches!(paused.resume_run(&run_id(1), TakeOver::IfDead), Err(JournalError::RunLocked { .. })));
+    assert_eq!(taker.events(&run_id(1)).unwrap().iter().map(|event| event.epoch).collect::<Vec<_>>(), [1, 2]);
+}
+
+fn a_lease_of_an_earlier_boot_is_taken_over(medium: &mut impl Medium) {
+    let log = begin_run(&*medium.open(), &run_id(1));
+    log.append(at(2), requested(1), Durable::Now).unwrap();
+    medium.crash();
+    let (_, taken) = medium.open().resume_run(&run_id(1), TakeOver::IfDead).unwrap();
+    assert_eq!(taken.append(at(3), requested(1), Durable::Later).unwrap().epoch, 2);
+    // Whether its process is gone or only its lease: what is left of the former holder writes nothing.
+    assert!(log.append(at(4), requested(1), Durable::Later).is_err());
+    assert_eq!(medium.open().events(&run_id(1)).unwrap().len(), 3);
+}
+
+fn a_strangers_run_is_shown_and_not_resumed(medium: &mut impl Medium) {
+    let written = record_run(&*medium.open(), &run_id(1));
+    let journal = medium.open_as_stranger();
+    assert_eq!(journal.events(&run_id(1)).unwrap(), written);
+    let verified = journal.verify(&run_id(1)).unwrap();
+    assert_eq!((verified.intact, verified.marks, verified.damage), (4, Marks::NotOursFrom(1), None));
+    let refused = journal.resume_run(&run_id(1), TakeOver::Always);
+    assert!(matches!(refused, Err(JournalError::NotOurs { seq: 1, .. })));
+}
+
+fn one_event_without_a_mark_is_enough_to_refuse(medium: &mut impl Medium) {
+    let journal = medium.open();
+    record_run(&*journal, &run_id(1));
+    medium.tamper(Tampering::Unmark(3));
+    assert!(matches!(journal.resume_run(&run_id(1), TakeOver::IfDead), Err(JournalError::NotOurs { seq: 3, .. })));
+    assert_eq!(journal.verify(&run_id(1)).unwrap().marks, Marks::NotOursFrom(3));
+}
+
+fn a_changed_event_is_named(medium: &mut impl Medium) {
+    let journal = medium.open();
+    record_run(&*journal, &run_id(1));
+    medium.tamper(Tampering::Rewrite(2));
+    let damage = Damage { seq: 2, kind: DamageKind::Changed };
+    assert_eq!(journal.verify(&run_id(1)).unwrap().damage, Some(damage.clone()));
+    let refused = journal.resume_run(&run_id(1), TakeOver::IfDead);
+    assert!(matches!(refused, Err(JournalError::RunDamaged { damage: found, .. }) if found == damage));
+}
+
+fn an_event_that_cannot_follow_is_named(medium: &mut impl Medium) {
+    let journal = medium.open();
+    let log = begin_run(&*journal, &run_id(1));
+    log.append(at(2), ended(), Durable::Later).unwrap();
+    log.append(at(3), requested(1), Durable::Later).unwrap();
+    let damage = journal.verify(&run_id(1)).unwrap().damage.unwrap();
+    assert_eq!(
+        damage.to_string(),
+        "event 3: it is intact but cannot follow: event 3 `ModelRequested` does not follow: the run has stopped"
+    );
+}
+
+fn equal_blobs_are_kept_once(medium: &mut impl Medium) {
+    let journal = medium.open();
+    let first = journal.put_blob(b"some bytes").unwrap();
+    assert_eq!(medium.open().put_blob(b"some bytes").unwrap(), first);
+    assert_eq!(journal.blob(&first).unwrap().as_deref(), Some(&b"some bytes"[..]));
+    assert_eq!(journal.blob(&Digest::of(b"others")).unwrap(), None);
+}
+
+fn changes_come_with_their_event(medium: &mut impl Medium) {
+    let log = begin_run(&*medium.open(), &run_id(1));
+    let first = changes("notes", &[("a", Some("1")), ("b", Some("22")), ("gone", None)]);
+    log.append_with(at(2), requested(1), Durable::Now, Some(&first)).unwrap();
+    let second = changes("notes", &[("a", Some("one")), ("b", None)]);
+    log.append_with(at(3), requested(2), Durable::Later, Some(&second)).unwrap();
+    drop(log);
+
+    let journal = medium.open();
+    assert_eq!(value(&*journal, "notes", "a"), Ok(Some("one".to_owned())));
+    assert_eq!(value(&*journal, "notes", "b"), Ok(None));
+    assert_eq!(value(&*journal, "other", "a"), Ok(None));
+    assert_eq!(journal.store_size(&name("notes"), &name("default")).unwrap(), StoreSize { bytes: 4, entries: 1 });
+    assert_eq!(journal.store_size(&name("other"), &name("default")).unwrap(), StoreSize::default());
+    assert_eq!(journal.store_keys(&name("notes"), &name("default")).unwrap(), Ok(vec!["a".to_owned()]));
+}
+
+fn an_event_that_is_not_recorded_changes_nothing(medium: &mut impl Medium) {
+    let journal = medium.open();
+    let log = begin_run(&*journal, &run_id(1));
+    let taken = medium.open().resume_run(&run_id(1), TakeOver::Always).unwrap();
+    let appended = log.append_with(at(2), requested(1), Durable::Now, Some(&changes("notes", &[("a", Some("1"))])));
+    assert!(matches!(appended, Err(JournalError::LeaseLost { .. })));
+    assert_eq!(value(&*journal, "notes", "a"), Ok(None));
+    drop(taken);
+}
+
+fn an_entry_of_a_stranger_is_no_entry_of_ours(medium: &mut impl Medium) {
+    let journal = medium.open();
+    journal.change_stores(&changes("notes", &[("a", Some("1")), ("b", Some("2"))])).unwrap();
+    medium.tamper(Tampering::Set("a", "do what I say"));
+    let foreign = |key: &str| Foreign { key: key.to_owned() };
+    assert_eq!(value(&*journal, "notes", "a"), Err(foreign("a")));
+    assert_eq!(value(&*journal, "notes", "b"), Ok(Some("2".to_owned())));
+    medium.tamper(Tampering::Move("b", "moved"));
+    assert_eq!(value(&*journal, "notes", "moved"), Err(foreign("moved")));
+    let keys = journal.store_keys(&name("notes"), &name("default")).unwrap();
+    assert!(matches!(keys, Err(Foreign { .. })), "{keys:?}");
+}
+
+fn one_call_holds_the_stores_of_a_component(medium: &mut impl Medium) {
+    let (one, other) = (medium.open(), medium.open());
+    let held = one.try_hold_stores(&name("notes")).unwrap();
+    assert!(held.is_some());
+    assert!(one.try_hold_stores(&name("notes")).unwrap().is_none());
+    assert!(other.try_hold_stores(&name("notes")).unwrap().is_none());
+    assert!(other.try_hold_stores(&name("others")).unwrap().is_some());
+    drop(held);
+    assert!(other.try_hold_stores(&name("notes")).unwrap().is_some());
+}
+
+/// Any text in any order of durability, across the bound between bodies beside their event and bodies in blobs.
+fn any_run_reads_back_verifies_and_resumes<M: Medium>(_: &mut M) {
+    let replies = prop::collection::vec((".{0,300}", any::<bool>()), 0..12);
+    proptest!(ProptestConfig::with_cases(32), |(replies in replies)| {
+        let mut medium = M::new();
+        let journal = medium.open();
+        let (log, first) = journal.start_run(run_id(1), at(1), started()).unwrap();
+        let mut written = vec![first];
+        for (index, (text, now)) in replies.iter().enumerate() {
+            let durable = if *now { Durable::Now } else { Durable::Later };
+            let failure = ModelFailure { kind: ModelFailureKind::Timeout, message: text.clone(), retry_after: None };
+            let event = agent_core::event::ModelFailed { turn: 1, failure };
+            written.push(log.append(at(index as u64 + 2), event.into(), durable).unwrap());
+        }
+        drop(log);
+        prop_assert_eq!(journal.verify(&run_id(1)).unwrap().damage, None);
+        let (read, _log) = journal.resume_run(&run_id(1), TakeOver::IfDead).unwrap();
+        prop_assert_eq!(read, written);
+    });
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn changes(component: &str, changes: &[(&str, Option<&str>)]) -> StoreChanges {
+    let change = |(key, value): &(&str, Option<&str>)| KvChange {
+        store: name("default"),
+        key: (*key).to_owned(),
+        value: value.map(|value| value.as_bytes().to_vec()),
+    };
+    StoreChanges { component: name(component), changes: changes.iter().map(change).collect() }
+}
+
+fn value(journal: &dyn Journal, component: &str, key: &str) -> Result<Option<String>, Foreign> {
+    let value = journal.store_value(&name(component), &name("default"), key).unwrap()?;
+    Ok(value.map(|value| String::from_utf8(value).unwrap()))
+}
