@@ -224,6 +224,12 @@ impl GrantRule {
         Self { component: Some(component), ..self }
     }
 
+    /// Whether it counts for this component.
+    #[must_use]
+    pub(super) fn is_for(&self, component: &Digest) -> bool {
+        self.component.is_none_or(|only| only == *component)
+    }
+
     fn empty(source: RuleSource) -> Self {
         Self {
             selector: Selector::Everything,

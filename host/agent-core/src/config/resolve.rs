@@ -56,14 +56,13 @@ pub fn resolve(
     let approvals = rules.iter().flat_map(|authority| &authority.approvals).filter(|rule| rule.selector.covers(tool));
     let denies = rules.iter().flat_map(|authority| &authority.denies).filter(|rule| rule.selector.covers(tool));
     let denies: Vec<DenyRule> = denies.cloned().collect();
-    let (grants, foreign): (Vec<_>, Vec<_>) =
-        grants.into_iter().partition(|rule| rule.component.is_none_or(|only| only == *component));
+    let (grants, foreign): (Vec<_>, Vec<_>) = grants.into_iter().partition(|rule| rule.is_for(component));
     let limits = resolve_limits(manifest_limits, &grants);
     let mut join =
         Join { tool, ceiling, denies: &denies, grant: Grant { limits, ..Grant::nothing() }, problems: Vec::new() };
     if !denies.iter().any(DenyRule::forbids_tool) {
         grants.iter().for_each(|rule| join.add(rule));
-        let (secrets, problems) = resolve_secrets(tool, ceiling, rules, &denies);
+        let (secrets, problems) = resolve_secrets(tool, component, ceiling, rules, &denies);
         join.grant.secrets = secrets;
         join.problems.extend(problems);
         join.problems.extend(contradictions(tool, &join.grant));

@@ -7,6 +7,7 @@ use super::authority::{Authority, DenyRule, GrantRule};
 use super::ceiling::Ceiling;
 use super::problem::{Problem, ProblemKind};
 use super::selector::Selector;
+use crate::digest::Digest;
 use crate::grant::{Grant, RuleSource, SecretGrant};
 use crate::name::ToolName;
 use crate::secret::{SecretName, SecretSource};
@@ -19,15 +20,16 @@ struct Named<'r> {
     from: Option<(&'r SecretSource, &'r RuleSource)>,
 }
 
-/// The secrets of a tool with this ceiling, and what is wrong.
+/// The secrets of a tool with this ceiling, as an operation of this component, and what is wrong.
 pub(super) fn resolve_secrets(
     tool: &ToolName,
+    component: &Digest,
     ceiling: &Ceiling,
     rules: &[&Authority],
     denies: &[DenyRule],
 ) -> (Vec<SecretGrant>, Vec<Problem>) {
     let (mut grants, mut problems) = (Vec::new(), Vec::new());
-    for named in all_named(tool, rules) {
+    for named in all_named(tool, component, rules) {
         if denies.iter().any(|deny| deny.secrets.contains(named.name)) {
             continue;
         }
@@ -39,12 +41,13 @@ pub(super) fn resolve_secrets(
     (grants, problems)
 }
 
-/// Every secret that a rule for the tool names, in the order of the rules.
-fn all_named<'r>(tool: &ToolName, rules: &[&'r Authority]) -> Vec<Named<'r>> {
+/// Every secret that a rule for the tool names, in the order of the rules. A rule for another component of this name counts
+/// as little as for any other capability.
+fn all_named<'r>(tool: &ToolName, component: &Digest, rules: &[&'r Authority]) -> Vec<Named<'r>> {
     let mut all: Vec<Named<'r>> = Vec::new();
     for authority in rules {
-        let mut covering: Vec<&GrantRule> =
-            authority.grants.iter().filter(|rule| rule.selector.covers(tool) && !rule.secrets.is_empty()).collect();
+        let counting = authority.grants.iter().filter(|rule| rule.selector.covers(tool) && rule.is_for(component));
+        let mut covering: Vec<&GrantRule> = counting.filter(|rule| !rule.secrets.is_empty()).collect();
         // From the widest to the narrowest, so that the last word is the narrowest's.
         covering.sort_by(|a, b| a.selector.cmp(&b.selector));
         for rule in covering {

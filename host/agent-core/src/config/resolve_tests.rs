@@ -427,3 +427,26 @@ fn a_grant_for_one_component_counts_for_that_one() -> Result<(), Failure> {
     assert_eq!(granted(READS_DATA, &forbidden)?, "nothing");
     Ok(())
 }
+
+/// A secret is as much part of a grant as anything else in it: another component of the same name gets none.
+#[test]
+fn a_secret_for_one_component_is_for_that_one() -> Result<(), Failure> {
+    let grant = |component: &[u8], rest: &str| {
+        format!("[[grant]]\ntool = \"files\"\ncomponent = \"{}\"\n{rest}\n", Digest::of(component))
+    };
+    let secret = |from: &str| format!("secrets = [{{ name = \"API_TOKEN\", from = \"{from}\" }}]");
+    let reads = "http = [{ url = \"https://api.example.com\", methods = [\"GET\"] }]";
+    let other_has_it = grant(b"other", &secret("file:production")) + &grant(b"component", reads);
+    let without = "GET https://api.example.com (policy.toml:5)";
+    assert_eq!(with_secrets(&other_has_it, "", Vec::new())?, without);
+    let undeclared = grant(b"other", "secrets = [\"OTHER\"]") + &grant(b"component", reads);
+    assert_eq!(with_secrets(&undeclared, "", Vec::new())?, without, "what another declares is no problem here");
+    for both in [
+        grant(b"component", &secret("file:ours")) + &grant(b"other", &secret("file:production")),
+        grant(b"other", &secret("file:production")) + &grant(b"component", &secret("file:ours")),
+    ] {
+        let granted = with_secrets(&both, "", Vec::new())?;
+        assert!(granted.contains("/ours") && !granted.contains("production"), "{granted}");
+    }
+    Ok(())
+}
