@@ -4,6 +4,7 @@
 //! The sets that patterns describe are nested or disjoint in each of their four fields. So the intersection of two patterns
 //! is again a pattern, which is how a grant is cut down to a ceiling.
 
+mod above_suffixes;
 mod host;
 mod path;
 mod port;

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use url::Host;
 
 use super::TooWide;
+use super::above_suffixes::is_above_suffixes;
 
 /// The hosts that a pattern covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -128,9 +129,6 @@ impl HostMatch {
     }
 }
 
-/// Names that are no suffix of the list themselves, with suffixes in the list below them.
-const ABOVE_SUFFIXES: [&str; 1] = ["amazonaws.com"];
-
 /// Whether strangers register names below this one. A name of one label always counts, listed or not.
 fn is_shared(name: &str) -> bool {
     let below = format!("x.{name}");
@@ -138,7 +136,7 @@ fn is_shared(name: &str) -> bool {
     !name.contains('.')
         || psl::suffix_str(name) == Some(name)
         || psl::suffix_str(&below) == Some(&below)
-        || ABOVE_SUFFIXES.contains(&name)
+        || is_above_suffixes(name)
 }
 
 /// Two names that differ only by the dot at the end are one host.
