@@ -15,6 +15,7 @@ use agent_core::units::Bytes;
 use crate::charge::Charge;
 use crate::defence::{self, Defence};
 use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
+use crate::pace::Lent;
 use crate::stop::Stop;
 
 /// Counts what one store has allocated. Part of the store's data.
@@ -26,11 +27,11 @@ pub(crate) struct CallLimiter {
 }
 
 impl CallLimiter {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, lent: Lent) -> Self {
         Self {
             memory: Allowance::new(defence::limit(Defence::Memory, limits.memory.0)),
             table_elements: Allowance::new(defence::limit(Defence::Tables, limits.table_elements)),
-            growths: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls)),
+            growths: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls), lent),
         }
     }
 
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     fn limiter() -> CallLimiter {
-        CallLimiter::new(&Limits { memory: Bytes(1000), table_elements: 10, ..Limits::STANDARD })
+        CallLimiter::new(&Limits { memory: Bytes(1000), table_elements: 10, ..Limits::STANDARD }, Lent::default())
     }
 
     fn fault(answer: wasmtime::Result<bool>) -> Option<Fault> {

@@ -3,13 +3,15 @@
 //!
 //! A caller's thread is lent for short calls only, since the host's own work waits for it meanwhile. A slice ends by itself
 //! after `YIELD_INTERVAL_FUEL`, but host calls cost no fuel to speak of: a guest that makes nothing else would keep the thread.
-//! So a call that begins here may make few of them. One that makes more is dropped and made anew on the guests' threads, which
+//! So a call may make few of them while it is here. One that makes more is dropped and made anew on the guests' threads, which
 //! nobody can tell: only calls begin here that can change nothing, those without a folder, of components that import neither
-//! HTTP nor stores. A component whose call was not short is sent to the guests' threads for its next calls, too. What counts as
+//! HTTP nor stores. One that went on to the guests' threads has all that it was granted, and is never made anew: it would
+//! have its fuel and its time twice. A component whose call was not short is sent to the guests' threads for its next calls, too. What counts as
 //! short is told by what the call did and not by a clock, which a busy machine would upset.
 
 use crate::layer::{self, Layer};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Most host calls, weighted, of a call on its caller's thread: some hundred microseconds of work, a few milliseconds where
 /// each moves much. An ordinary tool makes some dozens.
@@ -25,6 +27,26 @@ pub(crate) enum Begin {
     Here,
     /// On one of the guests'.
     Elsewhere,
+}
+
+/// Whether a call is still on its caller's thread.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lent(Arc<AtomicBool>);
+
+impl Lent {
+    /// It begins there.
+    pub(crate) fn begin(begin: Begin) -> Self {
+        Self(Arc::new(AtomicBool::new(begin == Begin::Here)))
+    }
+
+    /// It goes on elsewhere.
+    pub(crate) fn give_back(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How the calls of one component have gone lately.

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::task::coop::unconstrained;
 
-use crate::pace::{Begin, Pace};
+use crate::pace::{Lent, Pace};
 
 /// Polls between two looks at the timers. tokio's 61 make a deadline 3 to 5 ms late when guests are busy; 4 makes it 1 ms.
 const EVENT_INTERVAL: u32 = 4;
@@ -58,15 +58,16 @@ impl GuestRuntime {
         self.handle.spawn(task)
     }
 
-    /// Runs `task` to its end: all of it beside the caller's runtime, or here until it first waits or yields.
+    /// Runs `task` to its end: all of it beside the caller's runtime, or, where the caller's thread is lent, here until it
+    /// first waits or yields.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        begin: Begin,
+        lent: &Lent,
         pace: &Pace,
         task: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Panicked> {
         let mut task = Box::pin(AssertUnwindSafe(task).catch_unwind());
-        if begin == Begin::Here {
+        if lent.is_lent() {
             let first = poll_fn(|context| {
                 // Timers and tasks that it starts are the guests' runtime's from the beginning.
                 let _guests = self.handle.enter();
@@ -78,6 +79,7 @@ impl GuestRuntime {
                 return ended.map_err(|_| Panicked);
             }
             pace.was_not_short();
+            lent.give_back();
         }
         match self.handle.spawn(task).await {
             Ok(Ok(ended)) => Ok(ended),
@@ -115,6 +117,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::pace::Begin;
 
     #[tokio::test]
     async fn dropping_it_inside_another_runtime_does_not_wait() -> io::Result<()> {
@@ -135,20 +138,22 @@ mod tests {
     async fn a_task_begins_where_it_is_told_and_never_waits_here() -> io::Result<()> {
         let (guests, pace) = (GuestRuntime::start()?, Pace::default());
         let own = thread_name();
-        let run = |begin, wait: Option<Duration>| {
-            guests.run(begin, &pace, async move {
+        let run = async |begin, wait: Option<Duration>| {
+            let lent = Lent::begin(begin);
+            let ended = guests.run(&lent, &pace, async move {
                 let first = thread_name();
                 if let Some(wait) = wait {
                     tokio::time::sleep(wait).await;
                 }
                 (first, thread_name())
-            })
+            });
+            (ended.await, lent.is_lent())
         };
         let guest = Some("guest".to_owned());
-        assert_eq!(run(Begin::Here, None).await, Ok((own.clone(), own.clone())));
+        assert_eq!(run(Begin::Here, None).await, (Ok((own.clone(), own.clone())), true));
         assert_eq!(pace.begin(), Begin::Here);
-        assert_eq!(run(Begin::Elsewhere, None).await, Ok((guest.clone(), guest.clone())));
-        assert_eq!(run(Begin::Here, Some(Duration::from_millis(1))).await, Ok((own, guest)));
+        assert_eq!(run(Begin::Elsewhere, None).await, (Ok((guest.clone(), guest.clone())), false));
+        assert_eq!(run(Begin::Here, Some(Duration::from_millis(1))).await, (Ok((own, guest)), false));
         assert_eq!(pace.begin(), Begin::Elsewhere, "it waited");
         Ok(())
     }
@@ -157,7 +162,9 @@ mod tests {
     async fn a_panic_on_the_callers_thread_is_not_the_callers() -> io::Result<()> {
         let (guests, pace) = (GuestRuntime::start()?, Pace::default());
         for begin in [Begin::Here, Begin::Elsewhere] {
-            assert_eq!(guests.run(begin, &pace, async { unreachable!("on purpose") }).await, Err::<(), _>(Panicked));
+            let lent = Lent::begin(begin);
+            let ended = guests.run(&lent, &pace, async { unreachable!("on purpose") });
+            assert_eq!(ended.await, Err::<(), _>(Panicked));
         }
         Ok(())
     }

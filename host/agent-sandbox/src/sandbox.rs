@@ -22,7 +22,7 @@ use crate::engine::{self, EngineSettings, Residue};
 use crate::gate::GateClosed;
 use crate::invoke::{self, Finished, Target};
 use crate::mount::Mount;
-use crate::pace::{Begin, HOST_CALLS_MAX};
+use crate::pace::{Begin, HOST_CALLS_MAX, Lent};
 use crate::patience::Patience;
 use crate::plain_text::error_line;
 use crate::runtime::GuestRuntime;
@@ -177,7 +177,7 @@ impl Sandbox {
             return self.run_distant(component, target, (call, slot), cancel).await;
         }
         let finished = match component.begin(&call.mounts) {
-            Begin::Elsewhere => self.run(Begin::Elsewhere, component, target, (call, slot), cancel).await?.0,
+            Begin::Elsewhere => self.run(&Lent::default(), component, target, (call, slot), cancel).await?.0,
             Begin::Here => self.run_from_here(component, target, (call, slot), cancel).await?,
         };
         report_on(finished, &limits, &secrets).await
@@ -195,7 +195,7 @@ impl Sandbox {
             return Ok(report::refused(RefusedCall::Overloaded, distant::ALL_WAITING));
         };
         let (limits, secrets) = (call.limits.clone(), call.secrets.clone());
-        let (engine, parts) = (self.engine.clone(), parts(call, cancel, self.clock));
+        let (engine, parts) = (self.engine.clone(), parts(call, cancel, self.clock, Lent::default()));
         let watch = Watch::over(&parts);
         let guest = async move {
             let finished = invoke::run(&engine, target, parts).await;
@@ -216,7 +216,8 @@ impl Sandbox {
         }
     }
 
-    /// Runs a call that can change nothing on its caller's thread, and anew on a guests' thread where it is not short.
+    /// Begins a call that can change nothing on its caller's thread, and runs it anew on a guests' thread where it made too many
+    /// host calls before it went there by itself.
     async fn run_from_here(
         &self,
         component: &Arc<Component>,
@@ -224,15 +225,15 @@ impl Sandbox {
         (call, slot): (Call, OwnedSemaphorePermit),
         cancel: CancellationToken,
     ) -> Result<Finished, CallError> {
-        let mut short = call.clone();
-        short.limits.host_calls = call.limits.host_calls.min(HOST_CALLS_MAX);
-        let (finished, slot) = self.run(Begin::Here, component, target, (short, slot), cancel.clone()).await?;
-        if call.limits.host_calls <= HOST_CALLS_MAX || !finished.ending.is(Fault::HostcallLimit) {
+        let lent = Lent::begin(Begin::Here);
+        let (finished, slot) = self.run(&lent, component, target, (call.clone(), slot), cancel.clone()).await?;
+        let was_short_of_calls = lent.is_lent() && call.limits.host_calls > HOST_CALLS_MAX;
+        if !was_short_of_calls || !finished.ending.is(Fault::HostcallLimit) {
             return Ok(finished);
         }
         component.pace.was_not_short();
         match self::target(component, &call) {
-            Ok(target) => Ok(self.run(Begin::Elsewhere, component, target, (call, slot), cancel).await?.0),
+            Ok(target) => Ok(self.run(&Lent::default(), component, target, (call, slot), cancel).await?.0),
             Err(_) => unreachable!("the same call had a target before"),
         }
     }
@@ -240,14 +241,14 @@ impl Sandbox {
     /// Runs one instance to its end and gives the slot back.
     async fn run(
         &self,
-        begin: Begin,
+        lent: &Lent,
         component: &Component,
         target: Target,
         (call, slot): (Call, OwnedSemaphorePermit),
         cancel: CancellationToken,
     ) -> Result<(Finished, OwnedSemaphorePermit), CallError> {
-        let (engine, parts) = (self.engine.clone(), parts(call, cancel, self.clock));
-        let running = self.guests.run(begin, &component.pace, async move {
+        let (engine, parts) = (self.engine.clone(), parts(call, cancel, self.clock, lent.clone()));
+        let running = self.guests.run(lent, &component.pace, async move {
             // The slot goes along: it is free when the instance is gone, whether or not somebody still waits for that.
             (invoke::run(&engine, target, parts).await, slot)
         });
@@ -328,7 +329,7 @@ fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
 
 /// The deadline begins here: a call that waited for a slot has its whole time. Its requests are sent by the caller's runtime,
 /// so that they are recorded though the guest is gone.
-fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain) -> CallParts {
+fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain, lent: Lent) -> CallParts {
     let patience = Arc::new(Patience::start(call.limits.deadline.to_duration()));
     CallParts {
         mounts: call.mounts,
@@ -345,3 +346,4 @@ fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain) -> CallParts 
         host: Handle::current(),
     }
 }
+        lent,

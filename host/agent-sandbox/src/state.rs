@@ -31,6 +31,7 @@ use crate::kv::{KvChange, Stores};
 use crate::layer::{self, Layer};
 use crate::limiter::CallLimiter;
 use crate::mount::Mount;
+use crate::pace::Lent;
 use crate::patience::Patience;
 use crate::report;
 use crate::secrets::CallSecrets;
@@ -90,6 +91,8 @@ pub(crate) struct CallParts {
     /// Ends requests that are under way when the call is cancelled.
     pub(crate) cancel: CancellationToken,
     /// Where requests are sent: a runtime that outlives the guest, so that each completes and is recorded.
+    /// Whether it is on its caller's thread.
+    pub(crate) lent: Lent,
     pub(crate) host: tokio::runtime::Handle,
 }
 
@@ -127,6 +130,7 @@ impl CallState {
             patience,
             cancel,
             host,
+            lent,
         } = parts;
         let recorder = Recorder::default();
         let mut table = ResourceTable::new();
@@ -146,7 +150,7 @@ impl CallState {
             host,
         };
         Ok(Self {
-            limiter: CallLimiter::new(&limits),
+            limiter: CallLimiter::new(&limits, lent.clone()),
             table,
             files: Files::new(mounts, &limits, effects.clone()),
             kv: View::new(stores, &limits),
@@ -158,7 +162,7 @@ impl CallState {
             sender: HttpSender::new(sender),
             secrets,
             time,
-            charge: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls)),
+            charge: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls), lent),
             effects,
             recorder,
         })

@@ -22,6 +22,7 @@ use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress
 use crate::hosts::clocks::ClockGrain;
 use crate::invoke::{self, Answer, Ending, Target};
 use crate::kv::NoStores;
+use crate::pace::Lent;
 use crate::patience::Patience;
 use crate::secrets::CallSecrets;
 use crate::state::{CallParts, CallState};
@@ -127,6 +128,7 @@ fn question_parts(limits: Limits) -> CallParts {
         effects: Arc::new(Effects::new(Arc::new(NoEffects), patience.clone())),
         patience,
         cancel: CancellationToken::new(),
+        lent: Lent::default(),
         host: tokio::runtime::Handle::current(),
     }
 }

@@ -24,6 +24,7 @@ use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress
 use crate::hosts::clocks::ClockGrain;
 use crate::kv::NoStores;
 use crate::mount::Mount;
+use crate::pace::Lent;
 use crate::patience::Patience;
 use crate::state::{CallParts, CallState};
 
@@ -115,6 +116,7 @@ pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> Ca
         clock: ClockGrain::AsAsked,
         cancel: CancellationToken::new(),
         host: tokio::runtime::Handle::current(),
+        lent: Lent::default(),
     })
     .unwrap_or_else(|error| unreachable!("{error:#}"))
 }
