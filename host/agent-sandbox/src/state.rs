@@ -23,7 +23,7 @@ use crate::effects::Effects;
 use crate::hosts::cli::{Console, Printed};
 use crate::hosts::clocks::{Clock, ClockGrain};
 use crate::hosts::fs::Files;
-use crate::hosts::http::{Bounds, HttpSender, SenderParts};
+use crate::hosts::http::{Bounds, Drafts, HttpSender, SenderParts};
 use crate::hosts::kv::View;
 use crate::hosts::log::{GuestLog, KeptLog};
 use crate::hosts::random::Random;
@@ -53,6 +53,7 @@ pub(crate) struct CallState {
     pub(crate) log: GuestLog,
     pub(crate) http: WasiHttpCtx,
     pub(crate) sender: HttpSender,
+    pub(crate) drafts: Drafts,
     pub(crate) secrets: CallSecrets,
     time: CallTime,
     charge: Charge,
@@ -90,9 +91,9 @@ pub(crate) struct CallParts {
     pub(crate) patience: Arc<Patience>,
     /// Ends requests that are under way when the call is cancelled.
     pub(crate) cancel: CancellationToken,
-    /// Where requests are sent: a runtime that outlives the guest, so that each completes and is recorded.
     /// Whether it is on its caller's thread.
     pub(crate) lent: Lent,
+    /// Where requests are sent: a runtime that outlives the guest, so that each completes and is recorded.
     pub(crate) host: tokio::runtime::Handle,
 }
 
@@ -129,8 +130,8 @@ impl CallState {
             effects,
             patience,
             cancel,
-            host,
             lent,
+            host,
         } = parts;
         let recorder = Recorder::default();
         let mut table = ResourceTable::new();
@@ -160,6 +161,7 @@ impl CallState {
             log: GuestLog::new(&limits),
             http,
             sender: HttpSender::new(sender),
+            drafts: Drafts::new(bounds),
             secrets,
             time,
             charge: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls), lent),
@@ -236,6 +238,7 @@ impl CallState {
     pub(crate) fn forget(&mut self, handle: u32) {
         self.recorder.forget(handle);
         self.clock.forget(handle);
+        self.drafts.forget(handle);
     }
 }
 

@@ -6,6 +6,7 @@ mod data;
 mod escape;
 mod flood;
 mod fs;
+mod hoard;
 mod keep;
 mod net;
 mod say;
@@ -38,6 +39,10 @@ agent_host_tool::export!(
     flood::many_parts,
     flood::deep_json,
     flood::bad_json,
+    hoard::hoard_texts,
+    hoard::hoard_fields,
+    hoard::hoard_bodies,
+    hoard::long_names,
     keep::keep,
     keep::keep_then_trap,
     keep::keep_forever,

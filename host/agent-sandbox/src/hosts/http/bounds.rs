@@ -8,9 +8,16 @@ use agent_core::units::Bytes;
 use wasmtime_wasi_http::RequestOptions;
 
 use crate::defence::{self, Defence};
+use crate::effects::TEXT_BYTES_MAX;
 
 /// The shortest timeout that a guest gets, whatever it asks for: with less, nothing could ever arrive.
 const TIMEOUT_LEAST: Duration = Duration::from_millis(1);
+
+/// What the library's map of fields takes for one beside its name and value.
+pub(super) const FIELD_COST: usize = 256;
+
+/// Longest method: longer than any that a grant can name, so that what is refused is recorded as it was asked for.
+const METHOD_BYTES_MAX: usize = 64;
 
 /// The bounds of a call's requests.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +38,10 @@ pub(crate) struct Bounds {
     pub(super) fields: usize,
     /// Their bytes.
     pub(super) field_bytes: usize,
+    /// Bytes of a method that the guest spells out.
+    pub(super) method_bytes: usize,
+    /// Bytes of a host and port.
+    pub(super) authority_bytes: usize,
     /// How long each step may take.
     pub(super) timing: Timing,
     /// The call's own deadline.
@@ -63,6 +74,8 @@ impl Bounds {
             ratio: limits.http_ratio,
             fields: count(limits.http_header_fields),
             field_bytes: count(limits.http_header_bytes.0),
+            method_bytes: METHOD_BYTES_MAX,
+            authority_bytes: TEXT_BYTES_MAX,
             timing: Timing {
                 connect: limits.http_connect.to_duration(),
                 first_byte: limits.http_first_byte.to_duration(),
@@ -77,9 +90,15 @@ impl Bounds {
     /// What a guest may put into a map of header fields. wasmtime counts its own bookkeeping of each field too, so a little more
     /// fits in than can be sent; what is too large is refused with a record when it is sent.
     pub(crate) fn fields_memory_bytes(&self) -> usize {
-        /// What wasmtime counts beside a name and a value.
-        const FIELD_COST: usize = 256;
         self.field_bytes.saturating_add(self.fields.saturating_mul(FIELD_COST)).saturating_mul(2)
+    }
+
+    /// What a guest may put into all messages of a call: as much as it may send, and one message more.
+    pub(super) fn drafts_bytes(&self) -> u64 {
+        let fields = self.field_bytes.saturating_add(self.fields.saturating_mul(FIELD_COST));
+        // Its authority, and its path.
+        let message = fields.saturating_add(2 * TEXT_BYTES_MAX) as u64;
+        self.requests.saturating_add(1).saturating_mul(message)
     }
 
     fn without(self, defence: Defence, undefended: fn(Self) -> Self) -> Self {
@@ -92,6 +111,7 @@ impl Bounds {
         let bytes = Bytes(ENOUGH as u64);
         let (requests, ratio) = (u64::MAX, u64::MAX);
         let (concurrent, hosts, fields, field_bytes) = (1_000, ENOUGH, 20_000, 16 << 20);
+        let (method_bytes, authority_bytes) = (ENOUGH, ENOUGH);
         Self {
             requests,
             concurrent,
@@ -101,6 +121,8 @@ impl Bounds {
             ratio,
             fields,
             field_bytes,
+            method_bytes,
+            authority_bytes,
             ..self
         }
     }

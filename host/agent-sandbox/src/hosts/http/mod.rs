@@ -1,6 +1,7 @@
 //! `wasi:http`: requests through the gate, and nothing else of the network.
 //!
-//! - `types` is the interface, method by method; the work on headers and bodies is wasmtime-wasi-http's.
+//! - `types` is the interface, method by method; the work on headers and bodies is wasmtime-wasi-http's. `drafts` is the part
+//!   by which a guest builds messages, and counts what it puts into them.
 //! - `target` parses a URL once: what is decided about is what is connected to.
 //! - `bounds` is what requests may cost; `held` counts what bodies hold in memory, `lookups` the names that were looked up.
 //! - `address` says which addresses a name may lead to, and resolves names under that rule.
@@ -19,6 +20,7 @@ mod brotli_window;
 mod connection;
 mod cure;
 mod decoding;
+mod drafts;
 mod exchange;
 mod held;
 mod job;
@@ -53,6 +55,7 @@ use crate::secrets::CallSecrets;
 use crate::transcript::SharedTranscript;
 
 pub(crate) use bounds::Bounds;
+pub(crate) use drafts::Drafts;
 pub(crate) use types::encode_error;
 
 /// Answers of the largest size that a call may hold unread.
@@ -69,6 +72,9 @@ const FORBIDDEN: [&str; 5] = ["te", "trailer", "expect", "forwarded", "via"];
 
 /// Header fields by which some servers take a request for one of another method, which nobody decided about.
 const OTHER_METHOD: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// Header fields by which some servers take a request for one of another path, which nobody decided about either.
+const OTHER_PATH: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
 type Answered = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
@@ -157,6 +163,7 @@ impl WasiHttpHooks for HttpSender {
             let (head, body) = request.into_parts();
             let body = if beyond_limit {
                 // Refused in any case, so nothing of it is kept: a guest may begin many more requests than it may send.
+                drop(body);
                 Body::Complete(bytes::Bytes::new())
             } else {
                 body::collect(body, parts.bounds.request_bytes.0, &mut body_share).await?
@@ -202,6 +209,7 @@ fn is_forbidden(name: &HeaderName) -> bool {
     DEFAULT_FORBIDDEN_HEADERS.contains(name)
         || FORBIDDEN.contains(&name.as_str())
         || OTHER_METHOD.contains(&name.as_str())
+        || OTHER_PATH.contains(&name.as_str())
         || name.as_str().starts_with("proxy-")
 }
 
@@ -220,6 +228,8 @@ mod tests {
             ("upgrade", true),
             ("te", true),
             ("x-http-method-override", true),
+            ("x-original-url", true),
+            ("x-rewrite-url", true),
             ("accept", false),
             ("content-type", false),
         ] {

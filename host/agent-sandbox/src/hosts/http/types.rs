@@ -1,6 +1,6 @@
 //! `wasi:http/types` and `wasi:http/outgoing-handler`: each method charges and passes on to wasmtime-wasi-http. Recorded is
 //! what does not follow from the guest's own words: whether an answer is there, its status and header fields, its trailers.
-//! Its body is recorded with the streams.
+//! Its body is recorded with the streams. What a guest builds itself is in `drafts`.
 
 use agent_core::digest::Digest;
 use agent_core::effect::{EffectRequest, Refusal};
@@ -10,7 +10,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 use wasmtime_wasi_http::WasiHttpCtxView;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as HandlerHost;
 use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode, Method, Scheme};
-use wasmtime_wasi_http::p2::{HeaderError, HeaderResult, HttpError, HttpResult};
+use wasmtime_wasi_http::p2::{HeaderError, HttpError, HttpResult};
 
 use crate::state::{CallState, table_stop};
 use crate::stop::Stop;
@@ -32,7 +32,7 @@ type Set = wasmtime::Result<Result<(), ()>>;
 type Got<T> = Plain<Option<Result<Result<T, ErrorCode>, ()>>>;
 
 impl CallState {
-    fn http_view(&mut self) -> WasiHttpCtxView<'_> {
+    pub(super) fn http_view(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.sender, table: &mut self.table, ctx: &mut self.http }
     }
 }
@@ -189,36 +189,6 @@ fn encoded(error: &ErrorCode) -> Vec<u8> {
 }
 
 passed_on! {
-    impl types::HostFields as Fields {
-        fn new() -> Plain<Fields>;
-        fn from_list(entries: Vec<(String, Vec<u8>)>) -> HeaderResult<Fields>;
-        fn get(fields: Fields, name: String) -> Plain<Vec<Vec<u8>>>;
-        fn has(fields: Fields, name: String) -> Plain<bool>;
-        fn set(fields: Fields, name: String, values: Vec<Vec<u8>>) -> HeaderResult<()>;
-        fn delete(fields: Fields, name: String) -> HeaderResult<()>;
-        fn append(fields: Fields, name: String, value: Vec<u8>) -> HeaderResult<()>;
-        fn entries(fields: Fields) -> Plain<Vec<(String, Vec<u8>)>>;
-        fn clone(fields: Fields) -> Plain<Fields>;
-    }
-}
-
-passed_on! {
-    impl types::HostOutgoingRequest as Request {
-        fn new(headers: Fields) -> Plain<Request>;
-        fn body(request: Request) -> Plain<Result<BodyOut, ()>>;
-        fn method(request: Request) -> Plain<Method>;
-        fn set_method(request: Request, method: Method) -> Set;
-        fn path_with_query(request: Request) -> Plain<Option<String>>;
-        fn set_path_with_query(request: Request, path: Option<String>) -> Set;
-        fn scheme(request: Request) -> Plain<Option<Scheme>>;
-        fn set_scheme(request: Request, scheme: Option<Scheme>) -> Set;
-        fn authority(request: Request) -> Plain<Option<String>>;
-        fn set_authority(request: Request, authority: Option<String>) -> Set;
-        fn headers(request: Request) -> Plain<Fields>;
-    }
-}
-
-passed_on! {
     impl types::HostOutgoingBody as BodyOut {
         fn write(body: BodyOut) -> Plain<Result<Resource<DynOutputStream>, ()>>;
         fn finish(body: BodyOut, trailers: Option<Fields>) -> HttpResult<()>;
@@ -252,7 +222,7 @@ passed_on! {
     }
 }
 
-// A tool serves no requests, so it holds none of these but an outgoing response that it makes for itself.
+// A tool serves no requests, so it holds none of these.
 passed_on! {
     impl types::HostIncomingRequest as Incoming {
         fn method(request: Incoming) -> Plain<Method>;
@@ -261,16 +231,6 @@ passed_on! {
         fn authority(request: Incoming) -> Plain<Option<String>>;
         fn headers(request: Incoming) -> Plain<Fields>;
         fn consume(request: Incoming) -> Plain<Result<BodyIn, ()>>;
-    }
-}
-
-passed_on! {
-    impl types::HostOutgoingResponse as Outgoing {
-        fn new(headers: Fields) -> Plain<Outgoing>;
-        fn body(response: Outgoing) -> Plain<Result<BodyOut, ()>>;
-        fn status_code(response: Outgoing) -> Plain<u16>;
-        fn set_status_code(response: Outgoing, status: u16) -> Set;
-        fn headers(response: Outgoing) -> Plain<Fields>;
     }
 }
 
