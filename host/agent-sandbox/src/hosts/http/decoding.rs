@@ -2,6 +2,8 @@
 //! reaches a guest that the host could not look into. One coding at most; the others are refused.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent_core::effect::Refusal;
 use bytes::Bytes;
@@ -22,7 +24,7 @@ const OFFER: HeaderValue = HeaderValue::from_static("gzip, br, zstd");
 /// Up to here an answer may become as large as it likes: a short text of repetitions is no attack.
 const HARMLESS_BYTES: u64 = 256 << 10;
 
-/// Decoded at once before other tasks have their turn.
+/// Decoded at once before it is looked at.
 const STEP_BYTES: usize = 64 << 10;
 
 /// Largest look-back of zstd: what RFC 9659 lets servers use on the Web.
@@ -91,51 +93,103 @@ pub(super) fn forget(headers: &mut HeaderMap) {
     headers.remove(header::CONTENT_LENGTH);
 }
 
-/// Decompresses a whole body within its bounds.
+/// Decompresses a whole body within its bounds, on a thread that may be busy for long: some bodies are much work and give not
+/// one byte. Given up when dropped.
 pub(super) async fn decode(
     coding: Coding,
     body: &Bytes,
     (bounds, share): (&Bounds, &mut Share),
 ) -> Result<Bytes, Cause> {
     static DECODERS: Semaphore = Semaphore::const_new(DECODERS_MAX);
-    let _place = DECODERS.acquire().await.map_err(|_| Cause::Broken)?;
-    let most = bounds.response_bytes.0;
-    let by_ratio = (body.len() as u64).saturating_mul(bounds.ratio).max(HARMLESS_BYTES);
-    let mut decoder = decoder(coding, body)?;
-    let (mut decoded, mut piece) = (Vec::new(), vec![0; STEP_BYTES]);
-    loop {
-        let length = decoder.read(&mut piece).map_err(|_| Cause::Broken)?;
-        if length == 0 {
-            return Ok(decoded.into());
-        }
-        let total = (decoded.len() + length) as u64;
-        if total > most {
-            return Err(Cause::TooLarge);
-        }
-        if total > by_ratio {
-            return Err(Cause::Ratio);
-        }
-        if !share.grow(length as u64) {
-            return Err(Cause::TooMuchHeld);
-        }
-        held::append(&mut decoded, &piece[..length], most.min(by_ratio));
-        tokio::task::yield_now().await;
+    let place = DECODERS.acquire().await.map_err(|_| Cause::Broken)?;
+    let given_up = GiveUp::default();
+    let mut work =
+        Work { coding, body: body.clone(), bounds: *bounds, share: share.split(), given_up: Arc::clone(&given_up.0) };
+    let working = tokio::task::spawn_blocking(move || {
+        let decoded = work.decoded();
+        // Not before: the place is free when the thread is.
+        drop(place);
+        (decoded, work.share)
+    });
+    let (decoded, held) = working.await.map_err(|_| Cause::Broken)?;
+    *share = held;
+    decoded
+}
+
+/// Tells the thread, when dropped, that nobody waits for it any more.
+#[derive(Default)]
+struct GiveUp(Arc<AtomicBool>);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
-fn decoder<'a>(coding: Coding, body: &'a [u8]) -> Result<Box<dyn Read + Send + 'a>, Cause> {
+/// What the thread does.
+struct Work {
+    coding: Coding,
+    body: Bytes,
+    bounds: Bounds,
+    share: Share,
+    given_up: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn decoded(&mut self) -> Result<Bytes, Cause> {
+        let most = self.bounds.response_bytes.0;
+        let by_ratio = (self.body.len() as u64).saturating_mul(self.bounds.ratio).max(HARMLESS_BYTES);
+        let mut decoder = decoder(self.coding, &self.body, &self.given_up)?;
+        let (mut decoded, mut piece) = (Vec::new(), vec![0; STEP_BYTES]);
+        loop {
+            let length = decoder.read(&mut piece).map_err(|_| Cause::Broken)?;
+            if length == 0 {
+                return Ok(decoded.into());
+            }
+            let total = (decoded.len() + length) as u64;
+            if total > most {
+                return Err(Cause::TooLarge);
+            }
+            if total > by_ratio {
+                return Err(Cause::Ratio);
+            }
+            if !self.share.grow(length as u64) {
+                return Err(Cause::TooMuchHeld);
+            }
+            held::append(&mut decoded, &piece[..length], most.min(by_ratio));
+        }
+    }
+}
+
+fn decoder<'a>(coding: Coding, body: &'a [u8], given_up: &'a AtomicBool) -> Result<Box<dyn Read + 'a>, Cause> {
+    let input = Input { rest: body, given_up };
     Ok(match coding {
-        Coding::Gzip => Box::new(MultiGzDecoder::new(body)),
+        Coding::Gzip => Box::new(MultiGzDecoder::new(input)),
         Coding::Brotli if !brotli_window::is_bounded(body) => return Err(Cause::Window),
-        Coding::Brotli => Box::new(brotli_decompressor::Decompressor::new(body, STEP_BYTES)),
-        Coding::Zstd => Box::new(Frames { rest: body, current: None }),
+        Coding::Brotli => Box::new(brotli_decompressor::Decompressor::new(input, STEP_BYTES)),
+        Coding::Zstd => Box::new(Frames { rest: input, current: None }),
     })
+}
+
+/// The compressed bytes, which end with an error once nobody waits for the others.
+struct Input<'a> {
+    rest: &'a [u8],
+    given_up: &'a AtomicBool,
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(io::Error::other("given up"));
+        }
+        self.rest.read(buffer)
+    }
 }
 
 /// The frames of a zstd stream, one after the other.
 struct Frames<'a> {
-    rest: &'a [u8],
-    current: Option<StreamingDecoder<&'a [u8], FrameDecoder>>,
+    rest: Input<'a>,
+    current: Option<StreamingDecoder<Input<'a>, FrameDecoder>>,
 }
 
 impl Read for Frames<'_> {
@@ -147,12 +201,13 @@ impl Read for Frames<'_> {
                     self.current = Some(frame);
                     return Ok(length);
                 }
-                self.rest = frame.into_inner();
+                self.rest.rest = frame.into_inner().rest;
             }
-            if self.rest.is_empty() {
+            if self.rest.rest.is_empty() {
                 return Ok(0);
             }
-            let next = StreamingDecoder::new_with_max_window_size(self.rest, ZSTD_WINDOW_BYTES_MAX);
+            let input = Input { ..self.rest };
+            let next = StreamingDecoder::new_with_max_window_size(input, ZSTD_WINDOW_BYTES_MAX);
             self.current = Some(next.map_err(io::Error::other)?);
         }
     }
@@ -216,6 +271,8 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::pin::pin;
+    use std::time::{Duration, Instant};
 
     use agent_core::limits::Limits;
     use flate2::Compression;
@@ -283,6 +340,29 @@ mod tests {
             let (stopped, held) = check(coding, bomb, &by_size).await;
             assert_eq!(stopped, Err(Cause::TooLarge), "{coding:?}");
             assert!(held <= Limits::STANDARD.http_response_bytes.0, "{coding:?}: {held}");
+        }
+        Ok(())
+    }
+
+    /// Frames, members and blocks that hold nothing are work all the same. Whoever waits for it can give it up, and everything
+    /// else goes on meanwhile.
+    #[tokio::test]
+    async fn a_body_that_decodes_to_nothing_holds_nobody_up() -> io::Result<()> {
+        let body = |piece: &[u8]| Bytes::from(piece.repeat((8 << 20) / piece.len()));
+        // A window of 16 bits, then blocks of metadata without a byte.
+        let brotli = [&[0b0000_1100][..], &body(&[0b0000_0110])].concat().into();
+        for (coding, body) in
+            [(Coding::Zstd, body(&zstd(0, &[(0, 0)]))), (Coding::Gzip, body(&gzip(b"")?)), (Coding::Brotli, brotli)]
+        {
+            let (bounds, memory) = (Bounds::of(&Limits::STANDARD), Memory::new(u64::MAX));
+            let (mut share, started, mut ticks) = (memory.share(), Instant::now(), 0);
+            let mut decoding =
+                pin!(tokio::time::timeout(Duration::from_millis(50), decode(coding, &body, (&bounds, &mut share))));
+            while tokio::time::timeout(Duration::from_millis(5), &mut decoding).await.is_err() {
+                ticks += 1;
+            }
+            assert!(started.elapsed() < Duration::from_millis(200), "{coding:?}: {:?}", started.elapsed());
+            assert!(ticks > 0 || started.elapsed() < Duration::from_millis(20), "{coding:?}: {ticks}");
         }
         Ok(())
     }
