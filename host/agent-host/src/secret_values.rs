@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use agent_core::effect::EffectRequest;
 use agent_core::grant::{Grant, SecretGrant};
 use agent_core::redact::Redactor;
 use agent_core::secret::{SecretSource, SecretValue, VALUE_BYTES_MAX};
@@ -54,6 +55,12 @@ impl SecretValues {
             Some((secret.name.clone(), Arc::clone(value)))
         };
         CallSecrets::new(grant.secrets.iter().filter_map(value).collect(), self.redactor.clone())
+    }
+
+    /// A request as it may be recorded and shown to a person.
+    #[must_use]
+    pub fn without_secrets(&self, request: &EffectRequest) -> EffectRequest {
+        CallSecrets::new(Vec::new(), self.redactor.clone()).without_secrets(request.clone())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::gate::{ChangeIntent, EffectGate, GateClosed, SendIntent, Undo};
 use crate::gate::{IdempotencyKey, Progress};
 use crate::layer::{self, Layer};
 use crate::patience::Patience;
+use crate::secrets::CallSecrets;
 use crate::stop::Stop;
 use crate::transcript::TranscriptSnapshot;
 
@@ -35,6 +36,8 @@ pub(crate) const TEXT_BYTES_MAX: usize = 8 << 10;
 pub(crate) struct Effects {
     gate: Arc<dyn EffectGate>,
     patience: Arc<Patience>,
+    /// Taken out of all that is announced: the journal keeps it as it is.
+    secrets: CallSecrets,
     book: Mutex<Book>,
     /// Held while something is announced, so that nothing is once the call is over.
     announcing: tokio::sync::Mutex<()>,
@@ -69,8 +72,8 @@ pub(crate) struct Refused(pub(crate) Refusal);
 
 impl Effects {
     /// No effects yet.
-    pub(crate) fn new(gate: Arc<dyn EffectGate>, patience: Arc<Patience>) -> Self {
-        Self { gate, patience, book: Mutex::default(), announcing: tokio::sync::Mutex::default() }
+    pub(crate) fn new(gate: Arc<dyn EffectGate>, patience: Arc<Patience>, secrets: CallSecrets) -> Self {
+        Self { gate, patience, secrets, book: Mutex::default(), announcing: tokio::sync::Mutex::default() }
     }
 
     /// The next number. Taken when the guest asks, so that numbers follow the guest's order.
@@ -87,7 +90,7 @@ impl Effects {
 
     /// Asks the gate about an effect that was numbered before.
     pub(crate) async fn decide_numbered(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
-        let request = shortened(request);
+        let request = self.shortened(request);
         if self.book().closed.is_some() {
             return Err(Refused(Refusal::FsDenied));
         }
@@ -115,7 +118,7 @@ impl Effects {
 
     /// Asks the gate about a look of which there are too many to list. Only a refusal is recorded.
     pub(crate) async fn decide_look(&self, request: EffectRequest) -> Result<(), Refused> {
-        let request = shortened(request);
+        let request = self.shortened(request);
         let ruling = self.patience.waiting(self.gate.decide(&request)).await;
         match ruling.decision {
             Decision::Allow { .. } => Ok(()),
@@ -141,14 +144,14 @@ impl Effects {
     ) -> Refused {
         let decision = Decision::Deny { refusal, rule: rule.to_owned(), hint: hint.map(str::to_owned) };
         let class = request.class(false);
-        self.keep(refused(number, shortened(request), class, decision));
+        self.keep(refused(number, self.shortened(request), class, decision));
         Refused(refusal)
     }
 
     /// Records a look that needs no decision, such as one at a granted variable, and what the guest saw by it.
     pub(crate) fn note(&self, request: EffectRequest, rule: &RuleSource, bytes_in: Bytes) {
         let ruling = Ruling::plain(Decision::Allow { rule: rule.clone() }, request.class(false));
-        let permit = Permit { number: self.number(), request: shortened(request), ruling, since: Instant::now() };
+        let permit = Permit { number: self.number(), request: self.shortened(request), ruling, since: Instant::now() };
         self.keep(permit.effect(EffectResult::Done(String::new()), Bytes(0), bytes_in));
     }
 
@@ -160,7 +163,7 @@ impl Effects {
         undo: Vec<Undo>,
     ) -> Result<(), GateClosed> {
         let _announcing = self.announce().await?;
-        let intent = ChangeIntent { number, request, undo };
+        let intent = ChangeIntent { number, request: self.secrets.without_secrets(request), undo };
         self.closing(self.gate.intend_change(intent).await)
     }
 
@@ -172,6 +175,7 @@ impl Effects {
             return Ok(());
         }
         let (class, transcript) = (EffectClass::OpaqueWrite, TranscriptSnapshot::none());
+        let request = self.secrets.without_secrets(request);
         self.closing(self.gate.intend_send(SendIntent { number, request, class, transcript }).await).map(drop)
     }
 
@@ -183,7 +187,7 @@ impl Effects {
             book.kept.get(&number).filter(|_| announced).cloned()
         };
         match effect {
-            Some(effect) => self.closing(self.gate.done(&effect).await),
+            Some(effect) => self.record_done(&effect).await,
             None => Ok(()),
         }
     }
@@ -193,7 +197,7 @@ impl Effects {
     pub(crate) async fn clear_doubts(&self, effects: &[Effect]) -> Result<(), GateClosed> {
         let announced = std::mem::take(&mut self.book().opaque);
         for effect in effects.iter().filter(|effect| announced.contains(&effect.number)) {
-            self.closing(self.gate.done(effect).await)?;
+            self.record_done(effect).await?;
         }
         Ok(())
     }
@@ -212,7 +216,8 @@ impl Effects {
         transcript: TranscriptSnapshot,
     ) -> Result<Option<IdempotencyKey>, GateClosed> {
         let _announcing = self.announce().await?;
-        let (number, request, class) = (permit.number, permit.request.clone(), permit.ruling.class);
+        let request = self.secrets.without_secrets(permit.request.clone());
+        let (number, class) = (permit.number, permit.ruling.class);
         let intent = SendIntent { number, request, class, transcript };
         self.closing(self.gate.intend_send(intent).await)
     }
@@ -221,7 +226,13 @@ impl Effects {
     pub(crate) async fn done(&self, effect: &Effect, answer: &[u8]) -> Result<(), GateClosed> {
         let _announcing = self.announce().await?;
         self.closing(self.gate.keep_answer(effect.number, answer).await)?;
-        self.closing(self.gate.done(effect).await)
+        self.record_done(effect).await
+    }
+
+    async fn record_done(&self, effect: &Effect) -> Result<(), GateClosed> {
+        let mut effect = effect.clone();
+        self.secrets.scrub_effect(&mut effect);
+        self.closing(self.gate.done(&effect).await)
     }
 
     /// Passes a guest's word on.
@@ -272,11 +283,20 @@ impl Effects {
         Ok(())
     }
 
-    /// The effects in order, and how many reads and refusals were not kept.
+    /// The effects in order, without secrets, and how many reads and refusals were not kept.
     pub(crate) fn finish(&self) -> (Vec<Effect>, u64) {
         let mut book = self.book();
         let (kept, dropped) = (std::mem::take(&mut book.kept), std::mem::take(&mut book.dropped));
-        (kept.into_values().collect(), dropped)
+        let mut kept: Vec<Effect> = kept.into_values().collect();
+        kept.iter_mut().for_each(|effect| self.secrets.scrub_effect(effect));
+        (kept, dropped)
+    }
+
+    fn shortened(&self, mut request: EffectRequest) -> EffectRequest {
+        for text in texts(&mut request) {
+            *text = self.secrets.cut(std::mem::take(text), TEXT_BYTES_MAX);
+        }
+        request
     }
 
     async fn announce(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, GateClosed> {
@@ -344,13 +364,6 @@ fn text_bytes(request: &EffectRequest) -> usize {
         EffectRequest::Kv { store, key, .. } => store.len() + key.as_ref().map_or(0, String::len),
         EffectRequest::Socket { operation } => operation.len(),
     }
-}
-
-fn shortened(mut request: EffectRequest) -> EffectRequest {
-    for text in texts(&mut request) {
-        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
-    }
-    request
 }
 
 /// The texts in a request that a guest chose.

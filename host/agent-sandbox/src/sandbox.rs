@@ -336,13 +336,13 @@ fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain, lent: Lent) -
         stores: call.stores,
         env: call.env,
         secrets: call.secrets,
-        effects: Arc::new(Effects::new(call.gate, patience.clone())),
         patience,
         limits: call.limits,
         seed: call.seed,
         clock_start: call.clock_start,
         clock,
         cancel,
+        effects: Arc::new(Effects::new(call.gate, patience.clone(), call.secrets.clone())),
         host: Handle::current(),
     }
 }

@@ -4,11 +4,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use agent_core::effect::{Effect, EffectResult};
+use agent_core::effect::{Decision, Effect, EffectRequest, EffectResult};
 use agent_core::json::JsonText;
 use agent_core::outcome::{Content, Printed, ResourceBody, ToolOutcome};
 use agent_core::redact::{MARK, Redactor};
 use agent_core::secret::{SecretName, SecretValue};
+use agent_core::units::Bytes;
 
 use crate::call::CallReport;
 use crate::defence::{self, Defence};
@@ -53,14 +54,56 @@ impl CallSecrets {
             | ToolOutcome::Refused { message, .. }
             | ToolOutcome::Faulted { message, .. } => self.scrub_text(message),
         }
+        let is_cut = report.metering.output_dropped > Bytes(0);
         for printed in [&mut report.said.stdout, &mut report.said.stderr] {
-            if let std::borrow::Cow::Owned(redacted) = self.redactor.text(&printed.text) {
-                // The bytes hold it, too.
-                *printed = Printed { text: redacted, base64: None };
-            }
+            let left_out = if is_cut { self.scrub_beginning(printed) } else { self.scrub_printed(printed) };
+            report.metering.output_dropped = report.metering.output_dropped.saturating_add(left_out);
         }
         report.said.log.iter_mut().for_each(|record| self.scrub_text(&mut record.message));
-        report.effects.iter_mut().for_each(|effect| self.scrub_effect(effect));
+    }
+
+    fn scrub_printed(&self, printed: &mut Printed) -> Bytes {
+        if let std::borrow::Cow::Owned(redacted) = self.redactor.text(&printed.text) {
+            // The bytes hold it, too.
+            *printed = Printed { text: redacted, base64: None };
+        }
+        Bytes(0)
+    }
+
+    /// What was printed beyond the limit is gone, and a secret may have gone on there. Says how much more was left out for that.
+    fn scrub_beginning(&self, printed: &mut Printed) -> Bytes {
+        let beginning = self.redactor.beginning(printed.text.as_bytes());
+        let left_out = Bytes(beginning.left_out as u64);
+        if let std::borrow::Cow::Owned(bytes) = beginning.bytes {
+            // Secrets are ASCII: at most a character before one was cut through.
+            let text = String::from_utf8_lossy(&bytes).trim_end_matches('\u{fffd}').to_owned();
+            *printed = Printed { text, base64: None };
+        }
+        left_out
+    }
+
+    /// The beginning of a text, without secrets: a cut through one would leave a piece that nothing finds.
+    pub(crate) fn cut(&self, mut text: String, bytes_max: usize) -> String {
+        if text.len() <= bytes_max {
+            return text;
+        }
+        // Enough of it to see any secret that begins before the cut.
+        shorten(&mut text, bytes_max.saturating_add(self.redactor.spelling_bytes_max()));
+        self.scrub_text(&mut text);
+        shorten(&mut text, bytes_max);
+        // A guest that passes 4 MiB must not keep them allocated for as long as the text is kept.
+        text.shrink_to_fit();
+        text
+    }
+
+    /// A request as it may be recorded and shown: a tool may put into a URL or a path what it found in a file. The digest in it
+    /// stays that of what is asked for.
+    #[must_use]
+    pub fn without_secrets(&self, mut request: EffectRequest) -> EffectRequest {
+        if !self.redactor.is_idle() {
+            texts(&mut request).into_iter().for_each(|text| self.scrub_text(text));
+        }
+        request
     }
 
     /// `text` without secrets.
@@ -99,8 +142,15 @@ impl CallSecrets {
         }
     }
 
-    fn scrub_effect(&self, effect: &mut Effect) {
+    /// Takes secrets out of an effect that is about to be recorded.
+    pub(crate) fn scrub_effect(&self, effect: &mut Effect) {
+        if self.redactor.is_idle() {
+            return;
+        }
         texts(&mut effect.request).into_iter().for_each(|text| self.scrub_text(text));
+        if let Decision::Deny { rule, hint, .. } = &mut effect.decision {
+            [rule].into_iter().chain(hint).for_each(|text| self.scrub_text(text));
+        }
         match &mut effect.result {
             EffectResult::Done(text)
             | EffectResult::NotSent(text)
@@ -111,8 +161,54 @@ impl CallSecrets {
     }
 }
 
+fn shorten(text: &mut String, bytes_max: usize) {
+    text.truncate(text.floor_char_boundary(bytes_max));
+}
+
 impl fmt::Debug for CallSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.values.iter().map(|(name, _)| name.as_str())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::outcome::LogLevel;
+
+    use super::*;
+    use crate::report;
+
+    type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+    const TOKEN: &str = "tok-7f3Qx9Zw";
+
+    fn secrets() -> Result<CallSecrets, Box<dyn std::error::Error>> {
+        Ok(CallSecrets::new(Vec::new(), Redactor::new([&SecretValue::new(TOKEN.to_owned())?])))
+    }
+
+    #[test]
+    fn a_text_that_is_cut_keeps_no_piece_of_a_secret() -> TestResult {
+        for before in 4_080..4_100 {
+            let cut = secrets()?.cut(format!("{}{TOKEN}, and more", "x".repeat(before)), 4_096);
+            assert!(!cut.contains("to") && cut.len() <= 4_096 && cut.starts_with("xxxx"), "{before}: {cut}");
+        }
+        assert_eq!(secrets()?.cut("ä".repeat(8), 5), "ää");
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_printed_and_cut_ends_with_no_piece_of_a_secret() -> TestResult {
+        let mut report = report::refused(agent_core::outcome::RefusedCall::Overloaded, "");
+        report.said.stdout = Printed { text: format!("ä token: {}", &TOKEN[..7]), base64: None };
+        report.said.stderr = Printed { text: format!("{TOKEN} was it!"), base64: None };
+        report.said.log.push(agent_core::outcome::LogRecord { level: LogLevel::Info, message: TOKEN.to_owned() });
+        report.metering.output_dropped = Bytes(10);
+        secrets()?.scrub(&mut report);
+        assert!(report.said.stdout.text.starts_with("ä token:") && !report.said.stdout.text.contains("to-"));
+        assert!(!report.said.stdout.text.contains(&TOKEN[..4]), "{}", report.said.stdout.text);
+        assert_eq!(report.said.stderr.text, "[secret] was it!");
+        assert_eq!(report.said.log[0].message, MARK);
+        assert!(report.metering.output_dropped >= Bytes(17), "{}", report.metering.output_dropped);
+        Ok(())
     }
 }

@@ -38,6 +38,12 @@ pub(super) fn of(value: &[u8]) -> Vec<Form> {
 }
 
 impl Form {
+    /// The same where letter case is lost.
+    pub(super) fn lower_case(mut self) -> Self {
+        self.bytes.make_ascii_lowercase();
+        self
+    }
+
     fn whole(bytes: Vec<u8>) -> Self {
         Self { bytes: Zeroizing::new(bytes), before: 0, after: 0 }
     }

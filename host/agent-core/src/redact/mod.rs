@@ -28,13 +28,29 @@ pub const MARK: &str = "[secret]";
 #[derive(Clone, Default)]
 pub struct Redactor {
     trie: Option<Arc<Trie>>,
+    /// Of the same forms in lower case: the names of header fields have no other.
+    names: Option<Arc<Trie>>,
+}
+
+/// The beginning of a text that goes on elsewhere, without secrets.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Beginning<'b> {
+    /// What is left of it; borrowed if that is all.
+    pub bytes: Cow<'b, [u8]>,
+    /// Bytes at the end that were left out, since a secret may begin there.
+    pub left_out: usize,
 }
 
 impl Redactor {
     /// A redactor of these values.
     pub fn new<'v>(values: impl IntoIterator<Item = &'v SecretValue>) -> Self {
         let forms: Vec<_> = values.into_iter().flat_map(|value| forms::of(value.expose().as_bytes())).collect();
-        Self { trie: (!forms.is_empty()).then(|| Arc::new(Trie::new(&forms))) }
+        if forms.is_empty() {
+            return Self::default();
+        }
+        let trie = Some(Arc::new(Trie::new(&forms)));
+        let lower: Vec<_> = forms.into_iter().map(forms::Form::lower_case).collect();
+        Self { trie, names: Some(Arc::new(Trie::new(&lower))) }
     }
 
     /// Whether there is nothing to find.
@@ -61,6 +77,35 @@ impl Redactor {
             0 => Cow::Borrowed(bytes),
             _ => Cow::Owned(out),
         }
+    }
+
+    /// Bytes of which the rest was cut off. A secret may go on beyond the cut, and no piece of one is left.
+    #[must_use]
+    pub fn beginning<'b>(&self, bytes: &'b [u8]) -> Beginning<'b> {
+        if self.is_idle() {
+            return Beginning { bytes: Cow::Borrowed(bytes), left_out: 0 };
+        }
+        let (mut stream, mut out) = (self.stream(), Vec::with_capacity(bytes.len()));
+        stream.push(bytes, &mut out);
+        match stream.break_off(&mut out) {
+            (0, 0) => Beginning { bytes: Cow::Borrowed(bytes), left_out: 0 },
+            (_, left_out) => Beginning { bytes: Cow::Owned(out), left_out },
+        }
+    }
+
+    /// The longest piece of a text that is one secret, in any spelling.
+    #[must_use]
+    pub fn spelling_bytes_max(&self) -> usize {
+        self.trie.as_ref().map_or(0, |trie| stream::held_bytes_max(trie))
+    }
+
+    /// Whether the name of a header field, which is in lower case, holds a secret.
+    #[must_use]
+    pub fn is_in_name(&self, name: &str) -> bool {
+        let mut stream = Stream::new(self.names.clone());
+        let mut out = Vec::new();
+        stream.push(name.as_bytes(), &mut out);
+        stream.finish(&mut out) > 0
     }
 
     /// `text` without secrets; borrowed if there were none.

@@ -31,10 +31,15 @@ pub struct Stream {
     replaced: u64,
 }
 
+/// The most that is held back: the longest form and its neighbours, each byte of it escaped.
+pub(super) fn held_bytes_max(trie: &Trie) -> usize {
+    (trie.longest() + 2) * ESCAPE_BYTES_MAX
+}
+
 impl Stream {
     pub(super) fn new(trie: Option<Arc<Trie>>) -> Self {
         let longest = trie.as_ref().map_or(0, |trie| trie.longest());
-        let held = if longest == 0 { 0 } else { PIECE_BYTES + (longest + 2) * ESCAPE_BYTES_MAX };
+        let held = trie.as_ref().map_or(0, |trie| PIECE_BYTES + held_bytes_max(trie));
         Self {
             tracks: [Lens::Plain, Lens::Percent, Lens::Json].map(|lens| Track::new(lens, longest)),
             // All of it now: what a growing vector leaves behind would not be wiped.
@@ -71,6 +76,15 @@ impl Stream {
         self.replaced
     }
 
+    /// Ends a text that goes on elsewhere. What may be a secret or the beginning of one is not passed on: says how many secrets
+    /// were taken out, and how many bytes at the end were left out.
+    pub(super) fn break_off(self, out: &mut Vec<u8>) -> (u64, usize) {
+        if self.spans.is_empty() && self.tracks.iter().all(Track::is_idle) {
+            return (self.finish(out), 0);
+        }
+        (self.replaced, self.held.len())
+    }
+
     fn look(&mut self, trie: &Trie, piece: &[u8], start: u64) {
         let mut next = 0;
         while let Some(rest) = piece.get(next..).filter(|rest| !rest.is_empty()) {
@@ -93,6 +107,8 @@ impl Stream {
 
     /// Passes on what stands before `safe`, with marks for secrets that end there.
     fn pass_on(&mut self, safe: u64, out: &mut Vec<u8>) {
+        // Taken out of `held` once, at the end: a text may be dense with secrets.
+        let mut from = self.passed;
         self.spans.sort_by_key(|span| (span.start, span.end));
         let mut spans = std::mem::take(&mut self.spans).into_iter().peekable();
         while let Some(mut span) = spans.next() {
@@ -104,21 +120,22 @@ impl Stream {
                 self.spans.extend(spans);
                 break;
             }
-            self.pass_to(span.start, out);
+            self.copy(from, span.start, out);
             if self.marked != Some(span.start) {
                 out.extend_from_slice(MARK.as_bytes());
                 self.replaced += 1;
             }
-            self.drop_to(span.end);
+            from = from.max(span.end);
             self.marked = Some(span.end);
         }
         let unsafe_from = self.spans.first().map_or(safe, |span| span.start.min(safe));
-        self.pass_to(unsafe_from, out);
+        self.copy(from, unsafe_from, out);
+        self.drop_to(from.max(unsafe_from));
     }
 
-    fn pass_to(&mut self, place: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.held[..self.count_to(place)]);
-        self.drop_to(place);
+    fn copy(&self, from: u64, to: u64, out: &mut Vec<u8>) {
+        let (from, to) = (self.count_to(from), self.count_to(to));
+        out.extend_from_slice(self.held.get(from..to).unwrap_or_default());
     }
 
     fn drop_to(&mut self, place: u64) {

@@ -45,6 +45,11 @@ fn base64(bytes: &[u8], alphabet: &[u8; 64]) -> String {
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+fn in_json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
 /// A secret in every form, base64 among neighbours.
 fn spellings(secret: &str) -> Vec<String> {
     let mut all = vec![
@@ -53,7 +58,7 @@ fn spellings(secret: &str) -> Vec<String> {
         hex::encode_upper(secret),
         percent(secret, true, false),
         percent(secret, false, true),
-        serde_json::Value::from(secret).to_string().trim_matches('"').to_owned(),
+        in_json(secret),
         secret.replace('/', "\\/").replace('"', "\\\""),
         unicode(secret),
     ];
@@ -136,6 +141,51 @@ fn one_secret_within_another_does_not_hide_it() -> TestResult {
 fn nothing_shows_what_is_looked_for() -> TestResult {
     let value = value(TOKEN)?;
     assert_eq!(format!("{:?} {value:?}", Redactor::new([&value])), "Redactor [secret]");
+    Ok(())
+}
+
+/// Wherever a text is cut, no piece of a secret is left at its end.
+#[test]
+fn a_cut_text_does_not_end_with_the_beginning_of_a_secret() -> TestResult {
+    let redactor = Redactor::new([&value(TOKEN)?]);
+    for spelling in spellings(TOKEN) {
+        let text = format!("{{\"a\": \"{spelling}\"}}");
+        for end in 7..7 + spelling.len() {
+            let beginning = redactor.beginning(&text.as_bytes()[..end]);
+            let left = String::from_utf8_lossy(&beginning.bytes).into_owned();
+            let more = left.strip_prefix("{\"a\": \"").unwrap_or_default().replace(MARK, "");
+            // Characters of base64 that hold other bytes than the secret's may stand.
+            assert!(more.len() <= 14 && !more.contains("tok"), "{text} cut at {end}: {left}");
+        }
+    }
+    let plain = redactor.beginning(b"nothing of it here!");
+    assert_eq!((plain.bytes.as_ref(), plain.left_out), (b"nothing of it here!".as_slice(), 0));
+    Ok(())
+}
+
+#[test]
+fn a_name_in_lower_case_hides_nothing() -> TestResult {
+    let redactor = Redactor::new([&value("Tok-7fQx9Zw4Kp")?]);
+    for spelling in spellings("Tok-7fQx9Zw4Kp").into_iter().filter(|spelling| !spelling.contains(['%', '\\'])) {
+        let name = format!("x-{}-y", spelling.to_ascii_lowercase());
+        assert!(redactor.is_in_name(&name), "{name}");
+    }
+    assert!(!redactor.is_in_name("content-type") && !Redactor::default().is_in_name("tok-7fqx9zw4kp"));
+    Ok(())
+}
+
+/// A text that is nothing but secrets is looked through about as fast as one that has none.
+#[test]
+fn a_text_dense_with_secrets_is_no_more_work() -> TestResult {
+    let redactor = Redactor::new([&value("abcd1234x9")?]);
+    let (dense, sparse) = ("abcd1234x9 ".repeat(200_000), "abcd1234xy ".repeat(200_000));
+    let took = |text: &str| {
+        let started = std::time::Instant::now();
+        (redactor.bytes(text.as_bytes()).len(), started.elapsed())
+    };
+    let ((dense_length, dense), (_, sparse)) = (took(&dense), took(&sparse));
+    assert_eq!(dense_length, "[secret] ".len() * 200_000);
+    assert!(dense < sparse * 3, "{dense:?} and {sparse:?}");
     Ok(())
 }
 

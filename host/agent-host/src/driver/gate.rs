@@ -51,12 +51,14 @@ impl CallGate {
         secrets: &[SecretGrant],
         rule: &RuleSource,
     ) -> Result<Approval, GateClosed> {
-        let subject = ApprovalSubject::Effect(request.clone());
+        // The answer is for the very request; what is recorded and shown of it holds no secret.
         let digest = self.approval_digest(request);
+        let request = self.ports.secrets.without_secrets(request);
+        let subject = ApprovalSubject::Effect(request.clone());
         let asked = ApprovalRequested { call: self.call, subject: subject.clone(), digest };
         self.record(asked, Durable::Later)?;
         let (person, reporter) = (&self.ports.person, &self.ports.reporter);
-        let asked = asking::approve_effect(person, reporter, &self.tool, (request, secrets), rule);
+        let asked = asking::approve_effect(person, reporter, &self.tool, (&request, secrets), rule);
         let approval = tokio::select! {
             biased;
             // What is typed after Ctrl-C is no answer.

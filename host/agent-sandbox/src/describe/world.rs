@@ -125,7 +125,7 @@ fn question_parts(limits: Limits) -> CallParts {
         seed: [0; 32],
         clock_start: UnixMillis(0),
         clock: ClockGrain::Millisecond,
-        effects: Arc::new(Effects::new(Arc::new(NoEffects), patience.clone())),
+        effects: Arc::new(Effects::new(Arc::new(NoEffects), patience.clone(), CallSecrets::default())),
         patience,
         cancel: CancellationToken::new(),
         lent: Lent::default(),

@@ -55,9 +55,8 @@ impl GuestLog {
         self.kept
     }
 
-    fn add(&mut self, level: LogLevel, message: String) {
-        let whole = message.len() as u64;
-        let message = shortened(message, self.room.record_bytes);
+    /// Adds a record that was cut already, and was so long before.
+    fn add(&mut self, level: LogLevel, message: String, whole: u64) {
         let bytes = message.len() as u64;
         let is_full = self.kept.records.len() as u64 >= self.room.records || self.bytes + bytes > self.room.bytes;
         if is_full && !defence::is_off(Defence::PrintedBytes) {
@@ -66,7 +65,7 @@ impl GuestLog {
             return;
         }
         self.bytes += bytes;
-        self.drop_bytes(whole - bytes);
+        self.drop_bytes(whole.saturating_sub(bytes));
         self.kept.records.push(LogRecord { level, message });
     }
 
@@ -93,7 +92,9 @@ impl host::Host for CallState {
             host::Level::Warn => LogLevel::Warn,
             host::Level::Error => LogLevel::Error,
         };
-        self.log.add(level, message);
+        let whole = message.len() as u64;
+        let message = self.secrets.cut(message, self.log.room.record_bytes);
+        self.log.add(level, message, whole);
         Ok(())
     }
 
@@ -101,7 +102,7 @@ impl host::Host for CallState {
         self.pay()?;
         if self.log.may_show_progress(Instant::now()) {
             let fraction = fraction.filter(|fraction| (0.0..=1.0).contains(fraction));
-            let mut message = shortened(message, PROGRESS_BYTES_MAX);
+            let mut message = self.secrets.cut(message, PROGRESS_BYTES_MAX);
             self.secrets.scrub_text(&mut message);
             self.effects.progress(Progress { message, fraction });
         }
@@ -109,22 +110,21 @@ impl host::Host for CallState {
     }
 }
 
-fn shortened(mut message: String, bytes_max: usize) -> String {
-    message.truncate(message.floor_char_boundary(bytes_max));
-    // A guest that passes 4 MiB must not keep them allocated.
-    message.shrink_to_fit();
-    message
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrets::CallSecrets;
+
+    fn add(log: &mut GuestLog, message: String) {
+        let (whole, cut) = (message.len() as u64, CallSecrets::default().cut(message, log.room.record_bytes));
+        log.add(LogLevel::Info, cut, whole);
+    }
 
     #[test]
     fn the_log_is_bounded_and_counts_what_it_drops() {
         let mut log = GuestLog::new(&Limits { log_records: 2, ..Limits::STANDARD });
         for message in ["a".to_owned(), "ä".repeat(4_000), "c".to_owned()] {
-            log.add(LogLevel::Info, message);
+            add(&mut log, message);
         }
         let kept = log.finish();
         assert_eq!((kept.records.len(), kept.records[1].message.len()), (2, 4 << 10));
@@ -132,7 +132,7 @@ mod tests {
 
         let mut log = GuestLog::new(&Limits { log_bytes: Bytes(5), log_record_bytes: Bytes(3), ..Limits::STANDARD });
         for message in ["four", "abc", "de", "f"] {
-            log.add(LogLevel::Info, message.to_owned());
+            add(&mut log, message.to_owned());
         }
         let kept = log.finish();
         assert_eq!((kept.records.len(), kept.dropped, kept.bytes_dropped), (2, 2, Bytes(1 + 3 + 1)));

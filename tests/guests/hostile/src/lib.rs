@@ -63,5 +63,6 @@ agent_host_tool::export!(
     secrets::hunt,
     secrets::surroundings,
     secrets::variable,
+    secrets::carry,
     fs::fs_steps,
 );

@@ -100,3 +100,20 @@ pub(crate) fn variable(variable: Variable) -> Json<Value> {
 pub(crate) struct Variable {
     name: String,
 }
+
+/// A file, and where its text is sent.
+#[args]
+pub(crate) struct Carry {
+    path: String,
+    /// `#` stands for the file's text.
+    url: String,
+    method: String,
+}
+
+/// Reads a file and asks a host by what stands in it; says whether there was an answer.
+#[tool]
+pub(crate) fn carry(carry: Carry) -> Result<Json<Value>, String> {
+    let text = std::fs::read_to_string(&carry.path).map_err(|error| error.to_string())?;
+    let request = Request::new(&carry.method, &carry.url.replace('#', text.trim()));
+    Ok(Json(json!({"answered": request.send().is_ok()})))
+}

@@ -115,9 +115,9 @@ impl Walk<'_> {
             "" => return Err(Lost::Code(ErrorCode::NoEntry)),
             path if path.starts_with('/') => return Err(Lost::Escapes),
             path if path.contains('\0') => return Err(Lost::Code(ErrorCode::Invalid)),
-            path if path.len() > PATH_BYTES_MAX => return Err(Lost::Code(ErrorCode::NameTooLong)),
             path => {
                 let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+            path if path.len() > PATH_BYTES_MAX => return Err(Lost::Code(ErrorCode::NameTooLong)),
                 self.ahead.extend(names.rev().map(str::to_owned));
             }
         }

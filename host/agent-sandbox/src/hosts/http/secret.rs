@@ -77,7 +77,7 @@ async fn cleaned_body(body: &Bytes, secrets: &CallSecrets) -> Result<Option<Byte
 
 fn clean_headers(headers: &mut HeaderMap, secrets: &CallSecrets) {
     let redactor = secrets.redactor();
-    let tells = |name: &&HeaderName| matches!(redactor.text(name.as_str()), Cow::Owned(_));
+    let tells = |name: &&HeaderName| redactor.is_in_name(name.as_str());
     let names: Vec<HeaderName> = headers.keys().filter(tells).cloned().collect();
     for name in names {
         headers.remove(name);
@@ -144,7 +144,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("location", HeaderValue::from_str(&format!("https://a.example/?t={TOKEN}"))?);
         headers.insert("x-kept", HeaderValue::from_static("kept"));
+        // Without regard to case, and in lower case to whoever looks.
+        headers.insert(HeaderName::try_from(format!("x-{TOKEN}"))?, HeaderValue::from_static("named"));
         clean_headers(&mut headers, &secrets()?);
+        assert_eq!(headers.len(), 2, "{headers:?}");
         assert_eq!(
             (&headers["location"], &headers["x-kept"]),
             (&HeaderValue::from_static("https://a.example/?t=[secret]"), &HeaderValue::from_static("kept"))

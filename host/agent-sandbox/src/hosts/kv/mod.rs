@@ -95,6 +95,8 @@ impl CallState {
         key: Option<&str>,
         value: Option<&[u8]>,
     ) -> Result<Permit, KvError> {
+        // Also here: one host call may be many uses, and the record has room for so many.
+        self.effects.check_open()?;
         let request = EffectRequest::Kv {
             operation,
             store: store.to_string(),

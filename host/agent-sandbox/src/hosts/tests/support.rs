@@ -26,6 +26,7 @@ use crate::kv::NoStores;
 use crate::mount::Mount;
 use crate::pace::Lent;
 use crate::patience::Patience;
+use crate::secrets::CallSecrets;
 use crate::state::{CallParts, CallState};
 
 /// How the gate answers.
@@ -108,15 +109,15 @@ pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> Ca
         stores: Arc::new(NoStores),
         env: Vec::new(),
         secrets: Default::default(),
-        effects: Arc::new(Effects::new(gate.clone(), patience.clone())),
+        effects: Arc::new(Effects::new(gate.clone(), patience.clone(), CallSecrets::default())),
         patience,
         limits,
         seed: [7; 32],
         clock_start: UnixMillis(1_700_000_000_000),
         clock: ClockGrain::AsAsked,
         cancel: CancellationToken::new(),
-        host: tokio::runtime::Handle::current(),
         lent: Lent::default(),
+        host: tokio::runtime::Handle::current(),
     })
     .unwrap_or_else(|error| unreachable!("{error:#}"))
 }
