@@ -13,7 +13,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{CWD, FileType};
 use tokio::sync::oneshot;
 
-use crate::hosts::fs::names::{PROTECTED, is_hidden, is_spelling_of};
+use crate::hosts::fs::names::{is_hidden, is_protected};
 use crate::hosts::fs::walls::{Kind, Mounted, Seen, Walls, see};
 
 /// Parts of the file system that are the machine rather than anybody's files. A grant of one of them, or of the root that
@@ -217,7 +217,7 @@ fn check_real_path(grant: &FsGrant, real: &Path) -> Result<(), MountError> {
             continue;
         };
         let name = name.to_string_lossy();
-        if is_hidden(&name) || PROTECTED.iter().any(|own| is_spelling_of(&name, own)) {
+        if is_hidden(&name) || is_protected(&name) {
             return Err(MountError::Protected { path, folder: name.into_owned() });
         }
     }

@@ -41,7 +41,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use crate::defence::{self, Defence};
 use crate::effects::{Effects, Permit};
 use crate::hosts::fs::change::Changes;
-use crate::hosts::fs::names::{PROTECTED, is_spelling_of};
+use crate::hosts::fs::names::is_protected;
 use crate::hosts::fs::node::{Kind, Node};
 use crate::hosts::fs::walk::{Handle, Lost, RelativePath, Spot};
 use crate::mount::Mount;
@@ -170,7 +170,8 @@ impl CallState {
         if granted.access == Access::Read {
             return Some((format!("`{}` is granted for reading only", granted.guest), Some("--allow-write DIR")));
         }
-        let name = spot.path.names().find(|name| PROTECTED.iter().any(|own| is_spelling_of(name, own)))?;
+        // Also where a link of such a name led: what reads it finds the change under that name.
+        let name = spot.path.names().find(|name| is_protected(name)).or(spot.protected_link.as_deref())?;
         Some((format!("`{name}` is read-only inside a write grant"), None))
     }
 

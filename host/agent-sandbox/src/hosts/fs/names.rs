@@ -11,8 +11,19 @@ const SHORT_NAME_START: usize = 6;
 pub(crate) const UNDO_FILE: &str = ".agent-host.undo";
 
 /// Names that stay as they are inside a write mount, at any depth: what is in them runs later, outside of any sandbox.
-pub(crate) const PROTECTED: [&str; 34] = [
+const PROTECTED: [&str; 45] = [
     ".git",
+    ".bash_aliases",
+    ".cargo",
+    ".config",
+    ".devcontainer",
+    ".emacs",
+    ".emacs.d",
+    ".gdbinit",
+    ".lldbinit",
+    ".local",
+    ".vim",
+    ".vimrc",
     ".hg",
     ".svn",
     ".ssh",
@@ -48,24 +59,58 @@ pub(crate) const PROTECTED: [&str; 34] = [
     ".zshrc",
 ];
 
+/// Characters of the longest of these names, and more.
+const OWN_CHARS_MAX: usize = 32;
+
 /// Whether guests do not see an entry of this name.
 pub(crate) fn is_hidden(name: &str) -> bool {
-    is_spelling_of(name, OWN_FOLDER) || is_spelling_of(name, UNDO_FILE)
+    is_spelling_of(name, &[OWN_FOLDER, UNDO_FILE])
 }
 
-/// Whether some file system takes `name` for `own`, which begins with a dot: many ignore case, some also letters that only
+/// Whether guests may not change an entry of this name.
+pub(crate) fn is_protected(name: &str) -> bool {
+    is_spelling_of(name, &PROTECTED)
+}
+
+/// Whether some file system takes `name` for one of `own`, which begin with a dot: many ignore case, some also letters that only
 /// look odd, characters that nobody sees, or dots and spaces at the end; and FAT has a short name beside the long one.
-pub(crate) fn is_spelling_of(name: &str, own: &str) -> bool {
-    let unseen = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
-    let plain = |c: char| match c {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        c => c.to_ascii_lowercase(),
-    };
+fn is_spelling_of(name: &str, own: &[&str]) -> bool {
     // NTFS reads `.git::$INDEX_ALLOCATION` as `.git`.
-    let name = name.split_once(':').map_or(name, |(name, _)| name);
-    let seen = name.trim_end_matches(['.', ' ']).chars().filter(|c| !unseen(c)).map(plain);
-    seen.eq(own.chars()) || is_short_name(name, own)
+    let long = name.split_once(':').map_or(name, |(name, _)| name);
+    let mut seen = long.trim_end_matches(['.', ' ']).chars().filter(|c| !is_ignored(*c)).peekable();
+    let is_long_name = seen.next_if_eq(&'.').is_some() && {
+        let folded = seen.take(OWN_CHARS_MAX).fold(".".to_owned(), folded);
+        own.contains(&folded.as_str())
+    };
+    is_long_name || own.iter().any(|own| is_short_name(long, own))
+}
+
+/// `name` and one more character, as names are compared where case does not count (Unicode's full case folding, as far as it
+/// leads to ASCII).
+fn folded(mut name: String, c: char) -> String {
+    match c {
+        'ß' | 'ẞ' => name.push_str("ss"),
+        'ﬀ' => name.push_str("ff"),
+        'ﬁ' => name.push_str("fi"),
+        'ﬂ' => name.push_str("fl"),
+        'ﬃ' => name.push_str("ffi"),
+        'ﬄ' => name.push_str("ffl"),
+        'ﬅ' | 'ﬆ' => name.push_str("st"),
+        '\u{17f}' => name.push('s'),
+        '\u{212a}' => name.push('k'),
+        c => name.push(c.to_ascii_lowercase()),
+    }
+    name
+}
+
+/// Characters that file systems which fold case leave out (Unicode's `Default_Ignorable_Code_Point`), and others that nobody
+/// sees.
+fn is_ignored(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// `GIT~1` for `.git`.
@@ -101,8 +146,22 @@ mod tests {
             ("git~", false),
             (".git-old", false),
         ] {
-            assert_eq!(is_spelling_of(name, ".git"), is, "{name}");
+            assert_eq!(is_spelling_of(name, &[".git"]), is, "{name}");
         }
-        assert!(is_spelling_of(".\u{17f}\u{17f}h", ".ssh") && is_hidden("AGENT-~1") && is_hidden(".agent-ho\u{17f}t"));
+        for (name, own) in [
+            (".ßh", ".ssh"),
+            (".ẞH", ".ssh"),
+            (".proﬁle", ".profile"),
+            (".g\u{ad}it", ".git"),
+            (".g\u{2060}it", ".git"),
+            (".git\u{fe0f}", ".git"),
+            (".\u{e0041}git", ".git"),
+        ] {
+            assert!(is_spelling_of(name, &[own]), "{name}");
+        }
+        assert!(is_hidden(".agent-hoﬆ") && is_hidden(".agent-ho\u{180b}st") && !is_protected(".vimrc2"));
+        assert!(
+            is_spelling_of(".\u{17f}\u{17f}h", &[".ssh"]) && is_hidden("AGENT-~1") && is_hidden(".agent-ho\u{17f}t")
+        );
     }
 }

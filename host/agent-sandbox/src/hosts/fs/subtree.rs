@@ -8,7 +8,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::hosts::fs::FileError;
 use crate::hosts::fs::change::{beyond_undo, link_target};
-use crate::hosts::fs::names::is_hidden;
+use crate::hosts::fs::names::{is_hidden, is_protected};
 use crate::hosts::fs::walk::{Handle, LastLink, RelativePath, Spot, find, leads_out, open_directory};
 use crate::hosts::fs::walls::Walls;
 
@@ -64,6 +64,10 @@ fn children(walls: &Walls, spot: &Spot, to: &RelativePath) -> Result<Vec<(Spot, 
         }
         if is_hidden(name) {
             return Err(denied("it holds this host's own records"));
+        }
+        // Moved to where it runs, what lay harmless in an archive would be a change of what is protected there.
+        if is_protected(name) {
+            return Err(denied("it holds what is read-only inside a write grant"));
         }
         let child = find(walls, &dir, &spot.path, name, LastLink::Keep)?;
         found.push((child, to.join(name)?));

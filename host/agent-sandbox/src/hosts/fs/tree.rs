@@ -256,5 +256,5 @@ fn can_lose_its_name(spot: &Spot) -> Result<(), FileError> {
 /// An open directory as a spot; an open file only for decisions about its path.
 pub(super) fn node_spot(node: &Node) -> Spot {
     let (path, found) = (node.path.clone(), Some(FileType::Directory));
-    Spot { dir: node.file.clone(), name: ".".to_owned(), path, found, directory_only: false }
+    Spot { dir: node.file.clone(), name: ".".to_owned(), path, found, directory_only: false, protected_link: None }
 }

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::defence::{self, Defence};
-use crate::hosts::fs::names::is_hidden;
+use crate::hosts::fs::names::{is_hidden, is_protected};
 use crate::hosts::fs::walls::{Walls, see};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -48,6 +48,8 @@ pub(crate) struct Spot {
     pub(crate) found: Option<FileType>,
     /// The path ended in `/`: only a directory will do.
     pub(crate) directory_only: bool,
+    /// The name of a link on the way, where guests may change nothing under that name.
+    pub(crate) protected_link: Option<String>,
 }
 
 /// What to do with a link at the end of the path.
@@ -90,11 +92,13 @@ pub(crate) fn find(
         ahead: Vec::new(),
         links: 0,
         steps: 0,
+        protected_link: None,
         last: if path.ends_with('/') && last == LastLink::Keep { LastLink::Follow } else { last },
     };
     walk.put_ahead(path)?;
     let mut spot = walk.run()?;
     spot.directory_only = path.ends_with('/');
+    spot.protected_link = walk.protected_link;
     Ok(spot)
 }
 
@@ -106,6 +110,7 @@ struct Walk<'w> {
     ahead: Vec<String>,
     links: u32,
     steps: u32,
+    protected_link: Option<String>,
     last: LastLink,
 }
 
@@ -113,11 +118,11 @@ impl Walk<'_> {
     fn put_ahead(&mut self, path: &str) -> Result<(), Lost> {
         match path {
             "" => return Err(Lost::Code(ErrorCode::NoEntry)),
+            path if path.len() > PATH_BYTES_MAX => return Err(Lost::Code(ErrorCode::NameTooLong)),
             path if path.starts_with('/') => return Err(Lost::Escapes),
             path if path.contains('\0') => return Err(Lost::Code(ErrorCode::Invalid)),
             path => {
                 let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-            path if path.len() > PATH_BYTES_MAX => return Err(Lost::Code(ErrorCode::NameTooLong)),
                 self.ahead.extend(names.rev().map(str::to_owned));
             }
         }
@@ -137,7 +142,14 @@ impl Walk<'_> {
             }
         }
         let (dir, path) = self.here();
-        Ok(Spot { dir, name: ".".to_owned(), path, found: Some(FileType::Directory), directory_only: true })
+        Ok(Spot {
+            dir,
+            name: ".".to_owned(),
+            path,
+            found: Some(FileType::Directory),
+            directory_only: true,
+            protected_link: None,
+        })
     }
 
     fn here(&self) -> (Arc<File>, RelativePath) {
@@ -177,7 +189,7 @@ impl Walk<'_> {
             }
             _ if is_last => {
                 let path = path.join(&name)?;
-                Ok(Some(Spot { dir, name, path, found, directory_only: false }))
+                Ok(Some(Spot { dir, name, path, found, directory_only: false, protected_link: None }))
             }
             None => Err(Lost::Code(ErrorCode::NoEntry)),
             Some(FileType::Directory) => {
@@ -199,6 +211,9 @@ impl Walk<'_> {
         self.links += 1;
         if self.links > LINKS_MAX || self.last == LastLink::KeepAndRefuseOthers {
             return Err(Lost::Code(ErrorCode::Loop));
+        }
+        if is_protected(name) {
+            self.protected_link = Some(name.to_owned());
         }
         self.put_ahead(&read_link(dir, name)?)
     }
