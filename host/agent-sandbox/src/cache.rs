@@ -11,10 +11,10 @@
 //! of mode 0700 that we verified to be ours. Whoever has that is this user already, and could as well change this program.
 
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_core::digest::Digest;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -155,8 +155,8 @@ impl CodeCache {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let temporary = format!(".{}-{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        // Of a random number: one that a killed process of the same number has left must not be in the way for ever.
+        let temporary = format!(".{:016x}.tmp", RandomState::new().hash_one(name));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.directory, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
         let written = file

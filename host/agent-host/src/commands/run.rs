@@ -87,7 +87,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
 
 /// The agent file of the working directory, where the command line says nothing of tools. It is a proposal like any other: it
 /// counts once it is trusted.
-fn agent_here(args: &RunArgs) -> Option<PathBuf> {
+pub(crate) fn agent_here(args: &RunArgs) -> Option<PathBuf> {
     let here = PathBuf::from(AGENT_FILE);
     (args.tools.paths.is_empty() && here.is_file()).then_some(here)
 }

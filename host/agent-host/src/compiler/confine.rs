@@ -1,6 +1,8 @@
 //! What a worker takes from itself before it reads a byte that a stranger wrote: privileges to gain, memory and time without
 //! end, and every system call that compiling does not need. Even where a component finds a hole in the compiler, it has no
-//! file, no network and no other process to turn to, only an answer, which nobody maps without its key's MAC.
+//! file, no network and no other process to turn to, only its answer. That answer is the code that will run, and nothing can
+//! check it: the cache's MAC says that this host asked for it, not that a worker which was taken over compiled it honestly. What
+//! such code can do is then up to the walls around the host.
 
 use std::io;
 

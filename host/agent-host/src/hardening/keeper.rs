@@ -23,6 +23,7 @@ use super::kept::{HANDED, Handed, PIPE, Said, Wider, Wish};
 use super::reach::Reach;
 use crate::asking;
 use crate::cli::{self, Cli, OutputArgs};
+use crate::commands::run::agent_here;
 use crate::home::Home;
 use crate::operator;
 use crate::person::Person;
@@ -61,8 +62,11 @@ struct Again {
 impl Again {
     fn of(cli: &Cli) -> Option<Self> {
         let (agent, output, learn) = match &cli.command {
-            cli::Command::Run(args) => (&args.agent, &args.output, &args.learn.learn),
-            cli::Command::Resume(args) => (&args.agent, &args.output, &args.learn.learn),
+            // The file that is taken where none is named may be a link, and the run is in the folder where that leads.
+            cli::Command::Run(args) => {
+                (args.agent.clone().or_else(|| agent_here(args)), &args.output, &args.learn.learn)
+            }
+            cli::Command::Resume(args) => (args.agent.clone(), &args.output, &args.learn.learn),
             _ => return None,
         };
         let learn = learn.as_ref().map(|file| OsString::from_iter([OsStr::new("--learn="), file.as_os_str()]));
