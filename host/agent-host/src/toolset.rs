@@ -30,6 +30,10 @@ use crate::{input, missing_defences, named, schema_guard};
 pub const MANIFEST: &str = "tool.toml";
 /// Tools of one run at most: each is described to the model in every request.
 const TOOLS_MAX: usize = 256;
+/// Components of one run, each with its manifest: no more of them can have tools.
+const COMPONENTS_MAX: usize = 256;
+/// Bytes of all components of a run. They are read, and held, before anybody was asked whether the agent file is trusted.
+const ALL_BYTES_MAX: usize = 512 << 20;
 /// Entries of a tools folder that are looked at.
 const ENTRIES_MAX: usize = 10_000;
 
@@ -87,9 +91,9 @@ fn find_in(path: &Path, found: &mut Vec<Found>) -> anyhow::Result<()> {
     let shown = path.display();
     let metadata = std::fs::metadata(path).with_context(|| format!("cannot find tools at `{shown}`"))?;
     if metadata.is_file() {
-        found.push(bare(path)?);
+        add(found, bare(path)?)?;
     } else if path.join(MANIFEST).is_file() {
-        found.push(described(path)?);
+        add(found, described(path)?)?;
     } else {
         let entries = std::fs::read_dir(path).with_context(|| format!("cannot list `{shown}`"))?;
         let mut paths =
@@ -97,12 +101,21 @@ fn find_in(path: &Path, found: &mut Vec<Found>) -> anyhow::Result<()> {
         paths.sort();
         for path in paths {
             if path.join(MANIFEST).is_file() {
-                found.push(described(&path)?);
+                add(found, described(&path)?)?;
             } else if path.extension().is_some_and(|extension| extension == "wasm") {
-                found.push(bare(&path)?);
+                add(found, bare(&path)?)?;
             }
         }
     }
+    Ok(())
+}
+
+fn add(found: &mut Vec<Found>, one: Found) -> anyhow::Result<()> {
+    if found.len() == COMPONENTS_MAX {
+        let message = format!("there are more than {COMPONENTS_MAX} components, from `{}` on", one.wasm.display());
+        return Err(named::Name::RequestTooLarge.because(message).into());
+    }
+    found.push(one);
     Ok(())
 }
 
@@ -182,7 +195,21 @@ pub fn read(found: Found) -> anyhow::Result<Unloaded> {
 /// # Errors
 /// See [`find`] and [`read`].
 pub fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Unloaded>> {
-    find(paths)?.into_iter().map(read).collect()
+    read_within(find(paths)?, ALL_BYTES_MAX)
+}
+
+fn read_within(found: Vec<Found>, bytes_max: usize) -> anyhow::Result<Vec<Unloaded>> {
+    let (mut all, mut bytes) = (Vec::with_capacity(found.len()), 0);
+    for found in found {
+        let one = read(found)?;
+        bytes += one.bytes.len();
+        if bytes > bytes_max && !is_off(Defence::ComponentSize) {
+            let message = format!("the components have more than {bytes_max} bytes together");
+            return Err(named::Name::RequestTooLarge.because(message).into());
+        }
+        all.push(one);
+    }
+    Ok(all)
 }
 
 /// Loads one component.
@@ -328,4 +355,25 @@ fn access_word(access: agent_core::grant::Access) -> &'static str {
 #[must_use]
 pub fn by_digest(loaded: &[Loaded]) -> HashMap<Digest, Arc<Component>> {
     loaded.iter().map(|loaded| (loaded.component.digest, Arc::clone(&loaded.component))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An agent file is read before anybody was asked whether it is trusted.
+    #[test]
+    fn neither_many_nor_large_components_are_held() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let write = |number: usize| std::fs::write(folder.path().join(format!("t{number}.wasm")), "0123456789");
+        (0..COMPONENTS_MAX).try_for_each(write)?;
+        let all = || find(&[folder.path().to_owned()]);
+        assert_eq!(read_within(all()?, 10 * COMPONENTS_MAX)?.len(), COMPONENTS_MAX);
+        let large = read_within(all()?, 10 * COMPONENTS_MAX - 1).map(drop).map_err(|error| error.to_string());
+        assert!(large.is_err_and(|message| message.contains("more than 2559 bytes together")));
+        write(COMPONENTS_MAX)?;
+        let many = all().map(drop).map_err(|error| error.to_string());
+        assert!(many.is_err_and(|message| message.contains("more than 256 components")));
+        Ok(())
+    }
 }
