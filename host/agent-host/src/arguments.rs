@@ -7,12 +7,15 @@ use agent_core::json::JsonText;
 use agent_core::name::ToolName;
 use agent_core::tool::ToolDescriptor;
 use agent_sandbox::defence::{self, Defence};
+use agent_sandbox::sandbox::check_arguments;
 use jsonschema::{PatternOptions, Validator};
 
 /// Longest arguments in bytes.
 const BYTES_MAX: usize = 1 << 20;
 /// Problems that are listed at most: the model needs the first few, not all of a thousand.
 const PROBLEMS_MAX: usize = 8;
+/// Characters of a problem, and of the place where it is.
+const PROBLEM_CHARS_MAX: usize = 200;
 
 /// The compiled schemas of a run's tools, each made at its first use: to make one takes longer than to check by it.
 #[derive(Default)]
@@ -71,14 +74,25 @@ fn check_by(validator: &Validator, text: &str) -> Result<JsonText, String> {
     if defence::is_off(Defence::Arguments) {
         return Ok(arguments);
     }
+    // A stranger wrote the schema, and nothing counts what checking by it takes: not one value more than any call may have.
+    check_arguments(text)?;
     let problems: Vec<_> = validator.iter_errors(&value).take(PROBLEMS_MAX).map(|error| problem(&error)).collect();
     if problems.is_empty() { Ok(arguments) } else { Err(format!("the arguments do not fit: {}", problems.join("; "))) }
 }
 
 fn problem(error: &jsonschema::ValidationError<'_>) -> String {
+    // It quotes the value that does not fit, all of it.
+    let shown = cut(&error.to_string());
     match error.instance_path().to_string().as_str() {
-        "" => error.to_string(),
-        path => format!("{path}: {error}"),
+        "" => shown,
+        path => format!("{}: {shown}", cut(path)),
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(PROBLEM_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 
@@ -109,5 +123,21 @@ mod tests {
             let message = checked(text).err().unwrap_or_default();
             assert!(message.contains(why), "{text}: {message}");
         }
+    }
+
+    /// However many values a schema is applied to, and however long they are.
+    #[test]
+    fn arguments_are_bounded_before_they_are_checked() {
+        let parts: Vec<_> = (0..400).map(|number| serde_json::json!({"not": {"const": number + 1}})).collect();
+        let schema = JsonText::from_value(&serde_json::json!({"properties": {"a": {"items": {"allOf": parts}}}}));
+        let started = std::time::Instant::now();
+        let many = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(400_000));
+        let message = check(&many, &schema).err().unwrap_or_default();
+        assert!(message.contains("more than 10000 values"), "{message}");
+        assert!(started.elapsed() < std::time::Duration::from_secs(1), "{:?}", started.elapsed());
+        let long = format!(r#"{{"expression":["{}"]}}"#, "x".repeat(500_000));
+        let message = checked(&long).err().unwrap_or_default();
+        assert!(message.contains("is not of type") || message.ends_with('…'), "{message}");
+        assert!(message.len() < 4 << 10, "{}", message.len());
     }
 }

@@ -8,7 +8,10 @@ use crate::arguments;
 
 /// Most subschemas that one look at arguments may meet, references followed. A large honest one has some hundreds; each may be
 /// met once for each of ten thousand values.
-const SUBSCHEMAS_MAX: usize = 5_000;
+const SUBSCHEMAS_MAX: usize = 2_000;
+
+/// Most patterns among them: each may be looked for in a mebibyte of text.
+const PATTERNS_MAX: usize = 100;
 
 /// Most references followed one from another.
 const REFERENCES_MAX: usize = 32;
@@ -20,7 +23,7 @@ const REFERENCES_MAX: usize = 32;
 /// What is wrong with it.
 pub fn check(schema: &JsonText) -> Result<(), String> {
     let value = schema.to_value().map_err(|error| error.to_string())?;
-    let mut walk = Walk { root: &value, met: 0, followed: Vec::new() };
+    let mut walk = Walk { root: &value, met: 0, patterns: 0, followed: Vec::new() };
     walk.schema(&value)?;
     arguments::compile(schema).map(|_| ())
 }
@@ -28,6 +31,7 @@ pub fn check(schema: &JsonText) -> Result<(), String> {
 struct Walk<'s> {
     root: &'s Value,
     met: usize,
+    patterns: usize,
     /// The references that led here.
     followed: Vec<&'s str>,
 }
@@ -49,7 +53,12 @@ impl<'s> Walk<'s> {
         match (keyword, value) {
             // Data, or schemas that count where they are referred to.
             ("const" | "enum" | "default" | "examples" | "$defs" | "definitions", _) => Ok(()),
-            ("properties" | "patternProperties" | "dependentSchemas", Value::Object(named)) => self.each(named),
+            ("patternProperties", Value::Object(named)) => {
+                self.count_patterns(named.len())?;
+                self.each(named)
+            }
+            ("properties" | "dependentSchemas", Value::Object(named)) => self.each(named),
+            ("pattern", Value::String(_)) => self.count_patterns(1),
             ("$ref", Value::String(reference)) => self.follow(reference),
             ("$dynamicRef" | "$recursiveRef", _) => {
                 Err(format!("it uses `{keyword}`, which this host does not follow"))
@@ -61,6 +70,14 @@ impl<'s> Walk<'s> {
             (_, Value::Array(schemas)) => schemas.iter().try_for_each(|schema| self.schema(schema)),
             (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => Ok(()),
         }
+    }
+
+    fn count_patterns(&mut self, more: usize) -> Result<(), String> {
+        self.patterns += more;
+        if self.patterns > PATTERNS_MAX {
+            return Err(format!("it has more than {PATTERNS_MAX} patterns when its references are followed"));
+        }
+        Ok(())
     }
 
     fn each(&mut self, named: &'s Map<String, Value>) -> Result<(), String> {
@@ -129,7 +146,18 @@ mod tests {
             );
         }
         bomb.push_str(r#""d30":true}}"#);
-        assert!(said(&bomb).contains("more than 5000 parts"));
+        assert!(said(&bomb).contains("more than 2000 parts"));
+    }
+
+    #[test]
+    fn patterns_are_few() {
+        let patterns = |count: usize| {
+            let parts: Vec<_> = (0..count).map(|number| format!(r#"{{"pattern":"a{number}"}}"#)).collect();
+            said(&format!(r#"{{"allOf":[{}]}}"#, parts.join(",")))
+        };
+        assert_eq!(patterns(PATTERNS_MAX), "fine");
+        assert!(patterns(PATTERNS_MAX + 1).contains("more than 100 patterns"));
+        assert_eq!(said(r#"{"properties":{"pattern":{"type":"string"}}}"#), "fine", "a property of that name is none");
     }
 
     #[test]

@@ -315,6 +315,14 @@ fn target(component: &Component, call: &Call) -> Result<Target, Box<CallReport>>
     }
 }
 
+/// Whether arguments are within the bounds of any call. For whoever looks at them longer than that takes, before a call.
+///
+/// # Errors
+/// The bound that they break.
+pub fn check_arguments(text: &str) -> Result<(), String> {
+    arguments(text).map(drop).map_err(|mismatch| mismatch.to_string())
+}
+
 /// The arguments within their bounds, whoever reads them then.
 fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
     const ROOT: &str = "arguments";
@@ -335,6 +343,7 @@ fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain, lent: Lent) -
         mounts: call.mounts,
         stores: call.stores,
         env: call.env,
+        effects: Arc::new(Effects::new(call.gate, patience.clone(), call.secrets.clone())),
         secrets: call.secrets,
         patience,
         limits: call.limits,
@@ -342,8 +351,7 @@ fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain, lent: Lent) -
         clock_start: call.clock_start,
         clock,
         cancel,
-        effects: Arc::new(Effects::new(call.gate, patience.clone(), call.secrets.clone())),
+        lent,
         host: Handle::current(),
     }
 }
-        lent,

@@ -277,10 +277,17 @@ enum Rested {
     Cancelled,
 }
 
-/// A reply that neither says anything nor asks for anything is no reply.
+/// Calls of one reply. Far more than are ever made of them; what is beyond is no plan but noise, and every call costs an event.
+const CALLS_MAX: usize = 10_000;
+
+/// A reply that neither says anything nor asks for anything is no reply; neither is one that asks for everything.
 fn usable(reply: ModelReply) -> Result<ModelReply, ModelFailure> {
     if reply.text.trim().is_empty() && reply.calls.is_empty() {
         return Err(ModelFailure::new(ModelFailureKind::BadReply, "the reply is empty"));
+    }
+    if reply.calls.len() > CALLS_MAX {
+        let text = format!("the reply asks for {} calls at once, more than {CALLS_MAX}", reply.calls.len());
+        return Err(ModelFailure::new(ModelFailureKind::BadReply, text));
     }
     Ok(reply)
 }
