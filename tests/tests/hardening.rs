@@ -197,7 +197,10 @@ fn what_a_run_needed_is_learned_and_is_enough() {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.err.contains("learned 2 grants, written to learned-policy.toml"), "{said:?}");
     let learned = world.steady(&world.read("learned-policy.toml").expect("it is there"));
-    let rules: String = learned.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+    // Each is for the component that was watched.
+    assert_eq!(learned.matches("\ncomponent = \"sha256:").count(), 2, "{learned}");
+    let rules = learned.lines().filter(|line| !line.starts_with('#') && !line.starts_with("component"));
+    let rules = rules.collect::<Vec<_>>().join("\n");
     assert_eq!(
         rules.trim(),
         "[[grant]]\ntool = \"files.list\"\nfs = [{ host = \"[WORLD]/work\", access = \"read\" }]\n\n[[grant]]\ntool = \

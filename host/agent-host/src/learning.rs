@@ -3,12 +3,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use agent_core::config::learn::{Learned, learn};
 use anyhow::{Context, ensure};
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 use crate::driver::ports::Ports;
+use crate::home::Home;
 use crate::report::text;
 
 /// The file where the command line names none.
@@ -25,14 +29,21 @@ pub struct Learning {
 }
 
 impl Learning {
-    /// Makes the file, so that the end of a long run does not find that it cannot.
+    /// Makes the file, so that the end of a long run does not find that it cannot. It is found in the working folder, which may
+    /// be a stranger's: a link or a second name there could lead to any file of this user, to the saved policy among others.
     ///
     /// # Errors
-    /// Where it cannot be made, or holds something.
-    pub fn begin(path: &Path) -> anyhow::Result<Self> {
+    /// Where it cannot be made, is not this user's file under one name, is in the state folder, or holds something.
+    pub fn begin(path: &Path, home: &Home) -> anyhow::Result<Self> {
         let shown = path.display();
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = opened.with_context(|| format!("cannot make `{shown}`"))?;
+        ensure!(!is_within(path, home.root())?, "`{shown}` is in agent-host's own folder: name another file");
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).custom_flags(flags.cast_signed());
+        let mut file = options.open(path).with_context(|| format!("cannot make `{shown}`"))?;
+        let metadata = file.metadata().with_context(|| format!("cannot look at `{shown}`"))?;
+        let own = metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw();
+        ensure!(own, "`{shown}` is not a file of yours with no other name: name another file, `--learn=FILE`");
         let mut held = String::new();
         let read = (&mut file).take(PENDING.len() as u64 + 1).read_to_string(&mut held);
         read.with_context(|| format!("cannot read `{shown}`"))?;
@@ -60,8 +71,19 @@ impl Learning {
             format!("It allows nothing by itself. Read it, then: agent-host run --policy {} …", self.path.display()),
             "Grants of other files and flags are added to these.".to_owned(),
         ];
+        self.check_same_file()?;
         self.write(&learned.to_toml(&head))?;
         Ok(Lesson { path: self.path, learned })
+    }
+
+    /// A tool that was granted the folder may have put another file in its place, and that one would be read and trusted.
+    fn check_same_file(&self) -> anyhow::Result<()> {
+        let shown = self.path.display();
+        let made = self.file.metadata().with_context(|| format!("cannot look at `{shown}`"))?;
+        let there = std::fs::symlink_metadata(&self.path).with_context(|| format!("cannot find `{shown}` again"))?;
+        let same = (made.dev(), made.ino()) == (there.dev(), there.ino());
+        ensure!(same, "`{shown}` was replaced during the run: what is there now is not from agent-host");
+        Ok(())
     }
 
     fn write(&mut self, text: &str) -> anyhow::Result<()> {
@@ -73,6 +95,13 @@ impl Learning {
         };
         write(&mut self.file).with_context(|| format!("cannot write `{}`", self.path.display()))
     }
+}
+
+/// Whether a file is, or would be made, in this folder or below.
+fn is_within(path: &Path, folder: &Path) -> anyhow::Result<bool> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = parent.canonicalize().with_context(|| format!("cannot find the folder of `{}`", path.display()))?;
+    Ok(real.starts_with(folder.canonicalize().context("cannot look at the state folder")?))
 }
 
 /// What was learned, and where it stands.
@@ -104,17 +133,68 @@ impl Lesson {
 mod tests {
     use super::*;
 
+    /// A state folder, and a working folder beside it.
+    fn folders() -> anyhow::Result<(tempfile::TempDir, Home, PathBuf)> {
+        let temp = tempfile::tempdir()?;
+        let (home, work) = (Home::at(&temp.path().join("home"))?, temp.path().join("work"));
+        std::fs::create_dir(&work)?;
+        Ok((temp, home, work))
+    }
+
+    fn refused(path: &Path, home: &Home) -> String {
+        Learning::begin(path, home).map_or_else(|error| format!("{error:#}"), |_| "begun".to_owned())
+    }
+
     #[test]
     fn a_policy_that_somebody_wrote_is_not_written_over() -> anyhow::Result<()> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join(STANDARD_FILE);
-        let mut learning = Learning::begin(&path)?;
+        let (_temp, home, work) = folders()?;
+        let path = work.join(STANDARD_FILE);
+        let mut learning = Learning::begin(&path, &home)?;
         // The run may go on in another process.
-        drop(Learning::begin(&path)?);
+        drop(Learning::begin(&path, &home)?);
         learning.write("[[grant]]\n")?;
-        let refused = Learning::begin(&path).map(drop).map_err(|error| error.to_string());
-        assert!(refused.is_err_and(|message| message.contains("is there already")));
+        assert!(refused(&path, &home).contains("is there already"));
         assert_eq!(std::fs::read_to_string(&path)?, "[[grant]]\n");
+        Ok(())
+    }
+
+    /// A folder that came from elsewhere brings a link to the operator's own policy, which was just made and is empty.
+    #[test]
+    fn no_link_leads_what_was_learned_to_another_file() -> anyhow::Result<()> {
+        let (_temp, home, work) = folders()?;
+        let path = work.join(STANDARD_FILE);
+        for there in [true, false] {
+            if there {
+                std::fs::write(home.policy_file(), "")?;
+            } else {
+                std::fs::remove_file(home.policy_file())?;
+            }
+            std::os::unix::fs::symlink(home.policy_file(), &path)?;
+            assert!(refused(&path, &home).contains("cannot make"), "{there}");
+            assert_eq!(std::fs::read_to_string(home.policy_file()).ok(), there.then(String::new));
+            std::fs::remove_file(&path)?;
+        }
+        std::fs::write(home.policy_file(), "")?;
+        std::fs::hard_link(home.policy_file(), &path)?;
+        assert!(refused(&path, &home).contains("no other name"));
+        std::fs::remove_file(&path)?;
+        std::os::unix::fs::symlink(home.root(), work.join("in"))?;
+        assert!(refused(&work.join("in").join("policy.toml"), &home).contains("own folder"));
+        assert_eq!(std::fs::read_to_string(home.policy_file())?, "");
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_was_put_in_its_place_is_told_of() -> anyhow::Result<()> {
+        let (_temp, home, work) = folders()?;
+        let path = work.join(STANDARD_FILE);
+        let learning = Learning::begin(&path, &home)?;
+        assert!(learning.check_same_file().is_ok());
+        std::fs::remove_file(&path)?;
+        assert!(learning.check_same_file().is_err());
+        std::fs::write(&path, "[[grant]]\ntool = \"*\"\n")?;
+        let said = learning.check_same_file().map_err(|error| error.to_string());
+        assert!(said.is_err_and(|said| said.contains("was replaced during the run")));
         Ok(())
     }
 }

@@ -229,7 +229,8 @@ impl<'s> Used<'s> {
             ..GrantRule::for_tool(&self.authority.tool, RuleSource("learned".to_owned()))
         };
         let nothing = GrantRule::for_tool(&self.authority.tool, rule.source.clone());
-        (rule != nothing).then_some(rule)
+        // As with what a person answers: for the component that was watched, not for what takes its name later.
+        (rule != nothing).then(|| rule.only_for(self.authority.component))
     }
 
     fn fs_rule(&self, grant: &FsGrant) -> Option<FsRule> {
@@ -400,7 +401,11 @@ mod tests {
         let (learned, text) = learned(calls)?;
         let read = parse_policy("learned.toml", "/elsewhere", &text)?;
         assert_eq!(read.grants.len(), learned.grants.len(), "{text}");
-        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty() && *line != "[[grant]]");
+        let component = format!("component = \"{}\"", Digest::of(b""));
+        assert_eq!(text.lines().filter(|line| *line == component).count(), learned.grants.len(), "{text}");
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty() && *line != "[[grant]]" && *line != component);
         Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 

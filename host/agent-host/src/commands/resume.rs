@@ -56,7 +56,7 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let person = Person::at_terminal();
     let mut reach = launch::reach_of_run(&home, &person, &runs)?;
     reach.grants(state.authorities.iter().flat_map(|authority| &authority.grant.fs));
-    let learning = args.learn.learn.as_deref().map(Learning::begin).transpose()?;
+    let learning = args.learn.learn.as_deref().map(|path| Learning::begin(path, &home)).transpose()?;
     let keeper = KeeperPipe::of_environment();
     let handed = kept::handed()?;
     if let (Some(keeper), None) = (&keeper, &handed) {

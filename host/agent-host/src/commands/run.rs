@@ -61,7 +61,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
 
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     reach.rules(&rules, tools.iter().map(|tool| &tool.found));
-    let learning = args.learn.learn.as_deref().map(Learning::begin).transpose()?;
+    let learning = args.learn.learn.as_deref().map(|path| Learning::begin(path, &home)).transpose()?;
     let keeper = KeeperPipe::of_environment();
     if let Some(keeper) = &keeper {
         keeper.say_reach(&reach)?;
