@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use sha2::Sha256;
 
 use super::error::JournalError;
@@ -68,7 +70,8 @@ fn load(path: &Path) -> Result<Option<HostKey>, JournalError> {
     }
 }
 
-/// Written under another name first and then linked, so that nobody ever reads half a key and the first one wins.
+/// Written under another name first and then renamed, so that nobody ever reads half a key, and the first one wins. It has one
+/// name at every moment: another process that looks, or finds what is left of this one, sees no key or the whole of it.
 fn create(path: &Path) -> Result<(), JournalError> {
     let mut key = [0; BYTES];
     let mut nonce = [0; 8];
@@ -78,14 +81,37 @@ fn create(path: &Path) -> Result<(), JournalError> {
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
         file.write_all(&key)?;
         file.sync_all()?;
-        std::fs::hard_link(&draft, path)
+        put_in_place(&draft, path)
     });
-    let removed = std::fs::remove_file(&draft);
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(JournalError::io(path)(error)),
-        Ok(()) | Err(_) => removed.map_err(JournalError::io(path))?,
+    if let Err(error) = written {
+        let removed = std::fs::remove_file(&draft);
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            return Err(JournalError::io(path)(error));
+        }
+        removed.map_err(JournalError::io(path))?;
     }
     folder::sync_folder(path.parent())
+}
+
+/// Gives the draft its name, unless something has it already.
+fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
+        // Some file systems cannot look and rename at once.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => put_in_place_alone(draft, path),
+        renamed => Ok(renamed?),
+    }
+}
+
+/// The same with a lock, which everybody takes where a rename cannot do it alone.
+fn put_in_place_alone(draft: &Path, path: &Path) -> io::Result<()> {
+    let beside = path.with_extension("lock");
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside)?;
+    lock.lock()?;
+    match path.symlink_metadata() {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::rename(draft, path),
+        Err(error) => Err(error),
+    }
 }
 
 fn no_follow() -> i32 {
@@ -113,13 +139,40 @@ mod tests {
 
     #[test]
     fn many_at_once_agree_on_one_key() {
+        for _ in 0..50 {
+            let state = tempfile::tempdir().unwrap();
+            let keys: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> =
+                    (0..8).map(|_| scope.spawn(|| HostKey::load_or_create(state.path()).map(|key| key.0))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+            });
+            assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_there_is_not_replaced() {
         let state = tempfile::tempdir().unwrap();
-        let keys: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| HostKey::load_or_create(state.path()).unwrap().0)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
+        let (draft, path) = (state.path().join("draft"), state.path().join(FILE));
+        std::fs::write(&path, "first").unwrap();
+        for put in [put_in_place, put_in_place_alone] {
+            std::fs::write(&draft, "second").unwrap();
+            assert_eq!(put(&draft, &path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        }
+        std::fs::remove_file(&path).unwrap();
+        put_in_place_alone(&draft, &path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+    }
+
+    /// Whoever is killed while it makes the key leaves a draft, and nothing that others stumble over.
+    #[test]
+    fn a_draft_that_was_left_is_in_nobodys_way() {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::write(state.path().join("host.0011223344556677"), [1; BYTES]).unwrap();
+        let first = HostKey::load_or_create(state.path()).unwrap();
+        assert_ne!(first.0, [1; BYTES]);
+        assert_eq!(first.0, HostKey::load_or_create(state.path()).unwrap().0);
     }
 
     #[test]
