@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use agent_core::config::authority::GrantRule;
 use agent_core::config::decide::{Permit, Verdict};
@@ -24,8 +24,12 @@ use crate::person::{Person, Question};
 use crate::reporter::Reporter;
 use crate::saved_policy;
 
-/// Lines of arguments that are shown with a question; the rest is counted.
+/// Lines of arguments that are shown with a question, and characters of each; the rest is counted. More could push the
+/// question off the screen, and something that looks like another one onto it.
 const ARGUMENT_LINES_MAX: usize = 24;
+const ARGUMENT_CHARS_MAX: usize = 160;
+/// Characters of an effect that are shown: its path or URL is the tool's.
+const EFFECT_CHARS_MAX: usize = 400;
 /// How often a person may mistype a directory before none is granted.
 const DIRECTORY_TRIES: usize = 3;
 
@@ -53,6 +57,7 @@ pub async fn approve_call(person: &Person, reporter: &Reporter, call: &ToolCall)
     let question = Question {
         title: format!("may `{tool}` be called? A rule asks for your approval."),
         details: argument_lines(&call.arguments),
+        who: format!("`{tool}`"),
         answers: &[('y', "yes, this once"), ('n', "no")],
     };
     answer(reporter.hushed(person.ask(question)).await)
@@ -66,10 +71,10 @@ pub async fn approve_effect(
     (request, secrets): (&EffectRequest, &[SecretGrant]),
     rule: &RuleSource,
 ) -> Approval {
-    let carried = secrets.iter().map(|secret| format!("carries your secret {} in `{}`", secret.name, secret.header));
     let question = Question {
-        title: format!("may `{tool}` do this: {request}?"),
-        details: carried.chain([format!("rule: {rule}")]).collect(),
+        title: format!("may `{tool}` do this: {}?", shown(request)),
+        details: carried(secrets).chain([format!("rule: {rule}")]).collect(),
+        who: format!("`{tool}`"),
         answers: &[('y', "yes, this once"), ('n', "no")],
     };
     answer(reporter.hushed(person.ask(question)).await)
@@ -84,38 +89,76 @@ pub async fn widen(
     call: CallNumber,
     request: &EffectRequest,
 ) -> Option<Permit> {
-    if !ports.person.is_there() {
-        return None;
-    }
+    let turn = or_cancelled(ports, ports.person.turn()).await?;
+    // What others were asked meanwhile may be an answer to this too.
     let held = ports.recorder.state().authorities[index].clone();
+    if let Verdict::Allow(permit) = held.decide(request) {
+        return Some(permit);
+    }
     let rule = GrantRule::allowing(tool, request, answered())?.only_for(held.component);
-    let authority = held.widened(&rule).ok()?;
-    let Verdict::Allow(permit) = authority.decide(request) else { return None };
-    if ports.asked.lock().unwrap_or_else(PoisonError::into_inner).refused.contains(&rule.to_toml()) {
+    let Verdict::Allow(permit) = held.widened(&rule).ok()?.decide(request) else { return None };
+    if asked(ports).refused.contains(&rule.to_toml()) {
         return None;
     }
-    let question = Question {
-        title: format!("call {call}: `{tool}` wants to {request}. Nothing allows that yet."),
-        details: rule.to_toml().lines().map(str::to_owned).collect(),
-        answers: &[('r', "allow for this run"), ('s', "allow and save to your policy"), ('d', "deny")],
-    };
-    let keep = match unless_cancelled(ports, ports.person.ask(question)).await {
+    let question = widening_question(call, tool, &ports.secrets.without_secrets(request), (&rule, &permit.secrets));
+    let keep = match unless_cancelled(ports, turn.ask(question)).await {
         Some('r') => Keep::Run,
         Some('s') => Keep::Policy,
         _ => {
-            ports.asked.lock().unwrap_or_else(PoisonError::into_inner).refused.insert(rule.to_toml());
+            asked(ports).refused.insert(rule.to_toml());
             return None;
         }
     };
-    record_widened(ports, authority, &rule, keep).then_some(permit)
+    if !record_widened(ports, index, &rule, keep) {
+        return None;
+    }
+    match ports.recorder.state().authorities[index].decide(request) {
+        Verdict::Allow(permit) => Some(permit),
+        Verdict::Ask { .. } | Verdict::Deny(_) => None,
+    }
+}
+
+fn widening_question(
+    call: CallNumber,
+    tool: &ToolName,
+    request: &EffectRequest,
+    (rule, secrets): (&GrantRule, &[SecretGrant]),
+) -> Question {
+    Question {
+        title: format!("call {call}: `{tool}` wants to {}. Nothing allows that yet.", shown(request)),
+        details: carried(secrets).chain(rule.to_toml().lines().map(str::to_owned)).collect(),
+        who: format!("`{tool}`"),
+        answers: &[('r', "allow for this run"), ('s', "allow and save to your policy"), ('d', "deny")],
+    }
+}
+
+/// The secrets that go along with a request: a person who allows it allows that too.
+fn carried(secrets: &[SecretGrant]) -> impl Iterator<Item = String> {
+    secrets.iter().map(|secret| format!("carries your secret {} in `{}`", secret.name, secret.header))
+}
+
+/// An effect as a question shows it.
+fn shown(request: &EffectRequest) -> String {
+    cut(&request.to_string(), EFFECT_CHARS_MAX)
+}
+
+/// The beginning of a text that somebody else chose, and how long it is where this is not all of it.
+fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
+    }
+}
+
+fn asked(ports: &Ports) -> MutexGuard<'_, Asked> {
+    ports.asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A tool that works on files is about to be called, and no directory was granted: asks the person for one, once a run.
 pub async fn offer_directory(ports: &Ports, index: usize) -> Offered {
     let authority = ports.recorder.state().authorities[index].clone();
     let Some(most) = wanted_access(&authority) else { return Offered::Settled };
-    let new =
-        ports.asked.lock().unwrap_or_else(PoisonError::into_inner).offered.insert(authority.tool.component.clone());
+    let new = asked(ports).offered.insert(authority.tool.component.clone());
     if !new || !ports.person.is_there() {
         return Offered::Settled;
     }
@@ -129,6 +172,7 @@ pub async fn offer_directory(ports: &Ports, index: usize) -> Offered {
     let question = Question {
         title: format!("`{}` works on files, and no directory was granted", authority.tool),
         details: vec!["`--allow-read DIR` or `--allow-write DIR` grants one from the start".to_owned()],
+        who: format!("`{}`", authority.tool),
         answers: directory_answers(most),
     };
     let access = match unless_cancelled(ports, ports.person.ask(question)).await {
@@ -151,7 +195,7 @@ pub async fn offer_directory(ports: &Ports, index: usize) -> Offered {
 }
 
 fn wish(ports: &Ports, tool: ToolName, access: Access) -> Wish {
-    let asked = std::mem::take(&mut *ports.asked.lock().unwrap_or_else(PoisonError::into_inner));
+    let asked = std::mem::take(&mut *asked(ports));
     Wish { run: ports.recorder.state().run.clone(), tool, access, asked }
 }
 
@@ -164,12 +208,16 @@ pub fn verb(access: Access) -> &'static str {
     }
 }
 
-/// Which directory the person means. Only Enter means the working directory: an ended input or Ctrl-C grants nothing.
+/// Which directory the person means. The working directory is one that is named like any other: Enter alone, an ended input or
+/// Ctrl-C grants nothing.
 pub async fn which_directory(person: &Person, prompt: &str, note: impl Fn(&str)) -> Option<HostPath> {
     let here = std::env::current_dir().ok()?;
     for _ in 0..DIRECTORY_TRIES {
-        let typed = person.ask_line(format!("{prompt} Enter alone means {}", here.display())).await?;
-        match operator::directory(if typed.is_empty() { "." } else { &typed }) {
+        let typed = person.ask_line(format!("{prompt} `.` is {}", here.display())).await?;
+        if typed.is_empty() {
+            continue;
+        }
+        match operator::directory(&typed) {
             Ok(host) => return Some(host),
             Err(error) => note(&format!("{error:#}")),
         }
@@ -192,23 +240,27 @@ pub fn grant_directory(ports: &Ports, tool: &ToolName, host: HostPath, access: A
     grant_component(ports, &tool.component, &rule);
 }
 
-/// The person's answer; `None` also where the run is cancelled while the person is asked, so that Ctrl-C never waits for
-/// Enter, and what is typed after it counts for nothing.
+/// The person's answer, with nothing else on the screen meanwhile.
 async fn unless_cancelled<T>(ports: &Ports, ask: impl Future<Output = Option<T>>) -> Option<T> {
+    or_cancelled(ports, ports.reporter.hushed(ask)).await
+}
+
+/// What comes of waiting for a person; `None` also where the run is cancelled meanwhile, so that Ctrl-C never waits for Enter,
+/// and what is typed after it counts for nothing.
+async fn or_cancelled<T>(ports: &Ports, waiting: impl Future<Output = Option<T>>) -> Option<T> {
     tokio::select! {
         biased;
         () = ports.cancel.cancelled() => None,
-        answer = ports.reporter.hushed(ask) => answer,
+        answer = waiting => answer,
     }
 }
 
 /// Grants a directory to every tool of a component, as a rule for the component does.
 fn grant_component(ports: &Ports, component: &Name, rule: &GrantRule) {
-    let authorities = ports.recorder.state().authorities.clone();
-    for authority in authorities.iter().filter(|authority| authority.tool.component == *component) {
-        match authority.widened(rule) {
-            Ok(authority) => drop(record_widened(ports, authority, rule, Keep::Run)),
-            Err(problems) => return ports.reporter.note(&format!("no directory was granted: {problems}")),
+    let tools = ports.recorder.state().authorities.iter().map(|held| held.tool.component.clone()).collect::<Vec<_>>();
+    for (index, _) in tools.iter().enumerate().filter(|(_, held)| *held == component) {
+        if !record_widened(ports, index, rule, Keep::Run) {
+            return;
         }
     }
 }
@@ -220,8 +272,19 @@ enum Keep {
     Policy,
 }
 
-/// Whether the wider authority is recorded, and so counts.
-fn record_widened(ports: &Ports, authority: ToolAuthority, rule: &GrantRule, keep: Keep) -> bool {
+/// Adds a rule to what a tool holds now: while the person was asked, another answer may have given it more. Whether it is
+/// recorded, and so counts.
+fn record_widened(ports: &Ports, index: usize, rule: &GrantRule, keep: Keep) -> bool {
+    // Until it is recorded nobody else looks at what the tool holds in order to add to it.
+    let _alone = asked(ports);
+    let held = ports.recorder.state().authorities[index].clone();
+    let authority = match held.widened(rule) {
+        Ok(authority) => authority,
+        Err(problems) => {
+            ports.reporter.note(&format!("it was not granted: {problems}"));
+            return false;
+        }
+    };
     let widened = GrantWidened { tool: authority.tool.wire(), authority };
     if let Err(error) = ports.recorder.record(widened, Durable::Now) {
         ports.reporter.note(&format!("the wider grant could not be recorded, so it does not count: {error:#}"));
@@ -262,10 +325,60 @@ fn argument_lines(arguments: &str) -> Vec<String> {
     let pretty = serde_json::from_str::<serde_json::Value>(arguments)
         .and_then(|value| serde_json::to_string_pretty(&value))
         .unwrap_or_else(|_| arguments.to_owned());
-    let mut lines: Vec<String> = pretty.lines().take(ARGUMENT_LINES_MAX).map(str::to_owned).collect();
+    let lines = pretty.lines().take(ARGUMENT_LINES_MAX);
+    let mut lines: Vec<String> = lines.map(|line| cut(line, ARGUMENT_CHARS_MAX)).collect();
     let more = pretty.lines().count().saturating_sub(ARGUMENT_LINES_MAX);
     if more > 0 {
         lines.push(format!("… and {more} more lines; `agent-host show` has all of them"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::digest::Digest;
+    use agent_core::units::Bytes;
+
+    use super::*;
+
+    type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+    fn get(url: &str) -> EffectRequest {
+        EffectRequest::Http { method: "GET".into(), url: url.into(), body_bytes: Bytes(0), digest: Digest::of(b"") }
+    }
+
+    /// Who allows a request lets the secret out that the host adds to it.
+    #[test]
+    fn a_wider_grant_says_which_secret_goes_along() -> TestResult {
+        let (tool, request) = ("orders.list".parse()?, get("https://api.example.com/orders"));
+        let secret = SecretGrant {
+            name: "API_TOKEN".parse()?,
+            url: "https://api.example.com".parse()?,
+            header: "authorization".parse()?,
+            format: "Bearer {}".parse()?,
+            from: "env:API_TOKEN".parse()?,
+            source: RuleSource("policy.toml:1".to_owned()),
+        };
+        let rule = GrantRule::allowing(&tool, &request, answered()).ok_or("no rule")?;
+        let question = widening_question(CallNumber(3), &tool, &request, (&rule, &[secret]));
+        assert_eq!(question.details[0], "carries your secret API_TOKEN in `authorization`");
+        assert!(question.details.iter().any(|line| line.contains("https://api.example.com")), "{:?}", question.details);
+        Ok(())
+    }
+
+    /// Whatever a model or a tool says, a question stays on the screen.
+    #[test]
+    fn no_question_is_longer_than_a_person_reads() -> TestResult {
+        let (tool, request) = ("fetch.get".parse()?, get(&format!("https://example.org/{}", "a".repeat(8_000))));
+        let rule = GrantRule::allowing(&tool, &request, answered()).ok_or("no rule")?;
+        let question = widening_question(CallNumber(1), &tool, &request, (&rule, &[]));
+        assert!(question.title.chars().count() < 500 && question.title.contains("… (8"), "{}", question.title);
+        let long = "x".repeat(1 << 20);
+        let lines = argument_lines(&format!("[{}\"{long}\"]", "1,".repeat(100)));
+        assert_eq!(lines.len(), ARGUMENT_LINES_MAX + 1);
+        let lines = argument_lines(&format!("{{\"text\":\"{long}\"}}"));
+        assert!(lines.iter().all(|line| line.chars().count() < 200), "{lines:?}");
+        assert!(lines[1].ends_with("x… (1048588 characters)"), "{lines:?}");
+        Ok(())
+    }
 }

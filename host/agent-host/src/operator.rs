@@ -225,6 +225,7 @@ async fn trusted(
     let question = Question {
         title: format!("agent file {shown} {why}. It would get:"),
         details: [would_get_of(agent, own_rules), tool_identity::told(&agent.tools)].concat(),
+        who: format!("{shown}"),
         answers: &[('t', "trust this file"), ('o', "run once"), ('n', "no")],
     };
     match person.ask(question).await {

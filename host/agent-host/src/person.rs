@@ -4,7 +4,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::report::text;
 
@@ -26,8 +26,10 @@ enum Presence {
 pub struct Question {
     /// What is asked, one line.
     pub title: String,
-    /// What the person should know, one line each; neutralised here.
+    /// What the person should know, one line each; neutralised here. Cut by who asks, where a stranger chose the length.
     pub details: Vec<String>,
+    /// Who wants it. Stands once more beside the answers, whatever stands above them.
+    pub who: String,
     /// The answers: the letter to type and what it means. The last one is the answer where nothing sensible is typed.
     pub answers: &'static [(char, &'static str)],
 }
@@ -48,24 +50,39 @@ impl Person {
 
     /// Asks, and waits for a letter. `None` where nobody is there or the input ended.
     pub async fn ask(&self, question: Question) -> Option<char> {
-        if !self.is_there() {
-            return None;
-        }
-        let _turn = self.one_at_a_time.lock().await;
-        tokio::task::spawn_blocking(move || ask_on_terminal(&question)).await.ok().flatten()
+        self.turn().await?.ask(question).await
     }
 
     /// Asks for a line of text, which may be empty. `None` where nobody is there or the input ended.
     pub async fn ask_line(&self, prompt: String) -> Option<String> {
-        if !self.is_there() {
-            return None;
-        }
-        let _turn = self.one_at_a_time.lock().await;
+        let _turn = self.turn().await?;
         let line = tokio::task::spawn_blocking(move || {
+            forget_what_was_typed();
             write!(anstream::stderr(), "{QUESTION}?{QUESTION:#} {}: ", text::whole(&prompt)).ok()?;
             read_line()
         });
         line.await.ok().flatten()
+    }
+
+    /// Waits until nobody else is asking. What others were told meanwhile may be an answer already. `None` where nobody is
+    /// there.
+    pub async fn turn(&self) -> Option<Turn<'_>> {
+        if !self.is_there() {
+            return None;
+        }
+        Some(Turn { _alone: self.one_at_a_time.lock().await })
+    }
+}
+
+/// The one who may ask now.
+pub struct Turn<'p> {
+    _alone: MutexGuard<'p, ()>,
+}
+
+impl Turn<'_> {
+    /// As [`Person::ask`].
+    pub async fn ask(self, question: Question) -> Option<char> {
+        tokio::task::spawn_blocking(move || ask_on_terminal(&question)).await.ok().flatten()
     }
 }
 
@@ -74,10 +91,10 @@ const TRIES: usize = 3;
 
 fn ask_on_terminal(question: &Question) -> Option<char> {
     let mut err = anstream::stderr();
+    forget_what_was_typed();
     put(question, &mut err).ok()?;
-    let offered: Vec<_> = question.answers.iter().map(|(letter, meaning)| format!("[{letter}] {meaning}")).collect();
     for _ in 0..TRIES {
-        write!(err, "  {}: ", offered.join("  ")).ok()?;
+        put_answers(question, &mut err).ok()?;
         err.flush().ok()?;
         let typed = read_line()?;
         let letter = typed.chars().next().map(|c| c.to_ascii_lowercase());
@@ -86,6 +103,12 @@ fn ask_on_terminal(question: &Question) -> Option<char> {
         }
     }
     question.answers.last().map(|(letter, _)| *letter)
+}
+
+/// What stands in the terminal's queue was typed before the question could be read, so it answers another one, or none.
+fn forget_what_was_typed() {
+    // Where it cannot be done the input is no terminal, and nobody typed anything.
+    let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
 }
 
 fn read_line() -> Option<String> {
@@ -105,6 +128,12 @@ fn put(question: &Question, out: &mut dyn Write) -> std::io::Result<()> {
     question.details.iter().try_for_each(|detail| writeln!(out, "    {}", text::whole(detail)))
 }
 
+/// The last line of a question: whom the answer is for, and what it may be.
+fn put_answers(question: &Question, out: &mut dyn Write) -> std::io::Result<()> {
+    let offered: Vec<_> = question.answers.iter().map(|(letter, meaning)| format!("[{letter}] {meaning}")).collect();
+    write!(out, "  {}  {}: ", text::whole(&question.who), offered.join("  "))
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
@@ -116,6 +145,7 @@ mod tests {
         let question = Question {
             title: format!("may `files.write` do this: write {hostile}?"),
             details: vec![hostile.to_owned(), "two\nlines".to_owned()],
+            who: "`files.write`".to_owned(),
             answers: &[('y', "yes"), ('n', "no")],
         };
         let mut out = Vec::new();
@@ -123,5 +153,19 @@ mod tests {
         let shown = String::from_utf8(out).unwrap();
         let escaped = "safe\\u{d}rm -rf \\u{202e}txt\\u{200b}\\u{e0041}\\u{9b}2J\\u{1b}]52;c;eA\\u{7}";
         assert_eq!(shown, format!("? may `files.write` do this: write {escaped}?\n    {escaped}\n    two\\nlines\n"));
+    }
+
+    /// What stands above may have been scrolled away by then.
+    #[test]
+    fn the_answers_say_whom_they_are_for() {
+        let question = Question {
+            title: "may `notes.save` be called?".to_owned(),
+            details: vec!["\"text\": \"…\"".to_owned(); 30],
+            who: "`notes.save`".to_owned(),
+            answers: &[('y', "yes, this once"), ('n', "no")],
+        };
+        let mut out = Vec::new();
+        put_answers(&question, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "  `notes.save`  [y] yes, this once  [n] no: ");
     }
 }

@@ -2,7 +2,7 @@
 //! Off a terminal the same lines come without spinner; `--quiet` and `--json` show nothing.
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agent_core::effect::{Decision, Effect};
@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_millis(100);
 const SHOWN_CHARS: usize = 96;
 /// Lines of a message that are shown; the rest is counted.
 const MESSAGE_LINES: usize = 8;
+/// Lines that are kept while a person is asked; the rest is counted. Calls go on meanwhile, and a person may be long.
+const KEPT_LINES_MAX: usize = 200;
 /// Refused effects that one call's lines name; the rest is counted.
 const REFUSALS_SHOWN: usize = 5;
 
@@ -38,7 +40,23 @@ pub struct Reporter {
     running: Mutex<Vec<(CallNumber, String)>>,
     /// The last complaint about the model, and how often it came again.
     complaint: Mutex<Option<(String, u32)>>,
+    hush: Mutex<Hush>,
 }
+
+/// What waits while a person is asked: a line that came between a question and its answer could look like another question.
+#[derive(Default)]
+struct Hush {
+    /// Questions that are being asked, or wait for their turn.
+    questions: usize,
+    /// What the spinner said.
+    message: String,
+    /// Lines that are due, and how many more there were.
+    lines: Vec<String>,
+    left_out: usize,
+}
+
+/// The time of one question.
+struct Hushed<'r>(&'r Reporter);
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,20 +72,13 @@ impl Reporter {
     #[must_use]
     pub fn new(voice: Voice) -> Self {
         let spinner = (voice == Voice::Lines && std::io::IsTerminal::is_terminal(&std::io::stderr())).then(spinner);
-        Self { spinner, voice, running: Mutex::default(), complaint: Mutex::default() }
+        Self { spinner, voice, running: Mutex::default(), complaint: Mutex::default(), hush: Mutex::default() }
     }
 
-    /// Does `ask` with nothing moving on the screen.
+    /// Does `ask` with nothing new or moving on the screen. What is said meanwhile follows after it.
     pub async fn hushed<T>(&self, ask: impl Future<Output = T>) -> T {
-        let Some(spinner) = &self.spinner else { return ask.await };
-        let message = spinner.message();
-        spinner.disable_steady_tick();
-        spinner.finish_and_clear();
-        let answer = ask.await;
-        spinner.reset();
-        spinner.set_message(message);
-        spinner.enable_steady_tick(TICK);
-        answer
+        let _hushed = Hushed::begin(self);
+        ask.await
     }
 
     /// A line of the host itself.
@@ -201,7 +212,10 @@ impl Reporter {
     }
 
     fn status(&self, line: &str) {
-        if let Some(spinner) = &self.spinner {
+        let mut hush = self.hush();
+        if hush.questions > 0 {
+            line.clone_into(&mut hush.message);
+        } else if let Some(spinner) = &self.spinner {
             spinner.set_message(line.to_owned());
         }
     }
@@ -210,9 +224,67 @@ impl Reporter {
         if self.voice == Voice::Silent {
             return;
         }
+        let mut hush = self.hush();
+        if hush.questions > 0 {
+            return hush.keep(line);
+        }
         match &self.spinner {
             Some(spinner) => spinner.suspend(|| write_line(line)),
             None => write_line(line),
+        }
+    }
+
+    fn hush(&self) -> MutexGuard<'_, Hush> {
+        self.hush.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hush {
+    fn keep(&mut self, line: &str) {
+        if self.lines.len() < KEPT_LINES_MAX {
+            self.lines.push(line.to_owned());
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// The lines that are due.
+    fn take(&mut self) -> Vec<String> {
+        let mut lines = std::mem::take(&mut self.lines);
+        let left_out = std::mem::take(&mut self.left_out);
+        if left_out > 0 {
+            lines.push(format!("{DIM}· {left_out} more lines were left out while you were asked{DIM:#}"));
+        }
+        lines
+    }
+}
+
+impl<'r> Hushed<'r> {
+    fn begin(reporter: &'r Reporter) -> Self {
+        let mut hush = reporter.hush();
+        hush.questions += 1;
+        if let (1, Some(spinner)) = (hush.questions, &reporter.spinner) {
+            hush.message = spinner.message();
+            spinner.disable_steady_tick();
+            spinner.finish_and_clear();
+        }
+        Self(reporter)
+    }
+}
+
+// Also where the question is given up because the run is cancelled.
+impl Drop for Hushed<'_> {
+    fn drop(&mut self) {
+        let mut hush = self.0.hush();
+        hush.questions -= 1;
+        if hush.questions > 0 {
+            return;
+        }
+        hush.take().iter().for_each(|line| write_line(line));
+        if let Some(spinner) = &self.0.spinner {
+            spinner.reset();
+            spinner.set_message(std::mem::take(&mut hush.message));
+            spinner.enable_steady_tick(TICK);
         }
     }
 }
@@ -259,4 +331,25 @@ fn refusal(effect: &Effect) -> Option<(String, String)> {
 fn write_line(line: &str) {
     // Nobody reads stderr any more: there is nobody to tell.
     let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_said_between_a_question_and_its_answer() {
+        let reporter = Reporter::new(Voice::Lines);
+        let kept = reporter.hushed(async {
+            reporter.note("first");
+            let inner = reporter.hushed(async { reporter.note("second") });
+            inner.await;
+            (0..KEPT_LINES_MAX).for_each(|_| reporter.note("more"));
+            let hush = reporter.hush();
+            (hush.lines[0].contains("first"), hush.lines.len(), hush.left_out)
+        });
+        assert_eq!(kept.await, (true, KEPT_LINES_MAX, 2));
+        let after = reporter.hush();
+        assert_eq!((after.questions, after.lines.len()), (0, 0));
+    }
 }

@@ -43,6 +43,7 @@ async fn trusted(home: &Home, person: &Person, plan: &Plan) -> anyhow::Result<()
     let question = Question {
         title: format!("building `{}` runs a command outside any sandbox:", plan.name),
         details: vec![plan.command.clone(), format!("in {folder}")],
+        who: format!("`{}`", plan.name),
         answers: &[('t', "trust this command here"), ('o', "run it once"), ('n', "no")],
     };
     match person.ask(question).await {

@@ -35,7 +35,8 @@ pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
     }
     if !args.yes {
         let title = "trust it with this?".to_owned();
-        let question = Question { title, details: Vec::new(), answers: &[('y', "yes"), ('n', "no")] };
+        let (who, answers) = (format!("{shown}"), &[('y', "yes"), ('n', "no")]);
+        let question = Question { title, details: Vec::new(), who, answers };
         match Person::at_terminal().ask(question).await {
             Some('y') => {}
             Some(_) => bail!("`{shown}` was not trusted"),
