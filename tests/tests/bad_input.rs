@@ -182,3 +182,39 @@ fn builds_that_nobody_trusts_or_that_fail() {
     let nothing = said(&world, &["tool", "build", "none"]);
     check("builds_that_fail", &[untrusted, failing, nothing].join("\n"));
 }
+
+#[test]
+fn what_people_do_with_journals() {
+    let world = World::new();
+    let model = script(&world, "[[reply]]\ntext = \"hi\"\n");
+    let nothing: [&[&str]; 4] = [
+        &["journal", "gc"],
+        &["journal", "rm", "01abc"],
+        &["journal", "verify", "--file", "nowhere.jsonl"],
+        &["journal", "import", "nowhere.jsonl"],
+    ];
+    let before = nothing.map(|case| said(&world, case));
+    world.write("bad.jsonl", "{\"agent-host-export\":7}\n");
+    world.write(
+        "cut.jsonl",
+        "{\"agent-host-export\":1,\"run\":\"01hf7yat010w3ge1r70w3ge1r7\",\"events\":1,\"blobs\":0}\n",
+    );
+    let _ = world.run(&["run", "--model", &model, "--session", "talk", "hello"]).ok();
+    let cases: [&[&str]; 13] = [
+        &["run", "--model", &model, "--session", "Not A Name", "hello"],
+        &["run", "--model", &model, "--carry", "1", "hello"],
+        &["run", "--model", &model, "--meta", "a=1", "--meta", "a=2", "hello"],
+        &["ls", "--status", "asleep"],
+        &["ls", "--all", "--session", "talk"],
+        &["journal", "rm", "01abc"],
+        &["journal", "fork", "01abc", "--at", "1"],
+        &["journal", "rebase"],
+        &["journal", "rebase", "--model", &model],
+        &["journal", "export", "01abc", "out.jsonl"],
+        &["journal", "import", "bad.jsonl"],
+        &["journal", "import", "--yes", "cut.jsonl"],
+        &["journal", "verify", "--file", "cut.jsonl"],
+    ];
+    let after = cases.map(|case| said(&world, case));
+    check("journal_verbs", &[&before[..], &after[..]].concat().join("\n"));
+}

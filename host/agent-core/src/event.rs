@@ -10,9 +10,11 @@ use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
 use crate::hardening::Hardening;
+use crate::metadata::Metadata;
 use crate::model::{ModelFailure, ModelReply};
 use crate::name::{CallNumber, Name, RunId};
 use crate::outcome::{Metering, Said, ToolOutcome};
+use crate::session::{Earlier, ForkedFrom, SessionPlace};
 use crate::stop::StopReason;
 use crate::tool::ToolDescriptor;
 use crate::units::{Fuel, UnixMillis};
@@ -39,7 +41,7 @@ macro_rules! events {
     ($($(#[$doc:meta])* $kind:ident),* $(,)?) => {
         /// A fact of a run.
         #[derive(Debug, Clone, PartialEq)]
-        #[expect(clippy::large_enum_variant, reason = "an event is made once and moved a few times: a box costs more")]
+        #[allow(clippy::large_enum_variant, reason = "an event is made once and moved a few times: a box costs more")]
         pub enum Event {
             $($(#[$doc])* $kind($kind)),*
         }
@@ -114,6 +116,12 @@ events! {
     DoubtResolved,
     /// A host took the run up again.
     RunResumed,
+    /// The operator moved what the run is locked to.
+    RunRebased,
+    /// The operator vouched for what was recorded elsewhere.
+    RunAdopted,
+    /// Everything before was signed.
+    HeadSigned,
     /// The run stopped.
     RunEnded,
 }
@@ -168,6 +176,14 @@ pub struct RunStarted {
     pub strictness: Strictness,
     /// What confined the host's own process.
     pub hardening: Hardening,
+    /// The session that it continues, and where in it.
+    pub session: Option<SessionPlace>,
+    /// What it is given of the conversation before it.
+    pub earlier: Earlier,
+    /// What the operator noted about it.
+    pub meta: Metadata,
+    /// The run that its first events were copied from.
+    pub forked_from: Option<ForkedFrom>,
 }
 
 /// A model and how it is asked.
@@ -445,6 +461,40 @@ pub struct RunResumed {
     pub hardening: Hardening,
 }
 
+/// See [`Event::RunRebased`]. From here on these count, each in the place of what the run began with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRebased {
+    /// The agent's name.
+    pub agent: Name,
+    /// The digest of the agent file, where there is one.
+    pub agent_file: Option<Digest>,
+    /// The instructions, in full.
+    pub instructions: String,
+    /// The models to ask, the first that works.
+    pub models: Vec<ModelChoice>,
+    /// The tools, with digests and authority. What a person had allowed in the middle of the run is not among it.
+    pub tools: Vec<LockedTool>,
+}
+
+/// See [`Event::RunAdopted`]. The events before it carried another host's marks, or none; from here on they carry this one's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunAdopted {
+    /// The digest of the file that they came in.
+    pub file: Digest,
+}
+
+/// See [`Event::HeadSigned`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSigned {
+    /// The public key (Ed25519): 64 hexadecimal digits.
+    pub key: String,
+    /// The signature over the run's name and the number and hash of the event before: 128 hexadecimal digits.
+    pub signature: String,
+}
+
 /// See [`Event::RunEnded`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -457,6 +507,10 @@ pub struct RunEnded {
     pub detail: Option<String>,
 }
 
+/// The kinds of events that say something about the record and nothing about the run: how a run stands, the last event of
+/// another kind says.
+pub const KINDS_ABOUT_THE_RECORD: [&str; 2] = ["RunAdopted", "HeadSigned"];
+
 impl Event {
     /// Whether the event carries authority: such an event counts only with this host's own mark on it.
     #[must_use]
@@ -468,6 +522,8 @@ impl Event {
                 | Self::GrantWidened(_)
                 | Self::DoubtResolved(_)
                 | Self::RunResumed(_)
+                | Self::RunRebased(_)
+                | Self::RunAdopted(_)
         )
     }
 }

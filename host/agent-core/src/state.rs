@@ -9,8 +9,8 @@ use crate::digest::Digest;
 use crate::effect::EffectResult;
 use crate::event::{
     Approval, ApprovalDecided, ApprovalSubject, CallUndone, DoubtResolved, EffectDone, EffectIntended, Event,
-    ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, ToolFinished,
-    ToolInDoubt, ToolStarted,
+    ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunRebased, RunResumed, RunStarted,
+    ToolFinished, ToolInDoubt, ToolStarted,
 };
 use crate::message::{Message, Part, Role, ToolCall, ToolResult};
 use crate::model::{ModelFailure, ProposedCall};
@@ -19,6 +19,7 @@ use crate::outcome::{Content, MeteredFuel, ToolOutcome};
 use crate::pending::{Attempt, CallStatus, PendingCall, Send, interrupt};
 use crate::tool::ToolDescriptor;
 use crate::units::{Fuel, Millis, UnixMillis};
+use crate::{session, settled};
 
 /// How long a person's approval of a call is good for, counted from the decision.
 pub const APPROVAL_TIME_MAX: Millis = Millis(600_000);
@@ -153,7 +154,11 @@ impl State {
             return Err(unexpected(recorded, "its number is not the next"));
         }
         let resumes = matches!(recorded.event, Event::RunResumed(_));
-        if self.stopped.is_some() && !resumes && !matches!(recorded.event, Event::DoubtResolved(_)) {
+        let by_operator = matches!(
+            recorded.event,
+            Event::DoubtResolved(_) | Event::RunRebased(_) | Event::RunAdopted(_) | Event::HeadSigned(_)
+        );
+        if self.stopped.is_some() && !resumes && !by_operator {
             return Err(unexpected(recorded, "the run has stopped"));
         }
         if self.stopped.is_none() && !resumes {
@@ -164,6 +169,12 @@ impl State {
         self.seq = recorded.seq;
         self.last_at = recorded.at;
         Ok(())
+    }
+
+    /// Puts the conversation of earlier runs before this one's: once, before the run is driven. Whoever only looks at a run
+    /// does without.
+    pub fn carry(&mut self, earlier: Vec<Message>) {
+        self.messages = Arc::new(session::joined(earlier, self.started.earlier.left_out, &self.messages));
     }
 
     /// The pending call of that number.
@@ -192,6 +203,8 @@ impl State {
             Event::ToolInDoubt(body) => self.tool_in_doubt(body),
             Event::DoubtResolved(body) => self.doubt_resolved(body),
             Event::RunResumed(body) => self.run_resumed(body, recorded.at),
+            Event::RunRebased(body) => self.run_rebased(body),
+            Event::RunAdopted(_) | Event::HeadSigned(_) => Ok(()),
             Event::RunEnded(body) => {
                 self.stopped = Some(body.clone());
                 Ok(())
@@ -391,6 +404,28 @@ impl State {
             Phase::Acting(calls) => {
                 let lost: u64 = calls.iter_mut().filter_map(|call| interrupt(&mut call.status, at)).sum();
                 self.spent.fuel = self.spent.fuel.saturating_add(Fuel(lost));
+            }
+            Phase::Answered(_) => {}
+        }
+        Ok(())
+    }
+
+    fn run_rebased(&mut self, body: &RunRebased) -> Result<(), &'static str> {
+        if settled::open_work(self).is_some() {
+            return Err("something that was begun has not ended");
+        }
+        let RunRebased { agent, agent_file, instructions, models, tools } = body.clone();
+        self.authorities = tools.iter().map(|tool| tool.authority.clone()).collect();
+        self.descriptors = tools.iter().map(|tool| tool.descriptor.clone()).collect();
+        self.started = RunStarted { agent, agent_file, instructions, models, tools, ..self.started.clone() };
+        match &mut self.phase {
+            // The models may be others.
+            Phase::Asking(asking) => *asking = Asking::turn(asking.turn),
+            Phase::Acting(calls) => {
+                for pending in calls {
+                    let wanted = &pending.call.tool;
+                    pending.tool = self.descriptors.iter().position(|tool| tool.name.wire() == *wanted);
+                }
             }
             Phase::Answered(_) => {}
         }

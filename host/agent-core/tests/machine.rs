@@ -14,8 +14,8 @@ use agent_core::effect::{
 };
 use agent_core::event::{
     Approval, ApprovalDecided, ApprovalSubject, CallUndone, Durability, EffectDone, EffectIntended, Event, LockedTool,
-    ModelChoice, ModelFailed, ModelReplied, ModelRequested, Recorded, RunResumed, RunStarted, Strictness, ToolFinished,
-    ToolInDoubt, ToolMode, ToolStarted,
+    ModelChoice, ModelFailed, ModelReplied, ModelRequested, Recorded, RunEnded, RunRebased, RunResumed, RunStarted,
+    Strictness, ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
 };
 use agent_core::grant::{Access, Capability, Recovery, RuleSource};
 use agent_core::hardening::Hardening;
@@ -26,6 +26,7 @@ use agent_core::message::{Part, Role};
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall, TokenUsage};
 use agent_core::name::{CallNumber, RunId};
 use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, RefusedCall, Said, ToolOutcome};
+use agent_core::settled::fork_points;
 use agent_core::state::State;
 use agent_core::stop::StopReason;
 use agent_core::tool::ToolDescriptor;
@@ -53,6 +54,10 @@ impl World {
             durability: Durability::Strict,
             strictness: Strictness::Standard,
             hardening: Hardening::none("a test"),
+            session: None,
+            earlier: Default::default(),
+            meta: Default::default(),
+            forked_from: None,
         };
         let first = Recorded {
             run: RunId::from_parts(UnixMillis(0), [0; 10]),
@@ -440,6 +445,64 @@ fn a_write_that_was_certainly_not_sent_is_no_doubt() {
 }
 
 #[test]
+fn a_run_can_be_forked_and_moved_where_no_call_is_under_way() {
+    let mut world = world();
+    world.reply(&[("calc__evaluate", "1"), ("calc__evaluate", "2")]);
+    let first = world.start();
+    world.finish(first, returned("1"));
+    let second = world.start();
+    // 1 started, 2 requested, 3 replied, 4 and 5 the first call, 6 the second one, which goes on.
+    assert_eq!(fork_points(&world.events), Ok(vec![1, 2, 3, 5]));
+    assert!(try_record(&mut world, rebased(&["calc.evaluate"])).is_err());
+    world.finish(second, returned("2"));
+    world.answer("3");
+    assert_eq!(fork_points(&world.events), Ok(vec![1, 2, 3, 5, 7, 8]), "nothing is left to do after an answer");
+}
+
+#[test]
+fn what_a_run_is_moved_to_counts_from_then_on() {
+    let mut world = world();
+    world.reply(&[("calc__evaluate", "1"), ("files__read", "2")]);
+    world.record(RunEnded { stop: StopReason::Cancelled, answer: None, detail: None });
+    world.record(rebased(&["files.read"]));
+    world.crash();
+    let Action::SettleCall { call, outcome } = world.next() else { panic!("{:?}", world.next()) };
+    assert!(matches!(&outcome, ToolOutcome::Refused { reason: RefusedCall::UnknownTool, .. }), "{outcome:?}");
+    world.finish(call, outcome);
+    assert_eq!(world.start(), CallNumber(2));
+    let told = (world.state.started.instructions.as_str(), world.state.descriptors.len());
+    assert_eq!(told, ("be long", 1));
+    assert_eq!(State::fold(&world.events).unwrap().unwrap(), world.state);
+}
+
+fn rebased(tools: &[&str]) -> RunRebased {
+    RunRebased {
+        agent: "test".parse().unwrap(),
+        agent_file: None,
+        instructions: "be long".into(),
+        models: vec![choice("scripted:c")],
+        tools: tools.iter().map(|name| locked(name, &no_rules())).collect(),
+    }
+}
+
+fn try_record(world: &mut World, event: impl Into<Event>) -> Result<(), agent_core::state::Unexpected> {
+    let last = world.events.last().unwrap();
+    let next = Recorded { seq: last.seq + 1, event: event.into(), ..last.clone() };
+    world.state.clone().apply(&next)
+}
+
+#[test]
+fn an_earlier_conversation_comes_before_the_own_one() {
+    let mut world = world();
+    world.answer("42");
+    let own = world.state.messages.as_ref().clone();
+    let earlier = vec![agent_core::message::Message::from_user("before")];
+    let mut state = world.state.clone();
+    state.carry(earlier.clone());
+    assert_eq!(*state.messages, [earlier, own].concat());
+}
+
+#[test]
 fn a_lost_fuel_count_is_charged_in_full() {
     let mut world = world();
     world.reply(&[("calc__evaluate", "1"), ("calc__evaluate", "2")]);
@@ -570,6 +633,11 @@ proptest! {
             }
         }
         prop_assert!(world.state.stopped.is_some(), "{:?}", world.next());
+        for at in fork_points(&world.events).unwrap() {
+            let shared = State::fold(&world.events[..usize::try_from(at).unwrap()]).unwrap().unwrap();
+            let wanted = machine::next(&shared);
+            prop_assert!(!matches!(wanted, Action::UndoCall(_) | Action::MarkInDoubt { .. } | Action::Rest), "{wanted:?}");
+        }
         prop_assert_eq!(State::fold(&world.events).unwrap().unwrap(), world.state);
     }
 }

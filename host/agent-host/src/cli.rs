@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use agent_core::event::{Durability, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{doctor, init, ls, resolve, show, verify};
+use crate::commands::{doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, verify};
 use crate::compiler::worker::WorkerArgs;
 use crate::learning;
+use crate::sessions::RecordArgs;
 
 /// Runs an AI agent's loop and loads every tool as a WASI component: each call confined to what was granted, metered,
 /// recorded, and recoverable after a crash.
@@ -99,6 +100,8 @@ pub struct RunArgs {
     pub strict: StrictArg,
     #[command(flatten)]
     pub learn: LearnArgs,
+    #[command(flatten)]
+    pub record: RecordArgs,
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
@@ -328,6 +331,18 @@ pub enum JournalCommand {
     Verify(OfRuns<verify::VerifyArgs>),
     /// Say what became of a call in doubt.
     Resolve(resolve::ResolveArgs),
+    /// Begin a new run with the first events of another one.
+    Fork(OfRuns<fork::ForkArgs>),
+    /// Move what a run is locked to: agent file, tools, model.
+    Rebase(rebase::RebaseArgs),
+    /// Write a run as one file that needs nothing else.
+    Export(export::ExportArgs),
+    /// Bring an exported run in, to look at or, with `--trust`, to go on with.
+    Import(import::ImportArgs),
+    /// Remove a run for good. Its tombstone stays.
+    Rm(rm::RmArgs),
+    /// Remove what no run refers to any more, and give the space back.
+    Gc(gc::GcArgs),
 }
 
 /// How tool calls are asked for.

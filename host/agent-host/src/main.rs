@@ -28,7 +28,9 @@ mod reporter;
 mod saved_policy;
 mod schema_guard;
 mod secret_values;
+mod sessions;
 mod settings;
+mod signing;
 mod stores;
 mod strict;
 mod tool_build;
@@ -39,6 +41,7 @@ mod wasm_target;
 mod wit_docs;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -50,14 +53,10 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
-    doctor, init, ls, resolve, resume, run, show, tool_build as build, tool_call, tool_inspect, tool_list,
-    trust as trusting, verify,
+    doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run, show, tool_build as build,
+    tool_call, tool_inspect, tool_list, trust as trusting, verify,
 };
-use crate::hardening::reach::Reach;
 use crate::hardening::{Files, keeper, kept};
-use crate::home::Home;
-use crate::journal::Journal;
-use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -103,9 +102,24 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tool(ToolCommand::Call(args)) => behind_walls(tool_call::prepare(args)),
         // Runs compilers, which do what compilers do: no wall, and none that they would inherit.
         Command::Tool(ToolCommand::Build(args)) => drive(build::build(args)),
-        Command::Journal(JournalCommand::Verify(of)) => look(&of, verify::run),
-        Command::Journal(JournalCommand::Resolve(args)) => resolve::resolve(&args),
+        Command::Journal(command) => journal(command),
         Command::CompileWorker(_) => unreachable!("a worker is done before there is a runtime"),
+    }
+}
+
+fn journal(command: JournalCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        JournalCommand::Verify(OfRuns { args, .. }) if args.file.is_some() => {
+            unless_seen_enough(verify::file(args.file.as_deref().unwrap_or(Path::new("")), &args))
+        }
+        JournalCommand::Verify(of) => look(&of, verify::run),
+        JournalCommand::Resolve(args) => resolve::resolve(&args),
+        JournalCommand::Fork(of) => look(&of, |args, journal, out| fork::run(args, journal, out)),
+        JournalCommand::Rebase(args) => behind_walls(rebase::prepare(args)),
+        JournalCommand::Export(args) => export::export(&args),
+        JournalCommand::Import(args) => import::import(&args),
+        JournalCommand::Rm(args) => rm::rm(&args),
+        JournalCommand::Gc(args) => gc::gc(&args),
     }
 }
 
@@ -141,15 +155,9 @@ async fn on_a_worker<T: Send + 'static>(runtime: &Runtime, verb: impl Future<Out
 /// Has `verb` look at the journal and write to standard output.
 fn look<T: clap::Args>(
     of: &OfRuns<T>,
-    verb: impl FnOnce(&T, &dyn Journal, &mut dyn Write) -> anyhow::Result<()>,
+    verb: impl FnOnce(&T, &SqliteJournal, &mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let home = Home::open()?;
-    let key = HostKey::load_or_create(home.root())?;
-    let runs = resume::runs_folder(of.agent.as_deref())?;
-    // No guest runs here, but a journal may be a stranger's.
-    let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
-    let _ = hardening::close_memory();
-    let journal = SqliteJournal::open_existing(&runs, &key)?;
+    let journal = opened::journal(of.agent.as_deref())?;
     unless_seen_enough(verb(&of.args, &journal, &mut anstream::stdout().lock()).map(|()| ExitCode::SUCCESS))
 }
 

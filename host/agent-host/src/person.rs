@@ -53,6 +53,12 @@ impl Person {
         self.turn().await?.ask(question).await
     }
 
+    /// As [`Person::ask`], for verbs that do one thing after the other and have no runtime.
+    #[must_use]
+    pub fn ask_at_once(&self, question: &Question) -> Option<char> {
+        if self.is_there() { ask_on_terminal(question) } else { None }
+    }
+
     /// Asks for a line of text, which may be empty. `None` where nobody is there or the input ended.
     pub async fn ask_line(&self, prompt: String) -> Option<String> {
         let _turn = self.turn().await?;

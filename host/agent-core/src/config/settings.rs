@@ -24,6 +24,8 @@ pub struct UserSettings {
     pub compile_memory: Option<Bytes>,
     /// Processor time that compiling one component may take.
     pub compile_time: Option<Millis>,
+    /// The file with the key that signs the end of each run: as written, so relative to the settings file.
+    pub signing_key: Option<String>,
 }
 
 const TOOL_MODES: [(&str, ToolMode); 3] =
@@ -52,6 +54,7 @@ fn read_settings(root: &mut Table<'_>) -> UserSettings {
         durability: root.get("durability").and_then(|value| value.one_of(&DURABILITIES)),
         compile_memory: root.get("compile_memory").and_then(|value| read_compile_limit(&value)),
         compile_time: root.get("compile_time").and_then(|value| read_compile_limit(&value)),
+        signing_key: root.get("signing_key").and_then(|value| read_line(&value)),
     }
 }
 
@@ -82,7 +85,7 @@ mod tests {
     #[test]
     fn settings_read_as_they_are_written() -> Result<(), Problems> {
         let text = "model = \"anthropic:large\"\ntool_mode = \"json_call_first\"\ndurability = \"relaxed\"\n\
-                    compile_memory = \"4GiB\"\ncompile_time = \"5m\"\n";
+                    compile_memory = \"4GiB\"\ncompile_time = \"5m\"\nsigning_key = \"key.pem\"\n";
         let expected = UserSettings {
             model: Some("anthropic:large".to_owned()),
             base_url: None,
@@ -90,6 +93,7 @@ mod tests {
             durability: Some(Durability::Relaxed),
             compile_memory: Some(Bytes(4 << 30)),
             compile_time: Some(Millis(300_000)),
+            signing_key: Some("key.pem".to_owned()),
         };
         assert_eq!(UserSettings::parse("settings.toml", text)?, expected);
         assert_eq!(UserSettings::parse("settings.toml", "")?, UserSettings::default());

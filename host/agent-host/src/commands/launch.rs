@@ -37,6 +37,7 @@ use crate::report::text;
 use crate::reporter::{Reporter, Voice};
 use crate::saved_policy;
 use crate::settings;
+use crate::signing::SigningKey;
 
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -64,6 +65,17 @@ pub fn sandbox(home: &Home, key: &HostKey, quiet: bool, strictness: Strictness) 
         ..SandboxOptions::default()
     };
     Ok(Arc::new(Sandbox::new(options)?))
+}
+
+/// The key that signs the end of each run, where the settings name one. Read before the walls stand, behind which it is out of
+/// reach.
+///
+/// # Errors
+/// Where it cannot be read, or others may read it.
+pub fn signing_key(home: &Home) -> anyhow::Result<Option<SigningKey>> {
+    let file = home.settings_file();
+    let named = settings::read(&file)?.signing_key;
+    named.map(|key| SigningKey::read(&home.root().join(key))).transpose()
 }
 
 /// What stands around the process when everything is open that the walls would close: also that no other program looks in.
@@ -156,6 +168,9 @@ pub async fn drive(
         Driven::Ended(ended) => ended,
         Driven::HandedOver(wish) => return hand_over(&ports.widening, wish).with_context(resumes),
     };
+    if let Some(key) = &ports.signing {
+        ports.recorder.sign(key).context("the end of the run could not be signed")?;
+    }
     let spent = ports.recorder.state().spent.clone();
     tracing::info!(run = %run, stop = %ended.stop, syncs = ports.recorder.syncs(), "run stopped");
     if output.json {

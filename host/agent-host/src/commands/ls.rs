@@ -2,9 +2,13 @@
 
 use std::io::Write;
 
+use agent_core::metadata::Entry;
+use agent_core::name::Name;
 use jiff::tz::TimeZone;
 
-use crate::journal::Journal;
+use crate::journal::Journal as _;
+use crate::journal::runs::{StatusName, Wanted};
+use crate::journal::sqlite::SqliteJournal;
 use crate::report::{json, list};
 
 /// Lists the runs of this folder, the newest first.
@@ -13,6 +17,18 @@ pub struct LsArgs {
     /// Show at most this many
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub limit: usize,
+    /// Only the runs of this session
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<Name>,
+    /// Only runs about which this was noted. May be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub meta: Vec<Entry>,
+    /// Only runs that stand like this: `running`, `interrupted`, `damaged`, or a stop reason such as `completed`
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<StatusName>,
+    /// Also runs that were removed, of which only the tombstone is left
+    #[arg(long, conflicts_with_all = ["session", "meta", "status"])]
+    pub all: bool,
     /// Print one JSON array
     #[arg(long)]
     pub json: bool,
@@ -22,12 +38,20 @@ pub struct LsArgs {
 ///
 /// # Errors
 /// Where the journal cannot be read or `out` not be written.
-pub fn run(args: &LsArgs, journal: &dyn Journal, zone: &TimeZone, out: &mut dyn Write) -> anyhow::Result<()> {
-    let runs = journal.runs(args.limit)?;
+pub fn run(args: &LsArgs, journal: &SqliteJournal, zone: &TimeZone, out: &mut dyn Write) -> anyhow::Result<()> {
+    let wanted = Wanted { session: args.session.clone(), meta: args.meta.clone(), status: args.status };
+    let mut runs = journal.runs(&wanted, args.limit.saturating_add(1))?;
+    let more = runs.len() > args.limit;
+    runs.truncate(args.limit);
+    let mut removed = if args.all { journal.tombstones()? } else { Vec::new() };
+    removed.truncate(args.limit);
     if args.json {
-        json::write_runs(&runs, out)?;
+        json::write_runs(&runs, &removed, out)?;
     } else {
-        list::write(&runs, zone, out)?;
+        list::write(&runs, &removed, zone, out)?;
+        if more {
+            writeln!(out, "… older ones are not listed: `--limit {}` shows more", args.limit.saturating_mul(10))?;
+        }
     }
     Ok(())
 }

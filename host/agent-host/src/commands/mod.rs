@@ -3,13 +3,20 @@
 
 pub mod confined;
 pub mod doctor;
+pub mod export;
+pub mod fork;
+pub mod gc;
+pub mod import;
 #[cfg(feature = "failpoints")]
 pub mod in_walls;
 pub mod init;
 pub mod launch;
 pub mod ls;
+pub mod opened;
+pub mod rebase;
 pub mod resolve;
 pub mod resume;
+pub mod rm;
 pub mod run;
 pub mod show;
 pub mod tool_build;

@@ -33,6 +33,8 @@ use crate::learning::Learning;
 use crate::model::{self, Model};
 use crate::person::Person;
 use crate::secret_values::SecretValues;
+use crate::sessions;
+use crate::signing::SigningKey;
 use crate::toolset;
 
 /// Takes the run over, and finds out what it needs.
@@ -47,10 +49,12 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let run = journal.find_run(args.run.as_deref())?;
     let take_over = if args.take_over { TakeOver::Always } else { TakeOver::IfDead };
     let (events, log) = journal.resume_run(&run, take_over)?;
-    let state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
+    let mut state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
     if let Some(stopped) = state.stopped.as_ref().filter(|stopped| !stopped.stop.is_resumable()) {
         bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
     }
+    state.carry(sessions::conversation(&*journal, &state.started.earlier)?);
+    let signing = launch::signing_key(&home)?;
     let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant))?;
     let models = model::open_all(&state.started.models).await?;
     let person = Person::at_terminal();
@@ -64,7 +68,8 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     }
     // Where a keeper says where the wall is, the journal has no word in it: a guest that broke out could write there.
     let reach = handed.as_ref().map_or(reach, |handed| handed.reach.clone());
-    let taken = Taken { args, home, key, journal, log, state, secrets, models, person, keeper, handed, learning };
+    let taken =
+        Taken { args, home, key, journal, log, state, secrets, models, person, signing, keeper, handed, learning };
     Ok(Confined::new(reach, |hardening| taken.go_on(hardening)))
 }
 
@@ -79,6 +84,7 @@ struct Taken {
     secrets: SecretValues,
     models: Vec<Box<dyn Model>>,
     person: Person,
+    signing: Option<SigningKey>,
     keeper: Option<KeeperPipe>,
     handed: Option<Handed>,
     learning: Option<Learning>,
@@ -86,7 +92,8 @@ struct Taken {
 
 impl Taken {
     async fn go_on(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
-        let Self { args, home, key, journal, log, state, secrets, models, person, keeper, handed, learning } = self;
+        let Self { args, home, key, journal, log, state, secrets, models, person, signing, keeper, handed, learning } =
+            self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
         let hardening = launch::sealed(hardening);
         let components = components(&*journal, &sandbox, &state)?;
@@ -110,6 +117,7 @@ impl Taken {
             widening,
             mounts: Default::default(),
             schemas: Default::default(),
+            signing,
         };
         if let Some(Wider { tool, host, access }) = wider {
             asking::grant_directory(&ports, &tool, host, access);

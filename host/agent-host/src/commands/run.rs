@@ -9,6 +9,7 @@ use agent_core::config::authority::Authority;
 use agent_core::config::problem::ProblemKind;
 use agent_core::event::{ModelChoice, RunStarted};
 use agent_core::hardening::Hardening;
+use agent_core::metadata::Metadata;
 use agent_core::name::ToolName;
 use agent_core::state::State;
 use anyhow::{Context, bail, ensure};
@@ -31,7 +32,9 @@ use crate::model::{self, Model};
 use crate::operator;
 use crate::person::Person;
 use crate::secret_values::SecretValues;
+use crate::sessions::{self, Standing};
 use crate::settings::{self, Settings};
+use crate::signing::SigningKey;
 use crate::strict;
 use crate::toolset::{self, Loaded, Unloaded};
 
@@ -58,6 +61,9 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     tools.extend(toolset::read_all(&args.tools.paths)?);
     let key = HostKey::load_or_create(home.root())?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::create_or_open(&agent.runs, &key)?);
+    let meta = Metadata::of(std::mem::take(&mut args.record.meta))?;
+    let standing = sessions::standing(&*journal, &args.record)?;
+    let signing = launch::signing_key(&home)?;
 
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     reach.rules(&rules, tools.iter().map(|tool| &tool.found));
@@ -79,6 +85,9 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
         models,
         tools,
         journal,
+        meta,
+        standing,
+        signing,
         keeper,
         learning,
     };
@@ -106,6 +115,9 @@ struct Begun {
     models: Vec<Box<dyn Model>>,
     tools: Vec<Unloaded>,
     journal: Arc<dyn Journal>,
+    meta: Metadata,
+    standing: Standing,
+    signing: Option<SigningKey>,
     keeper: Option<KeeperPipe>,
     learning: Option<Learning>,
 }
@@ -125,6 +137,9 @@ impl Begun {
             models,
             tools,
             journal,
+            meta,
+            standing,
+            signing,
             keeper,
             learning,
         } = self;
@@ -144,6 +159,10 @@ impl Begun {
             durability: settings.durability,
             strictness: args.strict.strictness(),
             hardening,
+            session: standing.place.clone(),
+            earlier: standing.earlier.clone(),
+            meta,
+            forked_from: None,
         };
         for component in &loaded {
             let of_it = started.tools.iter().filter(|tool| tool.component == component.component.digest);
@@ -151,6 +170,9 @@ impl Begun {
         }
         let secrets = SecretValues::read(started.tools.iter().map(|tool| &tool.authority.grant))?;
         let recorder = begin(&*journal, started, &loaded)?;
+        if !args.output.quiet && !args.output.json {
+            sessions::say_left_out(&standing);
+        }
         let ports = Ports {
             recorder,
             journal,
@@ -166,6 +188,7 @@ impl Begun {
             widening,
             mounts: Default::default(),
             schemas: Default::default(),
+            signing,
         };
         launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning).await
     }
@@ -206,14 +229,20 @@ async fn choices(settings: &Settings) -> anyhow::Result<Vec<ModelChoice>> {
 }
 
 /// A script is found again from any working directory.
-fn absolute_script(name: &str) -> anyhow::Result<String> {
+///
+/// # Errors
+/// Where it is not there.
+pub fn absolute_script(name: &str) -> anyhow::Result<String> {
     let Some(script) = name.strip_prefix("scripted:") else { return Ok(name.to_owned()) };
     let path = Path::new(script).canonicalize().with_context(|| format!("cannot find script `{script}`"))?;
     Ok(format!("scripted:{}", path.display()))
 }
 
 /// An agent file's rules must each be for a tool that it has: a rule for a misspelt tool would silently do nothing.
-fn check_proposal(agent: &Agent, loaded: &[Loaded]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Where one is not.
+pub fn check_proposal(agent: &Agent, loaded: &[Loaded]) -> anyhow::Result<()> {
     if agent.proposal == Authority::nothing() {
         return Ok(());
     }
@@ -228,5 +257,7 @@ fn begin(journal: &dyn Journal, started: RunStarted, loaded: &[Loaded]) -> anyho
         journal.put_blob(&component.bytes)?;
     }
     let (log, first) = journal.start_run(clock::new_run()?, clock::now(), started)?;
-    Ok(Recorder::new(log, State::begin(&first)?))
+    let mut state = State::begin(&first)?;
+    state.carry(sessions::conversation(journal, &state.started.earlier)?);
+    Ok(Recorder::new(log, state))
 }

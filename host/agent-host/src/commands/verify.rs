@@ -1,24 +1,68 @@
 //! `agent-host journal verify`: what can be proved about a run from its journal.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use crate::journal::Journal;
-use crate::journal::verify::{Marks, Verified};
+use super::import;
+use crate::hardening::reach::Reach;
+use crate::hardening::{self, Files};
+use crate::home::Home;
+use crate::journal::Journal as _;
+use crate::journal::chain::Marker;
+use crate::journal::error::JournalError;
+use crate::journal::key::HostKey;
+use crate::journal::removal::{Found, Tombstone};
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::verify::{Marks, Signature, Verified};
+use crate::report::json;
 
 /// Checks that a run is complete and unchanged, and whether this host wrote it.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// The run, or the beginning of its name [default: the latest]
     pub run: Option<String>,
+    /// Check an exported run instead, without a journal
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub file: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Writes what was proved to `out`.
 ///
 /// # Errors
 /// Where the run is damaged, there is no such run, the journal cannot be read or `out` not be written.
-pub fn run(args: &VerifyArgs, journal: &dyn Journal, out: &mut dyn Write) -> anyhow::Result<()> {
-    let verified = journal.verify(&journal.find_run(args.run.as_deref())?)?;
-    write_proof(&verified, out)?;
+pub fn run(args: &VerifyArgs, journal: &SqliteJournal, out: &mut dyn Write) -> anyhow::Result<()> {
+    match journal.find_run(args.run.as_deref()) {
+        Ok(run) => proved(&journal.verify(&run)?, args, out),
+        Err(error @ JournalError::NoSuchRun { .. }) => match removed(journal, args.run.as_deref().unwrap_or_default())?
+        {
+            Some(found) => Ok(write_tombstone(&found, args, out)?),
+            None => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same for an exported run.
+///
+/// # Errors
+/// Where the file is no exported run, or is damaged.
+pub fn file(path: &Path, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let key = HostKey::load_or_create(Home::open()?.root())?;
+    let mut file = import::open(path)?;
+    // Behind the walls: it comes from a stranger.
+    let _ = hardening::put_up(Files::Within(&Reach::default()));
+    let _ = hardening::close_memory();
+    let checked = import::check(&mut file, &Marker::new(&key))?;
+    proved(&checked.verified, args, &mut anstream::stdout())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn proved(verified: &Verified, args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    if args.json { write_json(verified, out) } else { write_proof(verified, out) }?;
     match &verified.damage {
         None => Ok(()),
         Some(damage) => anyhow::bail!(
@@ -26,6 +70,44 @@ pub fn run(args: &VerifyArgs, journal: &dyn Journal, out: &mut dyn Write) -> any
             verified.run
         ),
     }
+}
+
+fn removed(journal: &SqliteJournal, prefix: &str) -> Result<Option<Found>, JournalError> {
+    let begins = |found: &Found| found.tombstone.run.as_str().starts_with(&prefix.to_ascii_lowercase());
+    Ok(journal.tombstones()?.into_iter().find(begins))
+}
+
+fn write_tombstone(found: &Found, args: &VerifyArgs, out: &mut dyn Write) -> std::io::Result<()> {
+    let Tombstone { run, seq, head, at } = &found.tombstone;
+    if args.json {
+        return writeln!(out, "{}", json::removed(found));
+    }
+    writeln!(out, "run     {run}")?;
+    writeln!(out, "removed {}, with its {seq} events", json::rfc3339(*at))?;
+    let author = if found.is_ours {
+        "this host, by its mark on the tombstone"
+    } else {
+        "not proved: the tombstone lacks this host's mark"
+    };
+    writeln!(out, "author  {author}")?;
+    writeln!(out, "head    {head}")
+}
+
+fn write_json(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> {
+    let (signed_upto, signed_by) = match &verified.signature {
+        Signature::Upto { seq, key } => (Some(*seq), Some(key.as_str())),
+        Signature::None | Signature::False { .. } => (None, None),
+    };
+    let ours = match verified.marks {
+        Marks::Ours => verified.intact,
+        Marks::NotOursFrom(seq) => seq - 1,
+    };
+    let object = serde_json::json!({
+        "run": verified.run, "intact": verified.intact, "head": verified.head, "ours": ours,
+        "signed": signed_upto, "key": signed_by,
+        "damage": verified.damage.as_ref().map(ToString::to_string),
+    });
+    writeln!(out, "{object}")
 }
 
 fn write_proof(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> {
@@ -38,6 +120,13 @@ fn write_proof(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> 
         Marks::NotOursFrom(seq) => format!("not proved from event {seq} on: this host's mark is not there"),
     };
     writeln!(out, "author  {author}")?;
+    match &verified.signature {
+        Signature::None => {}
+        Signature::Upto { seq, key } => writeln!(out, "signed  up to event {seq}, by key {key}")?,
+        Signature::False { seq } => {
+            writeln!(out, "signed  not truly: event {seq} is no signature of what is before it")?;
+        }
+    }
     match &verified.head {
         Some(head) => writeln!(out, "head    {head}"),
         None => Ok(()),

@@ -19,6 +19,7 @@ use crate::model::Model;
 use crate::person::Person;
 use crate::reporter::Reporter;
 use crate::secret_values::SecretValues;
+use crate::signing::SigningKey;
 
 /// The driver's surroundings.
 pub struct Ports {
@@ -48,6 +49,8 @@ pub struct Ports {
     pub mounts: Mounts,
     /// What arguments are checked by.
     pub schemas: Schemas,
+    /// What signs the end of the run.
+    pub signing: Option<SigningKey>,
     /// Ends the run resumably.
     pub cancel: CancellationToken,
 }

@@ -10,6 +10,7 @@ use anyhow::Context;
 use crate::clock;
 use crate::journal::log::{Durable, RunLog};
 use crate::journal::stores::StoreChanges;
+use crate::signing::SigningKey;
 
 /// A run's log and its fold, in step.
 pub struct Recorder {
@@ -48,6 +49,19 @@ impl Recorder {
         let recorded = self.log.append_with(clock::now(), event, durable, changes)?;
         state.apply(&recorded).context("the run's state does not allow what has just happened")?;
         Ok(recorded)
+    }
+
+    /// Signs everything that is recorded so far.
+    ///
+    /// # Errors
+    /// As [`Recorder::record`].
+    pub fn sign(&self, key: &SigningKey) -> anyhow::Result<()> {
+        // Nothing is recorded between the head that is signed and its signature.
+        let mut state = self.state();
+        let (seq, head) = self.log.end();
+        let signed = key.sign(&state.run, seq, &head);
+        let recorded = self.log.append(clock::now(), signed.into(), Durable::Now)?;
+        state.apply(&recorded).context("a signature does not follow")
     }
 
     /// The state. The lock must not be held over an await.

@@ -19,26 +19,29 @@ const DOMAIN: &[u8] = b"agent-host journal event 1";
 const MARK_PURPOSE: &str = "journal mark 1";
 
 /// What stands where the first event has no event before it.
-const NO_HASH: [u8; 32] = [0; 32];
+pub(super) const NO_HASH: [u8; 32] = [0; 32];
 
 /// An event as it is stored.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stored {
-    pub(super) seq: u64,
+pub struct Stored {
+    /// Its number.
+    pub seq: u64,
     pub(super) epoch: u64,
     pub(super) at: UnixMillis,
     pub(super) kind: String,
     pub(super) version: u32,
     pub(super) body: Body,
     pub(super) prev_hash: Digest,
-    pub(super) hash: Digest,
+    /// Its hash.
+    pub hash: Digest,
     pub(super) mark: Option<[u8; 32]>,
 }
 
 /// A stored body, wherever it was kept.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Body {
+pub enum Body {
     Text {
+        /// As it was written.
         text: String,
         /// The digest of `text`, computed from it.
         digest: Digest,
@@ -92,7 +95,7 @@ pub(super) struct Chain {
 
 /// Makes and checks this host's marks.
 #[derive(Clone)]
-pub(super) struct Marker(Hmac<Sha256>);
+pub struct Marker(Hmac<Sha256>);
 
 impl Chain {
     /// Before the first event.
@@ -166,7 +169,10 @@ impl Stored {
     }
 
     /// The event. Without its body it is read as if the body were empty, which no kind's is.
-    pub(super) fn to_recorded(&self, run: &RunId) -> Result<Recorded, EventError> {
+    ///
+    /// # Errors
+    /// Where it is not one of this program's.
+    pub fn to_recorded(&self, run: &RunId) -> Result<Recorded, EventError> {
         let body = match &self.body {
             Body::Text { text, .. } => text,
             Body::Missing | Body::Changed => "",
@@ -177,7 +183,9 @@ impl Stored {
 }
 
 impl Marker {
-    pub(super) fn new(key: &HostKey) -> Self {
+    /// The marker of the host with this key.
+    #[must_use]
+    pub fn new(key: &HostKey) -> Self {
         Self(key::keyed(&key.derive(MARK_PURPOSE)))
     }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use agent_core::event::EventError;
-use agent_core::name::RunId;
+use agent_core::name::{Name, RunId};
 
 use super::chain::Damage;
 use super::lease::Holder;
@@ -113,6 +113,34 @@ pub enum JournalError {
     /// A run of that identifier exists already.
     #[error("run `{0}` exists already")]
     RunExists(RunId),
+    /// Another run has the place in the session that this one wanted.
+    #[error(
+        "another host has just gone on with session `{session}`: its run {place} has begun there\n  hint: try again when that run has its answer; `agent-host ls --session {session}` says how it stands"
+    )]
+    SessionTaken {
+        /// The session.
+        session: Name,
+        /// The place.
+        place: u32,
+    },
+    /// A run was removed here.
+    #[error("run `{run}` was removed from this journal, and stays so\n  hint: import it in another folder")]
+    RunRemoved {
+        /// The run.
+        run: RunId,
+    },
+    /// A run has no beginning.
+    #[error("run `{run}` does not begin with `RunStarted`")]
+    RunEmpty {
+        /// The run.
+        run: RunId,
+    },
+    /// `journal gc` is at work.
+    #[error("`agent-host journal gc` has been at work in `{}` for too long to be waited for\n  hint: try again when it is done", .folder.display())]
+    Sweeping {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// No run has that identifier or prefix.
     #[error("no run begins with `{prefix}`\n  hint: `agent-host ls` lists the runs")]
     NoSuchRun {

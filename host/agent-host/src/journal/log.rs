@@ -1,9 +1,12 @@
 //! The log of one run: the only way in which events enter the journal. The driver holds one for as long as it drives the run.
 
+use agent_core::digest::Digest;
 use agent_core::event::{Durability, Event, Recorded};
+use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
 
 use super::BLOB_BYTES_MAX;
+use super::chain::{Chain, Marker, Stored};
 use super::error::JournalError;
 use super::stores::StoreChanges;
 
@@ -47,6 +50,9 @@ pub trait RunLog: Send + Sync {
         self.append_with(at, event, durable, None)
     }
 
+    /// The number and hash of the last event.
+    fn end(&self) -> (u64, Digest);
+
     /// How often the disk was made to keep what this log had appended.
     fn syncs(&self) -> u64;
 }
@@ -64,12 +70,14 @@ impl Durable {
             | Event::EffectIntended(_)
             | Event::ToolInDoubt(_)
             | Event::DoubtResolved(_)
-            | Event::RunResumed(_) => Self::Now,
+            | Event::RunResumed(_)
+            | Event::RunRebased(_)
+            | Event::RunAdopted(_) => Self::Now,
             // Forgetting them would have a write in doubt whose answer came, or files restored again that somebody has changed
             // since.
             Event::EffectDone(_) | Event::CallUndone(_) => Self::Now,
             // Nobody looks at the run any more, so nothing later would cover it.
-            Event::RunEnded(_) => Self::Now,
+            Event::RunEnded(_) | Event::HeadSigned(_) => Self::Now,
             // Covered by the next of those above, before which nothing depends on it.
             Event::RunStarted(_)
             | Event::ModelReplied(_)
@@ -98,4 +106,20 @@ pub(super) fn body_of(event: &Event) -> Result<String, JournalError> {
         return Err(JournalError::TooLarge { bytes: body.len(), bytes_max: BLOB_BYTES_MAX });
     }
     Ok(body)
+}
+
+/// These events as a new run begins with them, complete with hashes and marks.
+pub(super) fn chained(
+    run: &RunId,
+    events: &[(UnixMillis, Event)],
+    marker: &Marker,
+) -> Result<Vec<Stored>, JournalError> {
+    let mut chain = Chain::begin(run.clone());
+    let mut all = Vec::with_capacity(events.len());
+    for (at, event) in events {
+        let next = chain.next(*at, event.kind(), body_of(event)?, marker);
+        (chain.seq, chain.head) = (next.seq, next.hash);
+        all.push(next);
+    }
+    Ok(all)
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::digest::Digest;
-use agent_core::event::{Durability, Event, Recorded, RunStarted};
+use agent_core::event::{Durability, Event, KINDS_ABOUT_THE_RECORD, Recorded, RunStarted};
 use agent_core::name::{Name, RunId};
+use agent_core::session::SessionPlace;
 use agent_core::units::UnixMillis;
 use agent_sandbox::kv::{KvChange, StoreSize};
 
@@ -17,9 +18,9 @@ use super::chain::{Chain, Marker, Stored};
 use super::error::JournalError;
 use super::key::HostKey;
 use super::lease::{Holder, Presence, TakeOver};
-use super::log::{Durable, Level, RunLog, body_of};
+use super::log::{Durable, Level, RunLog, body_of, chained};
 use super::reading::{Reading, Trust, Whole};
-use super::runs::{self, CANDIDATES_MAX, Kept, RunSummary};
+use super::runs::{self, CANDIDATES_MAX, Kept, RunSummary, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld, entry_hash};
 use super::verify::{Verified, Walk};
 use super::{BLOB_BYTES_MAX, Journal};
@@ -161,10 +162,20 @@ impl<B: Backing> Process<B> {
         self.marker.is_ours(&hash, &entry.mark)
     }
 
+    fn session_end(&self, book: &Book, session: &Name) -> Option<(u32, RunId)> {
+        let places = book.runs.iter().filter_map(|kept| {
+            let at = self.summary(kept).began?.session.filter(|at| at.name == *session)?;
+            Some((at.place, kept.run.clone()))
+        });
+        places.max()
+    }
+
     fn summary(&self, kept: &KeptRun) -> RunSummary {
         let calls = kept.count("ToolFinished", |_| true)
             + kept.count("DoubtResolved", |body| !body.contains(r#""resolution":"retry""#));
-        let ends = [kept.events.first().cloned(), kept.events.last().cloned()];
+        let about_the_run = |stored: &&Stored| !KINDS_ABOUT_THE_RECORD.contains(&stored.kind.as_str());
+        let last = kept.events.iter().rev().find(about_the_run).cloned();
+        let ends = [kept.events.first().cloned(), last];
         let turns = kept.count("ModelReplied", |_| true);
         Kept { run: kept.run.clone(), holder: kept.holder.clone(), ends, turns, calls }.summary(&self.holder)
     }
@@ -177,7 +188,7 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         at: UnixMillis,
         body: RunStarted,
     ) -> Result<(Box<dyn RunLog>, Recorded), JournalError> {
-        let (durability, event) = (body.durability, Event::from(body));
+        let (durability, session, event) = (body.durability, body.session.clone(), Event::from(body));
         let mut chain = Chain::begin(run.clone());
         let first = chain.next(at, event.kind(), body_of(&event)?, &self.0.marker);
         (chain.seq, chain.head) = (first.seq, first.hash);
@@ -185,6 +196,11 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         let mut shared = self.0.lock();
         if shared.book.run(&run).is_some() {
             return Err(JournalError::RunExists(run));
+        }
+        if let Some(SessionPlace { name, place }) = session
+            && self.0.session_end(&shared.book, &name).is_some_and(|(last, _)| last >= place)
+        {
+            return Err(JournalError::SessionTaken { session: name, place });
         }
         let begin = Change::Begin { run, holder: self.0.holder.clone(), first };
         self.0.commit(&mut shared, vec![begin], Level::Written)?;
@@ -212,8 +228,33 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         self.0.read(&self.0.lock().book, run, Trust::Anyones).map(|whole| whole.events)
     }
 
-    fn runs(&self, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
-        Ok(self.0.lock().book.runs.iter().rev().take(count_max).map(|kept| self.0.summary(kept)).collect())
+    fn runs(&self, wanted: &Wanted, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
+        let shared = self.0.lock();
+        let all = shared.book.runs.iter().rev().map(|kept| self.0.summary(kept));
+        Ok(all.filter(|summary| wanted.has(summary)).take(count_max).collect())
+    }
+
+    fn begin_with(&self, run: &RunId, events: &[(UnixMillis, Event)]) -> Result<(), JournalError> {
+        let mut all = chained(run, events, &self.0.marker)?.into_iter();
+        let mut shared = self.0.lock();
+        if shared.book.run(run).is_some() {
+            return Err(JournalError::RunExists(run.clone()));
+        }
+        let first = all.next().ok_or_else(|| JournalError::RunEmpty { run: run.clone() })?;
+        let begin = Change::Begin { run: run.clone(), holder: self.0.holder.clone(), first };
+        let rest = all.map(|next| Change::Append { run: run.clone(), next });
+        let changes = std::iter::once(begin).chain(rest).chain([Change::Release { run: run.clone() }]).collect();
+        self.0.commit(&mut shared, changes, Level::Synced)
+    }
+
+    fn stored(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+        let shared = self.0.lock();
+        self.0.read(&shared.book, run, Trust::Anyones)?;
+        Ok(shared.book.run(run).map(|kept| kept.events.clone()).unwrap_or_default())
+    }
+
+    fn session_end(&self, session: &Name) -> Result<Option<(u32, RunId)>, JournalError> {
+        Ok(self.0.session_end(&self.0.lock().book, session))
     }
 
     fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError> {
@@ -330,6 +371,11 @@ impl<B: Backing> RunLog for MemoryLog<B> {
         }
         (chain.seq, chain.head) = (seq, head);
         Ok(Recorded { run: chain.run.clone(), seq, epoch, at, event })
+    }
+
+    fn end(&self) -> (u64, Digest) {
+        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        (chain.seq, chain.head)
     }
 
     fn syncs(&self) -> u64 {

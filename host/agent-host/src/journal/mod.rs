@@ -5,6 +5,7 @@
 //! about a run: that is the machine's. [`SqliteJournal`](sqlite::SqliteJournal) is the one that runs are kept in;
 //! `docs/journal.md` describes its file.
 
+mod at_work;
 #[cfg(test)]
 mod book;
 pub mod chain;
@@ -15,7 +16,9 @@ pub mod lease;
 pub mod log;
 #[cfg(test)]
 mod memory;
+pub mod portable;
 mod reading;
+pub mod removal;
 pub mod runs;
 #[cfg(test)]
 mod simulated;
@@ -27,15 +30,16 @@ mod tests;
 pub mod verify;
 
 use agent_core::digest::Digest;
-use agent_core::event::{Recorded, RunStarted};
+use agent_core::event::{Event, Recorded, RunStarted};
 use agent_core::name::{Name, RunId};
 use agent_core::units::UnixMillis;
 use agent_sandbox::kv::StoreSize;
 
+use chain::Stored;
 use error::JournalError;
 use lease::TakeOver;
 use log::RunLog;
-use runs::RunSummary;
+use runs::{RunSummary, Wanted};
 use stores::{Foreign, StoreChanges, StoresHeld};
 use verify::Verified;
 
@@ -48,13 +52,21 @@ pub trait Journal: Send + Sync {
     /// Begins a run, held by this process. On the disk with the first append that is `Durable::Now`.
     ///
     /// # Errors
-    /// Where the first event was not recorded, or there is such a run.
+    /// Where the first event was not recorded, or there is such a run; `SessionTaken` where another run has its place in the
+    /// session.
     fn start_run(
         &self,
         run: RunId,
         at: UnixMillis,
         body: RunStarted,
     ) -> Result<(Box<dyn RunLog>, Recorded), JournalError>;
+
+    /// Begins a run with all these events at once, the first of which is its `RunStarted`. Nobody holds it then. On the disk
+    /// when this returns.
+    ///
+    /// # Errors
+    /// Where they were not recorded, or there is such a run.
+    fn begin_with(&self, run: &RunId, events: &[(UnixMillis, Event)]) -> Result<(), JournalError>;
 
     /// Reads a run and takes it over under the next epoch.
     ///
@@ -69,11 +81,11 @@ pub trait Journal: Send + Sync {
     /// Where there is no such run, or one of its events is not intact.
     fn events(&self, run: &RunId) -> Result<Vec<Recorded>, JournalError>;
 
-    /// The newest runs, the newest first.
+    /// The newest runs of those wanted, the newest first.
     ///
     /// # Errors
     /// Where the journal cannot be read. A damaged run is listed as such.
-    fn runs(&self, count_max: usize) -> Result<Vec<RunSummary>, JournalError>;
+    fn runs(&self, wanted: &Wanted, count_max: usize) -> Result<Vec<RunSummary>, JournalError>;
 
     /// One run as it would be listed.
     ///
@@ -86,6 +98,18 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// Where there is none, or more than one.
     fn find_run(&self, prefix: Option<&str>) -> Result<RunId, JournalError>;
+
+    /// The events of a run as they are stored, whoever wrote them.
+    ///
+    /// # Errors
+    /// Where there is no such run, or one of its events is not intact.
+    fn stored(&self, run: &RunId) -> Result<Vec<Stored>, JournalError>;
+
+    /// The last run of a session, and its place.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    fn session_end(&self, session: &Name) -> Result<Option<(u32, RunId)>, JournalError>;
 
     /// What can be proved about a run.
     ///

@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
-use agent_core::event::{Event, Recorded};
+use std::fmt;
+use std::str::FromStr;
+
+use agent_core::event::{Event, Recorded, RunStarted};
+use agent_core::metadata::{Entry, Metadata};
 use agent_core::name::{Name, RunId};
+use agent_core::session::SessionPlace;
 use agent_core::stop::StopReason;
 use agent_core::units::UnixMillis;
 
@@ -38,7 +43,31 @@ pub struct Began {
     pub agent: Name,
     /// The first line of the input.
     pub input: String,
+    /// The session that it belongs to.
+    pub session: Option<SessionPlace>,
+    /// What was noted about it.
+    pub meta: Metadata,
 }
+
+/// Which runs are looked for: those of which all of this is so.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// They belong to this session.
+    pub session: Option<Name>,
+    /// All of this is noted about them.
+    pub meta: Vec<Entry>,
+    /// They stand like this.
+    pub status: Option<StatusName>,
+}
+
+/// A status by its stable name: that of the stop reason, where the run stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusName(&'static str);
+
+/// The text names no status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a status is one of {}", StatusName::all().map(|name| name.0).collect::<Vec<_>>().join(", "))]
+pub struct UnknownStatus;
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +90,63 @@ pub(super) struct Kept {
     pub(super) run: RunId,
     /// Who holds it.
     pub(super) holder: Option<Holder>,
-    /// Its first event and its last one.
+    /// Its first event, and the last one that says how it stands.
     pub(super) ends: [Option<Stored>; 2],
     pub(super) turns: u64,
     pub(super) calls: u64,
+}
+
+impl RunStatus {
+    /// Its stable name.
+    #[must_use]
+    pub fn name(self) -> StatusName {
+        StatusName(match self {
+            Self::Running { .. } => "running",
+            Self::Interrupted => "interrupted",
+            Self::Stopped(stop) => stop.name(),
+            Self::Damaged => "damaged",
+        })
+    }
+}
+
+impl StatusName {
+    /// The text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        let stopped = StopReason::ALL.into_iter().map(RunStatus::Stopped);
+        let others = [RunStatus::Running { pid: 0 }, RunStatus::Interrupted, RunStatus::Damaged];
+        others.into_iter().chain(stopped).map(RunStatus::name)
+    }
+}
+
+impl FromStr for StatusName {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::all().find(|name| name.0 == text).ok_or(UnknownStatus)
+    }
+}
+
+impl fmt::Display for StatusName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Wanted {
+    /// Whether a run is one of these.
+    #[must_use]
+    pub fn has(&self, summary: &RunSummary) -> bool {
+        let began = |says: &dyn Fn(&Began) -> bool| summary.began.as_ref().is_some_and(says);
+        let in_session = |session: &Name| began(&|began| began.session.as_ref().is_some_and(|at| at.name == *session));
+        self.session.as_ref().is_none_or(in_session)
+            && self.meta.iter().all(|entry| began(&|began| began.meta.has(entry)))
+            && self.status.is_none_or(|status| status == summary.status.name())
+    }
 }
 
 impl Kept {
@@ -97,5 +179,6 @@ pub(super) fn pick(prefix: Option<&str>, mut found: Vec<RunId>, folder: &Path) -
 fn began(first: Recorded) -> Option<Began> {
     let Event::RunStarted(started) = first.event else { return None };
     let input = started.input.lines().next().unwrap_or_default().to_owned();
-    Some(Began { at: first.at, agent: started.agent, input })
+    let RunStarted { agent, session, meta, .. } = started;
+    Some(Began { at: first.at, agent, input, session, meta })
 }

@@ -1,8 +1,11 @@
 //! What can be proved about a run from its journal alone: `agent-host journal verify`.
 
 use agent_core::digest::Digest;
+use agent_core::event::{Event, HeadSigned};
 use agent_core::name::RunId;
 use agent_core::state::State;
+
+use crate::signing::{self, Signed};
 
 use super::chain::{Chain, Damage, DamageKind, Marker, Stored};
 
@@ -17,6 +20,8 @@ pub struct Verified {
     pub head: Option<Digest>,
     /// Whether this host wrote them.
     pub marks: Marks,
+    /// Whether somebody signed them.
+    pub signature: Signature,
     /// The first event that is not intact.
     pub damage: Option<Damage>,
 }
@@ -30,6 +35,25 @@ pub enum Marks {
     NotOursFrom(u64),
 }
 
+/// Who signed the intact events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signature {
+    /// Nobody.
+    None,
+    /// The owner of a key, the last time up to this event.
+    Upto {
+        /// The event.
+        seq: u64,
+        /// The public key.
+        key: String,
+    },
+    /// Somebody put something there that is no signature.
+    False {
+        /// The event that says that it is one.
+        seq: u64,
+    },
+}
+
 #[cfg(test)]
 impl Verified {
     /// Whether nothing is damaged. Whose the run is, is another question.
@@ -40,35 +64,47 @@ impl Verified {
 }
 
 /// A walk along a run's events that stops at the first which is not intact.
-pub(super) struct Walk<'a> {
+pub struct Walk<'a> {
     marker: &'a Marker,
     chain: Chain,
     marks: Marks,
+    signature: Signature,
     state: Option<State>,
 }
 
 impl<'a> Walk<'a> {
     /// Before the first event.
-    pub(super) fn begin(run: RunId, marker: &'a Marker) -> Self {
-        Self { marker, chain: Chain::begin(run), marks: Marks::Ours, state: None }
+    #[must_use]
+    pub fn begin(run: RunId, marker: &'a Marker) -> Self {
+        let (marks, signature) = (Marks::Ours, Signature::None);
+        Self { marker, chain: Chain::begin(run), marks, signature, state: None }
     }
 
     /// What was proved, when the events were `seen` as far as they are intact; the last one should be that of number and hash
     /// `end`.
-    pub(super) fn end(self, end: (u64, Digest), seen: Result<(), Damage>) -> Verified {
+    #[must_use]
+    pub fn end(self, end: (u64, Digest), seen: Result<(), Damage>) -> Verified {
         let damage = match seen {
             Ok(()) => end_damage(&self.chain, end),
             Err(damage) => Some(damage),
         };
         let Chain { run, seq: intact, head, .. } = self.chain;
-        Verified { run, intact, head: (intact > 0).then_some(head), marks: self.marks, damage }
+        let (head, marks, signature) = ((intact > 0).then_some(head), self.marks, self.signature);
+        Verified { run, intact, head, marks, signature, damage }
     }
 
     /// Takes the next event.
-    pub(super) fn see(&mut self, stored: &Stored) -> Result<(), Damage> {
+    ///
+    /// # Errors
+    /// Where it is not intact.
+    pub fn see(&mut self, stored: &Stored) -> Result<(), Damage> {
         let mut chain = self.chain.clone();
         chain.follow(stored)?;
-        self.fold(stored).map_err(|why| Damage { seq: stored.seq, kind: DamageKind::DoesNotFollow(why) })?;
+        let event =
+            self.fold(stored).map_err(|why| Damage { seq: stored.seq, kind: DamageKind::DoesNotFollow(why) })?;
+        if let Event::HeadSigned(signed) = &event {
+            self.see_signature(signed);
+        }
         self.chain = chain;
         let ours = stored.mark.is_some_and(|mark| self.marker.is_ours(&stored.hash, &mark));
         if !ours && self.marks == Marks::Ours {
@@ -77,13 +113,23 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn fold(&mut self, stored: &Stored) -> Result<(), String> {
+    /// A signature is over the event before it, so over the chain as it was until now.
+    fn see_signature(&mut self, signed: &HeadSigned) {
+        let Chain { run, seq, head, .. } = &self.chain;
+        self.signature = match (&self.signature, signing::check(signed, run, *seq, head)) {
+            (Signature::False { .. }, _) => return,
+            (_, Signed::Truly) => Signature::Upto { seq: *seq, key: signed.key.clone() },
+            (_, Signed::Not) => Signature::False { seq: seq + 1 },
+        };
+    }
+
+    fn fold(&mut self, stored: &Stored) -> Result<Event, String> {
         let recorded = stored.to_recorded(&self.chain.run).map_err(|error| error.to_string())?;
         match &mut self.state {
             None => self.state = Some(State::begin(&recorded).map_err(|error| error.to_string())?),
             Some(state) => state.apply(&recorded).map_err(|error| error.to_string())?,
         }
-        Ok(())
+        Ok(recorded.event)
     }
 }
 

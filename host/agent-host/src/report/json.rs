@@ -4,11 +4,13 @@
 use std::io::{self, Write};
 
 use agent_core::event::{Recorded, VERSION};
+use agent_core::metadata::Metadata;
 use agent_core::units::UnixMillis;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::text;
+use crate::journal::removal::{Found, Tombstone};
 use crate::journal::runs::{RunStatus, RunSummary};
 
 #[derive(Serialize)]
@@ -35,6 +37,9 @@ struct RunEntry<'a> {
     pid: Option<u32>,
     turns: u64,
     calls: u64,
+    session: Option<&'a str>,
+    place: Option<u32>,
+    meta: Option<&'a Metadata>,
 }
 
 /// Writes one line for each event.
@@ -62,20 +67,19 @@ pub fn write_events(events: &[Recorded], out: &mut dyn Write) -> io::Result<()> 
 ///
 /// # Errors
 /// Where `out` cannot be written.
-pub fn write_runs(runs: &[RunSummary], out: &mut dyn Write) -> io::Result<()> {
-    let entries: Vec<_> = runs.iter().map(entry).collect();
+pub fn write_runs(runs: &[RunSummary], gone: &[Found], out: &mut dyn Write) -> io::Result<()> {
+    let runs = runs.iter().map(|run| serde_json::to_value(entry(run)));
+    let entries = runs.chain(gone.iter().map(|found| Ok(removed(found)))).collect::<Result<Vec<_>, _>>()?;
     writeln!(out, "{}", text::json(&serde_json::to_string_pretty(&entries)?))
 }
 
-/// The stable name of a status: of the stop reason, where the run stopped.
+/// What is left of a removed run.
 #[must_use]
-pub fn status_name(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Running { .. } => "running",
-        RunStatus::Interrupted => "interrupted",
-        RunStatus::Stopped(stop) => stop.name(),
-        RunStatus::Damaged => "damaged",
-    }
+pub fn removed(found: &Found) -> serde_json::Value {
+    let Tombstone { run, seq, head, at } = &found.tombstone;
+    serde_json::json!({
+        "run": run, "status": "removed", "removed": rfc3339(*at), "events": seq, "head": head, "ours": found.is_ours,
+    })
 }
 
 fn entry(summary: &RunSummary) -> RunEntry<'_> {
@@ -89,13 +93,18 @@ fn entry(summary: &RunSummary) -> RunEntry<'_> {
         agent: began.map(|began| began.agent.as_str()),
         input: began.map(|began| began.input.as_str()),
         started: began.map(|began| rfc3339(began.at)),
-        status: status_name(summary.status),
+        status: summary.status.name().as_str(),
         pid,
         turns: summary.turns,
         calls: summary.calls,
+        session: began.and_then(|began| Some(began.session.as_ref()?.name.as_str())),
+        place: began.and_then(|began| Some(began.session.as_ref()?.place)),
+        meta: began.map(|began| &began.meta),
     }
 }
 
-fn rfc3339(at: UnixMillis) -> String {
+/// A time for programs: RFC 3339, UTC, milliseconds.
+#[must_use]
+pub fn rfc3339(at: UnixMillis) -> String {
     super::run::local(at, &jiff::tz::TimeZone::UTC, "%Y-%m-%dT%H:%M:%S.%3fZ")
 }

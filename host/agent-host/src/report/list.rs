@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use agent_core::name::RunId;
 use jiff::tz::TimeZone;
 
-use super::{HEADING, json, run, text};
+use super::{HEADING, run, text};
+use crate::journal::removal::{Found, Tombstone};
 use crate::journal::runs::RunSummary;
 
 /// The time and two random characters: two runs of one host that share them are a rarity.
@@ -17,7 +18,7 @@ const COLUMNS: [&str; 7] = ["RUN", "STARTED", "STATUS", "TURNS", "CALLS", "AGENT
 ///
 /// # Errors
 /// Where `out` cannot be written.
-pub fn write(runs: &[RunSummary], zone: &TimeZone, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(runs: &[RunSummary], gone: &[Found], zone: &TimeZone, out: &mut dyn Write) -> io::Result<()> {
     let short = short_chars(runs);
     let rows: Vec<_> = runs.iter().map(|summary| cells(summary, short, zone)).collect();
     let width = |column: usize| {
@@ -26,7 +27,12 @@ pub fn write(runs: &[RunSummary], zone: &TimeZone, out: &mut dyn Write) -> io::R
     };
     let widths: Vec<_> = (0..COLUMNS.len()).map(width).collect();
     writeln!(out, "{HEADING}{}{HEADING:#}", aligned(&COLUMNS.map(str::to_owned), &widths))?;
-    rows.iter().try_for_each(|row| writeln!(out, "{}", aligned(row, &widths)))
+    rows.iter().try_for_each(|row| writeln!(out, "{}", aligned(row, &widths)))?;
+    gone.iter().try_for_each(|found| {
+        let Tombstone { run, seq, head, at } = &found.tombstone;
+        let when = run::local(*at, zone, "%Y-%m-%d %H:%M");
+        writeln!(out, "{run}  removed {when} with {seq} events, the last {head}")
+    })
 }
 
 /// How many characters tell the listed runs apart.
@@ -43,7 +49,7 @@ fn cells(summary: &RunSummary, short: usize, zone: &TimeZone) -> [String; 7] {
     [
         summary.run.as_str().chars().take(short).collect(),
         began.map_or_else(|| "?".to_owned(), |began| run::local(began.at, zone, "%Y-%m-%d %H:%M")),
-        json::status_name(summary.status).to_owned(),
+        summary.status.name().to_string(),
         summary.turns.to_string(),
         summary.calls.to_string(),
         began.map_or_else(|| "?".to_owned(), |began| began.agent.to_string()),

@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod component;
+pub mod difference;
 pub mod effects;
 pub mod json;
 pub mod list;

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use agent_core::budget::Spent;
 use agent_core::effect::Decision;
-use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution, ToolFinished};
+use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution, RunStarted, ToolFinished};
 use agent_core::hardening::Hardening;
 use agent_core::outcome::{Content, LogLevel, LogRecord, MeteredFuel, Metering, ResourceBody, ToolOutcome};
+use agent_core::session::{Earlier, ForkedFrom, SessionPlace};
 use agent_core::state::State;
 use agent_core::units::UnixMillis;
 use jiff::tz::TimeZone;
@@ -58,7 +59,7 @@ pub fn write(
             // The last stop is in the header, and the answer below.
             Step::Turn(turn) if is_answer(turn, state) => {}
             Step::Turn(turn) => write_turn(turn, detail, out)?,
-            Step::Note(_) if is_last && state.stopped.is_some() => {}
+            Step::Note(last) if is_last && matches!(last.event, Event::RunEnded(_)) => {}
             Step::Note(recorded) => write_note(recorded, out)?,
         }
     }
@@ -83,8 +84,27 @@ fn write_header(
     writeln!(out, "  agent    {}", state.started.agent)?;
     writeln!(out, "  models   {}", models.join(", "))?;
     writeln!(out, "  started  {}", local(started, zone, "%Y-%m-%d %H:%M:%S %Z"))?;
+    write_ties(&state.started, out)?;
     writeln!(out, "  status   {}", status_line(state, status))?;
     writeln!(out, "  spent    {}", spent_line(&state.spent))
+}
+
+/// What the run belongs to and is found by.
+fn write_ties(started: &RunStarted, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(SessionPlace { name, place }) = &started.session {
+        let Earlier { runs, left_out } = &started.earlier;
+        let before = runs.last().map(|last| format!(", after {}", last.run)).unwrap_or_default();
+        let left_out = if *left_out > 0 { format!(", the first {left_out} left out") } else { String::new() };
+        writeln!(out, "  session  {name}, run {place}{before}{left_out}")?;
+    }
+    if let Some(ForkedFrom { run, seq, .. }) = &started.forked_from {
+        writeln!(out, "  fork     of {run} at event {seq}")?;
+    }
+    if !started.meta.is_empty() {
+        let entries: Vec<_> = started.meta.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        writeln!(out, "  meta     {}", text::line(&entries.join(", "), LINE_CHARS_MAX))?;
+    }
+    Ok(())
 }
 
 /// What confined the host of the run: of its last start, where there were several.
@@ -296,6 +316,8 @@ fn write_note(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
         }
         Event::GrantWidened(body) => format!("a person allowed `{}` more", body.authority.tool),
         Event::RunResumed(_) => "resumed".to_owned(),
+        Event::RunRebased(_) => "the operator moved what the run is locked to".to_owned(),
+        Event::RunAdopted(_) => "imported: the operator vouched for everything before".to_owned(),
         Event::RunEnded(body) => match &body.detail {
             Some(detail) => format!("stopped: {}: {}", body.stop, text::line(detail, LINE_CHARS_MAX)),
             None => format!("stopped: {}", body.stop),

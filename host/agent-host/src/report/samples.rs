@@ -14,9 +14,11 @@ use agent_core::grant::{Grant, RuleSource};
 use agent_core::hardening::{Hardening, Wall};
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
+use agent_core::metadata::Metadata;
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall, TokenUsage};
 use agent_core::name::{CallNumber, RunId};
 use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, Printed, Said, ToolOutcome};
+use agent_core::session::{Earlier, EarlierRun, SessionPlace};
 use agent_core::stop::StopReason;
 use agent_core::tool::ToolDescriptor;
 use agent_core::units::{Bytes, Fuel, Millis, UnixMillis};
@@ -59,7 +61,15 @@ pub(crate) fn started() -> RunStarted {
         durability: Durability::Strict,
         strictness: Strictness::Standard,
         hardening: hardening(),
+        session: Some(SessionPlace { name: "orders".parse().unwrap(), place: 2 }),
+        earlier: Earlier { runs: vec![earlier()], left_out: 0 },
+        meta: Metadata::of(["team=support", "ticket=OR-7"].map(|entry| entry.parse().unwrap())).unwrap(),
+        forked_from: None,
     }
+}
+
+fn earlier() -> EarlierRun {
+    EarlierRun { run: run_id(0), conversation: Digest::of(b"conversation"), bytes: 12 }
 }
 
 /// What happens after [`started`].
@@ -128,7 +138,8 @@ pub(crate) fn recorded() -> Vec<Recorded> {
     all.enumerate().map(recorded).collect()
 }
 
-fn tool(name: &str) -> LockedTool {
+/// A tool that holds nothing.
+pub(crate) fn tool(name: &str) -> LockedTool {
     let descriptor = ToolDescriptor {
         name: name.parse().unwrap(),
         description: "A tool.".to_owned(),

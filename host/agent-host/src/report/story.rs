@@ -33,9 +33,14 @@ pub(super) fn tell<'a>(tools: &[LockedTool], events: &'a [Recorded]) -> Vec<Step
     let mut calls = 0;
     for recorded in events {
         match &recorded.event {
-            Event::RunStarted(_) | Event::ModelRequested(_) => {}
+            Event::RunStarted(_) | Event::ModelRequested(_) | Event::HeadSigned(_) => {}
             Event::ModelReplied(replied) => steps.push(Step::Turn(Turn::begin(tools, replied, &mut calls))),
-            Event::ModelFailed(_) | Event::GrantWidened(_) | Event::RunResumed(_) | Event::RunEnded(_) => {
+            Event::ModelFailed(_)
+            | Event::GrantWidened(_)
+            | Event::RunResumed(_)
+            | Event::RunRebased(_)
+            | Event::RunAdopted(_)
+            | Event::RunEnded(_) => {
                 steps.push(Step::Note(recorded));
             }
             Event::ApprovalRequested(body) => attach(&mut steps, body.call, recorded),

@@ -3,10 +3,10 @@
 
 use std::io::Write as _;
 
-use agent_core::event::RunStarted;
+use agent_core::event::{RunRebased, RunStarted};
 use jiff::tz::TimeZone;
 
-use super::samples;
+use super::{difference, samples};
 use crate::commands::{ls, show, verify};
 use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
@@ -33,7 +33,7 @@ impl Sample {
 
     /// Another run of which nothing but the beginning is recorded.
     fn interrupted(&self, number: u64, input: &str) {
-        let started = RunStarted { input: input.to_owned(), ..samples::started() };
+        let started = RunStarted { input: input.to_owned(), session: None, ..samples::started() };
         self.journal.start_run(samples::run_id(number), samples::at(number), started).unwrap();
     }
 
@@ -43,7 +43,7 @@ impl Sample {
     }
 
     fn ls(&self, json: bool) -> String {
-        let args = ls::LsArgs { limit: 20, json };
+        let args = ls::LsArgs { limit: 20, session: None, meta: Vec::new(), status: None, all: false, json };
         printed(|out| ls::run(&args, &self.journal, &TimeZone::UTC, out))
     }
 }
@@ -100,9 +100,39 @@ fn ls_lists_the_newest_first() {
 #[test]
 fn verify_says_what_it_proved() {
     let sample = Sample::new();
-    let proved = printed(|out| verify::run(&verify::VerifyArgs { run: None }, &sample.journal, out));
+    let proved =
+        printed(|out| verify::run(&verify::VerifyArgs { run: None, file: None, json: false }, &sample.journal, out));
     // The hash of the last event changes with every stored type.
     let (proved, head) = proved.split_once("sha256:").unwrap();
     assert_eq!(head.trim().len(), 64);
     insta::assert_snapshot!(proved);
+}
+
+#[test]
+fn a_rebase_shows_what_it_changes_and_nothing_else() {
+    let before = samples::started();
+    let held: Vec<_> = before.tools.iter().map(|tool| tool.authority.clone()).collect();
+    let RunStarted { agent, agent_file, instructions, models, tools, .. } = before.clone();
+    let same = RunRebased { agent, agent_file, instructions, models, tools };
+    assert_eq!(difference::lines(&before, &held, &same), Vec::<String>::new());
+
+    let mut other = same;
+    other.instructions = "Help.\nBe brief.\u{1b}[2J".to_owned();
+    other.models.remove(1);
+    other.tools.remove(2);
+    other.tools[1].component = agent_core::digest::Digest::of(b"rebuilt");
+    other.tools[0].authority.grant.limits.fuel = agent_core::units::Fuel(1);
+    other.tools.push(samples::tool("calc.evaluate"));
+    insta::assert_snapshot!(difference::lines(&before, &held, &other).join("\n"));
+}
+
+#[test]
+fn a_removed_run_is_listed_by_its_tombstone() {
+    let sample = Sample::new();
+    sample.journal.remove_run(&samples::run_id(1), samples::at(99)).unwrap();
+    let args = |json| ls::LsArgs { limit: 20, session: None, meta: Vec::new(), status: None, all: true, json };
+    let listed = |json| printed(|out| ls::run(&args(json), &sample.journal, &TimeZone::UTC, out));
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter("[0-9a-f]{64}", "[HASH]");
+    settings.bind(|| insta::assert_snapshot!(format!("{}{}", listed(false), listed(true))));
 }

@@ -12,7 +12,7 @@ use crate::cli::AllowArgs;
 use crate::home::{Home, RUNS_FOLDER};
 use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
-use crate::journal::runs::RunStatus;
+use crate::journal::runs::{RunStatus, Wanted};
 use crate::journal::sqlite::SqliteJournal;
 use crate::operator;
 use crate::settings;
@@ -128,7 +128,7 @@ fn journal(key: Option<&HostKey>) -> Finding {
     let Some(key) = key else {
         return Finding::missing(NAME, "there are runs, but no host key: they are another's", "they can be shown only");
     };
-    let runs = SqliteJournal::open_existing(folder, key).and_then(|journal| journal.runs(RUNS_MAX));
+    let runs = SqliteJournal::open_existing(folder, key).and_then(|journal| journal.runs(&Wanted::default(), RUNS_MAX));
     match runs {
         Ok(runs) => {
             let count = |wanted: fn(&RunStatus) -> bool| runs.iter().filter(|run| wanted(&run.status)).count();

@@ -1,34 +1,86 @@
 //! Which runs are in the file, and which of them a person means.
 
+use agent_core::metadata::Entry;
 use agent_core::name::RunId;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
 use super::rows;
 use super::store::Store;
 use crate::journal::error::JournalError;
 use crate::journal::lease::Holder;
-use crate::journal::runs::{self, CANDIDATES_MAX, Kept, RunSummary};
+use crate::journal::runs::{self, CANDIDATES_MAX, Kept, RunSummary, Wanted};
 
-/// The newest runs, the newest first, at most `count_max`; or only `run`.
+/// The newest runs of those wanted, the newest first, at most `count_max`. Only the runs that are listed are counted through;
+/// of the others at most their ends are looked at.
 pub(super) fn list(
     store: &Store,
     connection: &Connection,
-    run: Option<&RunId>,
+    wanted: &Wanted,
     count_max: usize,
 ) -> Result<Vec<RunSummary>, JournalError> {
-    let sql = "SELECT r.run, r.holder_pid, r.holder_started, r.holder_place,
-            count(*) FILTER (WHERE e.kind = 'ModelReplied'),
-            count(*) FILTER (WHERE e.kind = 'ToolFinished' OR e.kind = 'DoubtResolved'
-                AND json_extract(CASE WHEN json_valid(e.body) THEN e.body END, '$.resolution') IS NOT 'retry')
-        FROM (SELECT * FROM runs WHERE ?1 IS NULL OR run = ?1 ORDER BY number DESC LIMIT ?2) r
-            LEFT JOIN events e ON e.run = r.run
-        GROUP BY r.number ORDER BY r.number DESC";
-    let limit = i64::try_from(count_max).unwrap_or(i64::MAX);
-    let rows = || -> rusqlite::Result<Vec<_>> {
-        connection.prepare(sql)?.query_map((run.map(RunId::as_str), limit), counted)?.collect()
+    let sqlite = |error| store.error(error);
+    let (sql, values) = candidates(wanted);
+    let mut statement = connection.prepare(&sql).map_err(sqlite)?;
+    let mut rows = statement.query(params_from_iter(values)).map_err(sqlite)?;
+    let mut listed = Vec::new();
+    while listed.len() < count_max {
+        let Some(row) = rows.next().map_err(sqlite)? else { break };
+        let (run, holder) = (row.get::<_, String>(0).map_err(sqlite)?, rows::holder(row, 1).map_err(sqlite)?);
+        let summary = at_its_ends(store, connection, parse(store, &run)?, holder)?;
+        // The index only narrows down: what a run is found by, its first event says.
+        if wanted.has(&summary) {
+            listed.push(counted(store, connection, summary)?);
+        }
+    }
+    Ok(listed)
+}
+
+/// One run.
+pub(super) fn one(store: &Store, connection: &Connection, run: &RunId) -> Result<RunSummary, JournalError> {
+    let sql = "SELECT holder_pid, holder_started, holder_place FROM runs WHERE run = ?1";
+    let holder = connection.query_row(sql, [run.as_str()], |row| rows::holder(row, 0)).optional();
+    let holder = holder.map_err(|error| store.error(error))?;
+    let holder = holder.ok_or_else(|| JournalError::NoSuchRun { prefix: run.to_string() })?;
+    let summary = at_its_ends(store, connection, run.clone(), holder)?;
+    counted(store, connection, summary)
+}
+
+fn candidates(wanted: &Wanted) -> (String, Vec<String>) {
+    let mut sql = "SELECT run, holder_pid, holder_started, holder_place FROM runs WHERE 1".to_owned();
+    let mut values = Vec::new();
+    if let Some(session) = &wanted.session {
+        sql.push_str(" AND run IN (SELECT run FROM sessions WHERE session = ?)");
+        values.push(session.to_string());
+    }
+    for Entry { key, value } in &wanted.meta {
+        sql.push_str(" AND run IN (SELECT run FROM metadata WHERE key = ? AND value = ?)");
+        values.extend([key.to_string(), value.to_string()]);
+    }
+    sql.push_str(" ORDER BY number DESC");
+    (sql, values)
+}
+
+fn at_its_ends(
+    store: &Store,
+    connection: &Connection,
+    run: RunId,
+    holder: Option<Holder>,
+) -> Result<RunSummary, JournalError> {
+    let ends = rows::read_ends(connection, &run).map_err(|error| store.error(error))?;
+    Ok(Kept { run, holder, ends, turns: 0, calls: 0 }.summary(&store.holder))
+}
+
+fn counted(store: &Store, connection: &Connection, summary: RunSummary) -> Result<RunSummary, JournalError> {
+    let sql = "SELECT count(*) FILTER (WHERE kind = 'ModelReplied'),
+            count(*) FILTER (WHERE kind = 'ToolFinished' OR kind = 'DoubtResolved'
+                AND json_extract(CASE WHEN json_valid(body) THEN body END, '$.resolution') IS NOT 'retry')
+        FROM events WHERE run = ?1";
+    let count = || -> rusqlite::Result<(i64, i64)> {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row([summary.run.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
     };
-    let counted = rows().map_err(|error| store.error(error))?;
-    counted.into_iter().map(|counted| summarise(store, connection, counted)).collect()
+    let (turns, calls) = count().map_err(|error| store.error(error))?;
+    Ok(RunSummary { turns: turns.cast_unsigned(), calls: calls.cast_unsigned(), ..summary })
 }
 
 /// The identifier of the run that begins with `prefix`, which must be only one; the newest without a prefix.
@@ -45,30 +97,7 @@ pub(super) fn find(store: &Store, connection: &Connection, prefix: Option<&str>)
     runs::pick(prefix, found, store.folder())
 }
 
-struct Counted {
-    run: String,
-    holder: Option<Holder>,
-    turns: u64,
-    calls: u64,
-}
-
-fn counted(row: &Row<'_>) -> rusqlite::Result<Counted> {
-    Ok(Counted {
-        run: row.get(0)?,
-        holder: rows::holder(row, 1)?,
-        turns: row.get::<_, i64>(4)?.cast_unsigned(),
-        calls: row.get::<_, i64>(5)?.cast_unsigned(),
-    })
-}
-
-fn summarise(store: &Store, connection: &Connection, counted: Counted) -> Result<RunSummary, JournalError> {
-    let Counted { run, holder, turns, calls } = counted;
-    let run = parse(store, &run)?;
-    let ends = rows::read_ends(connection, &run).map_err(|error| store.error(error))?;
-    Ok(Kept { run, holder, ends, turns, calls }.summary(&store.holder))
-}
-
-fn parse(store: &Store, text: &str) -> Result<RunId, JournalError> {
+pub(super) fn parse(store: &Store, text: &str) -> Result<RunId, JournalError> {
     text.parse().map_err(|_| JournalError::StoreCorrupt {
         path: store.path.clone(),
         what: "a run has a name that is none".to_owned(),

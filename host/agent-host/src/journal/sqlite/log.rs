@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use agent_core::digest::Digest;
 use agent_core::event::{Durability, Event, Recorded, RunStarted};
 use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
 use rusqlite::Connection;
 
 use super::store::Store;
-use super::{entries, rows};
+use super::{entries, index, rows};
 use crate::journal::chain::{Chain, Stored};
 use crate::journal::error::JournalError;
 use crate::journal::lease::{Holder, Presence, TakeOver};
@@ -51,6 +52,11 @@ impl RunLog for SqliteLog {
         Ok(Recorded { run: chain.run.clone(), seq: next.seq, epoch: next.epoch, at, event })
     }
 
+    fn end(&self) -> (u64, Digest) {
+        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        (chain.seq, chain.head)
+    }
+
     fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
     }
@@ -75,11 +81,13 @@ pub(super) fn start(
     started: RunStarted,
 ) -> Result<(SqliteLog, Recorded), JournalError> {
     let durability = started.durability;
-    let event = Event::from(started);
+    let (begun, event) = (started.clone(), Event::from(started));
     let mut chain = Chain::begin(run);
     let first = chain.next(at, event.kind(), body_of(&event)?, &store.marker);
+    store.at_work()?;
     store.write(Level::Written, |connection| {
-        add_run(store, connection, &chain.run, &first)?;
+        add_run(store, connection, &chain.run, &first, Some(&store.holder))?;
+        index::add(store, connection, &chain.run, &begun)?;
         rows::insert(store, connection, &chain.run, &first)
     })?;
     (chain.seq, chain.head) = (first.seq, first.hash);
@@ -128,13 +136,23 @@ pub(super) fn check_free(
     }
 }
 
-fn add_run(store: &Store, connection: &Connection, run: &RunId, first: &Stored) -> Result<(), JournalError> {
+/// Adds the row of a run that ends with `last`.
+pub(super) fn add_run(
+    store: &Store,
+    connection: &Connection,
+    run: &RunId,
+    last: &Stored,
+    holder: Option<&Holder>,
+) -> Result<(), JournalError> {
     let add = || {
         let sql = "INSERT INTO runs (run, seq, head, epoch, holder_pid, holder_started, holder_place)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (run) DO NOTHING";
-        let (pid, started, place) = store.holder.to_columns();
-        let (seq, epoch) = (first.seq.cast_signed(), first.epoch.cast_signed());
-        connection.prepare_cached(sql)?.execute((run.as_str(), seq, first.hash.as_bytes(), epoch, pid, started, place))
+        let (pid, started, place) = match holder.map(Holder::to_columns) {
+            Some((pid, started, place)) => (Some(pid), Some(started), Some(place)),
+            None => (None, None, None),
+        };
+        let (seq, epoch) = (last.seq.cast_signed(), last.epoch.cast_signed());
+        connection.prepare_cached(sql)?.execute((run.as_str(), seq, last.hash.as_bytes(), epoch, pid, started, place))
     };
     match add().map_err(|error| store.error(error))? {
         0 => Err(JournalError::RunExists(run.clone())),

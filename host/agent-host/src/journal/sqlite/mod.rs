@@ -2,35 +2,42 @@
 
 mod entries;
 mod error;
+mod index;
 mod listing;
 mod log;
 mod rows;
 mod schema;
 mod store;
+mod sweep;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
 pub(super) mod tests;
+mod transfer;
+
+pub use self::transfer::Import;
 
 use std::fs::{OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent_core::digest::Digest;
-use agent_core::event::{Recorded, RunStarted};
+use agent_core::event::{Event, Recorded, RunStarted};
 use agent_core::name::{Name, RunId};
 use agent_core::units::UnixMillis;
 use agent_sandbox::kv::StoreSize;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Journal;
-use super::chain::{Damage, DamageKind};
+use super::chain::{Damage, DamageKind, Marker, Stored};
 use super::error::JournalError;
 use super::key::HostKey;
 use super::lease::TakeOver;
 use super::log::{Level, RunLog};
 use super::reading::{Reading, Trust, Whole};
-use super::runs::RunSummary;
+use super::removal::{Found, Progress, SweepMode, Swept, Tombstone};
+use super::runs::{RunSummary, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld};
 use super::verify::{Verified, Walk};
 use store::Store;
@@ -60,6 +67,81 @@ impl SqliteJournal {
     pub fn open_existing(dir: &Path, key: &HostKey) -> Result<Self, JournalError> {
         Ok(Self { store: Arc::new(Store::open_existing(dir, key)?) })
     }
+
+    /// What makes and checks this host's marks.
+    #[must_use]
+    pub fn marker(&self) -> &Marker {
+        &self.store.marker
+    }
+
+    /// Whether a run of that name can come in.
+    ///
+    /// # Errors
+    /// `RunExists` where one is there, `RunRemoved` where it was removed.
+    pub fn check_new(&self, run: &RunId) -> Result<(), JournalError> {
+        self.store.read(|connection| transfer::check_new(&self.store, connection, run))
+    }
+
+    /// Adds a run that comes from elsewhere, with the marks that came with it.
+    ///
+    /// # Errors
+    /// See [`SqliteJournal::check_new`]; and where it was not added.
+    pub fn import(&self, import: &Import) -> Result<(), JournalError> {
+        transfer::import(&self.store, import)
+    }
+
+    /// Puts this host's mark on every event of a run, for which the operator vouches.
+    ///
+    /// # Errors
+    /// Where there is no such run, a living process drives it, or it is damaged.
+    pub fn adopt(&self, run: &RunId) -> Result<(), JournalError> {
+        transfer::adopt(&self.store, run)
+    }
+
+    /// Removes a run for good. What only it named is left for a sweep.
+    ///
+    /// # Errors
+    /// Where there is no such run, or a living process drives it.
+    pub fn remove_run(&self, run: &RunId, at: UnixMillis) -> Result<Tombstone, JournalError> {
+        sweep::remove_run(&self.store, run, at)
+    }
+
+    /// Writes a file of moderate size anew, so that nothing is left in it of what was removed; whether that was done.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read or changed.
+    pub fn rewrite(&self) -> Result<bool, JournalError> {
+        sweep::rewrite(&self.store)
+    }
+
+    /// The runs that were removed, the latest first.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn tombstones(&self) -> Result<Vec<Found>, JournalError> {
+        self.store.read(|connection| sweep::tombstones(&self.store, connection))
+    }
+
+    /// The runs that carry what was said in this one, or were forked from it.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn descendants(&self, run: &RunId) -> Result<Vec<RunId>, JournalError> {
+        self.store.read(|connection| sweep::descendants(&self.store, connection, run))
+    }
+
+    /// Removes the blobs that no event names, and gives the space back; `None` where a host is at work in the folder.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read or changed.
+    pub fn sweep(
+        &self,
+        mode: SweepMode,
+        time: Duration,
+        say: &mut dyn FnMut(Progress),
+    ) -> Result<Option<Swept>, JournalError> {
+        sweep::sweep(&self.store, mode, time, say)
+    }
 }
 
 impl Journal for SqliteJournal {
@@ -75,6 +157,7 @@ impl Journal for SqliteJournal {
 
     fn resume_run(&self, run: &RunId, take_over: TakeOver) -> Result<(Vec<Recorded>, Box<dyn RunLog>), JournalError> {
         let store = &self.store;
+        store.at_work()?;
         let former = store.read(|connection| log::check_free(store, connection, run, take_over))?;
         if former.is_some() {
             store.read(|connection| quick_check(store, connection))?;
@@ -89,13 +172,24 @@ impl Journal for SqliteJournal {
         self.store.read(|connection| read(&self.store, connection, run, Trust::Anyones)).map(|whole| whole.events)
     }
 
-    fn runs(&self, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
-        self.store.read(|connection| listing::list(&self.store, connection, None, count_max))
+    fn begin_with(&self, run: &RunId, events: &[(UnixMillis, Event)]) -> Result<(), JournalError> {
+        transfer::begin_with(&self.store, run, events)
+    }
+
+    fn stored(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+        self.store.read(|connection| transfer::stored(&self.store, connection, run))
+    }
+
+    fn session_end(&self, session: &Name) -> Result<Option<(u32, RunId)>, JournalError> {
+        self.store.read(|connection| index::session_end(&self.store, connection, session))
+    }
+
+    fn runs(&self, wanted: &Wanted, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
+        self.store.read(|connection| listing::list(&self.store, connection, wanted, count_max))
     }
 
     fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError> {
-        let mut found = self.store.read(|connection| listing::list(&self.store, connection, Some(run), 1))?;
-        found.pop().ok_or_else(|| JournalError::NoSuchRun { prefix: run.to_string() })
+        self.store.read(|connection| listing::one(&self.store, connection, run))
     }
 
     fn find_run(&self, prefix: Option<&str>) -> Result<RunId, JournalError> {
@@ -108,6 +202,7 @@ impl Journal for SqliteJournal {
 
     fn put_blob(&self, bytes: &[u8]) -> Result<Digest, JournalError> {
         let digest = Digest::of(bytes);
+        self.store.at_work()?;
         self.store.write(Level::Written, |connection| self.store.put_blob(connection, &digest, bytes))?;
         Ok(digest)
     }

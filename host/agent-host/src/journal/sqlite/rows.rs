@@ -1,6 +1,7 @@
 //! Events as rows: how they are read from the file and written to it.
 
 use agent_core::digest::Digest;
+use agent_core::event::KINDS_ABOUT_THE_RECORD;
 use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -48,10 +49,14 @@ pub(super) fn read<E>(
     result.map_err(|error| (reached, error))
 }
 
-/// The first event of a run and the last one, unchecked, for a listing.
+/// The first event of a run and the last one that says how it stands, unchecked, for a listing.
 pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Result<[Option<Stored>; 2]> {
     let one = |sql| connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional();
-    Ok([one(select!("ORDER BY e.seq LIMIT 1"))?, one(select!("ORDER BY e.seq DESC LIMIT 1"))?])
+    debug_assert!(KINDS_ABOUT_THE_RECORD == ["RunAdopted", "HeadSigned"], "the kinds that are left out below");
+    Ok([
+        one(select!("ORDER BY e.seq LIMIT 1"))?,
+        one(select!("AND e.kind NOT IN ('RunAdopted', 'HeadSigned') ORDER BY e.seq DESC LIMIT 1"))?,
+    ])
 }
 
 /// The holder in columns `first`, `first + 1` and `first + 2`; `None` where nobody holds the run.

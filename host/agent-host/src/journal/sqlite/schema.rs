@@ -25,8 +25,9 @@ const STATEMENTS: usize = 32;
 /// again.
 const CACHE_KIB: i64 = 16 << 10;
 
-/// Every table, exactly as it is stored in the file: another text is another file.
-const TABLES: [(&str, &str); 4] = [
+/// Every table, exactly as it is stored in the file: another text is another file. Blobs stand last: the end of a file that was
+/// cut short is then missed by whoever reads a run.
+const TABLES: [(&str, &str); 7] = [
     (
         "entries",
         "CREATE TABLE entries (
@@ -52,6 +53,34 @@ const TABLES: [(&str, &str); 4] = [
   holder_started INTEGER,
   holder_place TEXT
 ) STRICT",
+    ),
+    (
+        "sessions",
+        "CREATE TABLE sessions (
+  session TEXT NOT NULL,
+  place INTEGER NOT NULL CHECK (place >= 1),
+  run TEXT NOT NULL UNIQUE,
+  PRIMARY KEY (session, place)
+) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "metadata",
+        "CREATE TABLE metadata (
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  run TEXT NOT NULL,
+  PRIMARY KEY (key, value, run)
+) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "tombstones",
+        "CREATE TABLE tombstones (
+  run TEXT NOT NULL PRIMARY KEY CHECK (length(run) = 26),
+  seq INTEGER NOT NULL CHECK (seq >= 1),
+  head BLOB NOT NULL CHECK (length(head) = 32),
+  at INTEGER NOT NULL,
+  mac BLOB NOT NULL CHECK (length(mac) = 32)
+) STRICT, WITHOUT ROWID",
     ),
     (
         "events",
@@ -81,6 +110,12 @@ const TABLES: [(&str, &str); 4] = [
     ),
 ];
 
+/// What brings a file of an older format to the next one: the statements from format 1 to 2 stand first, and so on. They end
+/// with the tables above, exactly as they stand there. There is no older format yet.
+const MIGRATIONS: [&str; 0] = [];
+
+const _: () = assert!(FORMAT == 1 + MIGRATIONS.len() as i64, "each format but the first has the way to it");
+
 /// Connects to the file, which exists, and lays out an empty one.
 pub(super) fn connect(path: &Path) -> Result<Connection, JournalError> {
     let sqlite = |source| error::from_sqlite(path, source);
@@ -92,6 +127,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, JournalError> {
     match (application, format) {
         (0, 0) => lay_out(path, &mut connection)?,
         (APPLICATION_ID, FORMAT) => {}
+        (APPLICATION_ID, found) if (1..FORMAT).contains(&found) => migrate(path, &mut connection, &MIGRATIONS)?,
         (APPLICATION_ID, found) if found > FORMAT => {
             return Err(JournalError::Newer { path: path.to_path_buf(), found, known: FORMAT });
         }
@@ -124,6 +160,8 @@ fn identity(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
 
 fn lay_out(path: &Path, connection: &mut Connection) -> Result<(), JournalError> {
     let sqlite = |source| error::from_sqlite(path, source);
+    // Only before the first page is written: free pages can then be given back in steps.
+    connection.pragma_update(None, "auto_vacuum", "incremental").map_err(sqlite)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     // Another process may have been first; from here on nobody else can be.
     if identity(&transaction).map_err(sqlite)? != (0, 0) {
@@ -135,6 +173,21 @@ fn lay_out(path: &Path, connection: &mut Connection) -> Result<(), JournalError>
         return Err(JournalError::NotJournal { path: path.to_path_buf(), why: "it is another kind of database" });
     }
     create_tables(&transaction).map_err(sqlite)?;
+    transaction.commit().map_err(sqlite)
+}
+
+/// Brings the file to the format after the last of `steps`, all of them in one transaction: after a kill it is as before.
+fn migrate(path: &Path, connection: &mut Connection, steps: &[&str]) -> Result<(), JournalError> {
+    let sqlite = |source| error::from_sqlite(path, source);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+    // Another process may have been first.
+    let (_, found) = identity(&transaction).map_err(sqlite)?;
+    let done = usize::try_from(found - 1).unwrap_or(usize::MAX);
+    for step in steps.iter().skip(done) {
+        transaction.execute_batch(step).map_err(sqlite)?;
+    }
+    let format = i64::try_from(steps.len()).unwrap_or(i64::MAX).saturating_add(1);
+    transaction.pragma_update(None, "user_version", format).map_err(sqlite)?;
     transaction.commit().map_err(sqlite)
 }
 
@@ -160,9 +213,65 @@ fn check_tables(path: &Path, connection: &Connection) -> Result<(), JournalError
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // What was moved or removed within a page is overwritten, which costs next to nothing: a removed run should be gone.
+    connection.pragma_update(None, "secure_delete", "fast")?;
     // Not in files somewhere else, which are out of a run's reach.
     connection.pragma_update(None, "temp_store", "memory")?;
     // Stays in the file; a stranger's file may say otherwise.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use super::*;
+
+    /// A file of format 1 with one run, as some program of the future finds it.
+    fn of_format_1(path: &Path) -> Connection {
+        let connection = Connection::open(path).unwrap();
+        let old = "CREATE TABLE runs (run TEXT NOT NULL) STRICT; INSERT INTO runs VALUES ('a');
+            PRAGMA application_id = 0x4167486a; PRAGMA user_version = 1;";
+        connection.execute_batch(old).unwrap();
+        connection
+    }
+
+    fn state(connection: &Connection) -> (i64, Vec<String>) {
+        let (_, format) = identity(connection).unwrap();
+        let mut tables = connection.prepare("SELECT name FROM sqlite_schema ORDER BY rowid").unwrap();
+        let names = tables.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        (format, names)
+    }
+
+    const STEPS: [&str; 2] = [
+        "CREATE TABLE labels (run TEXT NOT NULL, label TEXT NOT NULL) STRICT; INSERT INTO labels SELECT run, 'old' FROM runs;",
+        "DROP TABLE labels; CREATE TABLE notes (run TEXT NOT NULL) STRICT;",
+    ];
+
+    #[test]
+    fn an_older_format_is_brought_to_the_newest_step_by_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut connection = of_format_1(&path);
+        migrate(&path, &mut connection, &STEPS[..1]).unwrap();
+        assert_eq!(state(&connection), (2, vec!["runs".to_owned(), "labels".to_owned()]));
+        let label: String = connection.query_row("SELECT label FROM labels", [], |row| row.get(0)).unwrap();
+        assert_eq!(label, "old");
+        migrate(&path, &mut connection, &STEPS).unwrap();
+        assert_eq!(state(&connection), (3, vec!["runs".to_owned(), "notes".to_owned()]));
+        // Who comes second finds it done.
+        migrate(&path, &mut connection, &STEPS).unwrap();
+        assert_eq!(state(&connection).0, 3);
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut connection = of_format_1(&path);
+        let broken = [STEPS[0], "CREATE TABLE runs (x)"];
+        assert!(migrate(&path, &mut connection, &broken).is_err());
+        drop(connection);
+        assert_eq!(state(&Connection::open(&path).unwrap()), (1, vec!["runs".to_owned()]));
+    }
 }

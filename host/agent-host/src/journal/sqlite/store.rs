@@ -8,6 +8,7 @@ use agent_core::digest::Digest;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{error, schema};
+use crate::journal::at_work::AtWork;
 use crate::journal::chain::Marker;
 use crate::journal::error::JournalError;
 use crate::journal::key::HostKey;
@@ -29,6 +30,8 @@ pub(super) struct Store {
     /// Device and file number, by which a replaced file is noticed.
     identity: (u64, u64),
     writer: Mutex<Writer>,
+    /// Held from the first write of a run or blob on.
+    at_work: Mutex<Option<AtWork>>,
 }
 
 struct Writer {
@@ -63,7 +66,8 @@ impl Store {
         let connection = schema::connect(&path)?;
         let writer = Mutex::new(Writer { connection, level: Level::Written, poisoned: false });
         let identity = (file.dev(), file.ino());
-        Ok(Self { path, marker: Marker::new(key), holder: Holder::this_process(), identity, writer })
+        let (marker, holder, at_work) = (Marker::new(key), Holder::this_process(), Mutex::new(None));
+        Ok(Self { path, marker, holder, identity, writer, at_work })
     }
 
     /// The folder that the file is in.
@@ -120,6 +124,27 @@ impl Store {
     fn check_in_place(&self) -> Result<(), JournalError> {
         let found = std::fs::symlink_metadata(&self.path).ok().map(|file| (file.dev(), file.ino()));
         if found == Some(self.identity) { Ok(()) } else { Err(JournalError::StoreGone { path: self.path.clone() }) }
+    }
+
+    /// From now on no sweep removes what this process keeps before an event names it.
+    pub(super) fn at_work(&self) -> Result<(), JournalError> {
+        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        if at_work.is_none() {
+            *at_work = Some(AtWork::begin(self.folder())?);
+        }
+        Ok(())
+    }
+
+    /// Writes the whole file anew. For who is alone.
+    pub(super) fn vacuum(&self) -> Result<(), JournalError> {
+        self.lock().connection.execute_batch("VACUUM").map_err(|error| self.error(error))
+    }
+
+    /// Writes the log of changes into the file and makes it short, where nobody reads what is in it.
+    pub(super) fn truncate_log(&self) -> Result<(), JournalError> {
+        let writer = self.lock();
+        let truncate = || writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        truncate().map_err(|error| self.error(error))
     }
 
     /// Runs `act` on one state of the file.

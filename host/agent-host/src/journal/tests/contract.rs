@@ -1,8 +1,11 @@
 //! The contract of every journal: one suite, run over each of them. What only a file can show is tested beside the file.
 
 use agent_core::digest::Digest;
+use agent_core::event::{HeadSigned, RunAdopted};
+use agent_core::metadata::Metadata;
 use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::name::Name;
+use agent_core::session::SessionPlace;
 use agent_sandbox::kv::{KvChange, StoreSize};
 use proptest::prelude::*;
 
@@ -11,9 +14,9 @@ use super::*;
 use crate::journal::chain::{Damage, DamageKind};
 use crate::journal::error::JournalError;
 use crate::journal::lease::TakeOver;
-use crate::journal::runs::{Began, RunStatus, RunSummary};
+use crate::journal::runs::{Began, RunStatus, RunSummary, StatusName, Wanted};
 use crate::journal::stores::{Foreign, StoreChanges};
-use crate::journal::verify::Marks;
+use crate::journal::verify::{Marks, Signature};
 
 macro_rules! contract {
     ($($promise:ident),* $(,)?) => {
@@ -56,6 +59,10 @@ contract! {
     an_entry_of_a_stranger_is_no_entry_of_ours,
     one_call_holds_the_stores_of_a_component,
     any_run_reads_back_verifies_and_resumes,
+    a_place_in_a_session_is_taken_once,
+    runs_are_found_by_what_is_known_of_them,
+    what_is_about_the_record_does_not_change_how_a_run_stands,
+    a_run_can_begin_with_the_events_of_another,
 }
 
 fn what_was_appended_is_read_back(medium: &mut impl Medium) {
@@ -102,7 +109,13 @@ fn runs_are_listed_newest_first(medium: &mut impl Medium) {
     // The clock was set back before this one: it is the newest all the same.
     let _held = begin_run(&*journal, &run_id(2));
 
-    let began = Began { at: at(1), agent: "tester".parse().unwrap(), input: "What is 2 + 2?".to_owned() };
+    let began = Began {
+        at: at(1),
+        agent: "tester".parse().unwrap(),
+        input: "What is 2 + 2?".to_owned(),
+        session: None,
+        meta: Default::default(),
+    };
     let summary =
         |number, status, turns| RunSummary { run: run_id(number), began: Some(began.clone()), status, turns, calls: 0 };
     let running = RunStatus::Running { pid: std::process::id() };
@@ -111,8 +124,8 @@ fn runs_are_listed_newest_first(medium: &mut impl Medium) {
         summary(3, RunStatus::Interrupted, 0),
         summary(1, RunStatus::Stopped(StopReason::Completed), 1),
     ];
-    assert_eq!(journal.runs(10).unwrap(), expected);
-    assert_eq!(journal.runs(2).unwrap(), expected[..2]);
+    assert_eq!(journal.runs(&Wanted::default(), 10).unwrap(), expected);
+    assert_eq!(journal.runs(&Wanted::default(), 2).unwrap(), expected[..2]);
     assert_eq!(journal.summary(&run_id(3)).unwrap(), expected[1]);
 }
 
@@ -352,4 +365,87 @@ fn changes(component: &str, changes: &[(&str, Option<&str>)]) -> StoreChanges {
 fn value(journal: &dyn Journal, component: &str, key: &str) -> Result<Option<String>, Foreign> {
     let value = journal.store_value(&name(component), &name("default"), key).unwrap()?;
     Ok(value.map(|value| String::from_utf8(value).unwrap()))
+}
+
+/// A run in a session, with its answer.
+fn record_in_session(journal: &dyn Journal, number: u64, session: &str, place: u32, meta: &[&str]) {
+    let session = Some(SessionPlace { name: session.parse().unwrap(), place });
+    let meta = Metadata::of(meta.iter().map(|entry| entry.parse().unwrap())).unwrap();
+    let (log, _) = journal.start_run(run_id(number), at(1), RunStarted { session, meta, ..started() }).unwrap();
+    log.append(at(2), ended(), Durable::Now).unwrap();
+}
+
+fn a_place_in_a_session_is_taken_once(medium: &mut impl Medium) {
+    let (one, other) = (medium.open(), medium.open());
+    let end = |session: &str| other.session_end(&session.parse().unwrap()).unwrap();
+    assert_eq!(end("talk"), None);
+    record_in_session(&*one, 1, "talk", 1, &[]);
+    record_in_session(&*other, 2, "talk", 2, &[]);
+    record_in_session(&*other, 3, "another", 1, &[]);
+    assert_eq!((end("talk"), end("another")), (Some((2, run_id(2))), Some((1, run_id(3)))));
+
+    let session = Some(SessionPlace { name: "talk".parse().unwrap(), place: 2 });
+    let second = one.start_run(run_id(4), at(1), RunStarted { session, ..started() });
+    assert!(matches!(second, Err(JournalError::SessionTaken { place: 2, .. })));
+    assert!(matches!(one.events(&run_id(4)), Err(JournalError::NoSuchRun { .. })), "nothing of it is there");
+}
+
+fn runs_are_found_by_what_is_known_of_them(medium: &mut impl Medium) {
+    let journal = medium.open();
+    record_in_session(&*journal, 1, "talk", 1, &["team=red", "kind=a"]);
+    record_in_session(&*journal, 2, "talk", 2, &["team=red", "kind=b"]);
+    record_in_session(&*journal, 3, "other", 1, &["team=blue"]);
+    drop(begin_run(&*journal, &run_id(4)));
+    let found = |wanted: &Wanted, max| -> Vec<RunId> {
+        journal.runs(wanted, max).unwrap().into_iter().map(|summary| summary.run).collect()
+    };
+    let session = Some("talk".parse().unwrap());
+    let meta = |entries: &[&str]| entries.iter().map(|entry| entry.parse().unwrap()).collect::<Vec<_>>();
+    let status = |name: &str| Some(name.parse().unwrap());
+    let cases = [
+        (Wanted { session: session.clone(), ..Wanted::default() }, vec![2, 1]),
+        (Wanted { meta: meta(&["team=red"]), ..Wanted::default() }, vec![2, 1]),
+        (Wanted { meta: meta(&["team=red", "kind=a"]), ..Wanted::default() }, vec![1]),
+        (Wanted { meta: meta(&["team=green"]), ..Wanted::default() }, vec![]),
+        (Wanted { status: status("interrupted"), ..Wanted::default() }, vec![4]),
+        (Wanted { session, meta: meta(&["kind=b"]), status: status("completed") }, vec![2]),
+    ];
+    for (wanted, expected) in cases {
+        let expected: Vec<_> = expected.into_iter().map(run_id).collect();
+        assert_eq!(found(&wanted, 10), expected, "{wanted:?}");
+        assert_eq!(found(&wanted, 1), expected[..expected.len().min(1)], "{wanted:?}");
+    }
+    assert!("asleep".parse::<StatusName>().is_err());
+}
+
+fn what_is_about_the_record_does_not_change_how_a_run_stands(medium: &mut impl Medium) {
+    let journal = medium.open();
+    record_run(&*journal, &run_id(1));
+    let (_, log) = journal.resume_run(&run_id(1), TakeOver::IfDead).unwrap();
+    let end = log.end();
+    assert_eq!(end.0, 4);
+    let signed = HeadSigned { key: "00".repeat(32), signature: "00".repeat(64) };
+    log.append(at(5), signed.into(), Durable::Now).unwrap();
+    log.append(at(6), RunAdopted { file: Digest::of(b"file") }.into(), Durable::Now).unwrap();
+    assert_eq!(journal.summary(&run_id(1)).unwrap().status, RunStatus::Stopped(StopReason::Completed));
+    let verified = journal.verify(&run_id(1)).unwrap();
+    assert_eq!((verified.damage, verified.signature), (None, Signature::False { seq: 5 }));
+}
+
+fn a_run_can_begin_with_the_events_of_another(medium: &mut impl Medium) {
+    let journal = medium.open();
+    let events = record_run(&*journal, &run_id(1));
+    let shared: Vec<_> = events[..3].iter().map(|recorded| (recorded.at, recorded.event.clone())).collect();
+    journal.begin_with(&run_id(2), &shared).unwrap();
+    assert!(matches!(journal.begin_with(&run_id(2), &shared), Err(JournalError::RunExists(_))));
+    assert!(matches!(journal.begin_with(&run_id(3), &[]), Err(JournalError::RunEmpty { .. })));
+
+    assert_eq!(journal.verify(&run_id(2)).unwrap().marks, Marks::Ours);
+    let hashes = |run| journal.stored(&run).unwrap().iter().map(|stored| stored.hash).collect::<Vec<_>>();
+    assert_eq!((hashes(run_id(1)).len(), hashes(run_id(2)).len()), (4, 3));
+    assert!(hashes(run_id(2)).iter().all(|hash| !hashes(run_id(1)).contains(hash)), "each has its own chain");
+    let (read, log) = journal.resume_run(&run_id(2), TakeOver::IfDead).unwrap();
+    assert_eq!(read.iter().map(|one| (one.at, one.event.clone())).collect::<Vec<_>>(), shared);
+    log.append(at(9), ended(), Durable::Now).unwrap();
+    assert!(journal.verify(&run_id(2)).unwrap().is_intact());
 }

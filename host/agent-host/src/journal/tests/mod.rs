@@ -38,6 +38,10 @@ pub(super) fn started() -> RunStarted {
         durability: Durability::Strict,
         strictness: Strictness::Standard,
         hardening: Hardening::none("a test"),
+        session: None,
+        earlier: Default::default(),
+        meta: Default::default(),
+        forked_from: None,
     }
 }
 

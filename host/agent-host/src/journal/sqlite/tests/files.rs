@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::*;
+use crate::journal::runs::Wanted;
 
 /// The first line of the refusal to open.
 fn refusal(home: &Home) -> String {
@@ -144,5 +145,5 @@ fn many_processes_may_begin_one_journal_at_once() {
             scope.spawn(move || record_run(&home.open(), &run_id(number)));
         }
     });
-    assert_eq!(home.open().runs(100).unwrap().len(), 8);
+    assert_eq!(home.open().runs(&Wanted::default(), 100).unwrap().len(), 8);
 }

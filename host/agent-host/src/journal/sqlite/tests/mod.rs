@@ -3,6 +3,8 @@
 mod damage;
 mod files;
 mod process;
+mod removal;
+mod transfer;
 
 use std::path::PathBuf;
 

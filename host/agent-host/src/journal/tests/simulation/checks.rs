@@ -125,6 +125,9 @@ fn see(calls: &mut HashMap<CallNumber, Call>, event: &Event) -> Result<(), Strin
         | Event::GrantWidened(_)
         | Event::CallUndone(_)
         | Event::RunResumed(_)
+        | Event::RunRebased(_)
+        | Event::RunAdopted(_)
+        | Event::HeadSigned(_)
         | Event::RunEnded(_) => Ok(()),
     }
 }
