@@ -72,6 +72,23 @@ impl Terminal {
         }
     }
 
+    /// Waits until the program said this so many times, and not more.
+    ///
+    /// # Panics
+    /// Where it does not, or says it more often.
+    pub fn expect_times(&mut self, text: &str, times: usize) {
+        let started = Instant::now();
+        loop {
+            let said = self.seen().matches(text).count();
+            assert!(said <= times, "it said {text:?} {said} times: {}", self.seen());
+            if said == times {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "it said {text:?} {said} times: {}", self.seen());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Types.
     ///
     /// # Panics
