@@ -256,6 +256,30 @@ fn a_file_system_that_does_not_answer_holds_few_calls() {
     assert!(took.is_some_and(|took| took <= 2_000), "{took:?}");
 }
 
+/// The wall around the host's files is built around each granted directory, before any call.
+#[test]
+fn a_file_system_that_is_dead_from_the_start_does_not_stop_the_host() {
+    let world = World::new();
+    let fuse = Fuse::mounted_at(&world.work().join("far"), Answers::Nothing);
+    world.write("policy.toml", policy("./far", "read", "").replace("60s", "1s"));
+    let read = "{ tool = \"hostile.fs_steps\", arguments = { steps = [{ act = \"read\", at = \"/scratch/file\" }] } }";
+    let canary = "{ tool = \"calc.evaluate\", arguments = { expression = \"40 + 2\" } }";
+    let script =
+        format!("version = 1\n[[reply]]\ncalls = [{read}]\n[[reply]]\ncalls = [{canary}]\n[[reply]]\ntext = \"end\"\n");
+    let model = format!("scripted:{}", world.write("replies.toml", script).display());
+    let (hostile, calc) = (guest("hostile"), agent_tests::tool("calc"));
+    let words = ["run", "--tools", &hostile, "--tools", &calc, "--policy", "policy.toml", "--model", &model, "go"];
+    let child = world.start(&words, &[]);
+    agent_tests::wait_until("the run ends", || of_kind(&world, "RunEnded").len() == 1);
+    drop(fuse);
+    let said = world.said(&child.wait_with_output().expect("the program ends"));
+    assert_eq!((said.out.as_str(), said.code), ("end\n", Some(0)), "{}", said.err);
+    let finished = of_kind(&world, "ToolFinished");
+    let outcomes: Vec<String> = finished.iter().map(|event| event["body"]["outcome"].to_string()).collect();
+    assert!(outcomes[0].contains("deadline_exceeded"), "{outcomes:?}");
+    assert!(outcomes[1].contains("42"), "{outcomes:?}");
+}
+
 #[test]
 fn a_full_disk_is_the_guests_error_and_an_undo_works_on_it() {
     let world = World::new();

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, verify};
 use crate::compiler::worker::WorkerArgs;
+use crate::hardening::probe::ProbeArgs;
 use crate::learning;
 use crate::sessions::RecordArgs;
 
@@ -58,6 +59,9 @@ pub enum Command {
     /// Compile one component: what this program starts as a process of its own.
     #[command(hide = true)]
     CompileWorker(WorkerArgs),
+    /// Ask whether a directory answers: what this program starts as a process of its own.
+    #[command(hide = true)]
+    ProbeDirectory(ProbeArgs),
     /// Start a program behind the walls of a run.
     #[cfg(feature = "failpoints")]
     #[command(hide = true)]

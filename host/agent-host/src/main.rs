@@ -56,7 +56,7 @@ use crate::commands::{
     doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run, show, tool_build as build,
     tool_call, tool_inspect, tool_list, trust as trusting, verify,
 };
-use crate::hardening::{Files, keeper, kept};
+use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -67,6 +67,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Command::CompileWorker(args) = &cli.command {
         return compiler::worker::run(args);
+    }
+    if let Command::ProbeDirectory(args) = &cli.command {
+        return probe::run(args);
     }
     let ended = start(cli);
     ended.unwrap_or_else(|error| {
@@ -103,7 +106,9 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         // Runs compilers, which do what compilers do: no wall, and none that they would inherit.
         Command::Tool(ToolCommand::Build(args)) => drive(build::build(args)),
         Command::Journal(command) => journal(command),
-        Command::CompileWorker(_) => unreachable!("a worker is done before there is a runtime"),
+        Command::CompileWorker(_) | Command::ProbeDirectory(_) => {
+            unreachable!("such a process is done before there is a runtime")
+        }
     }
 }
 

@@ -176,6 +176,13 @@ impl Mount {
     }
 }
 
+/// Whether what is at this path is on a file system that may let whoever asks wait without end. Asks the kernel's list of what
+/// is mounted, and not the file system.
+#[must_use]
+pub fn may_not_answer(path: &Path) -> bool {
+    Mounted::now().kind_at(path) == Kind::Distant
+}
+
 impl Identity {
     fn of(seen: Seen) -> Self {
         let (major, minor) = seen.device;

@@ -12,7 +12,7 @@ use landlock::{
 };
 
 use super::reach::Reach;
-use super::surroundings;
+use super::{probe, surroundings};
 
 /// The newest form that this host knows. An older kernel holds what it can of it.
 const NEWEST: ABI = ABI::V10;
@@ -55,6 +55,9 @@ fn built(reach: &Reach) -> Result<RulesetCreated, RulesetError> {
         .create()?
         .add_rule(NetPort::new(ANY_FREE_PORT, AccessNet::BindTcp))?;
     let granted = reach.paths().map(|(path, access)| (path, rights(access)));
+    // One that does not answer would keep this thread, and with it the host, waiting. Without a rule it is out of reach for
+    // this run, whose calls to it end by their own bounds.
+    let granted = granted.filter(|(path, _)| probe::answers(path));
     let needed = surroundings::needed();
     let needed = needed.iter().map(|(path, access)| (path.as_path(), *access));
     granted.chain(needed).try_fold(rules, |rules, (path, access)| allow(rules, path, access))

@@ -8,6 +8,7 @@
 
 pub mod keeper;
 pub mod kept;
+pub mod probe;
 pub mod reach;
 
 #[cfg(target_os = "linux")]
