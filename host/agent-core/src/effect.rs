@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::grant::{Capability, RuleSource, SecretGrant};
+use crate::path_state::{Attribute, Becoming, Owner, Stamp};
 use crate::secret::SecretName;
 use crate::units::{Bytes, Millis};
 
@@ -247,12 +248,24 @@ pub enum EffectResult {
 pub struct UndoEntry {
     /// The mount, such as `/data`.
     pub mount: String,
+    /// The number of the mount's own directory: another one under the same name is not this one.
+    pub root: u64,
     /// The path below the mount, relative.
     pub path: String,
     /// What was there.
     pub before: Before,
-    /// When its content was last modified, in nanoseconds since 1970; `None` where nothing was there.
-    pub modified_ns: Option<i64>,
+    /// Which thing that was, and in which state; `None` where nothing was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Stamp>,
+    /// Who owned it: given back where it must be made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Its extended attributes, for the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
+    /// What is about to become of it.
+    #[serde(default, skip_serializing_if = "is_itself")]
+    pub becoming: Becoming,
 }
 
 /// What was at a path before a call changed it.
@@ -277,6 +290,10 @@ pub enum Before {
     },
     /// A symbolic link to this target.
     Symlink(String),
+}
+
+fn is_itself(becoming: &Becoming) -> bool {
+    *becoming == Becoming::Itself
 }
 
 impl EffectRequest {

@@ -9,6 +9,7 @@ use crate::budget::Budget;
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
+use crate::file_events::{CallUndone, ChangesUndone, PathsMarked};
 use crate::hardening::Hardening;
 use crate::metadata::Metadata;
 use crate::model::{ModelFailure, ModelReply};
@@ -106,6 +107,8 @@ events! {
     EffectIntended,
     /// An announced keyed or opaque write has its result.
     EffectDone,
+    /// Paths that a call changes are being changed, or were left in a state.
+    PathsMarked,
     /// What an interrupted attempt had changed was restored.
     CallUndone,
     /// A call has its outcome.
@@ -114,6 +117,8 @@ events! {
     ToolInDoubt,
     /// A person said what became of a call in doubt.
     DoubtResolved,
+    /// A person had changes of files undone.
+    ChangesUndone,
     /// A host took the run up again.
     RunResumed,
     /// The operator moved what the run is locked to.
@@ -387,18 +392,6 @@ pub struct EffectDone {
     pub effect: Effect,
 }
 
-/// See [`Event::CallUndone`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CallUndone {
-    /// The call.
-    pub call: CallNumber,
-    /// The attempt that was undone.
-    pub attempt: u32,
-    /// How many paths were restored.
-    pub restored: u32,
-}
-
 /// See [`Event::ToolFinished`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -512,6 +505,21 @@ pub struct RunEnded {
 pub const KINDS_ABOUT_THE_RECORD: [&str; 2] = ["RunAdopted", "HeadSigned"];
 
 impl Event {
+    /// Whether the event may come though the run has stopped: it takes the run up again, or says what became of something.
+    #[must_use]
+    pub fn may_follow_the_end(&self) -> bool {
+        matches!(
+            self,
+            Self::RunResumed(_)
+                | Self::DoubtResolved(_)
+                | Self::RunRebased(_)
+                | Self::RunAdopted(_)
+                | Self::HeadSigned(_)
+                | Self::PathsMarked(_)
+                | Self::ChangesUndone(_)
+        )
+    }
+
     /// Whether the event carries authority: such an event counts only with this host's own mark on it.
     #[must_use]
     pub fn carries_authority(&self) -> bool {
@@ -521,6 +529,7 @@ impl Event {
                 | Self::ApprovalDecided(_)
                 | Self::GrantWidened(_)
                 | Self::DoubtResolved(_)
+                | Self::ChangesUndone(_)
                 | Self::RunResumed(_)
                 | Self::RunRebased(_)
                 | Self::RunAdopted(_)

@@ -5,6 +5,7 @@ use crate::effect::{EffectRequest, UndoEntry};
 use crate::message::{ToolCall, ToolResult};
 use crate::name::CallNumber;
 use crate::outcome::ToolOutcome;
+use crate::path_state::{Mark, PathMark};
 use crate::state::APPROVAL_TIME_MAX;
 use crate::units::{Fuel, UnixMillis};
 
@@ -62,6 +63,10 @@ pub struct Attempt {
     pub fuel: Fuel,
     /// What to restore if it is undone, in the order in which it was taken.
     pub changes: Vec<UndoEntry>,
+    /// What is known of these paths since, in order. An entry itself says that its path is being changed, at its place.
+    pub marks: Vec<PathMark>,
+    /// Under which start of the machine the first of them was recorded.
+    pub boot: Option<u32>,
     /// The keyed and opaque writes that it announced.
     pub sends: Vec<Send>,
 }
@@ -96,6 +101,31 @@ impl PendingCall {
 }
 
 impl Attempt {
+    /// Something more is announced: each of its paths is being changed from now on.
+    pub(crate) fn announce(&mut self, undo: &[UndoEntry]) {
+        for entry in undo {
+            let place = u32::try_from(self.changes.len()).unwrap_or(u32::MAX);
+            self.marks.push(PathMark { entry: place, is: Mark::Changing(entry.becoming.clone()) });
+            self.changes.push(entry.clone());
+        }
+    }
+
+    /// Something more is known of its paths.
+    pub(crate) fn mark(&mut self, boot: u32, marks: &[PathMark]) -> Result<(), &'static str> {
+        self.boot.get_or_insert(boot);
+        if marks.iter().any(|mark| mark.entry as usize >= self.changes.len()) {
+            return Err("it names a path that was not announced");
+        }
+        self.marks.extend(marks.iter().cloned());
+        Ok(())
+    }
+
+    /// Its changes are undone.
+    pub(crate) fn forget_changes(&mut self) {
+        self.changes.clear();
+        self.marks.clear();
+    }
+
     /// The announced write whose result is not recorded.
     #[must_use]
     pub fn unresolved(&self) -> Option<&Send> {

@@ -8,10 +8,11 @@ use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::EffectResult;
 use crate::event::{
-    Approval, ApprovalDecided, ApprovalSubject, CallUndone, DoubtResolved, EffectDone, EffectIntended, Event,
-    ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunRebased, RunResumed, RunStarted,
-    ToolFinished, ToolInDoubt, ToolStarted,
+    Approval, ApprovalDecided, ApprovalSubject, DoubtResolved, EffectDone, EffectIntended, Event, ModelFailed,
+    ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunRebased, RunResumed, RunStarted, ToolFinished,
+    ToolInDoubt, ToolStarted,
 };
+use crate::file_events::{CallUndone, ChangesUndone, PathsMarked};
 use crate::message::{Message, Part, Role, ToolCall, ToolResult};
 use crate::model::{ModelFailure, ProposedCall};
 use crate::name::{CallNumber, RunId};
@@ -154,11 +155,7 @@ impl State {
             return Err(unexpected(recorded, "its number is not the next"));
         }
         let resumes = matches!(recorded.event, Event::RunResumed(_));
-        let by_operator = matches!(
-            recorded.event,
-            Event::DoubtResolved(_) | Event::RunRebased(_) | Event::RunAdopted(_) | Event::HeadSigned(_)
-        );
-        if self.stopped.is_some() && !resumes && !by_operator {
+        if self.stopped.is_some() && !recorded.event.may_follow_the_end() {
             return Err(unexpected(recorded, "the run has stopped"));
         }
         if self.stopped.is_none() && !resumes {
@@ -198,7 +195,9 @@ impl State {
             Event::ToolStarted(body) => self.tool_started(body),
             Event::EffectIntended(body) => self.effect_intended(body),
             Event::EffectDone(body) => self.effect_done(body),
+            Event::PathsMarked(body) => self.paths_marked(body),
             Event::CallUndone(body) => self.call_undone(body),
+            Event::ChangesUndone(body) => self.changes_undone(body),
             Event::ToolFinished(body) => self.tool_finished(body),
             Event::ToolInDoubt(body) => self.tool_in_doubt(body),
             Event::DoubtResolved(body) => self.doubt_resolved(body),
@@ -299,7 +298,8 @@ impl State {
     }
 
     fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
-        let attempt = Attempt { number: body.attempt, fuel: body.fuel, changes: Vec::new(), sends: Vec::new() };
+        let (number, fuel) = (body.attempt, body.fuel);
+        let attempt = Attempt { number, fuel, changes: Vec::new(), marks: Vec::new(), boot: None, sends: Vec::new() };
         let pending = self.pending(body.call)?;
         let before = match &pending.status {
             CallStatus::Proposed | CallStatus::Approved { .. } => 0,
@@ -321,7 +321,7 @@ impl State {
 
     fn effect_intended(&mut self, body: &EffectIntended) -> Result<(), &'static str> {
         let attempt = self.attempt(body.call, body.attempt)?;
-        attempt.changes.extend(body.undo.iter().cloned());
+        attempt.announce(&body.undo);
         if body.transcript.is_some() {
             attempt.sends.push(Send { number: body.number, request: body.request.clone(), done: false });
         }
@@ -340,8 +340,32 @@ impl State {
         Ok(())
     }
 
+    /// Of a call that has its outcome, nothing is kept here: who wants to undo it reads the events.
+    fn paths_marked(&mut self, body: &PathsMarked) -> Result<(), &'static str> {
+        if body.call.0 >= self.next_call {
+            return Err("there is no such call");
+        }
+        if let Ok(attempt) = self.attempt(body.call, body.attempt) {
+            attempt.mark(body.boot, &body.marks)?;
+        }
+        Ok(())
+    }
+
     fn call_undone(&mut self, body: &CallUndone) -> Result<(), &'static str> {
-        self.attempt(body.call, body.attempt)?.changes.clear();
+        self.attempt(body.call, body.attempt)?.forget_changes();
+        Ok(())
+    }
+
+    /// What was left alone of a call that has no outcome yet is a person's business from now on, who was told.
+    fn changes_undone(&mut self, body: &ChangesUndone) -> Result<(), &'static str> {
+        for undone in &body.attempts {
+            if undone.call.0 >= self.next_call {
+                return Err("there is no such call");
+            }
+            if let Ok(attempt) = self.attempt(undone.call, undone.attempt) {
+                attempt.forget_changes();
+            }
+        }
         Ok(())
     }
 

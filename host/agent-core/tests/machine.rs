@@ -13,10 +13,11 @@ use agent_core::effect::{
     Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, UndoEntry,
 };
 use agent_core::event::{
-    Approval, ApprovalDecided, ApprovalSubject, CallUndone, Durability, EffectDone, EffectIntended, Event, LockedTool,
-    ModelChoice, ModelFailed, ModelReplied, ModelRequested, Recorded, RunEnded, RunRebased, RunResumed, RunStarted,
-    Strictness, ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
+    Approval, ApprovalDecided, ApprovalSubject, Durability, EffectDone, EffectIntended, Event, LockedTool, ModelChoice,
+    ModelFailed, ModelReplied, ModelRequested, Recorded, RunEnded, RunRebased, RunResumed, RunStarted, Strictness,
+    ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
 };
+use agent_core::file_events::CallUndone;
 use agent_core::grant::{Access, Capability, Recovery, RuleSource};
 use agent_core::hardening::Hardening;
 use agent_core::json::JsonText;
@@ -26,6 +27,7 @@ use agent_core::message::{Part, Role};
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall, TokenUsage};
 use agent_core::name::{CallNumber, RunId};
 use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, RefusedCall, Said, ToolOutcome};
+use agent_core::path_state::Becoming;
 use agent_core::settled::fork_points;
 use agent_core::state::State;
 use agent_core::stop::StopReason;
@@ -124,7 +126,16 @@ impl World {
 
     fn intend(&mut self, call: CallNumber, attempt: u32, class: EffectClass) {
         let owned = class == EffectClass::OwnedWrite;
-        let entry = UndoEntry { mount: "/data".into(), path: "a".into(), before: Before::Absent, modified_ns: None };
+        let entry = UndoEntry {
+            mount: "/data".into(),
+            root: 1,
+            path: "a".into(),
+            before: Before::Absent,
+            was: None,
+            owner: None,
+            attributes: Vec::new(),
+            becoming: Becoming::New,
+        };
         self.record(EffectIntended {
             call,
             attempt,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use agent_core::event::{Durability, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, verify};
+use crate::commands::{changes, doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, verify};
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
 use crate::learning;
@@ -45,6 +45,9 @@ pub enum Command {
     Ls(OfRuns<ls::LsArgs>),
     /// Show what happened in a run.
     Show(OfRuns<show::ShowArgs>),
+    /// Show the files that a run changed, or undo that.
+    #[command(after_help = changes::HELP)]
+    Changes(changes::ChangesArgs),
     /// Look at what an agent file would be granted, and accept it.
     Trust(TrustArgs),
     /// Say what works on this machine, what does not, and what to do about it.

@@ -4,6 +4,7 @@
 mod agent;
 mod arguments;
 mod asking;
+mod boot;
 mod cli;
 mod clock;
 mod commands;
@@ -11,6 +12,7 @@ mod compiler;
 mod diagnostics;
 mod driver;
 mod failpoint;
+mod file_diff;
 mod hardening;
 mod home;
 mod input;
@@ -53,8 +55,8 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
-    doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run, show, tool_build as build,
-    tool_call, tool_inspect, tool_list, trust as trusting, verify,
+    changes, doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run, show,
+    tool_build as build, tool_call, tool_inspect, tool_list, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     process_limits::set();
+    let _ = boot::number();
     if let Some(ended) = keeper::keep(&cli)? {
         return Ok(ended);
     }
@@ -89,6 +92,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => behind_walls(run::prepare(args)),
         Command::Resume(args) => behind_walls(resume::prepare(args)),
         Command::Ls(of) => look(&of, |args, journal, out| ls::run(args, journal, &zone(), out)),
+        Command::Changes(args) => unless_seen_enough(behind_walls(changes::prepare(args))),
         Command::Show(of) => look(&of, |args, journal, out| show::run(args, journal, &zone(), out)),
         // Reads whatever agent file it is asked about, and runs nothing.
         Command::Trust(args) => {

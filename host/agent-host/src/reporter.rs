@@ -161,6 +161,11 @@ impl Reporter {
         self.note(&format!("call {number} was interrupted: undoing {changes} {noun}, then running it again"));
     }
 
+    /// Something about a restored path could not be restored: no doubt about its content.
+    pub fn not_given_back(&self, path: &str, reason: &str) {
+        self.note(&format!("{}: {}", text::whole(path), text::whole(reason)));
+    }
+
     /// The run stopped: nothing moves any more.
     pub fn finish(&self) {
         self.end_complaint();

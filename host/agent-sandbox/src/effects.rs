@@ -8,6 +8,7 @@ use std::time::Instant;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::RuleSource;
 use agent_core::outcome::Fault;
+use agent_core::path_state::PathMark;
 use agent_core::units::{Bytes, Millis};
 
 use crate::defence::{self, Defence};
@@ -165,6 +166,25 @@ impl Effects {
         let _announcing = self.announce().await?;
         let intent = ChangeIntent { number, request: self.secrets.without_secrets(request), undo };
         self.closing(self.gate.intend_change(intent).await)
+    }
+
+    /// Records what is known of announced paths. Never waits: whoever closes a file cannot.
+    pub(crate) fn mark_changes(&self, marks: Vec<PathMark>) -> Result<(), GateClosed> {
+        // Held meanwhile, so that nothing is recorded once the call is over.
+        let mut book = self.book();
+        if let Some(closed) = &book.closed {
+            return Err(closed.clone());
+        }
+        let marked = self.gate.mark_changes(marks);
+        if let Err(closed) = &marked {
+            book.closed = Some(closed.clone());
+        }
+        marked
+    }
+
+    /// Whether the guest is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.patience.has_ended()
     }
 
     /// Announces a change of files that is not to be undone, once for each effect. It is not continued in the middle either,

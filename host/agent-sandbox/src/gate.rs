@@ -4,6 +4,7 @@
 //! Requests and answers are plain data, so that a guest can later live in a process of its own.
 
 use agent_core::effect::{Effect, EffectClass, EffectRequest, Ruling, UndoEntry};
+use agent_core::path_state::PathMark;
 use async_trait::async_trait;
 
 use crate::transcript::TranscriptSnapshot;
@@ -19,6 +20,17 @@ pub trait EffectGate: Send + Sync {
     /// # Errors
     /// Where it could not be recorded: the change must not happen and the call ends.
     async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed>;
+
+    /// Records what is known of paths that [`EffectGate::intend_change`] announced: that one is being changed again, or in
+    /// which state it was left. Without a sync: what a power loss takes of it leaves an undo with less to go by. Must not
+    /// wait, since files are closed where nothing can. A gate that never undoes needs none of it.
+    ///
+    /// # Errors
+    /// Where it could not be recorded: the call ends.
+    fn mark_changes(&self, marks: Vec<PathMark>) -> Result<(), GateClosed> {
+        let _ = marks;
+        Ok(())
+    }
 
     /// Makes durable that a keyed or opaque write is about to be sent, and with it the transcript so far. Returns before
     /// the first byte leaves; for a keyed write, with the key to send.

@@ -34,6 +34,8 @@ static OPENINGS: AtomicUsize = AtomicUsize::new(0);
 pub struct Mount {
     /// Where the guest sees it, such as `/data`.
     pub guest: String,
+    /// Its real path on the host: by this, paths below different mounts are told to be one.
+    pub host: PathBuf,
     /// What may be done below it.
     pub access: Access,
     /// The directory.
@@ -172,7 +174,7 @@ impl Mount {
         let identity = Identity::of(opened);
         let walls = Walls::around(opened.device, kind);
         let (guest, access, recovery) = (grant.mount.clone(), grant.access, grant.recovery);
-        Ok(Self { guest, access, recovery, dir: Arc::new(dir), identity, walls: Arc::new(walls) })
+        Ok(Self { guest, host: real, access, recovery, dir: Arc::new(dir), identity, walls: Arc::new(walls) })
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use agent_core::effect::{Before, EffectRequest, FileOperation, UndoEntry};
-use agent_core::event::{CallUndone, Durability, ToolFinished, ToolInDoubt, ToolStarted};
+use agent_core::effect::{Effect, EffectRequest, UndoEntry};
+use agent_core::event::{Durability, ToolFinished, ToolInDoubt, ToolStarted};
 use agent_core::grant::{Capability, EnvGrant};
 use agent_core::machine;
 use agent_core::message::ToolCall;
@@ -15,16 +15,17 @@ use agent_core::state::State;
 use agent_core::units::Fuel;
 use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport, Remains, Variable};
-use agent_sandbox::gate::{EffectGate, Undo};
+use agent_sandbox::gate::EffectGate;
 use agent_sandbox::kv::Stores;
 use agent_sandbox::mount::Mount;
-use agent_sandbox::{sync, undo};
+use agent_sandbox::sync;
 use anyhow::{Context, bail};
 use tracing::Instrument;
 
 use super::gate::CallGate;
 use super::mounts::at_files;
 use super::ports::Ports;
+use super::undoing::{Restored, changed, restore};
 use crate::clock;
 use crate::failpoint;
 use crate::journal::log::Durable;
@@ -46,7 +47,6 @@ pub struct StartedCall {
     asked: ToolCall,
     component: Arc<agent_sandbox::component::Component>,
     call: Call,
-    gate: Arc<CallGate>,
     stores: Arc<CallStores>,
     span: tracing::Span,
 }
@@ -103,7 +103,7 @@ pub async fn prepare(
         limits,
         seed,
         clock_start,
-        gate: Arc::clone(&gate) as Arc<dyn EffectGate>,
+        gate: gate as Arc<dyn EffectGate>,
         cancel: ports.cancel.child_token(),
     };
     let span = tracing::info_span!("call", call = %number, tool = %name, attempt);
@@ -115,7 +115,6 @@ pub async fn prepare(
         asked: plan.asked,
         component,
         call,
-        gate,
         stores,
         span,
     })))
@@ -132,24 +131,29 @@ impl StartedCall {
     }
 
     async fn run_inside(self: Box<Self>) -> anyhow::Result<()> {
-        let Self { ports, number, attempt, asked, component, call, gate, stores, .. } = *self;
+        let Self { ports, number, attempt, asked, component, call, stores, .. } = *self;
         let mounts = call.mounts.clone();
         let report = ports.sandbox.call(&component, call).await?;
         tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
-        if matches!(report.outcome, ToolOutcome::Faulted { fault: Fault::Cancelled, .. }) {
-            return Ok(());
-        }
-        let changes = gate.changes();
+        let changes = changes_so_far(&ports, number);
+        let cancelled = matches!(report.outcome, ToolOutcome::Faulted { fault: Fault::Cancelled, .. });
         if report.remains == Remains::FileWork && !changes.is_empty() {
+            if cancelled {
+                return Ok(());
+            }
             let reason = "one of its file operations still waits for its file system, so nothing can be undone yet";
             return left_in_doubt(&ports, number, changed(&changes[0]), reason.to_owned());
         }
         if matches!(report.outcome, ToolOutcome::Faulted { .. }) {
-            if restore(&ports, &mounts, number, attempt, &changes).await? == Restored::InDoubt {
+            // A person who stops a run finds the files as they were, and does not have to resume it for that.
+            let restored = restore(&ports, &mounts, number, attempt).await?;
+            if cancelled || restored == Restored::InDoubt {
                 return Ok(());
             }
         } else if is_strict(&ports) {
-            sync_to_disk(&mounts, changes).await.context("what a tool wrote could not be synced to disk")?;
+            sync_to_disk(&mounts, changes, report.effects.clone())
+                .await
+                .context("what a tool wrote could not be synced to disk")?;
         }
         failpoint::hit("tool-returned");
         ports.reporter.tool_finished(number, &asked, &report);
@@ -161,7 +165,7 @@ impl StartedCall {
 ///
 /// # Errors
 /// Where a path cannot be restored or nothing can be recorded.
-pub async fn undo_interrupted(ports: &Ports, number: CallNumber) -> anyhow::Result<()> {
+pub async fn undo_interrupted(ports: &Arc<Ports>, number: CallNumber) -> anyhow::Result<()> {
     let (attempt, grant) = {
         let state = ports.recorder.state();
         let attempt = interrupted(&state, number)?.clone();
@@ -169,7 +173,15 @@ pub async fn undo_interrupted(ports: &Ports, number: CallNumber) -> anyhow::Resu
     };
     let mounts = ports.mounts.open(&grant).await?;
     ports.reporter.undoing(number, attempt.changes.len());
-    restore(ports, &mounts, number, attempt.number, &attempt.changes).await.map(drop)
+    restore(ports, &mounts, number, attempt.number).await.map(drop)
+}
+
+/// What the running attempt has changed, in order: what to sync, or to restore.
+fn changes_so_far(ports: &Ports, number: CallNumber) -> Vec<UndoEntry> {
+    match ports.recorder.state().call(number).map(|pending| &pending.status) {
+        Some(CallStatus::Running(attempt)) => attempt.changes.clone(),
+        _ => Vec::new(),
+    }
 }
 
 /// What a call needs to know of the run's state.
@@ -223,70 +235,27 @@ fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallSt
     Ok(())
 }
 
-/// Whether everything that an attempt had changed is as it was.
-#[derive(PartialEq, Eq)]
-enum Restored {
-    All,
-    InDoubt,
-}
-
-async fn restore(
+pub(super) fn left_in_doubt(
     ports: &Ports,
-    mounts: &[Mount],
     call: CallNumber,
-    attempt: u32,
-    changes: &[UndoEntry],
-) -> anyhow::Result<Restored> {
-    if changes.is_empty() {
-        return Ok(Restored::All);
-    }
-    let entries = changes.iter().map(|entry| with_content(ports, entry)).collect::<anyhow::Result<Vec<_>>>()?;
-    let below = mounts.to_vec();
-    let Some(report) = at_files(mounts, move || undo::restore(&below, &entries)).await else {
-        let reason = "its changes could not be undone: their file system does not answer".to_owned();
-        return left_in_doubt(ports, call, changed(&changes[0]), reason).map(|()| Restored::InDoubt);
-    };
-    let report = report.with_context(|| format!("cannot undo what call {call} had changed"))?;
-    if let Some(left) = report.left.first() {
-        let all: Vec<_> = report.left.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect();
-        let request = EffectRequest::File { operation: FileOperation::Write, path: left.path.clone(), to: None };
-        let reason = format!("its changes could not be undone: {}", all.join("; "));
-        return left_in_doubt(ports, call, request, reason).map(|()| Restored::InDoubt);
-    }
-    let restored = u32::try_from(report.restored.len()).unwrap_or(u32::MAX);
-    ports.recorder.record(CallUndone { call, attempt, restored }, Durable::Now)?;
-    Ok(Restored::All)
-}
-
-fn left_in_doubt(ports: &Ports, call: CallNumber, request: EffectRequest, reason: String) -> anyhow::Result<()> {
+    request: EffectRequest,
+    reason: String,
+) -> anyhow::Result<()> {
     ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now).map(drop)
 }
 
-/// The change of a path that an undo entry is about.
-fn changed(entry: &UndoEntry) -> EffectRequest {
-    let path = format!("{}/{}", entry.mount.trim_end_matches('/'), entry.path);
-    EffectRequest::File { operation: FileOperation::Write, path, to: None }
-}
-
-async fn sync_to_disk(mounts: &[Mount], changes: Vec<UndoEntry>) -> anyhow::Result<()> {
+async fn sync_to_disk(mounts: &[Mount], changes: Vec<UndoEntry>, effects: Vec<Effect>) -> anyhow::Result<()> {
+    if mounts.is_empty() {
+        return Ok(());
+    }
     let below = mounts.to_vec();
-    let synced = at_files(mounts, move || sync::sync_changes(&below, &changes)).await;
+    let work = move || sync::sync_changes(&below, &changes).and_then(|()| sync::sync_opaque(&below, &effects));
+    let synced = at_files(mounts, work).await;
     synced.context("its file system does not answer")?.map_err(anyhow::Error::from)
 }
 
 fn is_strict(ports: &Ports) -> bool {
     ports.recorder.state().started.durability == Durability::Strict
-}
-
-fn with_content(ports: &Ports, entry: &UndoEntry) -> anyhow::Result<Undo> {
-    let content = match &entry.before {
-        Before::Content { digest, .. } => {
-            let missing = || format!("the journal lacks the earlier content of `{}`", entry.path);
-            Some(ports.journal.blob(digest)?.with_context(missing)?)
-        }
-        Before::Absent | Before::Directory { .. } | Before::Length(_) | Before::Symlink(_) => None,
-    };
-    Ok(Undo { entry: entry.clone(), content })
 }
 
 /// What a replay needs to be the same.

@@ -1,20 +1,23 @@
 //! The gate of one running call: decides by the tool's authority, asks the person where a rule says so, announces writes in
 //! the journal before they happen and records their results. The sandbox calls it for every effect.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::digest::Digest;
-use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling, UndoEntry};
+use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling};
 use agent_core::event::{Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, EffectDone, EffectIntended};
+use agent_core::file_events::PathsMarked;
 use agent_core::grant::{RuleSource, SecretGrant};
 use agent_core::name::{CallNumber, ToolName};
+use agent_core::path_state::PathMark;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
 use super::ports::Ports;
 use crate::asking;
+use crate::boot;
 use crate::failpoint;
 use crate::journal::log::Durable;
 
@@ -25,19 +28,13 @@ pub struct CallGate {
     index: usize,
     call: CallNumber,
     attempt: u32,
-    changes: Mutex<Vec<UndoEntry>>,
 }
 
 impl CallGate {
     /// The gate of an attempt that is about to start.
     #[must_use]
     pub fn new(ports: Arc<Ports>, tool: ToolName, index: usize, call: CallNumber, attempt: u32) -> Self {
-        Self { ports, tool, index, call, attempt, changes: Mutex::default() }
-    }
-
-    /// What the attempt has changed, in order: what to sync, or to restore.
-    pub fn changes(&self) -> Vec<UndoEntry> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Self { ports, tool, index, call, attempt }
     }
 
     fn verdict(&self, request: &EffectRequest) -> Verdict {
@@ -107,11 +104,6 @@ impl EffectGate for CallGate {
                 self.ports.journal.put_blob(content).map_err(|error| GateClosed(error.to_string()))?;
             }
         }
-        {
-            // Contents are in the journal now; they are read back from there in the rare case of an undo.
-            let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-            changes.extend(intent.undo.iter().map(|undo| undo.entry.clone()));
-        }
         let event = EffectIntended {
             call: self.call,
             attempt: self.attempt,
@@ -126,6 +118,13 @@ impl EffectGate for CallGate {
         // each of them after a power loss.
         self.record(event, Durable::Now)?;
         failpoint::hit("change-intended");
+        Ok(())
+    }
+
+    fn mark_changes(&self, marks: Vec<PathMark>) -> Result<(), GateClosed> {
+        let marked = PathsMarked { call: self.call, attempt: self.attempt, boot: boot::number(), marks };
+        self.record(marked, Durable::Later)?;
+        failpoint::hit("paths-marked");
         Ok(())
     }
 

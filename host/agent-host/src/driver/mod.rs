@@ -5,6 +5,7 @@ mod gate;
 pub mod mounts;
 pub mod ports;
 pub mod recorder;
+mod undoing;
 
 pub use self::call::granted_environment;
 pub use self::gate::idempotency_key;

@@ -75,7 +75,7 @@ impl Durable {
             | Event::RunAdopted(_) => Self::Now,
             // Forgetting them would have a write in doubt whose answer came, or files restored again that somebody has changed
             // since.
-            Event::EffectDone(_) | Event::CallUndone(_) => Self::Now,
+            Event::EffectDone(_) | Event::CallUndone(_) | Event::ChangesUndone(_) => Self::Now,
             // Nobody looks at the run any more, so nothing later would cover it.
             Event::RunEnded(_) | Event::HeadSigned(_) => Self::Now,
             // Covered by the next of those above, before which nothing depends on it.
@@ -85,6 +85,8 @@ impl Durable {
             | Event::ApprovalRequested(_)
             | Event::ToolStarted(_)
             | Event::ToolFinished(_) => Self::Later,
+            // An undo finds the files themselves: what is lost of this leaves it with less to compare.
+            Event::PathsMarked(_) => Self::Later,
         }
     }
 }

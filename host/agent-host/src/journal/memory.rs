@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::digest::Digest;
 use agent_core::event::{Durability, Event, KINDS_ABOUT_THE_RECORD, Recorded, RunStarted};
+use agent_core::file_events::KINDS_ABOUT_FILES;
 use agent_core::name::{Name, RunId};
 use agent_core::session::SessionPlace;
 use agent_core::units::UnixMillis;
@@ -173,7 +174,10 @@ impl<B: Backing> Process<B> {
     fn summary(&self, kept: &KeptRun) -> RunSummary {
         let calls = kept.count("ToolFinished", |_| true)
             + kept.count("DoubtResolved", |body| !body.contains(r#""resolution":"retry""#));
-        let about_the_run = |stored: &&Stored| !KINDS_ABOUT_THE_RECORD.contains(&stored.kind.as_str());
+        let about_the_run = |stored: &&Stored| {
+            let kind = stored.kind.as_str();
+            !KINDS_ABOUT_THE_RECORD.contains(&kind) && !KINDS_ABOUT_FILES.contains(&kind)
+        };
         let last = kept.events.iter().rev().find(about_the_run).cloned();
         let ends = [kept.events.first().cloned(), last];
         let turns = kept.count("ModelReplied", |_| true);

@@ -3,6 +3,7 @@
 //! Styles are decoration. What is written to must be an `anstream` stream, which drops them where nobody sees them.
 
 pub mod authority;
+pub mod changes;
 pub mod component;
 pub mod difference;
 pub mod effects;

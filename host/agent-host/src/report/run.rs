@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use agent_core::budget::Spent;
 use agent_core::effect::Decision;
 use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution, RunStarted, ToolFinished};
+use agent_core::file_events::ChangesUndone;
 use agent_core::hardening::Hardening;
 use agent_core::outcome::{Content, LogLevel, LogRecord, MeteredFuel, Metering, ResourceBody, ToolOutcome};
 use agent_core::session::{Earlier, ForkedFrom, SessionPlace};
@@ -315,6 +316,7 @@ fn write_note(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
             format!("turn {}: no reply: {}", body.turn, text::line(&body.failure.message, LINE_CHARS_MAX))
         }
         Event::GrantWidened(body) => format!("a person allowed `{}` more", body.authority.tool),
+        Event::ChangesUndone(body) => undone(body),
         Event::RunResumed(_) => "resumed".to_owned(),
         Event::RunRebased(_) => "the operator moved what the run is locked to".to_owned(),
         Event::RunAdopted(_) => "imported: the operator vouched for everything before".to_owned(),
@@ -325,6 +327,14 @@ fn write_note(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
         other => other.kind().to_owned(),
     };
     writeln!(out, "\n{QUIET}{note}{QUIET:#}")
+}
+
+fn undone(body: &ChangesUndone) -> String {
+    let calls: Vec<_> = body.attempts.iter().map(|attempt| attempt.call.to_string()).collect();
+    let left: usize = body.attempts.iter().map(|attempt| attempt.left.len()).sum();
+    let but =
+        if left == 0 { String::new() } else { format!(", but for {left} paths that something else changed since") };
+    format!("a person had the file changes undone of call {}{but}", calls.join(", "))
 }
 
 fn write_end(state: &State, out: &mut dyn Write) -> io::Result<()> {

@@ -4,12 +4,15 @@ use agent_core::budget::Budget;
 use agent_core::config::ceiling::Ceiling;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::digest::Digest;
-use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, Refusal};
+use agent_core::effect::{
+    Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, Refusal, UndoEntry,
+};
 use agent_core::event::{
     DoubtResolved, Durability, EffectIntended, Event, LockedTool, ModelChoice, ModelFailed, ModelReplied,
     ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, Strictness, ToolFinished, ToolInDoubt,
     ToolMode, ToolStarted,
 };
+use agent_core::file_events::{AttemptUndone, CallUndone, ChangesUndone, PathsMarked};
 use agent_core::grant::{Grant, RuleSource};
 use agent_core::hardening::{Hardening, Wall};
 use agent_core::json::JsonText;
@@ -18,6 +21,7 @@ use agent_core::metadata::Metadata;
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall, TokenUsage};
 use agent_core::name::{CallNumber, RunId};
 use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, Printed, Said, ToolOutcome};
+use agent_core::path_state::{Becoming, Mark, PathKind, PathMark, Stamp};
 use agent_core::session::{Earlier, EarlierRun, SessionPlace};
 use agent_core::stop::StopReason;
 use agent_core::tool::ToolDescriptor;
@@ -136,6 +140,70 @@ pub(crate) fn recorded() -> Vec<Recorded> {
         Recorded { run: run_id(1), seq, epoch: 1 + u64::from(seq >= 14), at: at(seq), event }
     };
     all.enumerate().map(recorded).collect()
+}
+
+/// A run in which two calls change files, one of them is stopped, and a person has the first one undone.
+pub(crate) fn writing() -> Vec<Recorded> {
+    let mut events = vec![
+        Event::from(started()),
+        requested(1, 1),
+        replied(1, "", &[("orders__notify", "{}"), ("files__read", "{}")]),
+        tool_started(1),
+        owned(1, vec![entry("notes.txt", Some((5, 12))), entry("new/\u{1b}[2J.txt", None), entry("old", Some((6, 3)))]),
+        marked(1, vec![left(0, Some((5, 30))), left(1, Some((7, 2_000))), left(2, None)]),
+        finished(1, returned("{}"), Vec::new()),
+        tool_started(2),
+        owned(2, vec![entry("notes.txt", Some((5, 30)))]),
+        CallUndone { call: CallNumber(2), attempt: 1, restored: 1 }.into(),
+        finished(2, ToolOutcome::Faulted { fault: Fault::GuestTrap, message: "trap".to_owned() }, Vec::new()),
+        requested(2, 1),
+        replied(2, "Done.", &[]),
+        RunEnded { stop: StopReason::Completed, answer: Some("Done.".to_owned()), detail: None }.into(),
+    ];
+    let undone = AttemptUndone { call: CallNumber(1), attempt: 1, restored: 2, left: vec![0] };
+    events.push(ChangesUndone { attempts: vec![undone] }.into());
+    let recorded = |(seq, event): (u64, Event)| Recorded { run: run_id(2), seq, epoch: 1, at: at(seq), event };
+    (1..).zip(events).map(recorded).collect()
+}
+
+fn stamp((inode, size): (u64, u64)) -> Stamp {
+    Stamp { kind: PathKind::File, device: None, inode, size: Bytes(size), modified_ns: 1, changed_ns: 1 }
+}
+
+fn entry(path: &str, was: Option<(u64, u64)>) -> UndoEntry {
+    UndoEntry {
+        mount: "/data".to_owned(),
+        root: 1,
+        path: path.to_owned(),
+        before: was.map_or(Before::Absent, |(_, size)| Before::Length(Bytes(size))),
+        was: was.map(stamp),
+        owner: None,
+        attributes: Vec::new(),
+        becoming: Becoming::Itself,
+    }
+}
+
+fn left(entry: u32, left: Option<(u64, u64)>) -> PathMark {
+    PathMark { entry, is: Mark::Left(left.map(stamp)) }
+}
+
+fn owned(call: u32, undo: Vec<UndoEntry>) -> Event {
+    let request = EffectRequest::File { operation: FileOperation::Write, path: "/data/notes.txt".to_owned(), to: None };
+    EffectIntended {
+        call: CallNumber(call),
+        attempt: 1,
+        number: 1,
+        request,
+        class: EffectClass::OwnedWrite,
+        undo,
+        idempotency_key: None,
+        transcript: None,
+    }
+    .into()
+}
+
+fn marked(call: u32, marks: Vec<PathMark>) -> Event {
+    PathsMarked { call: CallNumber(call), attempt: 1, boot: 1, marks }.into()
 }
 
 /// A tool that holds nothing.

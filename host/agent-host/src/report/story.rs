@@ -33,10 +33,11 @@ pub(super) fn tell<'a>(tools: &[LockedTool], events: &'a [Recorded]) -> Vec<Step
     let mut calls = 0;
     for recorded in events {
         match &recorded.event {
-            Event::RunStarted(_) | Event::ModelRequested(_) | Event::HeadSigned(_) => {}
+            Event::RunStarted(_) | Event::ModelRequested(_) | Event::HeadSigned(_) | Event::PathsMarked(_) => {}
             Event::ModelReplied(replied) => steps.push(Step::Turn(Turn::begin(tools, replied, &mut calls))),
             Event::ModelFailed(_)
             | Event::GrantWidened(_)
+            | Event::ChangesUndone(_)
             | Event::RunResumed(_)
             | Event::RunRebased(_)
             | Event::RunAdopted(_)

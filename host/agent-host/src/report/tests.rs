@@ -6,7 +6,7 @@ use std::io::Write as _;
 use agent_core::event::{RunRebased, RunStarted};
 use jiff::tz::TimeZone;
 
-use super::{difference, samples};
+use super::{changes, difference, samples};
 use crate::commands::{ls, show, verify};
 use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
@@ -87,6 +87,33 @@ fn show_says_how_an_interrupted_run_goes_on() {
     let sample = Sample::new();
     sample.interrupted(2, "One more thing.");
     insta::assert_snapshot!(sample.show(Some(samples::run_id(2).as_str()), false, false));
+}
+
+#[test]
+fn changes_are_told_by_call() {
+    let told = agent_core::file_changes::of_run(&samples::writing()).unwrap();
+    insta::assert_snapshot!(printed(|out| {
+        Ok(told.attempts.iter().try_for_each(|attempt| changes::write_attempt(attempt, out))?)
+    }));
+    let attempts: Vec<_> = told.attempts.iter().collect();
+    insta::assert_snapshot!("changes_json", printed(|out| Ok(changes::write_json(&attempts, out)?)));
+}
+
+#[test]
+fn an_undo_says_what_it_left_alone() {
+    let about = |path: &str, reason: &str| changes::Told {
+        call: agent_core::name::CallNumber(1),
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let told = changes::Undoing {
+        restored: ["/data/a".to_owned(), "/data/b\u{1b}[2J".to_owned()].into(),
+        left: vec![about("/data/c", "the call left a file of 3 B, there is now nothing")],
+        missing: vec![about("/data/a", "its owner 0:0 could not be given back: Operation not permitted")],
+    };
+    for (name, form) in [("undone", changes::Form::Text), ("undone_json", changes::Form::Json)] {
+        insta::assert_snapshot!(name, printed(|out| Ok(changes::write_undone(&samples::run_id(2), &told, form, out)?)));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use agent_core::digest::Digest;
 use agent_core::event::KINDS_ABOUT_THE_RECORD;
+use agent_core::file_events::KINDS_ABOUT_FILES;
 use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -53,9 +54,12 @@ pub(super) fn read<E>(
 pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Result<[Option<Stored>; 2]> {
     let one = |sql| connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional();
     debug_assert!(KINDS_ABOUT_THE_RECORD == ["RunAdopted", "HeadSigned"], "the kinds that are left out below");
+    debug_assert!(KINDS_ABOUT_FILES == ["PathsMarked", "ChangesUndone"], "the kinds that are left out below");
     Ok([
         one(select!("ORDER BY e.seq LIMIT 1"))?,
-        one(select!("AND e.kind NOT IN ('RunAdopted', 'HeadSigned') ORDER BY e.seq DESC LIMIT 1"))?,
+        one(select!(
+            "AND e.kind NOT IN ('RunAdopted', 'HeadSigned', 'PathsMarked', 'ChangesUndone') ORDER BY e.seq DESC LIMIT 1"
+        ))?,
     ])
 }
 

@@ -1,38 +1,41 @@
 //! What a call changes and what an undo would restore. Before the first change of each path, the path's state is announced to
-//! the gate; only then may the change happen. Where a grant does without undo, the change itself is announced, as an opaque
-//! write.
+//! the gate; only then may the change happen. Afterwards the gate is told in which state the path was left. Where a grant does
+//! without undo, the change itself is announced, as an opaque write.
+//!
+//! `before` looks at what is there, `marks` knows what was said of which path.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agent_core::digest::Digest;
 use agent_core::effect::{Before, EffectRequest, FileOperation, Refusal, UndoEntry};
 use agent_core::grant::Recovery;
 use agent_core::limits::Limits;
-use agent_core::units::Bytes;
-use rustix::fs::{AtFlags, FileType, OFlags, Stat};
+use agent_core::path_state::{Becoming, PathMark};
+use rustix::fs::FileType;
+use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::effects::{Effects, Permit};
 use crate::gate::Undo;
 use crate::hosts::fs::FileError;
+use crate::hosts::fs::before::{State, beyond_undo, special_file};
+use crate::hosts::fs::look::{Looked, Thing, look_at, look_behind};
+use crate::hosts::fs::marks::{Marks, Place};
 use crate::hosts::fs::node::Node;
-use crate::hosts::fs::pin::{Pinned, open_regular};
-use crate::hosts::fs::quota::{Quotas, over};
-use crate::hosts::fs::subtree::{KEPT_ENTRIES_MAX, SEEN_ENTRIES_MAX, walk_tree};
+use crate::hosts::fs::quota::Quotas;
+use crate::hosts::fs::renames::Renames;
 use crate::hosts::fs::walk::{RelativePath, Spot};
-use crate::hosts::fs::walls::Walls;
+use crate::hosts::fs::walls::{Kind, Walls};
 use crate::mount::Mount;
 use crate::stop::Stop;
-
-/// Largest file whose content is kept so that a change of it can be undone. A larger one can only be appended to.
-pub(crate) const UNDO_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Most bytes and paths kept for the undo of one call.
 const UNDO_BYTES_MAX: u64 = 256 << 20;
 const UNDO_PATHS_MAX: usize = 10_000;
+
+/// Content that is held in memory before it is announced: a rename changes many files at once.
+const HELD_BYTES_MAX: u64 = 16 << 20;
 
 /// Most refusals remembered so that each is recorded once.
 const REPORTED_MAX: usize = 100;
@@ -43,13 +46,16 @@ pub(crate) struct Changes {
     effects: Arc<Effects>,
     /// How much may be written, read and created.
     pub(crate) quotas: Quotas,
+    /// Where the call itself moved things to.
+    pub(crate) renames: Renames,
     book: Mutex<Book>,
 }
 
 #[derive(Default)]
 struct Book {
     kept_bytes: u64,
-    announced: HashMap<(usize, RelativePath), Announced>,
+    announced: HashMap<Place, Announced>,
+    marks: Marks,
     /// Refusals of open files that are recorded already: once is enough to know.
     reported: HashSet<(FileOperation, Refusal, String)>,
 }
@@ -57,37 +63,48 @@ struct Book {
 /// How much of a path an undo can restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Announced {
+    /// That nothing was there.
+    Absent,
+    /// A directory; what is in it is announced by itself.
+    Directory,
     /// Everything.
     Whole,
     /// Its first bytes are still there; the rest is new.
     Length(u64),
 }
 
-/// States to announce before a change, and the notes to make once they are.
+/// States to announce before a change, and what becomes of the paths.
 #[derive(Default)]
 pub(crate) struct Intent {
     undo: Vec<Undo>,
-    notes: Vec<((usize, RelativePath), Announced)>,
+    notes: Vec<Note>,
+    /// Paths that were announced before and change again.
+    again: Vec<(Place, Becoming)>,
+    held_bytes: u64,
     /// Something changes that is not to be undone.
     opaque: bool,
 }
 
-/// The state of a path.
-struct State {
-    before: Before,
-    content: Option<Vec<u8>>,
-    modified_ns: Option<i64>,
+struct Note {
+    place: Place,
+    announced: Announced,
+    was: Option<Thing>,
 }
 
 impl Changes {
     /// No changes yet.
     pub(crate) fn new(mounts: Vec<Mount>, limits: &Limits, effects: Arc<Effects>) -> Self {
-        Self { mounts, effects, quotas: Quotas::new(limits), book: Mutex::default() }
+        Self { mounts, effects, quotas: Quotas::new(limits), renames: Renames::default(), book: Mutex::default() }
     }
 
     /// The call's mounts.
     pub(crate) fn mounts(&self) -> &[Mount] {
         &self.mounts
+    }
+
+    /// One of the call's mounts.
+    pub(crate) fn mount(&self, mount: usize) -> &Mount {
+        &self.mounts[mount]
     }
 
     /// What bounds the paths below a mount.
@@ -100,34 +117,67 @@ impl Changes {
         self.mounts[mount].recovery == self.mounts[other].recovery
     }
 
+    /// Whether changes below the mount are undone where their call is stopped.
+    pub(crate) fn are_undone(&self, mount: usize) -> bool {
+        self.mounts[mount].recovery == Recovery::Undo
+    }
+
     /// Takes what is at a spot into an intent, unless it was announced before.
-    pub(crate) fn take_spot(&self, intent: &mut Intent, mount: usize, spot: &Spot) -> Result<(), FileError> {
+    pub(crate) fn take_spot(
+        &self,
+        intent: &mut Intent,
+        mount: usize,
+        spot: &Spot,
+        becoming: Becoming,
+    ) -> Result<(), FileError> {
         if spot.found.is_some_and(|found| !can_be_restored(found)) {
             return Err(special_file());
         }
-        if self.is_opaque(intent, mount) || self.is_whole(mount, &spot.path) {
+        if self.is_opaque(intent, mount) {
             return Ok(());
         }
-        let state = match spot.found {
-            None => State { before: Before::Absent, content: None, modified_ns: None },
-            Some(FileType::RegularFile) => match open_regular(&spot.dir, &spot.name, OFlags::RDONLY)? {
-                Pinned::Regular(file) => self.content_before(mount, &spot.path, &file)?,
-                Pinned::Other(found) => return Err(not_regular(found)),
-            },
-            Some(found) => {
-                let stat = rustix::fs::statat(&spot.dir, spot.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
-                let before = match found {
-                    FileType::Symlink => Before::Symlink(link_target(spot)?),
-                    _ => Before::Directory { mode: permissions(&stat) },
-                };
-                State {
-                    before,
-                    content: None,
-                    modified_ns: Some(modified_ns(stat.st_mtime, stat.st_mtime_nsec as i64)),
-                }
+        let place = (mount, spot.path.clone());
+        if self.is_whole(intent, &place) {
+            intent.again.push((place, becoming));
+            return Ok(());
+        }
+        let state = match (spot.found, self.announced(&place)) {
+            // What was there before the call appended to it is the beginning of what is there.
+            (Some(FileType::RegularFile), Some(Announced::Length(length))) => {
+                State::at_length(self.mount(mount), spot, length)?
             }
+            _ => State::at(self.mount(mount), spot)?,
         };
-        self.add(intent, mount, &spot.path, state)
+        self.add(intent, place, state, becoming)
+    }
+
+    /// Takes a directory into an intent once more that was announced before, since all in it is announced now: an undo
+    /// makes directories in the reverse order, and this one before what is in it.
+    pub(crate) fn take_again(&self, intent: &mut Intent, mount: usize, spot: &Spot) -> Result<(), FileError> {
+        let place = (mount, spot.path.clone());
+        if self.is_opaque(intent, mount) || self.announced(&place) != Some(Announced::Directory) {
+            return self.take_spot(intent, mount, spot, Becoming::Gone);
+        }
+        let state = State::at(self.mount(mount), spot)?;
+        self.add(intent, place, state, Becoming::Gone)
+    }
+
+    /// Takes what a move puts at a path where nothing is.
+    pub(crate) fn take_arrival(
+        &self,
+        intent: &mut Intent,
+        (mount, path): (usize, &RelativePath),
+        becoming: Becoming,
+    ) -> Result<(), FileError> {
+        if self.is_opaque(intent, mount) {
+            return Ok(());
+        }
+        let place = (mount, path.clone());
+        if self.is_whole(intent, &place) {
+            intent.again.push((place, becoming));
+            return Ok(());
+        }
+        self.add(intent, place, State::absent(), becoming)
     }
 
     /// Takes an open file into an intent, if bytes from `first_changed` on are about to change.
@@ -135,64 +185,81 @@ impl Changes {
         if self.is_opaque(intent, node.mount) {
             return Ok(());
         }
-        let announced = self.book().announced.get(&(node.mount, node.path.clone())).copied();
-        let metadata = node.file.metadata()?;
-        let state = match announced {
-            Some(Announced::Whole) => return Ok(()),
-            Some(Announced::Length(length)) if first_changed >= length => return Ok(()),
-            None if first_changed >= metadata.len() => State {
-                before: Before::Length(Bytes(metadata.len())),
-                content: None,
-                modified_ns: Some(modified_ns(metadata.mtime(), metadata.mtime_nsec())),
-            },
-            Some(Announced::Length(_)) | None => self.content_before(node.mount, &node.path, &node.file)?,
+        let mount = self.mount(node.mount);
+        let looked = look_behind(mount, &node.file)?;
+        let held = {
+            let mut book = self.book();
+            book.marks.writes(looked.thing);
+            book.marks.holder(looked.thing).cloned()
         };
-        self.add(intent, node.mount, &node.path, state)
+        // A file without a name any more is at no path that would have to be restored.
+        let (place, named) = held.map_or_else(|| ((node.mount, node.path.clone()), false), |place| (place, true));
+        let mut go_on = |place| {
+            if named {
+                intent.again.push((place, Becoming::Itself));
+            }
+            Ok(())
+        };
+        let state = match self.announced(&place) {
+            Some(Announced::Absent | Announced::Directory | Announced::Whole) => return go_on(place),
+            Some(Announced::Length(length)) if first_changed >= length => return go_on(place),
+            None if first_changed >= looked.stamp.size.0 => State::of_length(looked),
+            Some(Announced::Length(length)) => State::of_content(mount, &node.file, Some(length))?,
+            None => State::of_content(mount, &node.file, None)?,
+        };
+        self.add(intent, place, state, Becoming::Itself)
     }
 
-    /// Takes a file or a directory with everything in it, and the same paths below `to`, as a rename changes them. In an
-    /// order whose reverse works: what is at `to` goes from the leaves up, what was at `from` comes back from the root down.
-    pub(crate) fn take_tree(
-        &self,
-        intent: &mut Intent,
-        (mount, from): (usize, &Spot),
-        (to_mount, to): (usize, &RelativePath),
-    ) -> Result<(), FileError> {
-        let keeps = !self.is_opaque(intent, mount);
-        let entries_max = if keeps { KEPT_ENTRIES_MAX } else { SEEN_ENTRIES_MAX };
-        let tree = walk_tree(self.walls(mount), from, to, entries_max)?;
-        if !keeps {
+    /// Whether an intent holds as much as should be in memory at once.
+    pub(crate) fn is_full(&self, intent: &Intent) -> bool {
+        intent.held_bytes >= HELD_BYTES_MAX
+    }
+
+    /// Whether a name may go for which something else comes, or nothing: not where what was written to the file would live
+    /// on under a name that no undo knows of.
+    pub(crate) fn may_lose_a_name(&self, mount: usize, spot: &Spot) -> Result<(), FileError> {
+        if spot.found != Some(FileType::RegularFile) || !self.are_undone(mount) {
             return Ok(());
         }
-        for (spot, _) in tree.iter().rev() {
-            self.take_spot(intent, mount, spot)?;
-        }
-        for (_, to) in &tree {
-            if !self.is_whole(to_mount, to) && !intent.holds(to_mount, to) {
-                let absent = State { before: Before::Absent, content: None, modified_ns: None };
-                self.add(intent, to_mount, to, absent)?;
+        match look_at(self.mount(mount), spot)? {
+            Some(now) if !self.book().marks.may_lose_a_name(&now) => {
+                Err(beyond_undo("the file was changed and has other names, where an undo would not find it"))
             }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     /// Announces an intent. The change may happen once this has returned `Ok`.
     pub(crate) async fn announce(&self, number: u32, request: EffectRequest, intent: Intent) -> Result<(), FileError> {
-        if !intent.undo.is_empty() {
-            self.effects.intend_change(number, request.clone(), intent.undo).await.map_err(Stop::from)?;
-            self.book().announced.extend(intent.notes);
+        let Intent { undo, notes, again, opaque, .. } = intent;
+        if !undo.is_empty() {
+            self.effects.intend_change(number, request.clone(), undo).await.map_err(Stop::from)?;
+            let mut book = self.book();
+            for Note { place, announced, was } in notes {
+                book.marks.announced(&place, was);
+                book.announced.insert(place, announced);
+            }
         }
-        if intent.opaque {
+        let marks: Vec<PathMark> = {
+            let mut book = self.book();
+            again.iter().filter_map(|(place, becoming)| book.marks.begin(place, becoming)).collect()
+        };
+        self.tell(marks)?;
+        if opaque {
             self.effects.intend_opaque_change(number, request).await.map_err(Stop::from)?;
         }
         Ok(())
     }
 
-    /// Announces what a permitted change touches.
-    pub(crate) async fn announce_spots(&self, permit: &Permit, spots: &[(usize, &Spot)]) -> Result<(), FileError> {
+    /// Announces what a permitted change touches, each with what becomes of it.
+    pub(crate) async fn announce_spots(
+        &self,
+        permit: &Permit,
+        spots: &[(usize, &Spot, Becoming)],
+    ) -> Result<(), FileError> {
         let mut intent = Intent::default();
-        for (mount, spot) in spots {
-            self.take_spot(&mut intent, *mount, spot)?;
+        for (mount, spot, becoming) in spots {
+            self.take_spot(&mut intent, *mount, spot, becoming.clone())?;
         }
         self.announce(permit.number, permit.request.clone(), intent).await
     }
@@ -200,17 +267,19 @@ impl Changes {
     /// Announces that the times of what is at a path are about to change.
     pub(crate) async fn announce_touch(&self, permit: &Permit, mount: usize, spot: &Spot) -> Result<(), FileError> {
         let mut intent = Intent::default();
+        let place = (mount, spot.path.clone());
         match spot.found {
-            Some(FileType::RegularFile) => {
-                let known = self.book().announced.contains_key(&(mount, spot.path.clone()));
-                if !self.is_opaque(&mut intent, mount) && !known {
-                    let stat = rustix::fs::statat(&spot.dir, spot.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
-                    let before = Before::Length(Bytes(u64::try_from(stat.st_size).unwrap_or(0)));
-                    let modified_ns = Some(modified_ns(stat.st_mtime, stat.st_mtime_nsec as i64));
-                    self.add(&mut intent, mount, &spot.path, State { before, content: None, modified_ns })?;
+            Some(FileType::RegularFile) if self.announced(&place).is_none() => {
+                if !self.is_opaque(&mut intent, mount) {
+                    let looked = look_at(self.mount(mount), spot)?.ok_or(ErrorCode::NoEntry)?;
+                    self.add(&mut intent, place, State::of_length(looked), Becoming::Itself)?;
                 }
             }
-            Some(_) => self.take_spot(&mut intent, mount, spot)?,
+            Some(FileType::RegularFile) => {
+                self.is_opaque(&mut intent, mount);
+                intent.again.push((place, Becoming::Itself));
+            }
+            Some(_) => self.take_spot(&mut intent, mount, spot, Becoming::Itself)?,
             None => return Err(ErrorCode::NoEntry.into()),
         }
         self.announce(permit.number, permit.request.clone(), intent).await
@@ -221,6 +290,98 @@ impl Changes {
         let mut intent = Intent::default();
         self.take_file(&mut intent, node, first_changed)?;
         self.announce(node.effect.unwrap_or(0), self.request(node, FileOperation::Write), intent).await
+    }
+
+    /// Says how what is at a spot was left. What an operation was to put there and did not is somebody else's.
+    pub(crate) fn left_at(&self, mount: usize, spot: &Spot) -> Result<(), FileError> {
+        if !self.are_undone(mount) {
+            return Ok(());
+        }
+        let now = look_at(self.mount(mount), spot)?;
+        let mark = self.book().marks.left(&(mount, spot.path.clone()), now);
+        self.tell(mark.into_iter().collect())
+    }
+
+    /// Says that the call left nothing at these paths.
+    pub(crate) fn left_nothing(&self, places: &[Place]) -> Result<(), FileError> {
+        let marks = {
+            let mut book = self.book();
+            places.iter().filter_map(|place| book.marks.left(place, None)).collect()
+        };
+        self.tell(marks)
+    }
+
+    /// Says what a move put at paths: the spots are still to be looked through where they were taken.
+    pub(crate) fn arrived(&self, mount: usize, moved: &[(Spot, RelativePath)]) -> Result<(), FileError> {
+        if !self.are_undone(mount) {
+            return Ok(());
+        }
+        let mut marks = Vec::new();
+        for (spot, path) in moved {
+            let now = look_at(self.mount(mount), spot)?;
+            marks.extend(self.book().marks.left(&(mount, path.clone()), now));
+        }
+        self.tell(marks)
+    }
+
+    /// A file was opened so that it can be changed from now on.
+    pub(crate) fn opened(&self, thing: Thing) {
+        self.book().marks.opened(thing);
+    }
+
+    /// Says which file the call made at a path.
+    pub(crate) fn made(&self, mount: usize, path: &RelativePath, looked: Looked) -> Result<(), FileError> {
+        if !self.are_undone(mount) {
+            return Ok(());
+        }
+        let mark = self.book().marks.left(&(mount, path.clone()), Some(looked));
+        self.tell(mark.into_iter().collect())
+    }
+
+    /// Says how an operation left a spot where it was to make something. What is there though it failed is somebody else's.
+    pub(crate) fn made_at(&self, mount: usize, spot: &Spot, done: Result<(), Errno>) -> Result<(), FileError> {
+        match done {
+            Ok(()) => self.left_at(mount, spot),
+            Err(errno) => {
+                self.left_nothing(&[(mount, spot.path.clone())])?;
+                Err(errno.into())
+            }
+        }
+    }
+
+    /// Says that an operation which failed left what was there.
+    pub(crate) fn stayed_at(&self, mount: usize, spot: &Spot) -> Result<(), FileError> {
+        if !self.are_undone(mount) {
+            return Ok(());
+        }
+        let place = (mount, spot.path.clone());
+        let now = look_at(self.mount(mount), spot)?;
+        let same = now.map(|now| now.thing) == self.book().marks.thing_at(&place);
+        if same { self.left_at(mount, spot) } else { Ok(()) }
+    }
+
+    /// A handle is closed that could change a file: if it was the last one, says how the file was left. What cannot be said
+    /// leaves the undo with less to go by.
+    pub(crate) fn closed(&self, mount: usize, thing: Thing, file: &File) {
+        if self.walls(mount).kind() == Kind::Distant && self.effects.has_ended() {
+            // Nobody watches any more whether such a file system answers.
+            return;
+        }
+        let Some(place) = self.book().marks.closed(thing) else { return };
+        let settled = self.settle(mount, &place, file);
+        if let Err(FileError::Stop(stop)) = settled {
+            tracing::debug!(%stop, "the state of a file was not recorded");
+        }
+    }
+
+    /// Says how an open file was left.
+    pub(crate) fn left_open(&self, node: &Node) -> Result<(), FileError> {
+        if !self.are_undone(node.mount) {
+            return Ok(());
+        }
+        let thing = look_behind(self.mount(node.mount), &node.file)?.thing;
+        let place = self.book().marks.holder(thing).cloned();
+        place.map_or(Ok(()), |place| self.settle(node.mount, &place, &node.file))
     }
 
     /// Counts bytes that were written to an open file, or read from it, with the effect that opened it.
@@ -247,50 +408,68 @@ impl Changes {
         result
     }
 
+    fn settle(&self, mount: usize, place: &Place, file: &File) -> Result<(), FileError> {
+        if self.walls(mount).kind() == Kind::Distant {
+            // Another machine sets the times, and knows of them once it has the bytes.
+            file.sync_all()?;
+        }
+        let now = look_behind(self.mount(mount), file)?;
+        let mark = self.book().marks.left(place, Some(now));
+        self.tell(mark.into_iter().collect())
+    }
+
+    fn tell(&self, marks: Vec<PathMark>) -> Result<(), FileError> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        self.effects.mark_changes(marks).map_err(|closed| Stop::from(closed).into())
+    }
+
     fn request(&self, node: &Node, operation: FileOperation) -> EffectRequest {
         let root = self.mounts.get(node.mount).map_or("", |mount| mount.guest.trim_end_matches('/'));
         EffectRequest::File { operation, path: format!("{root}/{}", node.path), to: None }
     }
 
-    fn content_before(&self, mount: usize, path: &RelativePath, file: &File) -> Result<State, FileError> {
-        let metadata = file.metadata()?;
-        let mut content = whole_content(file, metadata.len())?;
-        // Where the call has appended to the file already, what was there before is the beginning.
-        if let Some(Announced::Length(length)) = self.book().announced.get(&(mount, path.clone())) {
-            content.truncate(usize::try_from(*length).unwrap_or(usize::MAX));
-        }
-        let before = Before::Content { digest: Digest::of(&content), mode: metadata.mode() & 0o7777 };
-        let modified_ns = Some(modified_ns(metadata.mtime(), metadata.mtime_nsec()));
-        Ok(State { before, content: Some(content), modified_ns })
-    }
-
-    fn add(&self, intent: &mut Intent, mount: usize, path: &RelativePath, state: State) -> Result<(), FileError> {
-        let State { before, content, modified_ns } = state;
+    fn add(&self, intent: &mut Intent, place: Place, state: State, becoming: Becoming) -> Result<(), FileError> {
+        let (was, owner, stamp) = (state.looked.map(|looked| looked.thing), state.owner(), state.stamp());
+        let State { before, content, attributes, .. } = state;
+        let bytes = content.as_ref().map_or(0, |content| content.len() as u64);
         let mut book = self.book();
-        book.kept_bytes = book.kept_bytes.saturating_add(content.as_ref().map_or(0, |content| content.len() as u64));
-        if book.kept_bytes > UNDO_BYTES_MAX || book.announced.len() + intent.notes.len() >= UNDO_PATHS_MAX {
+        let kept_bytes = book.kept_bytes.saturating_add(bytes);
+        if kept_bytes > UNDO_BYTES_MAX || book.announced.len() + intent.notes.len() >= UNDO_PATHS_MAX {
             return Err(beyond_undo("the call changes more than can be kept for an undo"));
         }
-        let note = match before {
-            Before::Length(Bytes(length)) => Announced::Length(length),
-            Before::Absent | Before::Directory { .. } | Before::Content { .. } | Before::Symlink(_) => Announced::Whole,
+        book.kept_bytes = kept_bytes;
+        drop(book);
+        let announced = match before {
+            Before::Length(length) => Announced::Length(length.0),
+            Before::Absent => Announced::Absent,
+            Before::Directory { .. } => Announced::Directory,
+            Before::Content { .. } | Before::Symlink(_) => Announced::Whole,
         };
-        let guest = self.mounts.get(mount).map_or_else(String::new, |mount| mount.guest.clone());
-        let entry = UndoEntry { mount: guest, path: path.as_str().to_owned(), before, modified_ns };
+        let mount = self.mount(place.0);
+        let (guest, root, path) = (mount.guest.clone(), mount.identity.inode, place.1.as_str().to_owned());
+        let entry = UndoEntry { mount: guest, root, path, before, was: stamp, owner, attributes, becoming };
         intent.undo.push(Undo { entry, content });
-        intent.notes.push(((mount, path.clone()), note));
+        intent.held_bytes = intent.held_bytes.saturating_add(bytes);
+        intent.notes.push(Note { place, announced, was });
         Ok(())
     }
 
     /// Whether changes below the mount are not undone; notes it.
     fn is_opaque(&self, intent: &mut Intent, mount: usize) -> bool {
-        let opaque = self.mounts.get(mount).is_some_and(|mount| mount.recovery == Recovery::Doubt);
+        let opaque = !self.are_undone(mount);
         intent.opaque |= opaque;
         opaque
     }
 
-    fn is_whole(&self, mount: usize, path: &RelativePath) -> bool {
-        self.book().announced.get(&(mount, path.clone())) == Some(&Announced::Whole)
+    fn is_whole(&self, intent: &Intent, place: &Place) -> bool {
+        let whole = |announced| !matches!(announced, Announced::Length(_));
+        self.announced(place).is_some_and(whole) || intent.notes.iter().any(|note| note.place == *place)
+    }
+
+    fn announced(&self, place: &Place) -> Option<Announced> {
+        self.book().announced.get(place).copied()
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -298,58 +477,6 @@ impl Changes {
     }
 }
 
-impl Intent {
-    fn holds(&self, mount: usize, path: &RelativePath) -> bool {
-        self.notes.iter().any(|((own, known), _)| *own == mount && known == path)
-    }
-}
-
-/// A refusal of what is no regular file, directory or link.
-pub(crate) fn special_file() -> FileError {
-    let rule = "only regular files and directories can be used".to_owned();
-    FileError::Refused { refusal: Refusal::FsSpecialFile, rule, code: ErrorCode::NotPermitted }
-}
-
-/// Why what was opened as a regular file is none: something took its place.
-pub(crate) fn not_regular(found: FileType) -> FileError {
-    match found {
-        FileType::Directory => ErrorCode::IsDirectory.into(),
-        FileType::Symlink => ErrorCode::Loop.into(),
-        _ => special_file(),
-    }
-}
-
-/// A refusal of what an undo could not restore.
-pub(crate) fn beyond_undo(what: &str) -> FileError {
-    over(format!("{what}; a grant with `undo = false` allows it, and then nothing there is undone"))
-}
-
-/// The target of a link.
-pub(crate) fn link_target(spot: &Spot) -> Result<String, FileError> {
-    let target = rustix::fs::readlinkat(&spot.dir, spot.name.as_str(), Vec::new())?;
-    target.into_string().map_err(|_| ErrorCode::IllegalByteSequence.into())
-}
-
 fn can_be_restored(found: FileType) -> bool {
     matches!(found, FileType::RegularFile | FileType::Directory | FileType::Symlink)
-}
-
-/// The content of a file, if it is small enough to be kept.
-fn whole_content(file: &File, length: u64) -> Result<Vec<u8>, FileError> {
-    if length > UNDO_FILE_BYTES_MAX {
-        return Err(beyond_undo(&format!("a file of {} is too large to undo a change of it", Bytes(length))));
-    }
-    let mut content = vec![0; usize::try_from(length).unwrap_or(0)];
-    file.read_exact_at(&mut content, 0)?;
-    Ok(content)
-}
-
-#[expect(clippy::unnecessary_cast, reason = "the mode has different widths on different systems")]
-fn permissions(stat: &Stat) -> u32 {
-    stat.st_mode as u32 & 0o7777
-}
-
-/// Nanoseconds since 1970.
-fn modified_ns(seconds: i64, nanoseconds: i64) -> i64 {
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }

@@ -3,22 +3,27 @@
 //! - `walk` resolves a guest's path name by name, on open handles: what is decided about is what is opened. `walls` says which
 //!   file systems it may come upon, `pin` opens a file and nothing else.
 //! - `names` are those that are hidden from guests, or protected from them.
-//! - `open` and `tree` are the operations; `node` is what a descriptor stands for, `listing` a directory being read.
+//! - `open`, `tree` and `rename` are the operations; `node` is what a descriptor stands for, `listing` a directory being read.
 //! - `quota` bounds what is written, read and created; `change` announces what an undo would restore, before the first change
-//!   of each path, and `subtree` finds what a rename changes.
+//!   of each path, and says in which state the path was left; `subtree` finds what a rename changes.
 //! - `stream` reads and writes. All work is done inside the host call, so that no file job outlives its call.
 //!
 //! A refusal is recorded among the call's effects; the guest sees an ordinary error code.
 
+mod before;
 mod change;
 mod descriptor;
 mod listing;
+pub(crate) mod look;
+mod marks;
 mod metadata;
 pub(crate) mod names;
 mod node;
 mod open;
 pub(crate) mod pin;
 mod quota;
+mod rename;
+mod renames;
 mod stream;
 mod subtree;
 mod tree;
@@ -115,7 +120,9 @@ impl CallState {
 
     fn node(&self, descriptor: &Resource<Descriptor>) -> Result<Node, Stop> {
         let handle = Resource::<Node>::new_borrow(descriptor.rep());
-        self.table.get(&handle).cloned().map_err(table_stop)
+        let mut node = self.table.get(&handle).cloned().map_err(table_stop)?;
+        self.files.changes.renames.follow(&mut node);
+        Ok(node)
     }
 
     fn directory(&self, descriptor: &Resource<Descriptor>) -> Result<Node, FileError> {

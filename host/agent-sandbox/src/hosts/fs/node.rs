@@ -1,8 +1,11 @@
 //! What a descriptor stands for: an open file or directory, and where it is.
 
+use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 
+use crate::hosts::fs::change::Changes;
+use crate::hosts::fs::look::Thing;
 use crate::hosts::fs::walk::{RelativePath, Spot};
 
 /// An open file or directory.
@@ -14,8 +17,13 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
     /// The mount that it is below, by its position in the call's list.
     pub(crate) mount: usize,
-    /// Where it was when it was opened.
+    /// Where it is, as far as the call itself moved it since it was opened.
     pub(crate) path: RelativePath,
+    /// How many of the call's renames this path takes into account.
+    pub(crate) renames_seen: usize,
+    /// Where the file can be changed through it.
+    #[expect(dead_code, reason = "it acts when the last copy of it is dropped")]
+    pub(crate) writing: Option<Arc<Writing>>,
     /// The effect as which its opening was recorded; none for a mount itself.
     pub(crate) effect: Option<u32>,
 }
@@ -37,11 +45,44 @@ pub(crate) enum Kind {
 impl Node {
     /// A mount.
     pub(crate) fn root(file: File, mount: usize) -> Self {
-        Self { file: Arc::new(file), kind: Kind::Directory, mount, path: RelativePath::default(), effect: None }
+        Self::at(file, Kind::Directory, mount, RelativePath::default())
     }
 
     /// Something that was just opened.
     pub(crate) fn opened(file: File, kind: Kind, mount: usize, spot: &Spot, effect: u32) -> Self {
-        Self { file: Arc::new(file), kind, mount, path: spot.path.clone(), effect: Some(effect) }
+        Self { effect: Some(effect), ..Self::at(file, kind, mount, spot.path.clone()) }
+    }
+
+    fn at(file: File, kind: Kind, mount: usize, path: RelativePath) -> Self {
+        Self { file: Arc::new(file), kind, mount, path, renames_seen: 0, writing: None, effect: None }
+    }
+}
+
+/// That a file can be changed through a handle, or a stream of it. When the last of them is gone, the file is as the call left
+/// it, and that is said.
+pub(crate) struct Writing {
+    changes: Arc<Changes>,
+    mount: usize,
+    thing: Thing,
+    file: Arc<File>,
+}
+
+impl Writing {
+    /// It can be from now on.
+    pub(crate) fn begin(changes: &Arc<Changes>, mount: usize, thing: Thing, file: &Arc<File>) -> Arc<Self> {
+        changes.opened(thing);
+        Arc::new(Self { changes: Arc::clone(changes), mount, thing, file: Arc::clone(file) })
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.changes.closed(self.mount, self.thing, &self.file);
+    }
+}
+
+impl fmt::Debug for Writing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writing").field("mount", &self.mount).field("thing", &self.thing).finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use agent_core::effect::FileOperation;
+use agent_core::path_state::Becoming;
 use rustix::fs::{FileType, Mode, OFlags};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -12,8 +13,10 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, ErrorCode,
 
 use crate::effects::Permit;
 use crate::hosts::fs::FileError;
-use crate::hosts::fs::change::{Changes, not_regular};
-use crate::hosts::fs::node::{Kind, Node};
+use crate::hosts::fs::before::not_regular;
+use crate::hosts::fs::change::{Changes, Intent};
+use crate::hosts::fs::look::look_behind;
+use crate::hosts::fs::node::{Kind, Node, Writing};
 use crate::hosts::fs::pin::{Pinned, open_regular};
 use crate::hosts::fs::walk::{Handle, LastLink, Spot, open_directory, open_name};
 use crate::state::CallState;
@@ -104,11 +107,16 @@ async fn open_spot(
     wanted: Wanted,
     permit: &Permit,
 ) -> Result<Node, FileError> {
-    let node = |file: File, kind| Node::opened(file, kind, mount, spot, permit.number);
+    let node = |file: File, kind| {
+        let renames_seen = changes.renames.count();
+        Node { renames_seen, ..Node::opened(file, kind, mount, spot, permit.number) }
+    };
     match spot.found {
         None if wanted.create && !spot.directory_only => {
-            let file = create(changes, mount, spot, wanted, permit).await?;
-            Ok(node(file, wanted.kind()))
+            let made = node(create(changes, mount, spot, wanted, permit).await?, wanted.kind());
+            let made = writing(changes, made)?;
+            changes.made(mount, &spot.path, look_behind(changes.mount(mount), &made.file)?)?;
+            Ok(made)
         }
         None => Err(ErrorCode::NoEntry.into()),
         Some(_) if wanted.create && wanted.exclusive => Err(ErrorCode::Exist.into()),
@@ -124,6 +132,7 @@ async fn open_spot(
         Some(_) => match open_regular(&spot.dir, &spot.name, wanted.access())? {
             Pinned::Regular(file) => {
                 let node = node(file, wanted.kind());
+                let node = if wanted.may_change() { writing(changes, node)? } else { node };
                 truncate_if(changes, &node, wanted, permit).await?;
                 Ok(node)
             }
@@ -140,18 +149,32 @@ async fn create(
     permit: &Permit,
 ) -> Result<File, FileError> {
     changes.quotas.count_created()?;
-    changes.announce_spots(permit, &[(mount, spot)]).await?;
+    changes.announce_spots(permit, &[(mount, spot, Becoming::New)]).await?;
     // Exclusive although the guest may not have said so: what appeared since is not what was announced.
     let flags = wanted.access() | OFlags::CREATE | OFlags::EXCL;
-    let file = open_name(&spot.dir, &spot.name, flags, Mode::from_raw_mode(NEW_FILE_MODE))?;
-    Ok(File::from(file))
+    match open_name(&spot.dir, &spot.name, flags, Mode::from_raw_mode(NEW_FILE_MODE)) {
+        Ok(file) => Ok(File::from(file)),
+        Err(errno) => {
+            changes.left_nothing(&[(mount, spot.path.clone())])?;
+            Err(errno.into())
+        }
+    }
+}
+
+/// A handle through which a file can be changed: when it is closed, it is said how the file was left.
+fn writing(changes: &Arc<Changes>, node: Node) -> Result<Node, FileError> {
+    if !changes.are_undone(node.mount) {
+        return Ok(node);
+    }
+    let thing = look_behind(changes.mount(node.mount), &node.file)?.thing;
+    Ok(Node { writing: Some(Writing::begin(changes, node.mount, thing, &node.file)), ..node })
 }
 
 async fn truncate_if(changes: &Changes, node: &Node, wanted: Wanted, permit: &Permit) -> Result<(), FileError> {
     if !wanted.truncate {
         return Ok(());
     }
-    let mut intent = super::change::Intent::default();
+    let mut intent = Intent::default();
     changes.take_file(&mut intent, node, 0)?;
     changes.announce(permit.number, permit.request.clone(), intent).await?;
     node.file.set_len(0)?;

@@ -7,7 +7,7 @@ use rustix::fs::FileType;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::hosts::fs::FileError;
-use crate::hosts::fs::change::{beyond_undo, link_target};
+use crate::hosts::fs::before::{beyond_undo, link_target};
 use crate::hosts::fs::names::{is_hidden, is_protected};
 use crate::hosts::fs::walk::{Handle, LastLink, RelativePath, Spot, find, leads_out, open_directory};
 use crate::hosts::fs::walls::Walls;
@@ -29,11 +29,13 @@ pub(crate) fn walk_tree(
     let mut tree = vec![(from.clone(), to.clone())];
     let mut next = 0;
     while let Some((spot, to)) = tree.get(next).cloned() {
-        if tree.len() > entries_max {
-            return Err(beyond_undo(&format!("more than {entries_max} entries are too many to rename at once")));
-        }
         match spot.found {
-            Some(FileType::Directory) => tree.extend(children(walls, &spot, &to)?),
+            Some(FileType::Directory) => {
+                let children = children(walls, &spot, &to, entries_max - tree.len())?;
+                tree.extend(children.ok_or_else(|| {
+                    beyond_undo(&format!("more than {entries_max} entries are too many to rename at once"))
+                })?);
+            }
             Some(FileType::Symlink) => check_moved_link(&spot, &to)?,
             Some(_) | None => {}
         }
@@ -52,11 +54,16 @@ fn check_moved_link(spot: &Spot, to: &RelativePath) -> Result<(), FileError> {
     Err(denied("a link in it would lead out of the mount"))
 }
 
-/// The entries of a directory, each with its place after the directory was moved to `to`.
-fn children(walls: &Walls, spot: &Spot, to: &RelativePath) -> Result<Vec<(Spot, RelativePath)>, FileError> {
+/// The entries of a directory, each with its place after the directory was moved to `to`. `None` if there are more than `room`.
+fn children(
+    walls: &Walls,
+    spot: &Spot,
+    to: &RelativePath,
+    room: usize,
+) -> Result<Option<Vec<(Spot, RelativePath)>>, FileError> {
     let dir = Arc::new(open_directory(&spot.dir, &spot.name, Handle::Read)?);
     let mut found = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&dir)?.take(SEEN_ENTRIES_MAX + 3) {
+    for entry in rustix::fs::Dir::read_from(&dir)? {
         let entry = entry?;
         let name = entry.file_name().to_str().map_err(|_| ErrorCode::IllegalByteSequence)?;
         if matches!(name, "." | "..") {
@@ -69,10 +76,13 @@ fn children(walls: &Walls, spot: &Spot, to: &RelativePath) -> Result<Vec<(Spot, 
         if is_protected(name) {
             return Err(denied("it holds what is read-only inside a write grant"));
         }
+        if found.len() == room {
+            return Ok(None);
+        }
         let child = find(walls, &dir, &spot.path, name, LastLink::Keep)?;
         found.push((child, to.join(name)?));
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 fn denied(rule: &str) -> FileError {

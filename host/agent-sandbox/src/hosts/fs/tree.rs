@@ -1,6 +1,8 @@
-//! Changes of names: create and remove directories, unlink, rename, link, and the times and sizes of files.
+//! Changes of names: create and remove directories, unlink, link, and the times and sizes of files. `rename` has a file of its
+//! own.
 
 use agent_core::effect::{EffectRequest, FileOperation, Refusal};
+use agent_core::path_state::Becoming;
 use rustix::fs::{AtFlags, FileType, Mode};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -9,7 +11,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, NewTimestamp, Pa
 
 use crate::effects::Permit;
 use crate::hosts::fs::FileError;
-use crate::hosts::fs::change::{Intent, special_file};
+use crate::hosts::fs::before::special_file;
+use crate::hosts::fs::look::look_at;
 use crate::hosts::fs::metadata::timestamps;
 use crate::hosts::fs::node::{Kind, Node};
 use crate::hosts::fs::walk::{LastLink, Spot, leads_out};
@@ -36,9 +39,10 @@ impl CallState {
             return Err(ErrorCode::Exist.into());
         }
         self.files.changes.quotas.count_created()?;
-        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
+        self.files.changes.announce_spots(permit, &[(mount, spot, Becoming::New)]).await?;
         let mode = Mode::from_raw_mode(NEW_DIRECTORY_MODE);
-        Ok(rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), mode)?)
+        let made = rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), mode);
+        self.files.changes.made_at(mount, spot, made)
     }
 
     /// Removes a directory (`REMOVEDIR`) or anything else.
@@ -67,43 +71,16 @@ impl CallState {
             (Some(_), false) => {}
         }
         can_lose_its_name(spot)?;
-        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
-        Ok(rustix::fs::unlinkat(&spot.dir, spot.name.as_str(), flags)?)
-    }
-
-    pub(super) async fn rename(&mut self, fd: &Fd, path: &str, to_fd: &Fd, to_path: &str) -> FsResult<()> {
-        let operation = FileOperation::Rename;
-        let (base, to_base) = (self.directory(fd)?, self.directory(to_fd)?);
-        let from = self.find(&base, path, LastLink::Keep, operation)?;
-        let to = self.find(&to_base, to_path.trim_end_matches('/'), LastLink::Keep, operation)?;
-        let request = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
-        let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
-        let done = self.rename_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
-        self.conclude(permit, done).await
-    }
-
-    async fn rename_now(
-        &mut self,
-        permit: &Permit,
-        (mount, from): (usize, &Spot),
-        (to_mount, to): (usize, &Spot),
-    ) -> Result<(), FileError> {
-        if from.found.is_none() {
-            return Err(ErrorCode::NoEntry.into());
-        }
-        can_lose_its_name(from)?;
-        can_lose_its_name(to)?;
         let changes = &self.files.changes;
-        if !changes.recover_alike(mount, to_mount) {
-            return Err(ErrorCode::CrossDevice.into());
+        changes.may_lose_a_name(mount, spot)?;
+        changes.announce_spots(permit, &[(mount, spot, Becoming::Gone)]).await?;
+        match rustix::fs::unlinkat(&spot.dir, spot.name.as_str(), flags) {
+            Ok(()) => changes.left_nothing(&[(mount, spot.path.clone())]),
+            Err(errno) => {
+                changes.stayed_at(mount, spot)?;
+                Err(errno.into())
+            }
         }
-        let mut intent = Intent::default();
-        if to.found.is_some() {
-            changes.take_spot(&mut intent, to_mount, to)?;
-        }
-        changes.take_tree(&mut intent, (mount, from), (to_mount, &to.path))?;
-        changes.announce(permit.number, permit.request.clone(), intent).await?;
-        Ok(rustix::fs::renameat(&from.dir, from.name.as_str(), &to.dir, to.name.as_str())?)
     }
 
     pub(super) async fn link(&mut self, fd: &Fd, path: &str, to_fd: &Fd, to_path: &str) -> FsResult<()> {
@@ -135,9 +112,14 @@ impl CallState {
             return Err(ErrorCode::CrossDevice.into());
         }
         self.files.changes.quotas.count_created()?;
-        self.files.changes.announce_spots(permit, &[(mount, from), (to_mount, to)]).await?;
+        let changes = &self.files.changes;
+        let linked = look_at(changes.mount(mount), from)?.ok_or(ErrorCode::NoEntry)?;
+        let both = [(mount, from, Becoming::Itself), (to_mount, to, linked.to_come())];
+        changes.announce_spots(permit, &both).await?;
         let (name, to_name) = (from.name.as_str(), to.name.as_str());
-        Ok(rustix::fs::linkat(&from.dir, name, &to.dir, to_name, AtFlags::empty())?)
+        let linked = rustix::fs::linkat(&from.dir, name, &to.dir, to_name, AtFlags::empty());
+        changes.stayed_at(mount, from)?;
+        changes.made_at(to_mount, to, linked)
     }
 
     pub(super) async fn symlink(&mut self, fd: &Fd, target: &str, path: &str) -> FsResult<()> {
@@ -159,8 +141,10 @@ impl CallState {
             return Err(ErrorCode::Exist.into());
         }
         self.files.changes.quotas.count_created()?;
-        self.files.changes.announce_spots(permit, &[(mount, spot)]).await?;
-        Ok(rustix::fs::symlinkat(target, &spot.dir, spot.name.as_str())?)
+        let becoming = Becoming::Link(target.to_owned());
+        self.files.changes.announce_spots(permit, &[(mount, spot, becoming)]).await?;
+        let made = rustix::fs::symlinkat(target, &spot.dir, spot.name.as_str());
+        self.files.changes.made_at(mount, spot, made)
     }
 
     /// Sets the times of what is at a path.
@@ -177,8 +161,11 @@ impl CallState {
         let spot = self.find(&base, path, last, FileOperation::SetTimes)?;
         let request = self.request(FileOperation::SetTimes, base.mount, &spot);
         let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
-        let set = self.files.changes.announce_touch(&permit, base.mount, &spot).await.and_then(|()| {
-            Ok(rustix::fs::utimensat(&spot.dir, spot.name.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW)?)
+        let changes = &self.files.changes;
+        let set = changes.announce_touch(&permit, base.mount, &spot).await.and_then(|()| {
+            let set = rustix::fs::utimensat(&spot.dir, spot.name.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
+            changes.stayed_at(base.mount, &spot)?;
+            Ok(set?)
         });
         self.conclude(permit, set).await
     }
@@ -198,14 +185,16 @@ impl CallState {
         let changes = &self.files.changes;
         let set = match node.kind {
             // A directory's handle may be one that can only be gone through.
-            Kind::Directory => changes
-                .announce_touch(&permit, node.mount, &spot)
-                .await
-                .and_then(|()| Ok(rustix::fs::utimensat(&node.file, ".", &times, AtFlags::empty())?)),
-            Kind::File { .. } => changes
-                .announce_write(&node, u64::MAX)
-                .await
-                .and_then(|()| Ok(rustix::fs::futimens(&node.file, &times)?)),
+            Kind::Directory => changes.announce_touch(&permit, node.mount, &spot).await.and_then(|()| {
+                let set = rustix::fs::utimensat(&node.file, ".", &times, AtFlags::empty());
+                changes.stayed_at(node.mount, &spot)?;
+                Ok(set?)
+            }),
+            Kind::File { .. } => changes.announce_write(&node, u64::MAX).await.and_then(|()| {
+                let set = rustix::fs::futimens(&node.file, &times);
+                changes.left_open(&node)?;
+                Ok(set?)
+            }),
         };
         self.conclude(permit, set).await
     }
@@ -232,7 +221,12 @@ impl CallState {
         }
     }
 
-    fn two_paths(&self, operation: FileOperation, from: (usize, &Spot), to: (usize, &Spot)) -> EffectRequest {
+    pub(super) fn two_paths(
+        &self,
+        operation: FileOperation,
+        from: (usize, &Spot),
+        to: (usize, &Spot),
+    ) -> EffectRequest {
         EffectRequest::File {
             operation,
             path: self.files.guest_path(from.0, &from.1.path),
@@ -242,7 +236,7 @@ impl CallState {
 }
 
 /// The mount itself stays where it is, and so does a directory that is meant by `.`.
-fn can_lose_its_name(spot: &Spot) -> Result<(), FileError> {
+pub(super) fn can_lose_its_name(spot: &Spot) -> Result<(), FileError> {
     match (spot.name.as_str(), spot.path.as_str()) {
         (".", "") => {
             let rule = "the granted directory itself stays where it is".to_owned();

@@ -303,6 +303,12 @@ impl RelativePath {
         Ok(Self(path))
     }
 
+    /// Where this is once `from` was moved to `to`; `None` where it was not moved along.
+    pub(crate) fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
+        let below = self.0.strip_prefix(from.as_str())?;
+        (below.is_empty() || below.starts_with('/')).then(|| Self(format!("{}{below}", to.0)))
+    }
+
     /// The text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

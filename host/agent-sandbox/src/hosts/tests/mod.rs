@@ -1,9 +1,13 @@
 //! The host functions as a guest calls them, with a gate that writes down what it is asked.
 
 mod files;
+mod handles;
+mod others;
 mod records;
 mod requests;
+mod steps;
 mod support;
+mod undoing;
 mod waits;
 
 use agent_core::grant::Capability;

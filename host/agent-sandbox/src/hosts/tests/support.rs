@@ -1,11 +1,13 @@
 //! A call's state over a temporary directory, and the steps of a guest in one line each.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
 use agent_core::limits::Limits;
+use agent_core::path_state::{Mark, PathMark};
 use agent_core::units::UnixMillis;
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -42,16 +44,34 @@ pub(super) enum Answer {
     Closed,
 }
 
+/// Something that happens elsewhere.
+pub(super) type Meanwhile = Box<dyn Fn() + Send>;
+
 /// A gate that writes down what it is asked to record.
 pub(super) struct Notes {
     answer: Answer,
+    /// What happens elsewhere while it decides.
+    pub(super) meanwhile: Mutex<Option<Meanwhile>>,
+    /// How many changes and marks it can still write down.
+    room: AtomicUsize,
     pub(super) lines: Mutex<Vec<String>>,
     pub(super) undo: Mutex<Vec<Undo>>,
+    pub(super) marks: Mutex<Vec<PathMark>>,
 }
 
 impl Notes {
     pub(super) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes no more than this.
+    pub(super) fn closes_after(&self, records: usize) {
+        self.room.store(records, Ordering::Relaxed);
+    }
+
+    fn take_room(&self) -> Result<(), GateClosed> {
+        let taken = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(1));
+        taken.map(drop).map_err(|_| GateClosed("killed".to_owned()))
     }
 
     fn note(&self, line: String) -> Result<(), GateClosed> {
@@ -63,6 +83,9 @@ impl Notes {
 #[async_trait]
 impl EffectGate for Notes {
     async fn decide(&self, request: &EffectRequest) -> Ruling {
+        if let Some(meanwhile) = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            meanwhile();
+        }
         let keyed = self.answer == Answer::AllowKeyed;
         let decision = match self.answer {
             Answer::Deny => Decision::Deny { refusal: Refusal::FsDenied, rule: "no".to_owned(), hint: None },
@@ -76,8 +99,23 @@ impl EffectGate for Notes {
 
     async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed> {
         let line = format!("change {}: {}", intent.number, intent.request);
-        self.undo.lock().unwrap_or_else(PoisonError::into_inner).extend(intent.undo);
+        self.take_room()?;
+        let mut undo = self.undo.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = undo.len();
+        undo.extend(intent.undo);
+        let said = undo[first..].iter().zip(first..).map(|(undo, entry)| PathMark {
+            entry: u32::try_from(entry).unwrap_or(u32::MAX),
+            is: Mark::Changing(undo.entry.becoming.clone()),
+        });
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).extend(said);
+        drop(undo);
         self.note(line)
+    }
+
+    fn mark_changes(&self, marks: Vec<PathMark>) -> Result<(), GateClosed> {
+        self.take_room()?;
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).extend(marks);
+        if self.answer == Answer::Closed { Err(GateClosed("disk full".to_owned())) } else { Ok(()) }
     }
 
     async fn intend_send(&self, intent: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
@@ -98,7 +136,14 @@ impl EffectGate for Notes {
 }
 
 pub(super) fn notes(answer: Answer) -> Arc<Notes> {
-    Arc::new(Notes { answer, lines: Mutex::default(), undo: Mutex::default() })
+    Arc::new(Notes {
+        answer,
+        meanwhile: Mutex::default(),
+        room: AtomicUsize::new(usize::MAX),
+        lines: Mutex::default(),
+        undo: Mutex::default(),
+        marks: Mutex::default(),
+    })
 }
 
 /// The state of a call under these limits.

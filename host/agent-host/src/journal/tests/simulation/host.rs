@@ -9,16 +9,17 @@ use agent_core::effect::{
     Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, UndoEntry,
 };
 use agent_core::event::{
-    Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, CallUndone, DoubtResolved, EffectDone,
-    EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested, Resolution, RunResumed, ToolFinished,
-    ToolInDoubt, ToolStarted,
+    Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, DoubtResolved, EffectDone, EffectIntended, Event,
+    ModelFailed, ModelReplied, ModelRequested, Resolution, RunResumed, ToolFinished, ToolInDoubt, ToolStarted,
 };
+use agent_core::file_events::CallUndone;
 use agent_core::grant::RuleSource;
 use agent_core::hardening::Hardening;
 use agent_core::machine::{self, Action};
 use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Content, MeteredFuel, Metering, Said, ToolOutcome};
+use agent_core::path_state::Becoming;
 use agent_core::pending::CallStatus;
 use agent_core::state::{Phase, State};
 use agent_core::units::{Bytes, Fuel, Millis, UnixMillis};
@@ -258,7 +259,16 @@ impl Host {
                         Before::Content { digest, mode: 0o600 }
                     }
                 };
-                let undo = vec![UndoEntry { mount: "/data".to_owned(), path, before, modified_ns: None }];
+                let undo = vec![UndoEntry {
+                    mount: "/data".to_owned(),
+                    root: 1,
+                    path,
+                    before,
+                    was: None,
+                    owner: None,
+                    attributes: Vec::new(),
+                    becoming: Becoming::Itself,
+                }];
                 self.record(ledger, change(call, attempt, undo))
             }
             Moment::Change => {

@@ -1,0 +1,21 @@
+//! Which start of the machine this is. Marks of files carry it: what was written before a power loss may be on the disk in an
+//! earlier state than the journal's last word.
+
+use std::sync::LazyLock;
+
+use agent_core::digest::Digest;
+
+/// Where Linux says it: another random identifier after each start.
+const BOOT_FILE: &str = "/proc/sys/kernel/random/boot_id";
+
+static NUMBER: LazyLock<u32> = LazyLock::new(|| {
+    let digest = Digest::of(&std::fs::read(BOOT_FILE).unwrap_or_default());
+    let bytes = digest.as_bytes();
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+});
+
+/// A number that another start of the machine does not have, but for one chance in four thousand million. Where the system does
+/// not say, it is always the same. First called before the file wall stands.
+pub fn number() -> u32 {
+    *NUMBER
+}

@@ -1,0 +1,126 @@
+//! Undoing what an attempt of a call had changed: its entries and marks from the run's state, their contents from the journal,
+//! and what the undo does back into it. Called when a call was stopped, and on resume when its host was.
+
+use std::sync::Arc;
+
+use agent_core::effect::{Before, EffectRequest, FileOperation, UndoEntry};
+use agent_core::file_events::{CallUndone, PathsMarked};
+
+use agent_core::name::CallNumber;
+use agent_core::path_state::PathMark;
+use agent_core::pending::{Attempt, CallStatus};
+use agent_sandbox::gate::{GateClosed, Undo};
+use agent_sandbox::mount::Mount;
+use agent_sandbox::sync;
+use agent_sandbox::undo::{self, Ledger, Pressing, Restarted, UndoError, UndoReport};
+use anyhow::Context;
+
+use super::call::left_in_doubt;
+use super::mounts::at_files;
+use super::ports::Ports;
+use crate::boot;
+use crate::failpoint;
+use crate::journal::log::Durable;
+
+/// Whether everything that an attempt had changed is as it was.
+#[derive(PartialEq, Eq)]
+pub enum Restored {
+    /// It is.
+    All,
+    /// Something could not be restored, or is not as the call left it: the call is in doubt.
+    InDoubt,
+}
+
+/// Restores what an attempt of a call had changed.
+///
+/// # Errors
+/// Where the journal lacks what is to be restored, or nothing can be recorded any more.
+pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, attempt: u32) -> anyhow::Result<Restored> {
+    let Some(Attempt { changes, marks, boot, .. }) = attempt_of(ports, call, attempt) else { return Ok(Restored::All) };
+    if changes.is_empty() {
+        return Ok(Restored::All);
+    }
+    let entries = changes.iter().map(|entry| with_content(ports, entry)).collect::<anyhow::Result<Vec<_>>>()?;
+    let (below, teller) = (mounts.to_vec(), Arc::clone(ports));
+    let restarted = if boot.is_none_or(|boot| boot == boot::number()) { Restarted::No } else { Restarted::Yes };
+    let work = move || {
+        let mut tell = |marks, pressing| tell(&teller, call, attempt, (marks, pressing));
+        undo_all(&below, &entries, &marks, restarted, &mut tell)
+    };
+    let Some(report) = at_files(mounts, work).await else {
+        let reason = "its changes could not be undone: their file system does not answer".to_owned();
+        return left_in_doubt(ports, call, changed(&changes[0]), reason).map(|()| Restored::InDoubt);
+    };
+    let report = report.with_context(|| format!("cannot undo what call {call} had changed"))?;
+    for missing in &report.missing {
+        ports.reporter.not_given_back(&missing.path, &missing.reason);
+    }
+    if let Some(left) = report.left.first() {
+        let all: Vec<_> = report.left.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect();
+        let request = EffectRequest::File { operation: FileOperation::Write, path: left.path.clone(), to: None };
+        let reason = format!("its changes could not be undone: {}", all.join("; "));
+        return left_in_doubt(ports, call, request, reason).map(|()| Restored::InDoubt);
+    }
+    let restored = u32::try_from(report.restored.len()).unwrap_or(u32::MAX);
+    ports.recorder.record(CallUndone { call, attempt, restored }, Durable::Now)?;
+    failpoint::hit("call-undone");
+    Ok(Restored::All)
+}
+
+/// The change of a path that an undo entry is about.
+pub fn changed(entry: &UndoEntry) -> EffectRequest {
+    let path = format!("{}/{}", entry.mount.trim_end_matches('/'), entry.path);
+    EffectRequest::File { operation: FileOperation::Write, path, to: None }
+}
+
+fn undo_all(
+    mounts: &[Mount],
+    entries: &[Undo],
+    marks: &[PathMark],
+    restarted: Restarted,
+    tell: &mut undo::Tell<'_>,
+) -> Result<UndoReport, UndoError> {
+    let mut ledger = Ledger::new(restarted);
+    ledger.follow(mounts, entries.iter().map(|undo| &undo.entry), marks)?;
+    let report = undo::restore(&mut ledger, mounts, entries, tell)?;
+    // What was removed must not come back by a power loss after its record.
+    let entries: Vec<_> = entries.iter().map(|undo| undo.entry.clone()).collect();
+    sync::sync_changes(mounts, &entries).map_err(|error| GateClosed(format!("it could not be synced: {error}")))?;
+    Ok(report)
+}
+
+fn tell(
+    ports: &Ports,
+    call: CallNumber,
+    attempt: u32,
+    (marks, pressing): (Vec<PathMark>, Pressing),
+) -> Result<(), GateClosed> {
+    let durable = match pressing {
+        Pressing::Now => Durable::Now,
+        Pressing::Later => Durable::Later,
+    };
+    let marked = PathsMarked { call, attempt, boot: boot::number(), marks };
+    ports.recorder.record(marked, durable).map_err(|error| GateClosed(format!("{error:#}")))?;
+    failpoint::hit("undo-marked");
+    Ok(())
+}
+
+fn attempt_of(ports: &Ports, call: CallNumber, attempt: u32) -> Option<Attempt> {
+    match ports.recorder.state().call(call).map(|pending| &pending.status) {
+        Some(CallStatus::Running(found) | CallStatus::Interrupted(found)) if found.number == attempt => {
+            Some(found.clone())
+        }
+        _ => None,
+    }
+}
+
+fn with_content(ports: &Ports, entry: &UndoEntry) -> anyhow::Result<Undo> {
+    let content = match &entry.before {
+        Before::Content { digest, .. } => {
+            let missing = || format!("the journal lacks the earlier content of `{}`", entry.path);
+            Some(ports.journal.blob(digest)?.with_context(missing)?)
+        }
+        Before::Absent | Before::Directory { .. } | Before::Length(_) | Before::Symlink(_) => None,
+    };
+    Ok(Undo { entry: entry.clone(), content })
+}

@@ -1,0 +1,160 @@
+//! Renames: a file or a directory with everything in it gets another path. Each path that this changes is announced first.
+
+use agent_core::effect::{EffectRequest, FileOperation};
+use rustix::fs::{FileType, RenameFlags};
+use rustix::io::Errno;
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::FsResult;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+
+use crate::effects::Permit;
+use crate::hosts::fs::FileError;
+use crate::hosts::fs::change::{Changes, Intent};
+use crate::hosts::fs::look::look_at;
+use crate::hosts::fs::marks::Place;
+use crate::hosts::fs::subtree::{KEPT_ENTRIES_MAX, SEEN_ENTRIES_MAX, walk_tree};
+use crate::hosts::fs::tree::can_lose_its_name;
+use crate::hosts::fs::walk::{LastLink, RelativePath, Spot};
+use crate::state::CallState;
+
+/// What a rename moves, parents first: each with its path afterwards.
+type Tree = Vec<(Spot, RelativePath)>;
+
+impl CallState {
+    pub(super) async fn rename(
+        &mut self,
+        fd: &Resource<Descriptor>,
+        path: &str,
+        to_fd: &Resource<Descriptor>,
+        to_path: &str,
+    ) -> FsResult<()> {
+        let operation = FileOperation::Rename;
+        let (base, to_base) = (self.directory(fd)?, self.directory(to_fd)?);
+        let from = self.find(&base, path, LastLink::Keep, operation)?;
+        let to = self.find(&to_base, to_path.trim_end_matches('/'), LastLink::Keep, operation)?;
+        let request: EffectRequest = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
+        let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
+        let done = self.rename_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
+        self.conclude(permit, done).await
+    }
+
+    async fn rename_now(
+        &mut self,
+        permit: &Permit,
+        (mount, from): (usize, &Spot),
+        (to_mount, to): (usize, &Spot),
+    ) -> Result<(), FileError> {
+        if from.found.is_none() {
+            return Err(ErrorCode::NoEntry.into());
+        }
+        can_lose_its_name(from)?;
+        can_lose_its_name(to)?;
+        let changes = self.files.changes.clone();
+        if !changes.recover_alike(mount, to_mount) {
+            return Err(ErrorCode::CrossDevice.into());
+        }
+        if are_one_thing(&changes, (mount, from), (to_mount, to))? {
+            // The system does nothing either.
+            return Ok(());
+        }
+        changes.may_lose_a_name(to_mount, to)?;
+        let entries_max = if changes.are_undone(mount) { KEPT_ENTRIES_MAX } else { SEEN_ENTRIES_MAX };
+        let tree = walk_tree(changes.walls(mount), from, &to.path, entries_max)?;
+        self.announce_move(permit, (mount, &tree), (to_mount, to)).await?;
+        if let Err(errno) = move_there(from, to) {
+            say_stayed(&changes, (mount, &tree), (to_mount, to))?;
+            return Err(errno.into());
+        }
+        let (gone, arrived) = (places(mount, &tree), at_their_places(tree, to));
+        changes.renames.add((mount, from.path.clone()), (to_mount, to.path.clone()));
+        changes.left_nothing(&gone)?;
+        changes.arrived(to_mount, &arrived)
+    }
+
+    /// Announces everything that a move changes, in an order whose reverse works: what is at the new paths goes from the
+    /// leaves up, what was at the old ones comes back from the root down.
+    async fn announce_move(
+        &mut self,
+        permit: &Permit,
+        (mount, tree): (usize, &Tree),
+        (to_mount, to): (usize, &Spot),
+    ) -> Result<(), FileError> {
+        let changes = self.files.changes.clone();
+        let mut intent = Intent::default();
+        if let (Some(_), Some((root, _))) = (to.found, tree.first()) {
+            let coming = look_at(changes.mount(mount), root)?.ok_or(ErrorCode::NoEntry)?.to_come();
+            changes.take_spot(&mut intent, to_mount, to, coming)?;
+        }
+        for (spot, _) in tree.iter().rev() {
+            // Each is work of its own, for which the call has its time.
+            self.pay()?;
+            changes.take_again(&mut intent, mount, spot)?;
+            if changes.is_full(&intent) {
+                changes.announce(permit.number, permit.request.clone(), std::mem::take(&mut intent)).await?;
+            }
+        }
+        for (number, (spot, path)) in tree.iter().enumerate() {
+            if number == 0 && to.found.is_some() {
+                continue;
+            }
+            let coming = look_at(changes.mount(mount), spot)?.ok_or(ErrorCode::NoEntry)?.to_come();
+            changes.take_arrival(&mut intent, (to_mount, path), coming)?;
+        }
+        changes.announce(permit.number, permit.request.clone(), intent).await
+    }
+}
+
+/// Nothing was moved: what is at the new paths now is somebody else's.
+fn say_stayed(
+    changes: &Changes,
+    (mount, tree): (usize, &Tree),
+    (to_mount, to): (usize, &Spot),
+) -> Result<(), FileError> {
+    if to.found.is_none() {
+        let arrivals: Vec<Place> = tree.iter().map(|(_, path)| (to_mount, path.clone())).collect();
+        changes.left_nothing(&arrivals)?;
+    }
+    tree.iter().try_for_each(|(spot, _)| changes.stayed_at(mount, spot))
+}
+
+/// Whether both names are of one thing already.
+fn are_one_thing(
+    changes: &Changes,
+    (mount, from): (usize, &Spot),
+    (to_mount, to): (usize, &Spot),
+) -> Result<bool, FileError> {
+    let thing = |mount, spot| look_at(changes.mount(mount), spot).map(|now| now.map(|now| now.thing));
+    Ok(to.found.is_some() && thing(mount, from)? == thing(to_mount, to)?)
+}
+
+/// Where nothing was a moment ago, nothing is replaced: what came since is not what was announced.
+fn move_there(from: &Spot, to: &Spot) -> Result<(), Errno> {
+    let (name, to_name) = (from.name.as_str(), to.name.as_str());
+    if to.found.is_some() {
+        return rustix::fs::renameat(&from.dir, name, &to.dir, to_name);
+    }
+    match rustix::fs::renameat_with(&from.dir, name, &to.dir, to_name, RenameFlags::NOREPLACE) {
+        // A file system that cannot promise it: what is there is looked at once more, as late as can be.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            match rustix::fs::statat(&to.dir, to_name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => Err(Errno::EXIST),
+                Err(_) => rustix::fs::renameat(&from.dir, name, &to.dir, to_name),
+            }
+        }
+        renamed => renamed,
+    }
+}
+
+fn places(mount: usize, tree: &Tree) -> Vec<Place> {
+    tree.iter().map(|(spot, _)| (mount, spot.path.clone())).collect()
+}
+
+/// Where to look for what was moved: the root at its new name, the rest in directories that are still held open.
+fn at_their_places(mut tree: Tree, to: &Spot) -> Tree {
+    if let Some((root, _)) = tree.first_mut() {
+        let found: Option<FileType> = root.found;
+        *root = Spot { found, ..to.clone() };
+    }
+    tree
+}

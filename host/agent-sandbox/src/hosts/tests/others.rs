@@ -1,0 +1,204 @@
+//! Undo beside others: what they changed since a call did is left alone and told, and nothing of theirs is written through.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use agent_core::effect::{Before, UndoEntry};
+use agent_core::grant::Access;
+use agent_core::limits::Limits;
+use agent_core::path_state::{Becoming, Mark};
+use agent_core::units::Bytes;
+
+use super::steps::{Step, tree};
+use super::support::{Answer, Guest, mount};
+use super::undoing::{Aftermath, Tested, check_undo, with_things};
+use crate::gate::Undo;
+use crate::undo::{Ledger, Restarted, restore};
+
+/// Somebody else does something to a path between the call and its undo.
+type Outside = fn(&Path) -> io::Result<()>;
+
+#[tokio::test]
+async fn what_others_changed_meanwhile_is_left_alone_and_told() -> Tested {
+    let cases: [(&str, Step, Outside, &str); 10] = [
+        ("edited in place", Step::Write("old", "call"), |dir| fs::write(dir.join("old"), "person"), "old"),
+        ("edited to the same length", Step::Write("old", "person"), |dir| fs::write(dir.join("old"), "nosrep"), "old"),
+        (
+            "saved by an editor",
+            Step::Append("old"),
+            |dir| {
+                fs::write(dir.join("old~"), "person")?;
+                fs::rename(dir.join("old~"), dir.join("old"))
+            },
+            "old",
+        ),
+        ("removed", Step::Overwrite("old", 0), |dir| fs::remove_file(dir.join("old")), "old"),
+        (
+            "appended to",
+            Step::Append("old"),
+            |dir| {
+                use std::io::Write;
+                fs::File::options().append(true).open(dir.join("old"))?.write_all(b"!")
+            },
+            "old",
+        ),
+        ("a new file edited", Step::Write("new", "call"), |dir| fs::write(dir.join("new"), "person"), "new"),
+        ("a removed one made again", Step::Remove("old"), |dir| fs::write(dir.join("old"), "person"), "old"),
+        ("a moved one edited", Step::Rename("old", "moved"), |dir| fs::write(dir.join("moved"), "person"), "moved"),
+        (
+            "another link",
+            Step::Symlink("old", "new"),
+            |dir| {
+                fs::remove_file(dir.join("new"))?;
+                std::os::unix::fs::symlink("dir", dir.join("new"))
+            },
+            "new",
+        ),
+        ("a directory filled", Step::Directory("new"), |dir| fs::write(dir.join("new/file"), "person"), "new"),
+    ];
+    for (what, step, outside, path) in cases {
+        let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+        guest.seed()?;
+        guest.step(&step).await?;
+        let (mut after, temp) = Aftermath::of(guest).await?;
+        // Clocks of file systems are coarse: a change in the same instant is not claimed to be seen.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        outside(temp.path())?;
+        let found = with_things(temp.path())?.into_iter().find(|line| line.starts_with(path));
+        for round in 0..2 {
+            let report = after.undo();
+            let left: Vec<_> = report.left.iter().map(|left| left.path.clone()).collect();
+            assert_eq!(left, [format!("/data/{path}")], "{what}, round {round}: {report:?}");
+            let reason = &report.left[0].reason;
+            assert!(reason.contains("the call left") || reason.contains("did not put there"), "{what}: {reason}");
+        }
+        let now = with_things(temp.path())?.into_iter().find(|line| line.starts_with(path));
+        assert_eq!(now, found, "{what}");
+    }
+    Ok(())
+}
+
+/// What a call made and took away again is nothing to undo, whatever others put there since.
+#[tokio::test]
+async fn what_a_call_took_back_itself_is_no_matter_of_its_undo() -> Tested {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.step(&Step::Write("lock", "")).await?;
+    guest.step(&Step::Remove("lock")).await?;
+    let (mut after, temp) = Aftermath::of(guest).await?;
+    fs::write(temp.path().join("lock"), "of a person")?;
+    assert_eq!(after.undo().left, []);
+    assert_eq!(fs::read_to_string(temp.path().join("lock"))?, "of a person");
+    Ok(())
+}
+
+/// Another directory that took the place of the granted one is nobody's to undo in.
+#[tokio::test]
+async fn another_directory_at_the_same_place_is_left_alone() -> Tested {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.step(&Step::Write("new", "call")).await?;
+    let (mut after, _temp) = Aftermath::of(guest).await?;
+    let other = tempfile::tempdir()?;
+    fs::write(other.path().join("new"), "call")?;
+    after.mounts = vec![mount(other.path(), "/data", Access::Write)];
+    assert!(after.undo().left[0].reason.contains("another one now"));
+    assert!(other.path().join("new").exists());
+    Ok(())
+}
+
+/// Removed, then the name given to another file: to write the first one back must not go through to the other.
+#[tokio::test]
+async fn no_file_is_written_through_a_name_that_it_shares() -> Tested {
+    check_undo(&[Step::Remove("old"), Step::Link("dir/file", "old")]).await?;
+    // The other name may be outside of what the call knows.
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.seed()?;
+    let outside = tempfile::tempdir_in(guest.temp.path().parent().ok_or("no parent")?)?;
+    fs::hard_link(guest.temp.path().join("dir/file"), outside.path().join("shared"))?;
+    let before = tree(guest.temp.path())?;
+    guest.step(&Step::Rename("dir/file", "old")).await?;
+    let (mut after, temp) = Aftermath::of(guest).await?;
+    assert_eq!(after.undo().left, []);
+    assert_eq!(tree(temp.path())?, before);
+    assert_eq!(fs::read_to_string(outside.path().join("shared"))?, "in dir");
+    Ok(())
+}
+
+/// A file that was written to must not lose the name by which an undo finds it, while it lives on under another.
+#[tokio::test]
+async fn what_was_written_does_not_live_on_under_another_name() -> Tested {
+    for step in [Step::Remove("old"), Step::Rename("dir/file", "old")] {
+        let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+        guest.seed()?;
+        let outside = tempfile::tempdir_in(guest.temp.path().parent().ok_or("no parent")?)?;
+        fs::hard_link(guest.temp.path().join("old"), outside.path().join("shared"))?;
+        let before = tree(guest.temp.path())?;
+        guest.step(&Step::Overwrite("old", 0)).await?;
+        assert_eq!(guest.step(&step).await, Err("quota".to_owned()));
+        let (mut after, temp) = Aftermath::of(guest).await?;
+        assert_eq!(after.undo().left, []);
+        assert_eq!(tree(temp.path())?, before);
+        assert_eq!(fs::read_to_string(outside.path().join("shared"))?, "0123456789");
+    }
+    // A name that was not written to may go.
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.seed()?;
+    fs::hard_link(guest.temp.path().join("old"), guest.temp.path().join("second"))?;
+    assert_eq!(guest.step(&Step::Remove("old")).await, Ok(()));
+    Ok(())
+}
+
+/// After a power loss the disk may hold an earlier state of a file than the journal's last word of it.
+#[tokio::test]
+async fn an_earlier_state_after_a_restart_is_the_calls_own() -> Tested {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.seed()?;
+    let before = tree(guest.temp.path())?;
+    guest.step(&Step::Write("old", "more than the disk holds")).await?;
+    let (mut after, temp) = Aftermath::of(guest).await?;
+    // As if the last change had come later than what is found.
+    for mark in &mut after.marks {
+        if let Mark::Left(Some(stamp)) = &mut mark.is {
+            (stamp.changed_ns, stamp.modified_ns, stamp.size) = (i64::MAX, i64::MAX, Bytes(99));
+        }
+    }
+    assert_eq!(after.undo().left.len(), 1);
+    let mut ledger = Ledger::new(Restarted::Yes);
+    ledger.follow(&after.mounts, after.entries.iter().map(|undo| &undo.entry), &after.marks)?;
+    let report = restore(&mut ledger, &after.mounts, &after.entries, &mut |_, _| Ok(()))?;
+    assert_eq!(report.left, []);
+    assert_eq!(tree(temp.path())?, before);
+    Ok(())
+}
+
+/// The journal was written by this host, yet an entry may name what is not there any more.
+#[tokio::test]
+async fn a_link_on_the_way_is_not_followed() -> Tested {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.seed()?;
+    guest.step(&Step::Write("dir/inner/leaf", "call")).await?;
+    let (mut after, temp) = Aftermath::of(guest).await?;
+    let outside = tempfile::tempdir()?;
+    fs::write(outside.path().join("leaf"), "call")?;
+    fs::rename(temp.path().join("dir/inner"), temp.path().join("dir/aside"))?;
+    std::os::unix::fs::symlink(outside.path(), temp.path().join("dir/inner"))?;
+    assert_eq!(after.undo().left[0].reason, "the path leads elsewhere now");
+    assert_eq!(fs::read_to_string(outside.path().join("leaf"))?, "call");
+    let unknown = Undo { entry: entry("/other", "x"), content: None };
+    after.entries.push(unknown);
+    assert!(after.undo_within(usize::MAX).is_none());
+    Ok(())
+}
+
+fn entry(mount: &str, path: &str) -> UndoEntry {
+    UndoEntry {
+        mount: mount.to_owned(),
+        root: 0,
+        path: path.to_owned(),
+        before: Before::Absent,
+        was: None,
+        owner: None,
+        attributes: Vec::new(),
+        becoming: Becoming::New,
+    }
+}

@@ -1,0 +1,256 @@
+//! What a call left at the paths that it changed, as far as the journal knows: the fold of its undo entries and marks. An undo
+//! asks here whether what it finds at a path may be taken for the call's own.
+//!
+//! A path is followed by which things may be there, a thing by the state it was left in: it can have several names, and a
+//! change by one of them is seen through all.
+
+use std::collections::HashMap;
+
+use agent_core::effect::UndoEntry;
+use agent_core::path_state::{Becoming, Mark, PathKind, PathMark, Stamp};
+
+use super::UndoError;
+use crate::hosts::fs::look::{Looked, Thing};
+use crate::mount::Mount;
+
+/// Whether the machine was started anew since the call's last mark. What was written before a power loss may be on the disk in
+/// an earlier state, and still be the call's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restarted {
+    /// The same start of the machine.
+    No,
+    /// Another one.
+    Yes,
+}
+
+/// What calls left. One ledger serves the undo of several calls, the last one first.
+pub struct Ledger {
+    paths: HashMap<String, Holding>,
+    things: HashMap<Thing, ThingState>,
+    restarted: Restarted,
+}
+
+/// What may be at a path.
+#[derive(Default)]
+struct Holding {
+    /// Any of these; nothing where it is `None`.
+    maybe: Vec<Option<Thing>>,
+    /// Or something that was just made.
+    fresh: Option<Fresh>,
+    /// Everything that was ever there in the call.
+    past: Vec<Option<Thing>>,
+    settled: bool,
+}
+
+enum Fresh {
+    /// An empty file, or a directory; whether that one is empty shows when it is removed.
+    Empty,
+    /// A link to this target.
+    Link(String),
+}
+
+#[derive(Clone, Copy)]
+enum ThingState {
+    Left(Stamp),
+    Changing(Option<Stamp>),
+}
+
+impl Ledger {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(restarted: Restarted) -> Self {
+        Self { paths: HashMap::new(), things: HashMap::new(), restarted }
+    }
+
+    /// Follows one attempt: its undo entries, and what was said of them since, in order.
+    ///
+    /// # Errors
+    /// If an entry is of no mount.
+    pub fn follow<'e>(
+        &mut self,
+        mounts: &[Mount],
+        entries: impl IntoIterator<Item = &'e UndoEntry>,
+        marks: &[PathMark],
+    ) -> Result<(), UndoError> {
+        let entries: Vec<_> = entries.into_iter().collect();
+        for mark in marks {
+            if let Some(entry) = entries.get(mark.entry as usize) {
+                self.follow_one(mounts, entry, &mark.is)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows one thing that was said of the path of an undo entry.
+    ///
+    /// # Errors
+    /// If the entry is of no mount.
+    pub fn follow_one(&mut self, mounts: &[Mount], entry: &UndoEntry, mark: &Mark) -> Result<(), UndoError> {
+        let mount = super::mount_of(mounts, entry)?;
+        let key = super::key(mount, &entry.path);
+        if !self.paths.contains_key(&key) {
+            self.begin(mount, &key, entry.was.as_ref());
+        }
+        self.apply(mount, &key, mark);
+        Ok(())
+    }
+
+    fn begin(&mut self, mount: &Mount, key: &str, was: Option<&Stamp>) {
+        let thing = was.map(|stamp| Thing::of(mount, stamp));
+        if let (Some(thing), Some(stamp)) = (thing, was) {
+            self.things.entry(thing).or_insert(ThingState::Left(*stamp));
+        }
+        let holding = Holding { maybe: vec![thing], past: vec![thing], settled: true, fresh: None };
+        self.paths.insert(key.to_owned(), holding);
+    }
+
+    /// One more thing is said of a path.
+    pub(super) fn apply(&mut self, mount: &Mount, key: &str, mark: &Mark) {
+        let holding = self.paths.entry(key.to_owned()).or_default();
+        match mark {
+            Mark::Changing(becoming) => {
+                holding.settled = false;
+                let mut moving: Vec<Thing> = holding.maybe.iter().flatten().copied().collect();
+                match becoming {
+                    Becoming::Itself => {}
+                    Becoming::Gone => holding.may_be(None),
+                    Becoming::New => holding.fresh = Some(Fresh::Empty),
+                    Becoming::Link(target) => holding.fresh = Some(Fresh::Link(target.clone())),
+                    Becoming::Thing { device, inode } => {
+                        let thing = Thing::numbered(mount, *device, *inode);
+                        holding.may_be(Some(thing));
+                        moving.push(thing);
+                    }
+                    Becoming::Unknown => holding.maybe.clear(),
+                }
+                for thing in moving {
+                    let state = self.things.entry(thing).or_insert(ThingState::Changing(None));
+                    *state = ThingState::Changing(state.stamp());
+                }
+            }
+            Mark::Left(left) => {
+                let thing = left.as_ref().map(|stamp| Thing::of(mount, stamp));
+                holding.settle(thing);
+                if let (Some(thing), Some(stamp)) = (thing, left) {
+                    self.things.insert(thing, ThingState::Left(*stamp));
+                }
+            }
+        }
+    }
+
+    /// Whether what is at a path now may be taken for what the call left there. `target` is that of a link.
+    pub(super) fn accepts(&self, key: &str, now: Option<&Looked>, target: Option<&str>) -> bool {
+        let Some(holding) = self.paths.get(key) else { return false };
+        let Some(now) = now else {
+            return holding.maybe.contains(&None) || self.restarted == Restarted::Yes && holding.past.contains(&None);
+        };
+        if holding.maybe.contains(&Some(now.thing)) {
+            return self.is_as_left(now);
+        }
+        match &holding.fresh {
+            Some(Fresh::Empty) => match now.stamp.kind {
+                PathKind::File => now.stamp.size.0 == 0,
+                PathKind::Directory => true,
+                PathKind::Link | PathKind::Other => false,
+            },
+            Some(Fresh::Link(to)) => target == Some(to),
+            None => self.restarted == Restarted::Yes && holding.past.contains(&Some(now.thing)) && self.is_as_left(now),
+        }
+    }
+
+    fn is_as_left(&self, now: &Looked) -> bool {
+        match self.things.get(&now.thing) {
+            Some(ThingState::Left(stamp)) => {
+                let earlier = self.restarted == Restarted::Yes && now.stamp.changed_ns < stamp.changed_ns;
+                stamp.is_same_state(&now.stamp) || earlier
+            }
+            Some(ThingState::Changing(_)) | None => true,
+        }
+    }
+
+    /// Whether the call left at a path exactly what had been there: then nothing is to be undone, whatever is there now.
+    pub(super) fn left_as_before(&self, mount: &Mount, key: &str, was: Option<&Stamp>) -> bool {
+        let Some(holding) = self.paths.get(key).filter(|holding| holding.settled) else { return false };
+        match (was, holding.maybe.as_slice()) {
+            (None, [None]) => true,
+            (Some(was), [Some(thing)]) if was.kind != PathKind::Directory && Thing::of(mount, was) == *thing => {
+                matches!(self.things.get(thing), Some(ThingState::Left(left)) if left == was)
+            }
+            _ => false,
+        }
+    }
+
+    /// What may be at a path, if anything.
+    pub(super) fn things_at(&self, key: &str) -> Vec<Thing> {
+        self.paths.get(key).map_or_else(Vec::new, |holding| holding.maybe.iter().flatten().copied().collect())
+    }
+
+    /// What certainly was left at a path, and in which state.
+    pub(super) fn left_at(&self, key: &str) -> Option<Stamp> {
+        match self.paths.get(key)?.maybe.as_slice() {
+            [Some(thing)] => match self.things.get(thing)? {
+                ThingState::Left(stamp) => Some(*stamp),
+                ThingState::Changing(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Every path with each thing that may be there.
+    pub(super) fn whereabouts(&self) -> impl Iterator<Item = (Thing, &str)> {
+        self.paths.iter().flat_map(|(key, holding)| holding.maybe.iter().flatten().map(|thing| (*thing, key.as_str())))
+    }
+
+    /// The content of a file, if it is as the call left it and no longer than `bytes_max`.
+    ///
+    /// # Errors
+    /// If the entry is of no mount.
+    pub fn content(&self, mounts: &[Mount], entry: &UndoEntry, bytes_max: usize) -> Result<Option<Vec<u8>>, UndoError> {
+        let mount = super::mount_of(mounts, entry)?;
+        let key = super::key(mount, &entry.path);
+        Ok(super::read(mount, entry, bytes_max, |now| self.accepts(&key, Some(now), None)))
+    }
+
+    /// What the call left at a path, in words.
+    pub(super) fn describe(&self, key: &str) -> String {
+        let Some(holding) = self.paths.get(key) else { return "nothing that is known".to_owned() };
+        let last = holding.maybe.last().copied().flatten().and_then(|thing| self.things.get(&thing));
+        match (holding.settled, last) {
+            (true, Some(ThingState::Left(stamp) | ThingState::Changing(Some(stamp)))) => stamp.to_string(),
+            (true, Some(ThingState::Changing(None)) | None) => "nothing".to_owned(),
+            (false, Some(ThingState::Left(stamp) | ThingState::Changing(Some(stamp)))) => {
+                format!("{} (number {}) that it was changing", stamp.kind, stamp.inode)
+            }
+            (false, Some(ThingState::Changing(None)) | None) => "something that it was changing".to_owned(),
+        }
+    }
+}
+
+impl Holding {
+    fn may_be(&mut self, thing: Option<Thing>) {
+        if !self.maybe.contains(&thing) {
+            self.maybe.push(thing);
+        }
+        if !self.past.contains(&thing) {
+            self.past.push(thing);
+        }
+    }
+
+    fn settle(&mut self, thing: Option<Thing>) {
+        self.maybe = vec![thing];
+        self.fresh = None;
+        self.settled = true;
+        if !self.past.contains(&thing) {
+            self.past.push(thing);
+        }
+    }
+}
+
+impl ThingState {
+    fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Self::Left(stamp) => Some(*stamp),
+            Self::Changing(stamp) => *stamp,
+        }
+    }
+}
