@@ -21,6 +21,8 @@ pub enum Manner {
     Answer(&'static str),
     /// Takes the request and never answers.
     Silent,
+    /// Takes a POST and never answers; answers everything else 200 with this body.
+    SilentToPosts(&'static str),
 }
 
 impl Server {
@@ -88,13 +90,18 @@ fn serve(mut stream: TcpStream, manner: Manner, hits: &AtomicUsize, requests: &M
         if reader.read_exact(&mut body).is_err() {
             return;
         }
+        let is_post = head.starts_with("POST ");
         hits.fetch_add(1, Ordering::SeqCst);
         if let Ok(mut requests) = requests.lock() {
             requests.push(head);
         }
-        let Manner::Answer(text) = manner else {
-            std::thread::sleep(Duration::from_secs(600));
-            return;
+        let text = match manner {
+            Manner::Answer(text) => text,
+            Manner::SilentToPosts(text) if !is_post => text,
+            Manner::Silent | Manner::SilentToPosts(_) => {
+                std::thread::sleep(Duration::from_secs(600));
+                return;
+            }
         };
         let answer =
             format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}", text.len());

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,11 +37,21 @@ impl Terminal {
     /// Where the system gives no terminal.
     #[must_use]
     pub fn start_in(world: &World, folder: &str, words: &[String]) -> Self {
-        let pty = openpty(None, None).expect("a terminal");
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut command = world.command(&words);
+        command.current_dir(world.work().join(folder));
+        Self::run(command)
+    }
+
+    /// Starts a command that is ready but for its terminal.
+    ///
+    /// # Panics
+    /// Where the system gives no terminal.
+    #[must_use]
+    pub fn run(mut command: Command) -> Self {
+        let pty = openpty(None, None).expect("a terminal");
         let end = |slave: &OwnedFd| slave.try_clone().expect("a descriptor");
-        command.current_dir(world.work().join(folder)).env("TERM", "dumb");
+        command.env("TERM", "dumb");
         command.stdin(end(&pty.slave)).stdout(end(&pty.slave)).stderr(pty.slave);
         let child = command.spawn().expect("the program starts");
         // The command holds the terminal's other end until it is gone.
@@ -70,6 +80,12 @@ impl Terminal {
             assert!(started.elapsed() < PATIENCE, "it did not say {text:?}: {}", self.seen());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The process that was started.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until the program said this so many times, and not more.

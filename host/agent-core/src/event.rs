@@ -111,11 +111,13 @@ events! {
     PathsMarked,
     /// What an interrupted attempt had changed was restored.
     CallUndone,
+    /// An attempt ended without an outcome, and nothing of it is left to settle: the call goes on later.
+    ToolSuspended,
     /// A call has its outcome.
     ToolFinished,
     /// A call may or may not have had its effect.
     ToolInDoubt,
-    /// A person said what became of a call in doubt.
+    /// It was said what became of a call in doubt.
     DoubtResolved,
     /// A person had changes of files undone.
     ChangesUndone,
@@ -179,6 +181,8 @@ pub struct RunStarted {
     pub durability: Durability,
     /// How much is given up for a smaller surface.
     pub strictness: Strictness,
+    /// What becomes of a call of which nobody knows whether it had its effect.
+    pub doubt: DoubtPolicy,
     /// What confined the host's own process.
     pub hardening: Hardening,
     /// The session that it continues, and where in it.
@@ -235,6 +239,20 @@ pub enum Strictness {
     Strict,
 }
 
+/// What becomes of a call of which nobody knows whether it had its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoubtPolicy {
+    /// The run is suspended until a person says.
+    Ask,
+    /// The model is told what may have happened, and the run goes on.
+    TellModel,
+    /// The run ends.
+    Fail,
+    /// The tool's component is asked to find out; a person, where it cannot.
+    Reconcile,
+}
+
 /// One tool of a run, pinned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -286,7 +304,12 @@ pub enum ApprovalSubject {
     /// The call as a whole, before it starts.
     Call,
     /// One effect of the call.
-    Effect(EffectRequest),
+    Effect {
+        /// Its number within the call; 0 for a look, which has none.
+        number: u32,
+        /// What it would do.
+        request: EffectRequest,
+    },
 }
 
 /// See [`Event::ApprovalRequested`].
@@ -313,16 +336,44 @@ pub struct ApprovalDecided {
     pub digest: Digest,
     /// The answer.
     pub answer: Approval,
+    /// Who gave it.
+    pub by: AnsweredBy,
 }
 
 /// A person's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Approval {
     /// Yes, this once.
-    Approved,
+    Approved {
+        /// Not later than this.
+        expires: UnixMillis,
+    },
     /// No.
-    Denied,
+    Denied {
+        /// Why, where the person said so. The model is told.
+        reason: Option<String>,
+    },
+}
+
+/// Who answered, as far as a host can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnsweredBy {
+    /// The number of the user on this machine.
+    pub user: u32,
+    /// Where.
+    pub place: AnswerPlace,
+}
+
+/// Where an answer was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerPlace {
+    /// At the terminal of the run.
+    Run,
+    /// By a command of its own, such as `agent-host approve`.
+    Command,
 }
 
 /// See [`Event::GrantWidened`].
@@ -392,6 +443,32 @@ pub struct EffectDone {
     pub effect: Effect,
 }
 
+/// See [`Event::ToolSuspended`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolSuspended {
+    /// The call.
+    pub call: CallNumber,
+    /// The attempt that ended.
+    pub attempt: u32,
+    /// What for.
+    pub reason: Suspension,
+    /// What it used.
+    pub metering: Metering,
+    /// What it did. Changes of files among it are undone.
+    pub effects: Vec<Effect>,
+}
+
+/// What an attempt was ended for that has no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspension {
+    /// It waits for a person's approval of one of its effects, and the person does not answer at once.
+    Approval,
+    /// The run was stopped.
+    Cancelled,
+}
+
 /// See [`Event::ToolFinished`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -428,8 +505,27 @@ pub struct ToolInDoubt {
 pub struct DoubtResolved {
     /// The call.
     pub call: CallNumber,
-    /// What the person says.
+    /// What is said.
     pub resolution: Resolution,
+    /// Who says it.
+    pub by: ResolvedBy,
+}
+
+/// Who said what became of a call in doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ResolvedBy {
+    /// A person.
+    Person(AnsweredBy),
+    /// The run's own policy.
+    Policy,
+    /// The tool's component, which was asked to find out.
+    Component {
+        /// What that used.
+        metering: Metering,
+        /// What it looked at.
+        effects: Vec<Effect>,
+    },
 }
 
 /// What became of a call in doubt.
@@ -442,6 +538,10 @@ pub enum Resolution {
     DidNotHappen,
     /// Do it again, knowing that it may happen twice.
     Retry,
+    /// Nobody says: the model is told what may have happened.
+    LeftOpen,
+    /// Neither policy nor component knows: a person must say.
+    Unknown,
 }
 
 /// See [`Event::RunResumed`].
@@ -500,6 +600,20 @@ pub struct RunEnded {
     pub detail: Option<String>,
 }
 
+/// The kinds of events by which a person answers what a run waits for: they too say nothing about how it stands.
+pub const KINDS_OF_ANSWERS: [&str; 2] = ["ApprovalDecided", "DoubtResolved"];
+
+impl Resolution {
+    /// Whether the call has its outcome by it.
+    #[must_use]
+    pub fn settles(&self) -> bool {
+        match self {
+            Self::Happened(_) | Self::DidNotHappen | Self::LeftOpen => true,
+            Self::Retry | Self::Unknown => false,
+        }
+    }
+}
+
 /// The kinds of events that say something about the record and nothing about the run: how a run stands, the last event of
 /// another kind says.
 pub const KINDS_ABOUT_THE_RECORD: [&str; 2] = ["RunAdopted", "HeadSigned"];
@@ -511,6 +625,7 @@ impl Event {
         matches!(
             self,
             Self::RunResumed(_)
+                | Self::ApprovalDecided(_)
                 | Self::DoubtResolved(_)
                 | Self::RunRebased(_)
                 | Self::RunAdopted(_)

@@ -39,6 +39,7 @@ impl Event {
             | Self::GrantWidened(_)
             | Self::PathsMarked(_)
             | Self::CallUndone(_)
+            | Self::ToolSuspended(_)
             | Self::ToolInDoubt(_)
             | Self::DoubtResolved(_)
             | Self::ChangesUndone(_)
@@ -61,6 +62,7 @@ fn of_start(body: &RunStarted) -> Vec<Digest> {
         budget: _,
         durability: _,
         strictness: _,
+        doubt: _,
         hardening: _,
         session: _,
         earlier,

@@ -7,6 +7,7 @@
 
 #![warn(unreachable_pub)]
 
+pub mod approval;
 pub mod budget;
 pub mod config;
 pub mod digest;

@@ -1,15 +1,15 @@
 //! The machine: what a run wants next, decided from its state alone. The driver does it and reports a fact; there is no other
 //! way on, and no recovery path beside this one: resume is fold, then [`next`].
 
+use crate::approval::{self, Standing};
 use crate::config::resolve::ToolAuthority;
-use crate::digest::Digest;
 use crate::effect::EffectRequest;
-use crate::event::RunEnded;
+use crate::event::{ApprovalSubject, DoubtPolicy, Resolution, RunEnded};
 use crate::grant::Grant;
 use crate::model::{ModelFailure, ModelFailureKind};
 use crate::name::CallNumber;
 use crate::outcome::{Fault, RefusedCall, ToolOutcome};
-use crate::pending::{Attempt, CallStatus, PendingCall};
+use crate::pending::{Arbiter, Attempt, CallStatus, PendingCall};
 use crate::state::{Asking, Phase, State};
 use crate::stop::StopReason;
 use crate::units::{Fuel, Millis};
@@ -45,7 +45,7 @@ pub enum Action {
         /// How long to wait first. The driver adds jitter.
         wait: Millis,
     },
-    /// Ask a person whether a call may be made.
+    /// Ask a person about a call: whether it may be made, or do what it asked before.
     AskApproval(CallNumber),
     /// Make a call.
     CallTool {
@@ -74,6 +74,15 @@ pub enum Action {
         /// What is known.
         reason: String,
     },
+    /// Record what the run's policy says about a call in doubt.
+    SettleDoubt {
+        /// The call.
+        call: CallNumber,
+        /// What it says.
+        resolution: Resolution,
+    },
+    /// Ask the component of a call in doubt what became of it.
+    Reconcile(CallNumber),
     /// Stop.
     Finish(RunEnded),
     /// Nothing, until something under way reports.
@@ -93,30 +102,6 @@ pub fn next(state: &State) -> Action {
         Phase::Asking(asking) if asking.requested => Action::Wait,
         Phase::Asking(asking) => spent_up(state).or_else(|| gone_wrong(state)).unwrap_or_else(|| ask(state, asking)),
         Phase::Acting(calls) => act(state, calls),
-    }
-}
-
-/// What an approval of a call is bound to: run, call, component, tool, arguments and authority. A change of any asks again.
-#[must_use]
-pub fn approval_digest(state: &State, pending: &PendingCall) -> Digest {
-    let tool = pending.tool.map(|index| (&state.started.tools[index].component, authority_digest(state, index)));
-    let (component, authority) = tool.map_or_else(Default::default, |(c, a)| (c.to_string(), a.to_string()));
-    Digest::of_parts(&[
-        state.run.as_str().as_bytes(),
-        pending.number.to_string().as_bytes(),
-        component.as_bytes(),
-        pending.call.tool.as_bytes(),
-        pending.call.arguments.as_bytes(),
-        authority.as_bytes(),
-    ])
-}
-
-/// The digest of a tool's authority as it is now.
-#[must_use]
-pub fn authority_digest(state: &State, tool: usize) -> Digest {
-    match serde_json::to_vec(&state.authorities[tool]) {
-        Ok(bytes) => Digest::of(&bytes),
-        Err(error) => unreachable!("authority is plain data: {error}"),
     }
 }
 
@@ -186,6 +171,11 @@ fn no_reply(state: &State, failure: &ModelFailure) -> Action {
 
 fn act(state: &State, calls: &[PendingCall]) -> Action {
     let running = calls.iter().filter(|call| matches!(call.status, CallStatus::Running(_))).count();
+    if state.started.doubt == DoubtPolicy::Fail
+        && let Some((call, request)) = doubtful(calls)
+    {
+        return if running > 0 { Action::Wait } else { finish(StopReason::Error, None, Some(in_doubt(call, request))) };
+    }
     let wanted = calls.iter().enumerate().find_map(|(index, call)| advance(state, calls, index, call, running));
     match wanted {
         Some(action) => action,
@@ -204,26 +194,44 @@ fn advance(
 ) -> Option<Action> {
     let free = || running < CONCURRENT_CALLS_MAX && !waits_for_earlier(state, calls, index);
     match &pending.status {
-        CallStatus::Finished(_) | CallStatus::Running(_) | CallStatus::InDoubt { .. } => None,
-        CallStatus::Denied => Some(denied(pending)),
+        CallStatus::Finished(_) | CallStatus::Running(_) => None,
+        CallStatus::InDoubt { arbiter, .. } => settle_doubt(state, pending, *arbiter),
         CallStatus::Proposed => propose(state, calls, index, pending, free()),
-        CallStatus::Approved { .. } => free().then(|| start(state, pending, 1)),
         CallStatus::Again { attempts } => free().then(|| start(state, pending, attempts + 1)),
         CallStatus::Interrupted(attempt) => {
-            recover(pending, attempt).or_else(|| free().then(|| start(state, pending, attempt.number + 1)))
+            recover(pending, attempt).or_else(|| if_approved(state, pending, attempt.number + 1, free()))
         }
     }
 }
 
 fn propose(state: &State, calls: &[PendingCall], index: usize, pending: &PendingCall, free: bool) -> Option<Action> {
-    let Some(tool) = pending.tool else { return Some(unknown_tool(state, pending)) };
+    if pending.tool.is_none() {
+        return Some(unknown_tool(state, pending));
+    }
     if let Some(reason) = over_budget(state, calls, index) {
         return Some(refuse(pending, RefusedCall::RunBudget, reason));
     }
-    if state.authorities[tool].asks_before_call().is_some() {
-        return Some(Action::AskApproval(pending.number));
+    if_approved(state, pending, 1, free)
+}
+
+/// Starts a call once no person has to say anything to it any more.
+fn if_approved(state: &State, pending: &PendingCall, attempt: u32, free: bool) -> Option<Action> {
+    match approval::standing(state, pending) {
+        Standing::ToAsk => Some(Action::AskApproval(pending.number)),
+        Standing::Open => None,
+        Standing::Denied(reason) => Some(denied(pending, reason.as_deref())),
+        Standing::Free => free.then(|| start(state, pending, attempt)),
     }
-    free.then(|| start(state, pending, 1))
+}
+
+fn settle_doubt(state: &State, pending: &PendingCall, arbiter: Arbiter) -> Option<Action> {
+    match (arbiter, state.started.doubt) {
+        (Arbiter::Person, _) | (_, DoubtPolicy::Ask | DoubtPolicy::Fail) => None,
+        (Arbiter::Policy, DoubtPolicy::TellModel) => {
+            Some(Action::SettleDoubt { call: pending.number, resolution: Resolution::LeftOpen })
+        }
+        (Arbiter::Policy, DoubtPolicy::Reconcile) => Some(Action::Reconcile(pending.number)),
+    }
 }
 
 fn start(state: &State, pending: &PendingCall, attempt: u32) -> Action {
@@ -244,7 +252,7 @@ fn recover(pending: &PendingCall, attempt: &Attempt) -> Option<Action> {
     if !attempt.changes.is_empty() {
         return Some(Action::UndoCall(pending.number));
     }
-    (attempt.number >= CALL_ATTEMPTS_MAX).then(|| {
+    (pending.kills >= CALL_ATTEMPTS_MAX).then(|| {
         let message = format!("the host was killed during each of {CALL_ATTEMPTS_MAX} attempts");
         let outcome = ToolOutcome::Faulted { fault: Fault::Interrupted, message };
         Action::SettleCall { call: pending.number, outcome }
@@ -283,16 +291,47 @@ fn share_stores(own: &ToolAuthority, other: &ToolAuthority) -> bool {
     own.tool.component == other.tool.component && !own.grant.kv.is_empty() && !other.grant.kv.is_empty()
 }
 
+/// Nothing goes on without a person. Doubt first: it is known before anything else is decided.
 fn suspend(calls: &[PendingCall]) -> Action {
-    let doubtful = calls.iter().find_map(|call| match &call.status {
+    if let Some((call, request)) = doubtful(calls) {
+        return finish(StopReason::SuspendedDoubt, None, Some(in_doubt(call, request)));
+    }
+    let waiting: Vec<_> = calls.iter().filter_map(waits_for).collect();
+    if waiting.is_empty() {
+        unreachable!("a turn without a running, doubtful, waiting or startable call has ended");
+    }
+    finish(StopReason::SuspendedApproval, None, Some(waiting.join("; ")))
+}
+
+fn doubtful(calls: &[PendingCall]) -> Option<(&PendingCall, &EffectRequest)> {
+    calls.iter().find_map(|call| match &call.status {
         CallStatus::InDoubt { request, .. } => Some((call, request)),
-        _ => None,
-    });
-    let Some((call, request)) = doubtful else {
-        unreachable!("a turn without a running, doubtful or startable call has ended");
+        CallStatus::Proposed
+        | CallStatus::Running(_)
+        | CallStatus::Interrupted(_)
+        | CallStatus::Again { .. }
+        | CallStatus::Finished(_) => None,
+    })
+}
+
+fn in_doubt(call: &PendingCall, request: &EffectRequest) -> String {
+    format!("call {} `{}` may or may not have done this: {request}", call.number, shown(&call.call.tool))
+}
+
+/// What a call waits for, for people.
+fn waits_for(call: &PendingCall) -> Option<String> {
+    let subject = |subject: &ApprovalSubject| match subject {
+        ApprovalSubject::Call => "to be made".to_owned(),
+        ApprovalSubject::Effect { request, .. } => format!("to {request}"),
     };
-    let detail = format!("call {} `{}` may or may not have done this: {request}", call.number, call.call.tool);
-    finish(StopReason::SuspendedDoubt, None, Some(detail))
+    let wishes: Vec<_> = call.asked.open.iter().map(|question| subject(&question.subject)).collect();
+    let what = || format!("call {} `{}` waits for approval {}", call.number, shown(&call.call.tool), wishes.join(", "));
+    (!call.is_finished() && !wishes.is_empty()).then(what)
+}
+
+/// A tool's wire name as people write it.
+fn shown(wire: &str) -> String {
+    wire.replacen("__", ".", 1)
 }
 
 fn unknown_tool(state: &State, pending: &PendingCall) -> Action {
@@ -301,8 +340,8 @@ fn unknown_tool(state: &State, pending: &PendingCall) -> Action {
     refuse(pending, RefusedCall::UnknownTool, message)
 }
 
-fn denied(pending: &PendingCall) -> Action {
-    refuse(pending, RefusedCall::ApprovalDenied, "the operator was asked and said no".to_owned())
+fn denied(pending: &PendingCall, reason: Option<&str>) -> Action {
+    refuse(pending, RefusedCall::ApprovalDenied, approval::denied(reason))
 }
 
 fn refuse(pending: &PendingCall, reason: RefusedCall, message: String) -> Action {

@@ -127,6 +127,8 @@ pub enum Fault {
     Cancelled,
     /// The host was killed during each of the attempts.
     Interrupted,
+    /// Nobody knows whether the call had its effect, and the run goes on all the same.
+    InDoubt,
 }
 
 /// What a call said beside its result, for people: the part that was kept.
@@ -221,6 +223,7 @@ impl Fault {
             Self::GuestTrap => "guest_trap",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
+            Self::InDoubt => "in_doubt",
         }
     }
 }

@@ -1,12 +1,12 @@
 //! A proposed call on its way to its outcome: how far it is, and what its attempts have announced. Part of the state, which
 //! moves it on; the machine reads it to say what the call wants next.
 
+use crate::approval::Asked;
 use crate::effect::{EffectRequest, UndoEntry};
 use crate::message::{ToolCall, ToolResult};
 use crate::name::CallNumber;
 use crate::outcome::ToolOutcome;
 use crate::path_state::{Mark, PathMark};
-use crate::state::APPROVAL_TIME_MAX;
 use crate::units::{Fuel, UnixMillis};
 
 /// A proposed call on its way to its outcome.
@@ -20,6 +20,22 @@ pub struct PendingCall {
     pub tool: Option<usize>,
     /// How far it is.
     pub status: CallStatus,
+    /// What it asked a person.
+    pub asked: Asked,
+    /// How often its host was killed during an attempt.
+    pub kills: u32,
+    /// How every further attempt begins, once one waited for a person: so that it comes to the same point with the same
+    /// request, for which the person's answer is.
+    pub origin: Option<Origin>,
+}
+
+/// What a call's random numbers and clock begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Seeds the random numbers: 64 hexadecimal digits.
+    pub seed: String,
+    /// What the clock says.
+    pub clock_start: UnixMillis,
 }
 
 /// How far a call is.
@@ -27,21 +43,18 @@ pub struct PendingCall {
 pub enum CallStatus {
     /// Nothing has happened yet.
     Proposed,
-    /// A person allowed it.
-    Approved {
-        /// When.
-        at: UnixMillis,
-    },
-    /// A person refused it.
-    Denied,
     /// An attempt is going on in a living host.
     Running(Attempt),
-    /// An attempt was going on when its host ended.
+    /// An attempt ended without an outcome: with its host, or because it waited for a person, or the run was stopped.
     Interrupted(Attempt),
     /// It may or may not have had its effect.
     InDoubt {
         /// What is unknown.
         request: EffectRequest,
+        /// What is known.
+        reason: String,
+        /// Who is to say.
+        arbiter: Arbiter,
         /// Attempts so far.
         attempts: u32,
     },
@@ -52,6 +65,15 @@ pub enum CallStatus {
     },
     /// It has its outcome.
     Finished(ToolOutcome),
+}
+
+/// Who is to say what became of a call in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arbiter {
+    /// The run's policy, which may say that it is a person.
+    Policy,
+    /// A person: the policy did not help.
+    Person,
 }
 
 /// One attempt of a call.
@@ -69,6 +91,8 @@ pub struct Attempt {
     pub boot: Option<u32>,
     /// The keyed and opaque writes that it announced.
     pub sends: Vec<Send>,
+    /// What its random numbers and clock began with.
+    pub origin: Origin,
 }
 
 /// A keyed or opaque write that was announced.
@@ -133,18 +157,23 @@ impl Attempt {
     }
 }
 
-/// A running attempt ended with its host; an approval may have expired. Returns the fuel to charge for a lost count.
-pub(crate) fn interrupt(status: &mut CallStatus, now: UnixMillis) -> Option<u64> {
-    match status {
+/// The host of a call is gone: a running attempt ended with it. Returns the fuel to charge for a lost count.
+pub(crate) fn interrupt(pending: &mut PendingCall) -> Option<u64> {
+    pending.asked.hand_over();
+    match &pending.status {
         CallStatus::Running(attempt) => {
             let fuel = attempt.fuel.0;
-            *status = CallStatus::Interrupted(attempt.clone());
+            if pending.asked.is_begun() {
+                pending.origin = Some(attempt.origin.clone());
+            }
+            pending.status = CallStatus::Interrupted(attempt.clone());
+            pending.kills += 1;
             Some(fuel)
         }
-        CallStatus::Approved { at } if now.since(*at) > APPROVAL_TIME_MAX => {
-            *status = CallStatus::Proposed;
-            None
-        }
-        _ => None,
+        CallStatus::Proposed
+        | CallStatus::Interrupted(_)
+        | CallStatus::InDoubt { .. }
+        | CallStatus::Again { .. }
+        | CallStatus::Finished(_) => None,
     }
 }

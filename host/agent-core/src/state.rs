@@ -3,27 +3,25 @@
 
 use std::sync::Arc;
 
+use crate::approval::{self, Asked};
 use crate::budget::{Budget, Spent};
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
-use crate::effect::EffectResult;
+use crate::effect::{EffectRequest, EffectResult};
 use crate::event::{
-    Approval, ApprovalDecided, ApprovalSubject, DoubtResolved, EffectDone, EffectIntended, Event, ModelFailed,
-    ModelReplied, ModelRequested, Recorded, Resolution, RunEnded, RunRebased, RunResumed, RunStarted, ToolFinished,
-    ToolInDoubt, ToolStarted,
+    ApprovalRequested, DoubtResolved, EffectDone, EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested,
+    Recorded, Resolution, ResolvedBy, RunEnded, RunRebased, RunResumed, RunStarted, Suspension, ToolFinished,
+    ToolInDoubt, ToolStarted, ToolSuspended,
 };
 use crate::file_events::{CallUndone, ChangesUndone, PathsMarked};
 use crate::message::{Message, Part, Role, ToolCall, ToolResult};
 use crate::model::{ModelFailure, ProposedCall};
 use crate::name::{CallNumber, RunId};
-use crate::outcome::{Content, MeteredFuel, ToolOutcome};
-use crate::pending::{Attempt, CallStatus, PendingCall, Send, interrupt};
+use crate::outcome::{Content, Fault, MeteredFuel, ToolOutcome};
+use crate::pending::{Arbiter, Attempt, CallStatus, Origin, PendingCall, Send, interrupt};
 use crate::tool::ToolDescriptor;
 use crate::units::{Fuel, Millis, UnixMillis};
 use crate::{session, settled};
-
-/// How long a person's approval of a call is good for, counted from the decision.
-pub const APPROVAL_TIME_MAX: Millis = Millis(600_000);
 
 /// Everything that the machine knows of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +52,7 @@ pub struct State {
     pub seq: u64,
     next_call: u32,
     last_at: UnixMillis,
+    last_epoch: u64,
 }
 
 /// What is going on in a run.
@@ -128,6 +127,7 @@ impl State {
             seq: 1,
             next_call: 1,
             last_at: first.at,
+            last_epoch: first.epoch,
             started: started.clone(),
         })
     }
@@ -154,17 +154,19 @@ impl State {
         if recorded.seq != self.seq + 1 {
             return Err(unexpected(recorded, "its number is not the next"));
         }
-        let resumes = matches!(recorded.event, Event::RunResumed(_));
-        if self.stopped.is_some() && !recorded.event.may_follow_the_end() {
+        if !self.is_open_to(&recorded.event) {
             return Err(unexpected(recorded, "the run has stopped"));
         }
-        if self.stopped.is_none() && !resumes {
-            // A killed host leaves a gap before `RunResumed`, in which the run was not active.
+        let resumes = matches!(recorded.event, Event::RunResumed(_));
+        let same_host = recorded.epoch == self.last_epoch && !resumes;
+        if self.stopped.is_none() && same_host && !self.waits_for_person() {
+            // A killed host leaves a gap before the next one's first event, in which the run was not active.
             self.spent.time = Millis(self.spent.time.0.saturating_add(recorded.at.since(self.last_at).0));
         }
         self.dispatch(recorded).map_err(|why| unexpected(recorded, why))?;
         self.seq = recorded.seq;
         self.last_at = recorded.at;
+        self.last_epoch = recorded.epoch;
         Ok(())
     }
 
@@ -174,13 +176,39 @@ impl State {
         self.messages = Arc::new(session::joined(earlier, self.started.earlier.left_out, &self.messages));
     }
 
+    /// Whether a fact of this kind can come now: a run that has stopped only hears what a person says.
+    #[must_use]
+    pub fn is_open_to(&self, event: &Event) -> bool {
+        self.stopped.is_none() || event.may_follow_the_end()
+    }
+
+    /// When the last event was recorded.
+    #[must_use]
+    pub fn last_at(&self) -> UnixMillis {
+        self.last_at
+    }
+
+    /// Whether nothing goes on but that a person is waited for. That time is not the run's.
+    #[must_use]
+    pub fn waits_for_person(&self) -> bool {
+        let calls = self.calls();
+        let is_running = |call: &PendingCall| matches!(call.status, CallStatus::Running(_));
+        calls.iter().any(|call| !call.asked.open.is_empty()) && !calls.iter().any(is_running)
+    }
+
+    /// The calls of the turn that is going on.
+    #[must_use]
+    pub fn calls(&self) -> &[PendingCall] {
+        match &self.phase {
+            Phase::Acting(calls) => calls,
+            Phase::Asking(_) | Phase::Answered(_) => &[],
+        }
+    }
+
     /// The pending call of that number.
     #[must_use]
     pub fn call(&self, number: CallNumber) -> Option<&PendingCall> {
-        match &self.phase {
-            Phase::Acting(calls) => calls.iter().find(|call| call.number == number),
-            Phase::Asking(_) | Phase::Answered(_) => None,
-        }
+        self.calls().iter().find(|call| call.number == number)
     }
 
     fn dispatch(&mut self, recorded: &Recorded) -> Result<(), &'static str> {
@@ -189,8 +217,8 @@ impl State {
             Event::ModelRequested(body) => self.model_requested(body),
             Event::ModelReplied(body) => self.model_replied(body),
             Event::ModelFailed(body) => self.model_failed(body),
-            Event::ApprovalRequested(body) => self.pending(body.call).map(drop),
-            Event::ApprovalDecided(body) => self.approval_decided(body, recorded.at),
+            Event::ApprovalRequested(body) => self.approval_requested(body),
+            Event::ApprovalDecided(body) => self.pending(body.call)?.asked.answer(body),
             Event::GrantWidened(body) => self.grant_widened(&body.tool, &body.authority),
             Event::ToolStarted(body) => self.tool_started(body),
             Event::EffectIntended(body) => self.effect_intended(body),
@@ -198,10 +226,11 @@ impl State {
             Event::PathsMarked(body) => self.paths_marked(body),
             Event::CallUndone(body) => self.call_undone(body),
             Event::ChangesUndone(body) => self.changes_undone(body),
+            Event::ToolSuspended(body) => self.tool_suspended(body),
             Event::ToolFinished(body) => self.tool_finished(body),
             Event::ToolInDoubt(body) => self.tool_in_doubt(body),
             Event::DoubtResolved(body) => self.doubt_resolved(body),
-            Event::RunResumed(body) => self.run_resumed(body, recorded.at),
+            Event::RunResumed(body) => self.run_resumed(body),
             Event::RunRebased(body) => self.run_rebased(body),
             Event::RunAdopted(_) | Event::HeadSigned(_) => Ok(()),
             Event::RunEnded(body) => {
@@ -274,20 +303,19 @@ impl State {
         // Providers repeat identifiers, or give none; ours are unique, and theirs have no further meaning.
         let id = format!("call_{number}");
         let call = ToolCall { id, tool: proposed.tool.clone(), arguments: proposed.arguments.clone() };
-        PendingCall { number, call, tool, status: CallStatus::Proposed }
+        let status = CallStatus::Proposed;
+        PendingCall { number, call, tool, status, asked: Asked::default(), kills: 0, origin: None }
     }
 
-    fn approval_decided(&mut self, body: &ApprovalDecided, at: UnixMillis) -> Result<(), &'static str> {
+    fn approval_requested(&mut self, body: &ApprovalRequested) -> Result<(), &'static str> {
         let pending = self.pending(body.call)?;
-        match (&body.subject, &pending.status, body.answer) {
-            // An effect is asked about while its call runs, which waits for the answer itself.
-            (ApprovalSubject::Effect(_), CallStatus::Running(_), _) => {}
-            (ApprovalSubject::Call, CallStatus::Proposed, Approval::Approved) => {
-                pending.status = CallStatus::Approved { at };
+        match &pending.status {
+            CallStatus::Proposed | CallStatus::Running(_) | CallStatus::Interrupted(_) => {}
+            CallStatus::InDoubt { .. } | CallStatus::Again { .. } | CallStatus::Finished(_) => {
+                return Err("the call has nothing to ask");
             }
-            (ApprovalSubject::Call, CallStatus::Proposed, Approval::Denied) => pending.status = CallStatus::Denied,
-            (ApprovalSubject::Call | ApprovalSubject::Effect(_), _, _) => return Err("nothing waits for that answer"),
         }
+        pending.asked.ask(body.subject.clone(), body.digest);
         Ok(())
     }
 
@@ -298,17 +326,21 @@ impl State {
     }
 
     fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
-        let (number, fuel) = (body.attempt, body.fuel);
-        let attempt = Attempt { number, fuel, changes: Vec::new(), marks: Vec::new(), boot: None, sends: Vec::new() };
+        let origin = Origin { seed: body.seed.clone(), clock_start: body.clock_start };
+        let (number, fuel, changes) = (body.attempt, body.fuel, Vec::new());
+        let attempt = Attempt { number, fuel, changes, marks: Vec::new(), boot: None, sends: Vec::new(), origin };
         let pending = self.pending(body.call)?;
+        if !pending.asked.open.is_empty() {
+            return Err("a person was asked and has not answered");
+        }
         let before = match &pending.status {
-            CallStatus::Proposed | CallStatus::Approved { .. } => 0,
+            CallStatus::Proposed => 0,
             CallStatus::Interrupted(attempt) if attempt.changes.is_empty() && attempt.sends.is_empty() => {
                 attempt.number
             }
             CallStatus::Again { attempts } => *attempts,
             CallStatus::Interrupted(_) => return Err("the attempt before was not undone"),
-            CallStatus::Denied | CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {
+            CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {
                 return Err("the call cannot start from where it is");
             }
         };
@@ -322,9 +354,13 @@ impl State {
     fn effect_intended(&mut self, body: &EffectIntended) -> Result<(), &'static str> {
         let attempt = self.attempt(body.call, body.attempt)?;
         attempt.announce(&body.undo);
-        if body.transcript.is_some() {
-            attempt.sends.push(Send { number: body.number, request: body.request.clone(), done: false });
+        if body.transcript.is_none() {
+            return Ok(());
         }
+        attempt.sends.push(Send { number: body.number, request: body.request.clone(), done: false });
+        let call = self.call(body.call).ok_or("no such call is pending")?;
+        let digest = approval::effect_digest(self, call, body.number, &body.request);
+        self.pending(body.call)?.asked.spend(&digest);
         Ok(())
     }
 
@@ -369,6 +405,25 @@ impl State {
         Ok(())
     }
 
+    fn tool_suspended(&mut self, body: &ToolSuspended) -> Result<(), &'static str> {
+        let attempt = self.attempt(body.call, body.attempt)?.clone();
+        if !attempt.changes.is_empty() {
+            return Err("the attempt was not undone");
+        }
+        if attempt.unresolved().is_some() {
+            return Err("a write of the attempt is in doubt");
+        }
+        let pending = self.pending(body.call)?;
+        match body.reason {
+            Suspension::Approval => pending.origin = Some(attempt.origin.clone()),
+            Suspension::Cancelled => {}
+        }
+        pending.status = CallStatus::Interrupted(attempt);
+        // It was stopped where it waited, so that its own count is known.
+        self.spent.fuel = self.spent.fuel.saturating_add(body.metering.fuel.counted());
+        Ok(())
+    }
+
     fn tool_finished(&mut self, body: &ToolFinished) -> Result<(), &'static str> {
         let pending = self.pending(body.call)?;
         let charged = match (&pending.status, body.metering.fuel) {
@@ -389,13 +444,16 @@ impl State {
         let (CallStatus::Running(attempt) | CallStatus::Interrupted(attempt)) = &pending.status else {
             return Err("no attempt of the call was made");
         };
-        pending.status = CallStatus::InDoubt { request: body.request.clone(), attempts: attempt.number };
+        let (request, reason, attempts) = (body.request.clone(), body.reason.clone(), attempt.number);
+        pending.status = CallStatus::InDoubt { request, reason, arbiter: Arbiter::Policy, attempts };
         Ok(())
     }
 
     fn doubt_resolved(&mut self, body: &DoubtResolved) -> Result<(), &'static str> {
         let pending = self.pending(body.call)?;
-        let CallStatus::InDoubt { attempts, .. } = pending.status else { return Err("the call is not in doubt") };
+        let CallStatus::InDoubt { request, reason, attempts, .. } = pending.status.clone() else {
+            return Err("the call is not in doubt");
+        };
         pending.status = match &body.resolution {
             Resolution::Happened(text) => {
                 CallStatus::Finished(ToolOutcome::Returned { content: vec![Content::Text(text.clone())] })
@@ -404,15 +462,21 @@ impl State {
                 message: "the call was interrupted, and its effect did not happen".to_owned(),
             }),
             Resolution::Retry => CallStatus::Again { attempts },
+            Resolution::LeftOpen => CallStatus::Finished(left_open(&request, &reason)),
+            Resolution::Unknown => CallStatus::InDoubt { request, reason, arbiter: Arbiter::Person, attempts },
         };
-        if matches!(pending.status, CallStatus::Finished(_)) {
+        let is_finished = pending.is_finished();
+        if let ResolvedBy::Component { metering, .. } = &body.by {
+            self.spent.fuel = self.spent.fuel.saturating_add(metering.fuel.counted());
+        }
+        if is_finished {
             self.spent.tool_calls += 1;
             self.end_turn_if_complete();
         }
         Ok(())
     }
 
-    fn run_resumed(&mut self, body: &RunResumed, at: UnixMillis) -> Result<(), &'static str> {
+    fn run_resumed(&mut self, body: &RunResumed) -> Result<(), &'static str> {
         if self.stopped.as_ref().is_some_and(|stopped| !stopped.stop.is_resumable()) {
             return Err("the run is complete");
         }
@@ -426,7 +490,7 @@ impl State {
                 *asking = Asking::turn(asking.turn);
             }
             Phase::Acting(calls) => {
-                let lost: u64 = calls.iter_mut().filter_map(|call| interrupt(&mut call.status, at)).sum();
+                let lost: u64 = calls.iter_mut().filter_map(interrupt).sum();
                 self.spent.fuel = self.spent.fuel.saturating_add(Fuel(lost));
             }
             Phase::Answered(_) => {}
@@ -489,6 +553,15 @@ impl Repeats {
         self.count = if self.digest == digest { self.count + 1 } else { 1 };
         self.digest = digest;
     }
+}
+
+/// What the model is told of a call of which nobody knows whether it had its effect.
+fn left_open(request: &EffectRequest, reason: &str) -> ToolOutcome {
+    let message = format!(
+        "the call may or may not have done this: {request}. What is known: {reason}. It was not repeated. Before anything \
+         depends on it, find out whether it happened; do not do it again blindly, and say in your answer that this is open."
+    );
+    ToolOutcome::Faulted { fault: Fault::InDoubt, message }
 }
 
 fn assistant_message(text: &str, calls: &[PendingCall]) -> Message {

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use agent_core::budget::Budget;
-use agent_core::config::authority::{ApprovalRule, Asks, Authority, FsRule, GrantRule};
+use agent_core::config::authority::{Authority, FsRule, GrantRule};
 use agent_core::config::ceiling::Ceiling;
 use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::resolve;
@@ -13,9 +13,9 @@ use agent_core::effect::{
     Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, UndoEntry,
 };
 use agent_core::event::{
-    Approval, ApprovalDecided, ApprovalSubject, Durability, EffectDone, EffectIntended, Event, LockedTool, ModelChoice,
-    ModelFailed, ModelReplied, ModelRequested, Recorded, RunEnded, RunRebased, RunResumed, RunStarted, Strictness,
-    ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
+    DoubtPolicy, Durability, EffectDone, EffectIntended, Event, LockedTool, ModelChoice, ModelFailed, ModelReplied,
+    ModelRequested, Recorded, RunEnded, RunRebased, RunResumed, RunStarted, Strictness, ToolFinished, ToolInDoubt,
+    ToolMode, ToolStarted,
 };
 use agent_core::file_events::CallUndone;
 use agent_core::grant::{Access, Capability, Recovery, RuleSource};
@@ -34,6 +34,11 @@ use agent_core::stop::StopReason;
 use agent_core::tool::ToolDescriptor;
 use agent_core::units::{Bytes, Fuel, Millis, UnixMillis};
 use proptest::prelude::*;
+
+#[path = "machine/approvals.rs"]
+mod approvals;
+#[path = "machine/doubts.rs"]
+mod doubts;
 
 /// A run in memory: its events and their fold, with a clock that the test moves.
 #[derive(Clone)]
@@ -55,6 +60,7 @@ impl World {
             budget,
             durability: Durability::Strict,
             strictness: Strictness::Standard,
+            doubt: DoubtPolicy::Ask,
             hardening: Hardening::none("a test"),
             session: None,
             earlier: Default::default(),
@@ -381,35 +387,6 @@ fn calls_that_hold_files_wait_for_an_earlier_writer() {
     assert_eq!(world.next(), Action::Wait);
     world.finish(writer, returned("ok"));
     assert_eq!(world.start(), CallNumber(3));
-}
-
-#[test]
-fn an_approval_is_asked_first_and_a_denial_is_told_to_the_model() {
-    let rule = ApprovalRule { selector: Selector::Everything, asks: Asks::Call, source: RuleSource("test".into()) };
-    let rules = Authority { approvals: vec![rule], ..Authority::nothing() };
-    for (answer, allowed) in [(Approval::Approved, true), (Approval::Denied, false)] {
-        let mut world = World::new(&rules, Budget::STANDARD);
-        world.reply(&[("calc__evaluate", "1")]);
-        let call = CallNumber(1);
-        assert_eq!(world.next(), Action::AskApproval(call));
-        world.record(ApprovalDecided { call, subject: ApprovalSubject::Call, digest: Digest::of(b""), answer });
-        assert_eq!(matches!(world.next(), Action::CallTool { .. }), allowed, "{:?}", world.next());
-        let denied = matches!(world.next(), Action::SettleCall { outcome, .. } if outcome.name() == "approval_denied");
-        assert_eq!(denied, !allowed);
-    }
-}
-
-#[test]
-fn an_old_approval_does_not_survive_a_resume() {
-    let rule = ApprovalRule { selector: Selector::Everything, asks: Asks::Call, source: RuleSource("test".into()) };
-    let rules = Authority { approvals: vec![rule], ..Authority::nothing() };
-    let mut world = World::new(&rules, Budget::STANDARD);
-    world.reply(&[("calc__evaluate", "1")]);
-    let (call, digest) = (CallNumber(1), Digest::of(b""));
-    world.record(ApprovalDecided { call, subject: ApprovalSubject::Call, digest, answer: Approval::Approved });
-    world.now += 600_001;
-    world.crash();
-    assert_eq!(world.next(), Action::AskApproval(call));
 }
 
 #[test]

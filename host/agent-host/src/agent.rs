@@ -7,7 +7,7 @@ use agent_core::budget::Budget;
 use agent_core::config::agent_file::{AgentFile, Instructions, ToolMode as FileToolMode};
 use agent_core::config::authority::Authority;
 use agent_core::digest::Digest;
-use agent_core::event::ToolMode;
+use agent_core::event::{DoubtPolicy, ToolMode};
 use agent_core::name::Name;
 use anyhow::{Context, ensure};
 
@@ -38,6 +38,8 @@ pub struct Agent {
     pub tools: Vec<Unloaded>,
     /// What a run may use.
     pub budget: Budget,
+    /// What becomes of a call in doubt.
+    pub doubt: DoubtPolicy,
     /// The rules that the file proposes.
     pub proposal: Authority,
     /// The file, where there is one.
@@ -70,6 +72,7 @@ impl Agent {
             tool_mode: None,
             tools: Vec::new(),
             budget: Budget::STANDARD,
+            doubt: DoubtPolicy::Ask,
             proposal: Authority::nothing(),
             file: None,
             runs: here.join(RUNS_FOLDER),
@@ -103,6 +106,7 @@ impl Agent {
             }),
             tools,
             budget: file.budget.applied_to(&Budget::STANDARD),
+            doubt: file.doubt.unwrap_or(DoubtPolicy::Ask),
             proposal,
             file: Some(Source { path: absolute.clone(), digest }),
             runs: folder.join(RUNS_FOLDER),

@@ -4,32 +4,31 @@
 use std::collections::HashSet;
 use std::io::Write;
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use agent_core::config::authority::GrantRule;
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::EffectRequest;
-use agent_core::event::{Approval, GrantWidened};
+use agent_core::event::{Approval, ApprovalSubject, GrantWidened};
 use agent_core::grant::{Access, RuleSource, SecretGrant};
-use agent_core::message::ToolCall;
 use agent_core::name::{CallNumber, Name, ToolName};
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::driver::ports::Ports;
 use crate::hardening::kept::{Widening, Wish};
 use crate::journal::log::Durable;
 use crate::operator;
-use crate::person::{Person, Question};
+use crate::person::{Person, Question, Unanswered};
+use crate::report::waiting;
 use crate::reporter::Reporter;
 use crate::saved_policy;
 
-/// Lines of arguments that are shown with a question, and characters of each; the rest is counted. More could push the
-/// question off the screen, and something that looks like another one onto it.
-const ARGUMENT_LINES_MAX: usize = 24;
-const ARGUMENT_CHARS_MAX: usize = 160;
-/// Characters of an effect that are shown: its path or URL is the tool's.
-const EFFECT_CHARS_MAX: usize = 400;
+/// How long a person at the terminal is waited for: long enough to read what is asked. Who is away loses nothing, since the
+/// question stays in the journal and is answered by `agent-host approve` at any time.
+const ANSWER_WAIT: Duration = Duration::from_secs(120);
 /// How often a person may mistype a directory before none is granted.
 const DIRECTORY_TRIES: usize = 3;
 
@@ -51,33 +50,61 @@ pub enum Offered {
     Wished(Wish),
 }
 
-/// May this call be made?
-pub async fn approve_call(person: &Person, reporter: &Reporter, call: &ToolCall) -> Approval {
-    let tool = call.tool.replacen("__", ".", 1);
-    let question = Question {
-        title: format!("may `{tool}` be called? A rule asks for your approval."),
-        details: argument_lines(&call.arguments),
-        who: format!("`{tool}`"),
-        answers: &[('y', "yes, this once"), ('n', "no")],
+/// Puts to the person what a call asks. `None` where nobody is there, nobody answers in time, or the run is stopped meanwhile.
+pub async fn approve(ports: &Ports, number: CallNumber, subject: &ApprovalSubject) -> Option<Approval> {
+    if !ports.person.is_there() {
+        return None;
+    }
+    let question = {
+        let state = ports.recorder.state();
+        let call = state.call(number)?;
+        let tool = call.call.tool.replacen("__", ".", 1);
+        approval_question(&tool, waiting::title(&tool, subject), waiting::details(&state, call, subject))
     };
-    answer(reporter.hushed(person.ask(question)).await)
+    let asked = async { Some(ports.person.ask_within(question, answer_wait()).await) };
+    match unless_cancelled(ports, asked).await? {
+        Ok(letter) => letter.map(|letter| answer(letter, None)),
+        Err(Unanswered) => {
+            ports.reporter.note(&format!("nobody answered: call {number} waits for `agent-host approve`"));
+            None
+        }
+    }
 }
 
-/// May this effect happen?
+/// May this effect happen? For a call outside a run, which cannot wait for an answer.
 pub async fn approve_effect(
     person: &Person,
     reporter: &Reporter,
     tool: &ToolName,
     (request, secrets): (&EffectRequest, &[SecretGrant]),
     rule: &RuleSource,
-) -> Approval {
-    let question = Question {
-        title: format!("may `{tool}` do this: {}?", shown(request)),
-        details: carried(secrets).chain([format!("rule: {rule}")]).collect(),
-        who: format!("`{tool}`"),
-        answers: &[('y', "yes, this once"), ('n', "no")],
-    };
-    answer(reporter.hushed(person.ask(question)).await)
+) -> bool {
+    let details = carried(secrets).chain([format!("rule: {rule}")]).collect();
+    let title = format!("may `{tool}` do this: {}?", waiting::shown(request));
+    let question = approval_question(&tool.to_string(), title, details);
+    reporter.hushed(person.ask(question)).await == Some('y')
+}
+
+/// A question whose answer approves or denies.
+#[must_use]
+pub fn approval_question(tool: &str, title: String, details: Vec<String>) -> Question {
+    Question { title, details, who: format!("`{tool}`"), answers: &[('y', "yes, this once"), ('n', "no")] }
+}
+
+/// The answer that a letter to [`approval_question`] stands for.
+#[must_use]
+pub fn answer(letter: char, reason: Option<String>) -> Approval {
+    if letter == 'y' { Approval::yes(clock::now()) } else { Approval::Denied { reason } }
+}
+
+/// How long a person at the terminal is waited for.
+#[must_use]
+pub fn answer_wait() -> Duration {
+    #[cfg(feature = "failpoints")]
+    if let Some(ms) = std::env::var("AGENT_HOST_ANSWER_WAIT_MS").ok().and_then(|ms| ms.parse().ok()) {
+        return Duration::from_millis(ms);
+    }
+    ANSWER_WAIT
 }
 
 /// A tool needs something that its author declared and nobody granted: asks the person for it. `None` where the refusal
@@ -125,7 +152,7 @@ fn widening_question(
     (rule, secrets): (&GrantRule, &[SecretGrant]),
 ) -> Question {
     Question {
-        title: format!("call {call}: `{tool}` wants to {}. Nothing allows that yet.", shown(request)),
+        title: format!("call {call}: `{tool}` wants to {}. Nothing allows that yet.", waiting::shown(request)),
         details: carried(secrets).chain(rule.to_toml().lines().map(str::to_owned)).collect(),
         who: format!("`{tool}`"),
         answers: &[('r', "allow for this run"), ('s', "allow and save to your policy"), ('d', "deny")],
@@ -135,19 +162,6 @@ fn widening_question(
 /// The secrets that go along with a request: a person who allows it allows that too.
 fn carried(secrets: &[SecretGrant]) -> impl Iterator<Item = String> {
     secrets.iter().map(|secret| format!("carries your secret {} in `{}`", secret.name, secret.header))
-}
-
-/// An effect as a question shows it.
-fn shown(request: &EffectRequest) -> String {
-    cut(&request.to_string(), EFFECT_CHARS_MAX)
-}
-
-/// The beginning of a text that somebody else chose, and how long it is where this is not all of it.
-fn cut(text: &str, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}… ({} characters)", &text[..end], text.chars().count()),
-    }
 }
 
 fn asked(ports: &Ports) -> MutexGuard<'_, Asked> {
@@ -317,23 +331,6 @@ fn answered() -> RuleSource {
     RuleSource("answered by the operator".to_owned())
 }
 
-fn answer(letter: Option<char>) -> Approval {
-    if letter == Some('y') { Approval::Approved } else { Approval::Denied }
-}
-
-fn argument_lines(arguments: &str) -> Vec<String> {
-    let pretty = serde_json::from_str::<serde_json::Value>(arguments)
-        .and_then(|value| serde_json::to_string_pretty(&value))
-        .unwrap_or_else(|_| arguments.to_owned());
-    let lines = pretty.lines().take(ARGUMENT_LINES_MAX);
-    let mut lines: Vec<String> = lines.map(|line| cut(line, ARGUMENT_CHARS_MAX)).collect();
-    let more = pretty.lines().count().saturating_sub(ARGUMENT_LINES_MAX);
-    if more > 0 {
-        lines.push(format!("… and {more} more lines; `agent-host show` has all of them"));
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use agent_core::digest::Digest;
@@ -373,12 +370,6 @@ mod tests {
         let rule = GrantRule::allowing(&tool, &request, answered()).ok_or("no rule")?;
         let question = widening_question(CallNumber(1), &tool, &request, (&rule, &[]));
         assert!(question.title.chars().count() < 500 && question.title.contains("… (8"), "{}", question.title);
-        let long = "x".repeat(1 << 20);
-        let lines = argument_lines(&format!("[{}\"{long}\"]", "1,".repeat(100)));
-        assert_eq!(lines.len(), ARGUMENT_LINES_MAX + 1);
-        let lines = argument_lines(&format!("{{\"text\":\"{long}\"}}"));
-        assert!(lines.iter().all(|line| line.chars().count() < 200), "{lines:?}");
-        assert!(lines[1].ends_with("x… (1048588 characters)"), "{lines:?}");
         Ok(())
     }
 }

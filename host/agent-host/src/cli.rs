@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use agent_core::event::{Durability, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{changes, doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, verify};
+use crate::commands::{
+    approve, changes, doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, verify,
+};
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
 use crate::learning;
@@ -41,6 +43,10 @@ pub enum Command {
     Run(RunArgs),
     /// Go on with a run that was interrupted or suspended.
     Resume(ResumeArgs),
+    /// Approve what a run waits for, or list what it waits for.
+    Approve(approve::ApproveArgs),
+    /// Deny what a run waits for; the model is told.
+    Deny(approve::DenyArgs),
     /// List the runs of a folder.
     Ls(OfRuns<ls::LsArgs>),
     /// Show what happened in a run.

@@ -32,6 +32,7 @@ mod schema_guard;
 mod secret_values;
 mod sessions;
 mod settings;
+mod signals;
 mod signing;
 mod stores;
 mod strict;
@@ -55,7 +56,7 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
-    changes, doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run, show,
+    approve, changes, doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run, show,
     tool_build as build, tool_call, tool_inspect, tool_list, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
@@ -91,6 +92,8 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => behind_walls(run::prepare(args)),
         Command::Resume(args) => behind_walls(resume::prepare(args)),
+        Command::Approve(args) => approve::approve(&args),
+        Command::Deny(args) => approve::deny(&args),
         Command::Ls(of) => look(&of, |args, journal, out| ls::run(args, journal, &zone(), out)),
         Command::Changes(args) => unless_seen_enough(behind_walls(changes::prepare(args))),
         Command::Show(of) => look(&of, |args, journal, out| show::run(args, journal, &zone(), out)),

@@ -7,6 +7,7 @@ use agent_core::config::authority::{Authority, DenyRule, GrantRule};
 use agent_core::config::host_path::HostPath;
 use agent_core::config::policy::parse_policy;
 use agent_core::config::selector::Selector;
+use agent_core::event::DoubtPolicy;
 use agent_core::grant::{Access, RuleSource};
 use agent_core::pattern::UrlPattern;
 use agent_core::secret::{SecretName, SecretSource};
@@ -180,7 +181,18 @@ pub fn would_get_of(agent: &Agent, standing: &[Authority]) -> Vec<String> {
             format!("{}: has {} sent as `{}` to {}", found.name, secret.name, secret.header, secret.url)
         }));
     }
+    lines.extend(without_you(agent.doubt).map(str::to_owned));
     lines
+}
+
+/// What the file would have done where nobody knows whether a write happened, and you would otherwise be asked.
+fn without_you(doubt: DoubtPolicy) -> Option<&'static str> {
+    match doubt {
+        DoubtPolicy::Ask => None,
+        DoubtPolicy::TellModel => Some("a write that may have happened: the model is told, and you are not asked"),
+        DoubtPolicy::Fail => Some("a write that may have happened: the run ends"),
+        DoubtPolicy::Reconcile => Some("a write that may have happened: the tool is asked before you are"),
+    }
 }
 
 /// What an agent's tools would hold: what its file proposes, and what the operator's own rules give to tools of any agent

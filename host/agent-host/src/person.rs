@@ -1,10 +1,12 @@
 //! The person at the terminal, if there is one. All questions go through here, one at a time, on stderr; where nobody is
-//! there, the answer to every question is no.
+//! there, no question is answered.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::time::Duration;
 
+use agent_core::event::{AnswerPlace, AnsweredBy};
 use anstyle::{AnsiColor, Style};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use crate::report::text;
 
@@ -14,13 +16,35 @@ const QUESTION: Style = AnsiColor::Yellow.on_default().bold();
 /// Who can be asked.
 pub struct Person {
     presence: Presence,
-    one_at_a_time: Mutex<()>,
+    /// Held by who asks, so that there is one question at a time.
+    typing: Mutex<Typing>,
+}
+
+/// The line that is read from the terminal. Nothing ends a thread that waits for Enter, so a question that nobody waits for
+/// any more leaves it behind, and the next one takes it over.
+#[derive(Default)]
+struct Typing {
+    line: Option<oneshot::Receiver<Option<String>>>,
+    attention: Attention,
+}
+
+/// Whether the person answers.
+#[derive(Default, PartialEq, Eq)]
+enum Attention {
+    #[default]
+    There,
+    /// A question was not answered in time, and nothing was typed since.
+    Away,
 }
 
 enum Presence {
     Terminal,
     Nobody,
 }
+
+/// Nobody answered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unanswered;
 
 /// A question with its possible answers.
 pub struct Question {
@@ -39,7 +63,7 @@ impl Person {
     #[must_use]
     pub fn at_terminal() -> Self {
         let there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        Self { presence: if there { Presence::Terminal } else { Presence::Nobody }, one_at_a_time: Mutex::new(()) }
+        Self { presence: if there { Presence::Terminal } else { Presence::Nobody }, typing: Mutex::default() }
     }
 
     /// Whether somebody can be asked.
@@ -59,15 +83,30 @@ impl Person {
         if self.is_there() { ask_on_terminal(question) } else { None }
     }
 
+    /// Asks, and waits for a letter for a bounded time, which begins once the question is shown. Who let one pass is asked
+    /// nothing more in this way until something is typed.
+    ///
+    /// # Errors
+    /// Where nobody answered in time.
+    pub async fn ask_within(&self, question: Question, wait: Duration) -> Result<Option<char>, Unanswered> {
+        let Some(mut turn) = self.turn().await else { return Ok(None) };
+        turn.typing.forget();
+        if turn.typing.attention == Attention::Away {
+            return Err(Unanswered);
+        }
+        let answered = tokio::time::timeout(wait, turn.typing.ask(&question)).await;
+        answered.map_err(|_| {
+            turn.typing.attention = Attention::Away;
+            Unanswered
+        })
+    }
+
     /// Asks for a line of text, which may be empty. `None` where nobody is there or the input ended.
     pub async fn ask_line(&self, prompt: String) -> Option<String> {
-        let _turn = self.turn().await?;
-        let line = tokio::task::spawn_blocking(move || {
-            forget_what_was_typed();
-            write!(anstream::stderr(), "{QUESTION}?{QUESTION:#} {}: ", text::whole(&prompt)).ok()?;
-            read_line()
-        });
-        line.await.ok().flatten()
+        let mut turn = self.turn().await?;
+        turn.typing.forget();
+        write!(anstream::stderr(), "{QUESTION}?{QUESTION:#} {}: ", text::whole(&prompt)).ok()?;
+        turn.typing.line().await
     }
 
     /// Waits until nobody else is asking. What others were told meanwhile may be an answer already. `None` where nobody is
@@ -76,24 +115,22 @@ impl Person {
         if !self.is_there() {
             return None;
         }
-        Some(Turn { _alone: self.one_at_a_time.lock().await })
+        Some(Turn { typing: self.typing.lock().await })
     }
 }
 
 /// The one who may ask now.
 pub struct Turn<'p> {
-    _alone: MutexGuard<'p, ()>,
+    typing: MutexGuard<'p, Typing>,
 }
 
 impl Turn<'_> {
     /// As [`Person::ask`].
-    pub async fn ask(self, question: Question) -> Option<char> {
-        tokio::task::spawn_blocking(move || ask_on_terminal(&question)).await.ok().flatten()
+    pub async fn ask(mut self, question: Question) -> Option<char> {
+        self.typing.forget();
+        self.typing.ask(&question).await
     }
 }
-
-/// How often a person may mistype before the answer is the last one, which is the safe one.
-const TRIES: usize = 3;
 
 fn ask_on_terminal(question: &Question) -> Option<char> {
     let mut err = anstream::stderr();
@@ -101,14 +138,66 @@ fn ask_on_terminal(question: &Question) -> Option<char> {
     put(question, &mut err).ok()?;
     for _ in 0..TRIES {
         put_answers(question, &mut err).ok()?;
-        err.flush().ok()?;
-        let typed = read_line()?;
-        let letter = typed.chars().next().map(|c| c.to_ascii_lowercase());
-        if let Some(letter) = letter.filter(|letter| question.answers.iter().any(|(known, _)| known == letter)) {
+        if let Some(letter) = question.chosen(&read_line()?) {
             return Some(letter);
         }
     }
     question.answers.last().map(|(letter, _)| *letter)
+}
+
+impl Question {
+    /// The answer that was typed, if it is one.
+    fn chosen(&self, typed: &str) -> Option<char> {
+        let letter = typed.chars().next()?.to_ascii_lowercase();
+        self.answers.iter().any(|(known, _)| *known == letter).then_some(letter)
+    }
+}
+
+/// How often a person may mistype before the answer is the last one, which is the safe one.
+const TRIES: usize = 3;
+
+impl Typing {
+    /// What was typed to an earlier question after nobody waited for it any more is no answer to the next; nor is what stands
+    /// in the terminal's queue.
+    fn forget(&mut self) {
+        forget_what_was_typed();
+        if self.line.as_mut().is_some_and(|line| line.try_recv() != Err(oneshot::error::TryRecvError::Empty)) {
+            self.line = None;
+            self.attention = Attention::There;
+        }
+    }
+
+    async fn ask(&mut self, question: &Question) -> Option<char> {
+        put(question, &mut anstream::stderr()).ok()?;
+        for _ in 0..TRIES {
+            put_answers(question, &mut anstream::stderr()).ok()?;
+            if let Some(letter) = question.chosen(&self.line().await?) {
+                return Some(letter);
+            }
+        }
+        question.answers.last().map(|(letter, _)| *letter)
+    }
+
+    /// The next line; `None` where the input ended.
+    async fn line(&mut self) -> Option<String> {
+        let line = self.line.get_or_insert_with(|| {
+            let (tell, told) = oneshot::channel();
+            tokio::task::spawn_blocking(move || {
+                // Nobody may be waiting any more.
+                let _ = tell.send(read_line());
+            });
+            told
+        });
+        let typed = line.await;
+        self.line = None;
+        typed.ok().flatten()
+    }
+}
+
+/// Who answers now, here or there.
+#[must_use]
+pub fn answered(place: AnswerPlace) -> AnsweredBy {
+    AnsweredBy { user: rustix::process::getuid().as_raw(), place }
 }
 
 /// What stands in the terminal's queue was typed before the question could be read, so it answers another one, or none.
@@ -137,7 +226,8 @@ fn put(question: &Question, out: &mut dyn Write) -> std::io::Result<()> {
 /// The last line of a question: whom the answer is for, and what it may be.
 fn put_answers(question: &Question, out: &mut dyn Write) -> std::io::Result<()> {
     let offered: Vec<_> = question.answers.iter().map(|(letter, meaning)| format!("[{letter}] {meaning}")).collect();
-    write!(out, "  {}  {}: ", text::whole(&question.who), offered.join("  "))
+    write!(out, "  {}  {}: ", text::whole(&question.who), offered.join("  "))?;
+    out.flush()
 }
 
 #[cfg(test)]

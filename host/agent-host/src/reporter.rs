@@ -150,6 +150,12 @@ impl Reporter {
         self.show_running();
     }
 
+    /// A call was ended without an outcome.
+    pub fn tool_suspended(&self, number: CallNumber) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).retain(|(running, _)| *running != number);
+        self.show_running();
+    }
+
     /// A call got its outcome without being made.
     pub fn tool_settled(&self, asked: &ToolCall, outcome: &ToolOutcome) {
         self.tool_line(asked, outcome, "");

@@ -7,6 +7,15 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
+/// What a component may offer beside its tools: to find out what became of a call in doubt. `reconcile` asks.
+pub(crate) mod reconciler {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "reconciler",
+        exports: { default: async },
+    });
+}
+
 /// The world of key-value stores: what `hosts::kv` implements.
 pub(crate) mod keyvalue {
     wasmtime::component::bindgen!({

@@ -11,6 +11,7 @@ use agent_core::tool::ToolDescriptor;
 use wasmtime::component::InstancePre;
 
 use crate::bindings::ToolPre;
+use crate::bindings::reconciler::ReconcilerPre;
 use crate::cache::CacheRejected;
 use crate::compile::{CompileError, CompileLimit};
 use crate::describe::exports::Export;
@@ -68,6 +69,15 @@ pub enum CodeOrigin {
 }
 
 impl Component {
+    /// Whether it can be asked what became of a call in doubt.
+    #[must_use]
+    pub fn reconciles(&self) -> bool {
+        match &self.entry {
+            Entry::World { reconciler, .. } => reconciler.is_some(),
+            Entry::Exports { .. } => false,
+        }
+    }
+
     /// Where a call of it begins that holds `mounts`. Files may be on a disk that hangs, and file work holds its thread.
     pub(crate) fn begin(&self, mounts: &[Mount]) -> Begin {
         let can_change = |import: &Import| matches!(import.capability, Capability::Http | Capability::Kv);
@@ -81,7 +91,7 @@ impl Component {
 /// How it is called.
 pub(crate) enum Entry {
     Exports { pre: InstancePre<CallState>, operations: BTreeMap<Name, Export> },
-    World { pre: ToolPre<CallState> },
+    World { pre: ToolPre<CallState>, reconciler: Option<ReconcilerPre<CallState>> },
 }
 
 /// Why a component cannot be used. A problem that the user can fix.

@@ -98,7 +98,7 @@ impl Effects {
         let mut ruling = if layer::is_off(Layer::Gate) {
             ungated(&request)
         } else {
-            self.patience.waiting(self.gate.decide(&request)).await
+            self.patience.waiting(self.gate.decide(number, &request)).await
         };
         let off = match request {
             EffectRequest::Http { .. } => defence::is_off(Defence::NetDenied),
@@ -120,7 +120,7 @@ impl Effects {
     /// Asks the gate about a look of which there are too many to list. Only a refusal is recorded.
     pub(crate) async fn decide_look(&self, request: EffectRequest) -> Result<(), Refused> {
         let request = self.shortened(request);
-        let ruling = self.patience.waiting(self.gate.decide(&request)).await;
+        let ruling = self.patience.waiting(self.gate.decide(0, &request)).await;
         match ruling.decision {
             Decision::Allow { .. } => Ok(()),
             Decision::Deny { refusal, .. } => {

@@ -12,8 +12,9 @@ use crate::transcript::TranscriptSnapshot;
 /// Decides about effects, announces them, records them.
 #[async_trait]
 pub trait EffectGate: Send + Sync {
-    /// Decides about an effect. May wait for a person; the call's deadline stands still meanwhile.
-    async fn decide(&self, request: &EffectRequest) -> Ruling;
+    /// Decides about an effect by its number within the call; 0 for a look, which has none. May wait for a person; the call's
+    /// deadline stands still meanwhile. Does not return where the gate ends the call instead.
+    async fn decide(&self, number: u32, request: &EffectRequest) -> Ruling;
 
     /// Makes durable what is needed to undo an owned write. Returns before the change is made.
     ///

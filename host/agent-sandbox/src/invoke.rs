@@ -12,6 +12,8 @@ use wasmtime::{Engine, Store};
 
 use crate::bindings::ToolPre;
 use crate::bindings::exports::agent_host::tool::tools::{Part, ToolInfo};
+use crate::bindings::reconciler::ReconcilerPre;
+use crate::bindings::reconciler::exports::agent_host::tool::reconcile::{Finding, Write};
 use crate::defence::{self, Defence};
 use crate::engine::YIELD_INTERVAL_FUEL;
 use crate::layer::{self, Layer};
@@ -31,6 +33,8 @@ pub(crate) enum Target {
     CallTool { pre: ToolPre<CallState>, operation: String, arguments: String },
     /// `list-tools` of our own world.
     ListTools { pre: ToolPre<CallState> },
+    /// `reconcile`, which a component of our own world may export.
+    Reconcile { pre: ReconcilerPre<CallState>, operation: String, arguments: String, write: Write },
 }
 
 /// What it answered.
@@ -38,6 +42,7 @@ pub(crate) enum Answer {
     Value(Option<Val>),
     Parts(Result<Vec<Part>, String>),
     Tools(Vec<ToolInfo>),
+    Finding(Finding),
 }
 
 /// How it ended.
@@ -139,6 +144,11 @@ async fn drive(store: &mut Store<CallState>, target: Target) -> wasmtime::Result
         Target::ListTools { pre } => {
             let tool = pre.instantiate_async(&mut *store).await?;
             Ok(Answer::Tools(tool.agent_host_tool_tools().call_list_tools(store).await?))
+        }
+        Target::Reconcile { pre, operation, arguments, write } => {
+            let reconciler = pre.instantiate_async(&mut *store).await?;
+            let found = reconciler.agent_host_tool_reconcile().call_reconcile(store, &operation, &arguments, &write);
+            Ok(Answer::Finding(found.await?))
         }
     }
 }

@@ -40,6 +40,7 @@ pub mod mount;
 mod pace;
 mod patience;
 mod plain_text;
+pub mod reconcile;
 mod report;
 mod runtime;
 pub mod sandbox;

@@ -13,6 +13,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component as Code, InstancePre};
 
 use crate::bindings::ToolPre;
+use crate::bindings::reconciler::ReconcilerPre;
 use crate::cache::{CacheRejected, CodeId};
 use crate::code::VerifiedCode;
 use crate::compile::{self, CompileRequest};
@@ -37,6 +38,9 @@ const COMPILE_ANNOUNCED_FROM_BYTES: usize = 1 << 20;
 
 /// The interface by which a component describes itself, in the version that we know and its later patches.
 const TOOLS_INTERFACE: &str = "agent-host:tool/tools@0.1.";
+
+/// The interface by which such a component finds out what became of a call in doubt.
+const RECONCILE_INTERFACE: &str = "agent-host:tool/reconcile@0.1.";
 
 impl Sandbox {
     /// Loads a component: checks it, compiles it or takes its code from the cache, links it and finds out what it offers.
@@ -161,7 +165,8 @@ impl Sandbox {
     fn offer(&self, code: &Code, pre: InstancePre<CallState>, bytes: &[u8]) -> Result<Offer, Unusable> {
         let ty = code.component_type();
         if ty.exports(&self.engine).any(|(name, _)| name.starts_with(TOOLS_INTERFACE)) {
-            return self.offer_of_world(pre);
+            let reconciles = ty.exports(&self.engine).any(|(name, _)| name.starts_with(RECONCILE_INTERFACE));
+            return self.offer_of_world(pre, reconciles);
         }
         let found = exports::find(code, &docs_section::read(bytes)?)?;
         Ok(Offer {
@@ -172,15 +177,17 @@ impl Sandbox {
         })
     }
 
-    fn offer_of_world(&self, pre: InstancePre<CallState>) -> Result<Offer, Unusable> {
-        let pre = ToolPre::new(pre).map_err(|error| Unusable(error_line(&error)))?;
+    fn offer_of_world(&self, pre: InstancePre<CallState>, reconciles: bool) -> Result<Offer, Unusable> {
+        let unusable = |error: wasmtime::Error| Unusable(error_line(&error));
+        let reconciler = reconciles.then(|| ReconcilerPre::new(pre.clone())).transpose().map_err(unusable)?;
+        let pre = ToolPre::new(pre).map_err(unusable)?;
         // One question at a time: the pool has one slot for it.
         let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let (engine, question) = (self.engine.clone(), pre.clone());
         let answer = self.guests.wait(async move { world::ask(&engine, question).await });
         let descriptions =
             answer.ok_or_else(|| Unusable("the host failed while it asked for the tools".to_owned()))??;
-        Ok(Offer { door: Door::World, descriptions, unsupported: Vec::new(), entry: Entry::World { pre } })
+        Ok(Offer { door: Door::World, descriptions, unsupported: Vec::new(), entry: Entry::World { pre, reconciler } })
     }
 }
 

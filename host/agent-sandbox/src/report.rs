@@ -12,6 +12,7 @@ use wasmtime::component::Val;
 use crate::base64;
 use crate::bindings::agent_host::tool::types;
 use crate::bindings::exports::agent_host::tool::tools::Part;
+use crate::bindings::reconciler::exports::agent_host::tool::reconcile::Finding;
 use crate::call::{CallReport, Remains};
 use crate::defence::{self, Defence};
 use crate::fault::{Stopped, classify};
@@ -84,7 +85,7 @@ fn with_refusals(mut outcome: ToolOutcome, effects: &[Effect]) -> ToolOutcome {
         let Decision::Deny { refusal, rule, .. } = &effect.decision else { continue };
         let act = plain_text::one_line(&effect.request.to_string(), REFUSAL_CHARS_MAX);
         let line = match refusal {
-            Refusal::FsQuota | Refusal::FsSpecialFile => format!("{refusal}: {act}: {rule}"),
+            Refusal::FsQuota | Refusal::FsSpecialFile | Refusal::ApprovalDenied => format!("{refusal}: {act}: {rule}"),
             _ if own_words => continue,
             _ => format!("{refusal}: {act}"),
         };
@@ -170,6 +171,8 @@ fn outcome_of(answer: Answer, limits: &Limits) -> ToolOutcome {
         Answer::Value(Some(val)) => room.value(val).map(returned),
         Answer::Parts(Ok(parts)) => room.parts(parts).map(|content| ToolOutcome::Returned { content }),
         Answer::Parts(Err(message)) => room.text(message).map(failed),
+        Answer::Finding(Finding::Happened(text)) => room.text(text).map(|text| returned(Content::Text(text))),
+        Answer::Finding(Finding::DidNotHappen | Finding::Unknown) => Ok(ToolOutcome::Returned { content: Vec::new() }),
         Answer::Tools(_) => unreachable!("only `describe` asks for tools"),
     };
     outcome.unwrap_or_else(|Invalid(problem)| ToolOutcome::Faulted {

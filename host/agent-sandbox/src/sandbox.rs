@@ -239,7 +239,7 @@ impl Sandbox {
     }
 
     /// Runs one instance to its end and gives the slot back.
-    async fn run(
+    pub(crate) async fn run(
         &self,
         lent: &Lent,
         component: &Component,
@@ -256,7 +256,7 @@ impl Sandbox {
         Ok((finished.map_err(|error| CallError::Host(error_line(&error)))?, slot))
     }
 
-    async fn slot(&self, cancel: &CancellationToken) -> Slot {
+    pub(crate) async fn slot(&self, cancel: &CancellationToken) -> Slot {
         let slots = Arc::clone(&self.slots);
         if !cancel.is_cancelled()
             && let Ok(slot) = Arc::clone(&slots).try_acquire_owned()
@@ -287,7 +287,7 @@ async fn report_on(finished: Finished, limits: &Limits, secrets: &CallSecrets) -
     Ok(report)
 }
 
-enum Slot {
+pub(crate) enum Slot {
     Taken(OwnedSemaphorePermit),
     Overloaded,
     Cancelled,
@@ -307,7 +307,7 @@ fn target(component: &Component, call: &Call) -> Result<Target, Box<CallReport>>
             let arguments = export.lower(&json).map_err(invalid)?;
             Ok(Target::Export { pre: pre.clone(), function: export.function, arguments, returns: export.returns })
         }
-        Entry::World { pre } => {
+        Entry::World { pre, .. } => {
             component.tools.iter().find(|tool| tool.name.operation == call.operation).ok_or_else(unknown)?;
             let (operation, arguments) = (call.operation.to_string(), call.arguments.as_str().to_owned());
             Ok(Target::CallTool { pre: pre.clone(), operation, arguments })

@@ -89,7 +89,7 @@ pub(crate) struct CallParts {
     pub(crate) effects: Arc<Effects>,
     /// The call's deadline.
     pub(crate) patience: Arc<Patience>,
-    /// Ends requests that are under way when the call is cancelled.
+    /// Ends the call.
     pub(crate) cancel: CancellationToken,
     /// Whether it is on its caller's thread.
     pub(crate) lent: Lent,
@@ -147,7 +147,9 @@ impl CallState {
             transcript,
             secrets: secrets.clone(),
             patience,
-            give_up: cancel.child_token(),
+            ended: cancel.clone(),
+            // Not the call's own: a write that was sent may be answered in a moment, and giving it up makes a doubt of it.
+            give_up: CancellationToken::new(),
             host,
         };
         Ok(Self {

@@ -2,7 +2,8 @@
 
 /// Exports operations as the tool component of this crate. Write it once, in `lib.rs`.
 ///
-/// Two operations of one name do not compile. On native builds it only checks the names, so that unit tests link.
+/// With `; reconcile = function` after them, a function that finds out what became of a call: see
+/// [`reconcile`](crate::reconcile). Two operations of one name do not compile. On native builds it only checks the names, so that unit tests link.
 ///
 /// ```
 /// /// Says hello.
@@ -33,6 +34,28 @@
 /// ```
 #[macro_export]
 macro_rules! export {
+    ($($operation:path),+ $(,)?; reconcile = $find_out:path) => {
+        $crate::export!($($operation),+);
+
+        const _: fn(&$crate::reconcile::Doubtful) -> $crate::reconcile::Finding = $find_out;
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Reconciler;
+
+            impl $crate::reconcile::bindings::Guest for Reconciler {
+                fn reconcile(
+                    name: ::std::string::String,
+                    arguments: ::std::string::String,
+                    write: $crate::reconcile::bindings::WitWrite,
+                ) -> $crate::reconcile::bindings::WitFinding {
+                    $crate::reconcile::bindings::ask($find_out, name, arguments, write)
+                }
+            }
+
+            $crate::reconcile::bindings::export_reconciler!(Reconciler with_types_in $crate::reconcile::bindings);
+        };
+    };
     ($($operation:path),+ $(,)?) => {
         const _: () = assert!(
             $crate::names_differ(&[$(<$operation as $crate::Operation>::NAME),+]),

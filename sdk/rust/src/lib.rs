@@ -10,6 +10,7 @@ pub mod kv;
 mod operation;
 mod part;
 pub mod path;
+pub mod reconcile;
 pub mod schema;
 
 #[cfg(target_family = "wasm")]

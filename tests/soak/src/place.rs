@@ -87,7 +87,7 @@ struct FilesOnly;
 
 #[async_trait]
 impl EffectGate for FilesOnly {
-    async fn decide(&self, request: &EffectRequest) -> Ruling {
+    async fn decide(&self, _number: u32, request: &EffectRequest) -> Ruling {
         let decision = if request.capability() == Capability::Fs {
             Decision::Allow { rule: RuleSource("the soak".to_owned()) }
         } else {

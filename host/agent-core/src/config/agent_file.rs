@@ -9,6 +9,7 @@ use super::reader::{Table, Value};
 use super::rules::{Speaker, read_authority};
 use super::settings::read_line;
 use crate::budget::BudgetChange;
+use crate::event::DoubtPolicy;
 use crate::name::Name;
 use crate::units::Fuel;
 
@@ -27,6 +28,8 @@ pub struct AgentFile {
     pub tools: Vec<String>,
     /// What a run may spend, where the file says so.
     pub budget: BudgetChange,
+    /// What becomes of a call in doubt, where the file says so.
+    pub doubt: Option<DoubtPolicy>,
     /// What the agent proposes to be granted, and asks to be held to.
     pub authority: Authority,
 }
@@ -64,18 +67,37 @@ impl AgentFile {
 fn read_agent_file(root: &mut Table<'_>, base_dir: &str) -> Option<AgentFile> {
     let agent = root.require("agent", "{ name = \"…\", instructions = \"prompt.md\" }");
     let budget = root.table("budget", read_budget).unwrap_or_default();
+    let run = root.table("run", read_run).unwrap_or_default();
     let authority = read_authority(root, base_dir, Speaker::Agent);
-    agent?.table(|table| read_agent(table, budget, authority)).flatten()
+    agent?.table(|table| read_agent(table, (budget, run), authority)).flatten()
 }
 
-fn read_agent(table: &mut Table<'_>, budget: BudgetChange, authority: Authority) -> Option<AgentFile> {
+/// What `[run]` says.
+#[derive(Default)]
+struct Run {
+    doubt: Option<DoubtPolicy>,
+}
+
+const DOUBTS: [(&str, DoubtPolicy); 4] = [
+    ("ask", DoubtPolicy::Ask),
+    ("tell-model", DoubtPolicy::TellModel),
+    ("fail", DoubtPolicy::Fail),
+    ("reconcile", DoubtPolicy::Reconcile),
+];
+
+fn read_run(table: &mut Table<'_>) -> Run {
+    Run { doubt: table.get("doubt").and_then(|value| value.one_of(&DOUBTS)) }
+}
+
+fn read_agent(table: &mut Table<'_>, (budget, run): (BudgetChange, Run), authority: Authority) -> Option<AgentFile> {
     const TOOL_MODES: [(&str, ToolMode); 2] = [("native", ToolMode::Native), ("json", ToolMode::Json)];
     let name = table.require("name", "\"support\"").and_then(|value| value.parse());
     let instructions = table.require("instructions", "\"prompt.md\"").and_then(|value| read_instructions(&value));
     let models = table.get("model").map(|value| read_models(&value)).unwrap_or_default();
     let tool_mode = table.get("tool_mode").and_then(|value| value.one_of(&TOOL_MODES));
     let tools = table.get("tools").map(|value| value.each(|tool| read_line(&tool))).unwrap_or_default();
-    Some(AgentFile { name: name?, instructions: instructions?, models, tool_mode, tools, budget, authority })
+    let doubt = run.doubt;
+    Some(AgentFile { name: name?, instructions: instructions?, models, tool_mode, tools, budget, doubt, authority })
 }
 
 fn read_instructions(value: &Value<'_>) -> Option<Instructions> {
@@ -153,6 +175,8 @@ tool_calls = 0
 tokens = 200_000
 fuel = "5T"
 time = "10m"
+[run]
+doubt = "tell-model"
 [[grant]]
 tool = "files"
 fs = [{ host = "./docs", mount = "/data", access = "write" }]
@@ -187,7 +211,7 @@ methods = ["POST", "PUT", "DELETE"]
             secrets: Vec::new(),
             kv: None,
             limits: LimitsChange::default(),
-            source: source(13),
+            source: source(15),
         };
         let fetch = GrantRule {
             selector: "fetch.get".parse()?,
@@ -203,7 +227,7 @@ methods = ["POST", "PUT", "DELETE"]
             secrets: Vec::new(),
             kv: None,
             limits: LimitsChange([(Limit::Deadline, 60_000)].into()),
-            source: source(16),
+            source: source(18),
         };
         let methods = vec![HttpMethod::Post, HttpMethod::Put, HttpMethod::Delete];
         let expected = AgentFile {
@@ -219,11 +243,12 @@ methods = ["POST", "PUT", "DELETE"]
                 fuel: Some(Fuel(5_000_000_000_000)),
                 time: Some(Millis(600_000)),
             },
+            doubt: Some(DoubtPolicy::TellModel),
             authority: Authority {
                 grants: vec![files, fetch],
                 approvals: vec![
-                    ApprovalRule { selector: "files.write".parse()?, asks: Asks::Call, source: source(20) },
-                    ApprovalRule { selector: "*".parse()?, asks: Asks::Http(methods), source: source(22) },
+                    ApprovalRule { selector: "files.write".parse()?, asks: Asks::Call, source: source(22) },
+                    ApprovalRule { selector: "*".parse()?, asks: Asks::Http(methods), source: source(24) },
                 ],
                 denies: Vec::new(),
             },
@@ -266,9 +291,9 @@ methods = ["POST", "PUT", "DELETE"]
         let tools = ["file.write".parse()?, "fetch.get".parse()?];
         let problems = read.authority.check_selectors(ProblemKind::AgentFileInvalid, &tools).err();
         insta::assert_snapshot!(problems.map(|problems| problems.to_string()).unwrap_or_default(), @"
-    agent.toml:13: no tool of this agent is called `files`
+    agent.toml:15: no tool of this agent is called `files`
       hint: did you mean `file`?
-    agent.toml:20: no tool of this agent is called `files.write`
+    agent.toml:22: no tool of this agent is called `files.write`
       hint: did you mean `file.write`?
     ");
         Ok(())

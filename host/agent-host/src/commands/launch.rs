@@ -18,7 +18,6 @@ use agent_sandbox::engine::Residue;
 use agent_sandbox::sandbox::{ClockGrain, Compiling, SandboxOptions};
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::cli::{BudgetArgs, OutputArgs};
@@ -33,10 +32,12 @@ use crate::journal::key::HostKey;
 use crate::learning::Learning;
 use crate::person::Person;
 use crate::report::list::SHORT_RUN_CHARS;
-use crate::report::text;
+use crate::report::waiting::{self, Waiting};
+use crate::report::{json, text};
 use crate::reporter::{Reporter, Voice};
 use crate::saved_policy;
 use crate::settings;
+use crate::signals;
 use crate::signing::SigningKey;
 
 const DIM: Style = Style::new().dimmed();
@@ -158,7 +159,7 @@ pub async fn drive(
     learning: Option<Learning>,
 ) -> anyhow::Result<ExitCode> {
     let run = ports.recorder.state().run.clone();
-    listen_for_signals(ports.cancel.clone());
+    signals::stop_run(ports.cancel.clone())?;
     let span = tracing::info_span!("run", run = %run);
     let driven = Driver::new(Arc::clone(&ports)).drive().instrument(span).await;
     ports.reporter.finish();
@@ -171,15 +172,19 @@ pub async fn drive(
     if let Some(key) = &ports.signing {
         ports.recorder.sign(key).context("the end of the run could not be signed")?;
     }
-    let spent = ports.recorder.state().spent.clone();
+    let (spent, waits) = {
+        let state = ports.recorder.state();
+        (state.spent.clone(), waiting::of_run(&state))
+    };
     tracing::info!(run = %run, stop = %ended.stop, syncs = ports.recorder.syncs(), "run stopped");
     if output.json {
-        print_json(&run, &ended, &spent)?;
+        print_json(&run, &ended, &spent, &waits)?;
     } else {
         print_answer(&ended)?;
         // Whoever wants no talk on the way still wants to know why there is no answer.
         if !output.quiet || ended.stop != StopReason::Completed {
-            say_end(&run, &named, &ended, &spent);
+            say_end(&run, &ended, &spent);
+            say_cure(&named, &ended, &waits);
         }
     }
     if let Some(lesson) = learning.map(|learning| learning.finish(&ports)).transpose()?
@@ -195,26 +200,6 @@ fn hand_over(widening: &Widening, wish: Wish) -> anyhow::Result<ExitCode> {
     match widening {
         Widening::ByKeeper(keeper) => keeper.say_wish(wish).map(|()| ExitCode::SUCCESS),
         Widening::AtOnce | Widening::Never => unreachable!("only a keeper is wished for a directory"),
-    }
-}
-
-/// The first signal ends the run resumably, the second ends the process.
-fn listen_for_signals(cancel: CancellationToken) {
-    tokio::spawn(async move {
-        interrupted().await;
-        let _ = writeln!(anstream::stderr(), "\n{DIM}· stopping; once more to stop at once{DIM:#}");
-        cancel.cancel();
-        interrupted().await;
-        std::process::exit(i32::from(StopReason::Cancelled.exit_code()));
-    });
-}
-
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
     }
 }
 
@@ -238,18 +223,19 @@ fn print_answer(ended: &RunEnded) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_json(run: &RunId, ended: &RunEnded, spent: &Spent) -> anyhow::Result<()> {
+fn print_json(run: &RunId, ended: &RunEnded, spent: &Spent, waits: &[Waiting]) -> anyhow::Result<()> {
     let object = serde_json::json!({
         "run": run,
         "stop": ended.stop,
         "answer": ended.answer,
         "detail": ended.detail,
         "spent": spent,
+        "waits": json::waits(waits),
     });
     writeln!(std::io::stdout(), "{object}").context("cannot write the result")
 }
 
-fn say_end(run: &RunId, named: &str, ended: &RunEnded, spent: &Spent) {
+fn say_end(run: &RunId, ended: &RunEnded, spent: &Spent) {
     let mut err = anstream::stderr();
     let calls = if spent.tool_calls == 1 { "call" } else { "calls" };
     let turns = if spent.turns == 1 { "turn" } else { "turns" };
@@ -261,8 +247,20 @@ fn say_end(run: &RunId, named: &str, ended: &RunEnded, spent: &Spent) {
             writeln!(err, "{WARN}! {stop}{WARN:#}{detail}").and_then(|()| writeln!(err, "  {DIM}{used}{DIM:#}"))
         }
     };
+}
+
+/// Calls whose commands are written out at the end of a run; a list has the rest.
+const CURES_SHOWN: usize = 5;
+
+fn say_cure(named: &str, ended: &RunEnded, waits: &[Waiting]) {
+    let mut err = anstream::stderr();
     if ended.stop.is_resumable() {
         let _ = writeln!(err, "  hint: {}", cure(ended.stop, named));
+    }
+    for waiting in waits.iter().take(CURES_SHOWN) {
+        for command in waiting.commands(named) {
+            let _ = writeln!(err, "    {command}");
+        }
     }
 }
 
@@ -274,16 +272,16 @@ fn cure(stop: StopReason, run: &str) -> String {
         StopReason::TokenBudget => format!("go on with `agent-host resume {run} --max-tokens N`"),
         StopReason::TimeBudget => format!("go on with `agent-host resume {run} --max-time TIME`"),
         StopReason::FuelBudget => format!("go on with `agent-host resume {run} --max-fuel FUEL`"),
+        StopReason::SuspendedApproval => {
+            format!("`agent-host approve {run}` lists what waits; decide by these, then `agent-host resume {run}`")
+        }
         StopReason::SuspendedDoubt => {
-            format!(
-                "look with `agent-host show {run}`, then say what happened: `agent-host journal resolve {run} CALL …`"
-            )
+            format!("look with `agent-host show {run}`, say what happened, then `agent-host resume {run}`")
         }
         StopReason::OutputInvalid
         | StopReason::LoopDetected
         | StopReason::ToolErrors
         | StopReason::ApprovalDenied
-        | StopReason::SuspendedApproval
         | StopReason::SuspendedInput
         | StopReason::Cancelled
         | StopReason::Error => format!("look with `agent-host show {run}`, go on with `agent-host resume {run}`"),

@@ -4,11 +4,14 @@ use std::io::Write;
 
 use agent_core::metadata::Entry;
 use agent_core::name::Name;
+use agent_core::state::State;
+use agent_core::stop::StopReason;
 use jiff::tz::TimeZone;
 
 use crate::journal::Journal as _;
-use crate::journal::runs::{StatusName, Wanted};
+use crate::journal::runs::{RunStatus, RunSummary, StatusName, Wanted};
 use crate::journal::sqlite::SqliteJournal;
+use crate::report::waiting::{self, Waiting};
 use crate::report::{json, list};
 
 /// Lists the runs of this folder, the newest first.
@@ -45,13 +48,27 @@ pub fn run(args: &LsArgs, journal: &SqliteJournal, zone: &TimeZone, out: &mut dy
     runs.truncate(args.limit);
     let mut removed = if args.all { journal.tombstones()? } else { Vec::new() };
     removed.truncate(args.limit);
+    let waits: Vec<_> = runs.iter().map(|run| waits(journal, run)).collect();
     if args.json {
-        json::write_runs(&runs, &removed, out)?;
+        json::write_runs(&runs, &waits, &removed, out)?;
     } else {
         list::write(&runs, &removed, zone, out)?;
+        list::write_waiting(&runs, &waits, out)?;
         if more {
             writeln!(out, "… older ones are not listed: `--limit {}` shows more", args.limit.saturating_mul(10))?;
         }
     }
     Ok(())
+}
+
+/// What a run waits for. Only one that says so is read: the others wait for nobody.
+fn waits(journal: &SqliteJournal, run: &RunSummary) -> Vec<Waiting> {
+    match run.status {
+        RunStatus::Stopped(StopReason::SuspendedApproval | StopReason::SuspendedDoubt) => {
+            // One that is damaged is listed all the same; `show` says what is wrong with it.
+            let state = journal.events(&run.run).ok().and_then(|events| State::fold(&events).ok().flatten());
+            state.as_ref().map(waiting::of_run).unwrap_or_default()
+        }
+        RunStatus::Stopped(_) | RunStatus::Running { .. } | RunStatus::Interrupted | RunStatus::Damaged => Vec::new(),
+    }
 }

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use agent_core::event::{DoubtResolved, Resolution};
-use agent_core::name::CallNumber;
-use agent_core::pending::CallStatus;
+use agent_core::event::{AnswerPlace, DoubtResolved, Resolution, ResolvedBy};
+use agent_core::name::{CallNumber, RunId};
 use agent_core::state::State;
 use anyhow::{Context, bail};
 
 use crate::clock;
+use crate::commands::approve;
 use crate::commands::resume::runs_folder;
 use crate::hardening::reach::Reach;
 use crate::hardening::{self, Files};
@@ -21,6 +21,9 @@ use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Durable;
 use crate::journal::sqlite::SqliteJournal;
+use crate::person::{self, Question};
+use crate::report::text;
+use crate::report::waiting::{self, Waiting, Wants};
 
 /// Longest answer in bytes that a person may give in a tool's place.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -34,13 +37,16 @@ pub struct ResolveArgs {
     call: u32,
     #[command(flatten)]
     resolution: ResolutionArgs,
+    /// Go on with the run at once.
+    #[arg(long)]
+    resume: bool,
     /// The agent file whose runs are meant; those of the working directory if not given.
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct ResolutionArgs {
     /// It happened; the model is told the text of this file as the call's result.
     #[arg(long, value_name = "FILE")]
@@ -53,39 +59,92 @@ struct ResolutionArgs {
     retry: bool,
 }
 
-/// Records the person's word.
+/// Shows what is in doubt, and records the person's word: what the command line says, else what the person at the terminal
+/// does.
 ///
 /// # Errors
-/// Where the run or call is not there or not in doubt.
+/// Where the run or call is not there or not in doubt, or nobody says anything.
 pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let resolution = resolution(&args.resolution)?;
+    let given = given(&args.resolution)?;
     let runs = runs_folder(args.agent.as_deref())?;
-    let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
-    let _ = hardening::close_memory();
+    if !args.resume {
+        let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
+        let _ = hardening::close_memory();
+    }
     let journal = SqliteJournal::open_existing(&runs, &key)?;
     let run = journal.find_run(Some(&args.run))?;
     let (events, log) = journal.resume_run(&run, TakeOver::IfDead)?;
     let mut state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
     let call = CallNumber(args.call);
-    if !matches!(state.call(call).map(|pending| &pending.status), Some(CallStatus::InDoubt { .. })) {
-        bail!("call {call} of run {run} is not in doubt\n  hint: `agent-host show {run}` lists its calls");
-    }
-    let recorded = log.append(clock::now(), DoubtResolved { call, resolution }.into(), Durable::Now)?;
+    show(&state, call)?;
+    let resolution = match given {
+        Some(resolution) => resolution,
+        None => ask(&run, call)?,
+    };
+    let by = ResolvedBy::Person(person::answered(AnswerPlace::Command));
+    let recorded = log.append(clock::now(), DoubtResolved { call, resolution, by }.into(), Durable::Now)?;
     state.apply(&recorded)?;
-    writeln!(anstream::stdout(), "recorded; go on with `agent-host resume {run}`")?;
+    drop(log);
+    if args.resume {
+        return Err(approve::go_on(&run, args.agent.as_deref()));
+    }
+    let named = approve::named(&run, args.agent.as_deref());
+    writeln!(anstream::stdout(), "recorded; go on with `agent-host resume {named}`")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn resolution(args: &ResolutionArgs) -> anyhow::Result<Resolution> {
+/// Shows what is not known of the call.
+fn show(state: &State, number: CallNumber) -> anyhow::Result<()> {
+    let run = &state.run;
+    let waiting = waiting::of_run(state).into_iter().find(|waiting| waiting.call == number);
+    let Some(Waiting { tool, wants: Wants::Word { request, reason }, .. }) = waiting else {
+        bail!("call {number} of run {run} is not in doubt\n  hint: `agent-host show {run}` lists its calls");
+    };
+    let mut err = anstream::stderr();
+    writeln!(err, "call {number} `{tool}` may or may not have done this: {}", text::whole(&request.to_string()))?;
+    writeln!(err, "    {}", text::whole(&reason))?;
+    let call = state.call(number).context("the call is not pending")?;
+    for line in waiting::call_lines(call) {
+        writeln!(err, "    {}", text::whole(&line))?;
+    }
+    Ok(())
+}
+
+/// What the person at the terminal says.
+fn ask(run: &RunId, call: CallNumber) -> anyhow::Result<Resolution> {
+    let question = Question {
+        title: "what happened?".to_owned(),
+        details: vec!["where it happened, `--happened FILE` says so, and what the model is to be told".to_owned()],
+        who: format!("call {call}"),
+        answers: &[
+            ('d', "it did not happen"),
+            ('r', "do it again, though it may then happen twice"),
+            ('n', "not known yet"),
+        ],
+    };
+    match approve::ask(question)? {
+        Some('d') => Ok(Resolution::DidNotHappen),
+        Some('r') => Ok(Resolution::Retry),
+        Some(_) => bail!("nothing is recorded: the call stays in doubt"),
+        None => bail!(
+            "nobody is there to be asked\n  hint: `agent-host journal resolve {run} {call}` with `--happened FILE`, \
+             `--did-not` or `--retry`"
+        ),
+    }
+}
+
+/// What the command line says.
+fn given(args: &ResolutionArgs) -> anyhow::Result<Option<Resolution>> {
     match &args.happened {
         Some(file) => {
             let text = input::read_text(file, ANSWER_BYTES_MAX)
                 .with_context(|| format!("cannot read `{}`", file.display()))?;
-            Ok(Resolution::Happened(text))
+            Ok(Some(Resolution::Happened(text)))
         }
-        None if args.retry => Ok(Resolution::Retry),
-        None => Ok(Resolution::DidNotHappen),
+        None if args.retry => Ok(Some(Resolution::Retry)),
+        None if args.did_not => Ok(Some(Resolution::DidNotHappen)),
+        None => Ok(None),
     }
 }

@@ -158,6 +158,7 @@ impl Begun {
             budget: launch::budget(&agent.budget, &args.budget),
             durability: settings.durability,
             strictness: args.strict.strictness(),
+            doubt: agent.doubt,
             hardening,
             session: standing.place.clone(),
             earlier: standing.earlier.clone(),

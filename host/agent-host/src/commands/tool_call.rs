@@ -11,7 +11,6 @@ use agent_core::config::authority::Authority;
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
-use agent_core::event::Approval;
 use agent_core::hardening::Hardening;
 use agent_core::message::ToolCall;
 use agent_core::name::{CallNumber, ToolName};
@@ -155,7 +154,7 @@ struct DirectGate {
 
 #[async_trait]
 impl EffectGate for DirectGate {
-    async fn decide(&self, request: &EffectRequest) -> Ruling {
+    async fn decide(&self, _number: u32, request: &EffectRequest) -> Ruling {
         let allowed = |permit: Permit| Ruling {
             decision: Decision::Allow { rule: permit.rule },
             class: permit.class,
@@ -167,16 +166,13 @@ impl EffectGate for DirectGate {
             Verdict::Deny(denial) => Ruling::plain(denial.into(), request.class(false)),
             Verdict::Ask { rule, permit } => {
                 let tool = &self.authority.tool;
-                match asking::approve_effect(&self.person, &self.reporter, tool, (request, &permit.secrets), &rule)
-                    .await
-                {
-                    Approval::Approved => allowed(permit),
-                    Approval::Denied => {
-                        let rule = format!("{rule} asks a person, who did not agree");
-                        let decision = Decision::Deny { refusal: Refusal::ApprovalDenied, rule, hint: None };
-                        Ruling::plain(decision, permit.class)
-                    }
+                let asked = (request, permit.secrets.as_slice());
+                if asking::approve_effect(&self.person, &self.reporter, tool, asked, &rule).await {
+                    return allowed(permit);
                 }
+                let rule = format!("{rule} asks a person, who did not agree");
+                let decision = Decision::Deny { refusal: Refusal::ApprovalDenied, rule, hint: None };
+                Ruling::plain(decision, permit.class)
             }
         }
     }

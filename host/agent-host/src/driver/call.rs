@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
+use agent_core::approval;
 use agent_core::effect::{Effect, EffectRequest, UndoEntry};
-use agent_core::event::{Durability, ToolFinished, ToolInDoubt, ToolStarted};
+use agent_core::event::{Durability, Suspension, ToolFinished, ToolInDoubt, ToolStarted, ToolSuspended};
 use agent_core::grant::{Capability, EnvGrant};
-use agent_core::machine;
 use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Fault, RefusedCall, ToolOutcome};
-use agent_core::pending::{Attempt, CallStatus};
+use agent_core::pending::{Attempt, CallStatus, Origin};
 use agent_core::state::State;
-use agent_core::units::Fuel;
+use agent_core::units::{Fuel, UnixMillis};
 use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport, Remains, Variable};
 use agent_sandbox::gate::EffectGate;
@@ -47,6 +47,7 @@ pub struct StartedCall {
     asked: ToolCall,
     component: Arc<agent_sandbox::component::Component>,
     call: Call,
+    gate: Arc<CallGate>,
     stores: Arc<CallStores>,
     span: tracing::Span,
 }
@@ -76,7 +77,7 @@ pub async fn prepare(
     let component = ports.components.get(&plan.locked.component).context("a component of the run is not loaded")?;
     let mut limits = plan.grant.limits.clone();
     limits.fuel = limits.fuel.min(fuel_left);
-    let (seed, clock_start) = (clock::random::<32>()?, clock::now());
+    let (seed, clock_start) = begin_with(plan.origin.as_ref())?;
     let started = ToolStarted {
         call: number,
         attempt,
@@ -91,7 +92,9 @@ pub async fn prepare(
     failpoint::hit("tool-started");
     let name = plan.locked.descriptor.name.clone();
     ports.reporter.tool_started(number, &name, &plan.asked.arguments);
-    let gate = Arc::new(CallGate::new(Arc::clone(ports), name.clone(), plan.index, number, attempt));
+    let cancel = ports.cancel.child_token();
+    let of_tool = (name.clone(), plan.index);
+    let gate = Arc::new(CallGate::new(Arc::clone(ports), of_tool, (number, attempt), cancel.clone()));
     let stores = Arc::new(CallStores::new(name.component.clone(), Place::Run(Arc::clone(&ports.journal))));
     let call = Call {
         operation: name.operation.clone(),
@@ -103,8 +106,8 @@ pub async fn prepare(
         limits,
         seed,
         clock_start,
-        gate: gate as Arc<dyn EffectGate>,
-        cancel: ports.cancel.child_token(),
+        gate: Arc::clone(&gate) as Arc<dyn EffectGate>,
+        cancel,
     };
     let span = tracing::info_span!("call", call = %number, tool = %name, attempt);
     let (ports, component) = (Arc::clone(ports), Arc::clone(component));
@@ -115,13 +118,14 @@ pub async fn prepare(
         asked: plan.asked,
         component,
         call,
+        gate,
         stores,
         span,
     })))
 }
 
 impl StartedCall {
-    /// Runs the call and records what came of it. A cancelled call is left without outcome, for the resume to deal with.
+    /// Runs the call and records what came of it. One that its host ended has no outcome: it is undone, and goes on later.
     ///
     /// # Errors
     /// Where nothing can be recorded any more, or the sandbox itself cannot go on.
@@ -131,14 +135,14 @@ impl StartedCall {
     }
 
     async fn run_inside(self: Box<Self>) -> anyhow::Result<()> {
-        let Self { ports, number, attempt, asked, component, call, stores, .. } = *self;
+        let Self { ports, number, attempt, asked, component, call, gate, stores, .. } = *self;
         let mounts = call.mounts.clone();
         let report = ports.sandbox.call(&component, call).await?;
         tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
         let changes = changes_so_far(&ports, number);
         let cancelled = matches!(report.outcome, ToolOutcome::Faulted { fault: Fault::Cancelled, .. });
         if report.remains == Remains::FileWork && !changes.is_empty() {
-            if cancelled {
+            if cancelled && ports.cancel.is_cancelled() {
                 return Ok(());
             }
             let reason = "one of its file operations still waits for its file system, so nothing can be undone yet";
@@ -147,13 +151,17 @@ impl StartedCall {
         if matches!(report.outcome, ToolOutcome::Faulted { .. }) {
             // A person who stops a run finds the files as they were, and does not have to resume it for that.
             let restored = restore(&ports, &mounts, number, attempt).await?;
-            if cancelled || restored == Restored::InDoubt {
+            if restored == Restored::InDoubt {
                 return Ok(());
             }
         } else if is_strict(&ports) {
             sync_to_disk(&mounts, changes, report.effects.clone())
                 .await
                 .context("what a tool wrote could not be synced to disk")?;
+        }
+        if cancelled {
+            ports.reporter.tool_suspended(number);
+            return suspend(&ports, (number, attempt), gate.suspension(), report);
         }
         failpoint::hit("tool-returned");
         ports.reporter.tool_finished(number, &asked, &report);
@@ -191,6 +199,7 @@ struct Plan {
     locked: agent_core::event::LockedTool,
     grant: agent_core::grant::Grant,
     authority: agent_core::digest::Digest,
+    origin: Option<Origin>,
 }
 
 fn plan(state: &State, number: CallNumber) -> anyhow::Result<Plan> {
@@ -201,8 +210,17 @@ fn plan(state: &State, number: CallNumber) -> anyhow::Result<Plan> {
         asked: pending.call.clone(),
         locked: state.started.tools[index].clone(),
         grant: state.authorities[index].grant.clone(),
-        authority: machine::authority_digest(state, index),
+        authority: approval::authority_digest(&state.authorities[index]),
+        origin: pending.origin.clone(),
     })
+}
+
+/// What random numbers and clock begin with: anew, unless the call is to come to the same point as before.
+fn begin_with(origin: Option<&Origin>) -> anyhow::Result<([u8; 32], UnixMillis)> {
+    let Some(origin) = origin else { return Ok((clock::random::<32>()?, clock::now())) };
+    let mut seed = [0; 32];
+    hex::decode_to_slice(&origin.seed, &mut seed).context("the recorded seed of a call is none")?;
+    Ok((seed, origin.clock_start))
 }
 
 fn interrupted(state: &State, number: CallNumber) -> anyhow::Result<&Attempt> {
@@ -213,17 +231,8 @@ fn interrupted(state: &State, number: CallNumber) -> anyhow::Result<&Attempt> {
 }
 
 fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallStores) -> anyhow::Result<()> {
-    // A write that was announced and has no known result is doubt, whatever the guest made of it.
-    let unresolved = match ports.recorder.state().call(number).map(|pending| &pending.status) {
-        Some(CallStatus::Running(attempt)) => attempt.unresolved().map(|send| send.request.clone()),
-        _ => None,
-    };
-    if let Some(request) = unresolved {
-        let reason = match request.capability() {
-            Capability::Fs => "what it changed is not undone (`undo = false`)",
-            _ => "its answer is not known",
-        };
-        let reason = format!("{reason}; the call ended with `{}`", report.outcome.name());
+    if let Some(request) = unresolved(ports, number) {
+        let reason = format!("{}; the call ended with `{}`", unknown(&request), report.outcome.name());
         return left_in_doubt(ports, number, request, reason);
     }
     let (outcome, metering, effects) = (report.outcome, report.metering, report.effects);
@@ -233,6 +242,42 @@ fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallSt
     ports.recorder.record_with(finished, Durable::Later, stores.changes(report.kv).as_ref())?;
     failpoint::hit("tool-finished");
     Ok(())
+}
+
+/// Records that an attempt ended without outcome, once nothing of it is left to settle.
+fn suspend(
+    ports: &Ports,
+    (call, attempt): (CallNumber, u32),
+    reason: Suspension,
+    report: CallReport,
+) -> anyhow::Result<()> {
+    if let Some(request) = unresolved(ports, call) {
+        let why = match reason {
+            Suspension::Approval => "the call was set aside to wait for a person",
+            Suspension::Cancelled => "the run was stopped",
+        };
+        let doubt = format!("{}; {why}", unknown(&request));
+        return left_in_doubt(ports, call, request, doubt);
+    }
+    let (metering, effects) = (report.metering, report.effects);
+    ports.recorder.record(ToolSuspended { call, attempt, reason, metering, effects }, Durable::Later)?;
+    failpoint::hit("tool-suspended");
+    Ok(())
+}
+
+/// A write that was announced and has no known result: doubt, whatever the guest made of it.
+fn unresolved(ports: &Ports, number: CallNumber) -> Option<EffectRequest> {
+    match ports.recorder.state().call(number).map(|pending| &pending.status) {
+        Some(CallStatus::Running(attempt)) => attempt.unresolved().map(|send| send.request.clone()),
+        _ => None,
+    }
+}
+
+fn unknown(request: &EffectRequest) -> &'static str {
+    match request.capability() {
+        Capability::Fs => "what it changed is not undone (`undo = false`)",
+        _ => "its answer is not known",
+    }
 }
 
 pub(super) fn left_in_doubt(

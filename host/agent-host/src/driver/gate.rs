@@ -3,19 +3,21 @@
 
 use std::sync::Arc;
 
+use agent_core::approval;
 use agent_core::config::decide::{Permit, Verdict};
-use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling};
-use agent_core::event::{Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, EffectDone, EffectIntended};
+use agent_core::event::{Approval, EffectDone, EffectIntended, Suspension};
 use agent_core::file_events::PathsMarked;
-use agent_core::grant::{RuleSource, SecretGrant};
+use agent_core::grant::RuleSource;
 use agent_core::name::{CallNumber, ToolName};
 use agent_core::path_state::PathMark;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::ports::Ports;
+use super::set_aside::Asking;
 use crate::asking;
 use crate::boot;
 use crate::failpoint;
@@ -28,51 +30,29 @@ pub struct CallGate {
     index: usize,
     call: CallNumber,
     attempt: u32,
+    asking: Asking,
 }
 
 impl CallGate {
-    /// The gate of an attempt that is about to start.
+    /// The gate of an attempt that is about to start, and that `end` ends.
     #[must_use]
-    pub fn new(ports: Arc<Ports>, tool: ToolName, index: usize, call: CallNumber, attempt: u32) -> Self {
-        Self { ports, tool, index, call, attempt }
+    pub fn new(
+        ports: Arc<Ports>,
+        (tool, index): (ToolName, usize),
+        (call, attempt): (CallNumber, u32),
+        end: CancellationToken,
+    ) -> Self {
+        let asking = Asking::new(Arc::clone(&ports), call, end);
+        Self { ports, tool, index, call, attempt, asking }
+    }
+
+    /// What the attempt was ended for, where its host ended it.
+    pub fn suspension(&self) -> Suspension {
+        self.asking.suspension()
     }
 
     fn verdict(&self, request: &EffectRequest) -> Verdict {
         self.ports.recorder.state().authorities[self.index].decide(request)
-    }
-
-    /// A rule wants a person's word on this one effect.
-    async fn approve(
-        &self,
-        request: &EffectRequest,
-        secrets: &[SecretGrant],
-        rule: &RuleSource,
-    ) -> Result<Approval, GateClosed> {
-        // The answer is for the very request; what is recorded and shown of it holds no secret.
-        let digest = self.approval_digest(request);
-        let request = self.ports.secrets.without_secrets(request);
-        let subject = ApprovalSubject::Effect(request.clone());
-        let asked = ApprovalRequested { call: self.call, subject: subject.clone(), digest };
-        self.record(asked, Durable::Later)?;
-        let (person, reporter) = (&self.ports.person, &self.ports.reporter);
-        let asked = asking::approve_effect(person, reporter, &self.tool, (&request, secrets), rule);
-        let approval = tokio::select! {
-            biased;
-            // What is typed after Ctrl-C is no answer.
-            () = self.ports.cancel.cancelled() => return Err(GateClosed("the run was cancelled".to_owned())),
-            approval = asked => approval,
-        };
-        let decided = ApprovalDecided { call: self.call, subject, digest, answer: approval };
-        self.record(decided, Durable::Now)?;
-        Ok(approval)
-    }
-
-    /// Binds an answer to the run, the call, the attempt and everything about the request.
-    fn approval_digest(&self, request: &EffectRequest) -> Digest {
-        let run = self.ports.recorder.state().run.clone();
-        let request = serde_json::to_vec(request).unwrap_or_default();
-        let (call, attempt) = (self.call.to_string(), self.attempt.to_string());
-        Digest::of_parts(&[run.as_str().as_bytes(), call.as_bytes(), attempt.as_bytes(), &request])
     }
 
     fn record(&self, event: impl Into<agent_core::event::Event>, durable: Durable) -> Result<(), GateClosed> {
@@ -82,13 +62,13 @@ impl CallGate {
 
 #[async_trait]
 impl EffectGate for CallGate {
-    async fn decide(&self, request: &EffectRequest) -> Ruling {
+    async fn decide(&self, number: u32, request: &EffectRequest) -> Ruling {
         match self.verdict(request) {
             Verdict::Allow(permit) => allowed(permit),
-            Verdict::Ask { rule, permit } => match self.approve(request, &permit.secrets, &rule).await {
-                Ok(Approval::Approved) => allowed(permit),
-                Ok(Approval::Denied) => not_approved(&permit, format!("{rule} asks a person, who said no")),
-                Err(closed) => not_approved(&permit, closed.to_string()),
+            Verdict::Ask { rule, permit } => match self.asking.word(number, request).await {
+                Ok(Approval::Approved { .. }) => allowed(permit),
+                Ok(Approval::Denied { reason }) => not_approved(&permit, approval::denied(reason.as_deref()), &rule),
+                Err(closed) => not_approved(&permit, closed.to_string(), &rule),
             },
             Verdict::Deny(denial) => match asking::widen(&self.ports, &self.tool, self.index, self.call, request).await
             {
@@ -138,6 +118,7 @@ impl EffectGate for CallGate {
         };
         let bytes = intent.transcript.to_bytes();
         let transcript = self.ports.journal.put_blob(bytes).map_err(|error| GateClosed(error.to_string()))?;
+        let is_request = intent.request.is_egress();
         let event = EffectIntended {
             call: self.call,
             attempt: self.attempt,
@@ -149,13 +130,20 @@ impl EffectGate for CallGate {
             transcript: Some(transcript),
         };
         self.record(event, Durable::Now)?;
+        if is_request {
+            self.asking.sending();
+        }
         failpoint::hit("send-intended");
         Ok(key)
     }
 
     async fn done(&self, effect: &Effect) -> Result<(), GateClosed> {
         failpoint::hit("send-answered");
-        self.record(EffectDone { call: self.call, attempt: self.attempt, effect: effect.clone() }, Durable::Now)
+        self.record(EffectDone { call: self.call, attempt: self.attempt, effect: effect.clone() }, Durable::Now)?;
+        if effect.request.is_egress() {
+            self.asking.sent();
+        }
+        Ok(())
     }
 
     fn progress(&self, progress: Progress) {
@@ -168,8 +156,10 @@ fn allowed(permit: Permit) -> Ruling {
     Ruling { decision: Decision::Allow { rule }, class, idempotency_header, secrets }
 }
 
-fn not_approved(permit: &Permit, rule: String) -> Ruling {
-    let decision = Decision::Deny { refusal: Refusal::ApprovalDenied, rule, hint: None };
+/// The model is told why, the person also which rule asks.
+fn not_approved(permit: &Permit, why: String, rule: &RuleSource) -> Ruling {
+    let hint = Some(format!("{rule} asks a person about it"));
+    let decision = Decision::Deny { refusal: Refusal::ApprovalDenied, rule: why, hint };
     Ruling::plain(decision, permit.class)
 }
 

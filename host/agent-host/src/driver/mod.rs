@@ -4,7 +4,9 @@ mod call;
 mod gate;
 pub mod mounts;
 pub mod ports;
+mod reconcile;
 pub mod recorder;
+mod set_aside;
 mod undoing;
 
 pub use self::call::granted_environment;
@@ -13,14 +15,16 @@ pub use self::gate::idempotency_key;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_core::approval;
 use agent_core::event::{
-    ApprovalDecided, ApprovalRequested, ApprovalSubject, ModelFailed, ModelReplied, ModelRequested, RunEnded,
-    ToolFinished, ToolInDoubt,
+    AnswerPlace, ApprovalDecided, ApprovalRequested, DoubtResolved, ModelFailed, ModelReplied, ModelRequested,
+    ResolvedBy, RunEnded, ToolFinished, ToolInDoubt,
 };
 use agent_core::machine::{self, Action};
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ModelRequest};
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Metering, Said, ToolOutcome};
+use agent_core::state::State;
 use agent_core::stop::StopReason;
 use agent_core::units::{Fuel, Millis};
 use anyhow::Context;
@@ -32,9 +36,12 @@ use crate::clock;
 use crate::failpoint;
 use crate::hardening::kept::Wish;
 use crate::journal::log::Durable;
+use crate::person;
+use crate::report::waiting::{self, Wants};
 
-/// How long calls that were cancelled may take to come back before the run ends without them.
-const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// How long calls that were cancelled may take to come back before the run ends without them: who stops a run waits ten
+/// seconds at most, and recording the end is part of it.
+const DRAIN_TIME: Duration = Duration::from_secs(9);
 
 /// Drives one run.
 pub struct Driver {
@@ -86,13 +93,18 @@ impl Driver {
         let action = machine::next(&self.ports.recorder.state());
         match action {
             Action::CallModel { turn, attempt, model, wait } => self.call_model(turn, attempt, model, wait).await?,
-            Action::AskApproval(call) => self.ask_approval(call).await?,
+            Action::AskApproval(call) => return self.ask_approval(call).await,
             Action::CallTool { call, attempt, fuel } => return self.start_call(call, attempt, fuel).await,
             Action::SettleCall { call, outcome } => self.settle(call, outcome)?,
             Action::UndoCall(call) => call::undo_interrupted(&self.ports, call).await?,
             Action::MarkInDoubt { call, request, reason } => {
                 self.ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
             }
+            Action::SettleDoubt { call, resolution } => {
+                let by = ResolvedBy::Policy;
+                self.ports.recorder.record(DoubtResolved { call, resolution, by }, Durable::Now)?;
+            }
+            Action::Reconcile(call) => reconcile::reconcile(&self.ports, call).await?,
             Action::Wait => self.wait().await?,
             Action::Finish(ended) => return self.finish(ended).map(Step::Stopped),
             Action::Rest => {
@@ -145,38 +157,44 @@ impl Driver {
         }
     }
 
-    async fn ask_approval(&mut self, number: CallNumber) -> anyhow::Result<()> {
-        let ports = Arc::clone(&self.ports);
-        let (pending, digest) = {
-            let state = ports.recorder.state();
-            let pending = state.call(number).context("the call to approve is gone")?.clone();
-            let digest = machine::approval_digest(&state, &pending);
-            (pending, digest)
-        };
-        let subject = ApprovalSubject::Call;
-        ports.recorder.record(ApprovalRequested { call: number, subject: subject.clone(), digest }, Durable::Later)?;
-        if !ports.person.is_there() {
-            let tool = pending.call.tool.replacen("__", ".", 1);
-            let detail = format!("call {number} `{tool}` needs a person's approval, at a terminal");
-            return self
-                .stop_when_idle(RunEnded { stop: StopReason::SuspendedApproval, answer: None, detail: Some(detail) })
-                .await;
+    /// Puts to the person what a call asks. Where nobody answers, the questions stay open, and the run goes on without the
+    /// call until nothing else is left to do.
+    async fn ask_approval(&mut self, number: CallNumber) -> anyhow::Result<Step> {
+        // First, since a directory that is granted changes what is asked about.
+        if let Some(wish) = self.offer_directory(number).await? {
+            return Ok(Step::HandedOver(wish));
         }
-        let answer = tokio::select! {
-            () = ports.cancel.cancelled() => return Ok(()),
-            answer = asking::approve_call(&ports.person, &ports.reporter, &pending.call) => answer,
+        let ports = Arc::clone(&self.ports);
+        let questions = {
+            let state = ports.recorder.state();
+            approval::questions(&state, state.call(number).context("the call to approve is gone")?)
         };
-        ports.recorder.record(ApprovalDecided { call: number, subject, digest, answer }, Durable::Now)?;
-        Ok(())
+        for (subject, digest) in questions {
+            let asked = ApprovalRequested { call: number, subject: subject.clone(), digest };
+            ports.recorder.record(asked, Durable::Later)?;
+            failpoint::hit("approval-requested");
+            if let Some(answer) = asking::approve(&ports, number, &subject).await {
+                let by = person::answered(AnswerPlace::Run);
+                ports.recorder.record(ApprovalDecided { call: number, subject, digest, answer, by }, Durable::Now)?;
+                failpoint::hit("approval-decided");
+            }
+        }
+        Ok(Step::On)
+    }
+
+    /// Offers the tool of a call a directory. What is under way is finished where the run then goes on elsewhere; the call
+    /// itself has not begun, so nothing is lost.
+    async fn offer_directory(&mut self, call: CallNumber) -> anyhow::Result<Option<Wish>> {
+        let tool = self.ports.recorder.state().call(call).and_then(|pending| pending.tool);
+        let Some(tool) = tool else { return Ok(None) };
+        match asking::offer_directory(&self.ports, tool).await {
+            Offered::Settled => Ok(None),
+            Offered::Wished(wish) => self.until_idle().await.map(|()| Some(wish)),
+        }
     }
 
     async fn start_call(&mut self, call: CallNumber, attempt: u32, fuel: Fuel) -> anyhow::Result<Step> {
-        let tool = self.ports.recorder.state().call(call).and_then(|pending| pending.tool);
-        if let Some(tool) = tool
-            && let Offered::Wished(wish) = asking::offer_directory(&self.ports, tool).await
-        {
-            // What is under way is finished here; the call itself has not begun, so nothing is lost.
-            self.until_idle().await?;
+        if let Some(wish) = self.offer_directory(call).await? {
             return Ok(Step::HandedOver(wish));
         }
         match call::prepare(&self.ports, call, attempt, fuel).await? {
@@ -234,11 +252,6 @@ impl Driver {
         })
     }
 
-    async fn stop_when_idle(&mut self, ended: RunEnded) -> anyhow::Result<()> {
-        self.until_idle().await?;
-        self.finish(ended).map(drop)
-    }
-
     async fn until_idle(&mut self) -> anyhow::Result<()> {
         while !self.running.is_empty() {
             flatten(self.running.join_next().await)?;
@@ -253,12 +266,12 @@ impl Driver {
 
     async fn cancelled(mut self) -> anyhow::Result<RunEnded> {
         self.drain().await?;
-        let detail = Some("what was under way runs again on `agent-host resume`".to_owned());
+        let detail = Some(left_behind(&self.ports.recorder.state()));
         self.finish(RunEnded { stop: StopReason::Cancelled, answer: None, detail })
     }
 
-    /// Ends the calls that are under way and waits for them, within a bound. They leave no outcome: like calls of a killed
-    /// host they are undone and run again when the run is resumed.
+    /// Ends the calls that are under way and waits for them, within a bound. Each is undone or in doubt then; one that did not
+    /// come back in time is treated like that of a killed host when the run is resumed.
     async fn drain(&mut self) -> anyhow::Result<()> {
         self.ports.cancel.cancel();
         let all = async {
@@ -269,6 +282,19 @@ impl Driver {
         };
         tokio::time::timeout(DRAIN_TIME, all).await.unwrap_or(Ok(()))
     }
+}
+
+/// What a stopped run leaves to its resume, for people.
+fn left_behind(state: &State) -> String {
+    let doubtful: Vec<_> = waiting::of_run(state)
+        .into_iter()
+        .filter(|waiting| matches!(waiting.wants, Wants::Word { .. }))
+        .map(|waiting| format!("call {} `{}` is in doubt: {}", waiting.call, waiting.tool, waiting.what()))
+        .collect();
+    if doubtful.is_empty() {
+        return "what was under way runs again on `agent-host resume`".to_owned();
+    }
+    doubtful.join("; ")
 }
 
 /// Whether a wait was waited to its end.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agent_core::event::{Event, Recorded};
 use agent_core::state::State;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::clock;
 use crate::journal::log::{Durable, RunLog};
@@ -46,6 +46,8 @@ impl Recorder {
         let event = event.into();
         let durable = durable.max(Durable::needed_by(&event));
         let mut state = self.state();
+        // A call that could not be waited for may still have something to say, and a journal with it would not fold.
+        ensure!(state.is_open_to(&event), "the run has stopped, so `{}` is not recorded", event.kind());
         let recorded = self.log.append_with(clock::now(), event, durable, changes)?;
         state.apply(&recorded).context("the run's state does not allow what has just happened")?;
         Ok(recorded)

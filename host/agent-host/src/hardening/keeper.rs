@@ -17,7 +17,6 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, kill_process};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::kept::{HANDED, Handed, PIPE, Said, Wider, Wish};
 use super::reach::Reach;
@@ -27,6 +26,7 @@ use crate::commands::run::agent_here;
 use crate::home::Home;
 use crate::operator;
 use crate::person::Person;
+use crate::signals::Signals;
 
 /// Longest talk of one child: the paths of every grant that a run can hold.
 const SAID_BYTES_MAX: usize = 2 << 20;
@@ -103,7 +103,7 @@ async fn watch(again: &Again, person: &Person) -> anyhow::Result<ExitCode> {
         arguments = again.arguments(&wish);
         let granted = tokio::select! {
             granted = ask(person, &wish) => granted,
-            () = signals.any() => return Ok(stopped(&wish)),
+            _ = signals.next() => return Ok(stopped(&wish)),
         };
         handed = Some(hand_over(wish, reach, granted));
     }
@@ -159,41 +159,56 @@ fn inherited(file: &impl AsRawFd) -> String {
 
 /// What a child said until it ended.
 #[derive(Default)]
-struct Heard {
+struct Told {
     reach: Option<Reach>,
     wish: Option<Wish>,
 }
 
 /// Waits for the child, passes signals on, and hears what it says.
-async fn follow(mut child: Child, pipe: &Receiver, signals: &mut Signals) -> anyhow::Result<(ExitStatus, Heard)> {
-    let mut said = Vec::new();
+async fn follow(mut child: Child, pipe: &Receiver, signals: &mut Signals) -> anyhow::Result<(ExitStatus, Told)> {
+    let (mut said, mut open) = (Vec::new(), true);
     let status = loop {
         tokio::select! {
             status = child.wait() => break status.context("cannot wait for the run's process")?,
             // The pipe stays open while anything that the child started lives: its end is not waited for.
-            Ok(()) = pipe.readable() => if !hear(pipe, &mut said) { break child.wait().await? },
-            passed = signals.next_to_pass_on() => pass_on(&child, passed),
+            Ok(()) = pipe.readable(), if open => open = hear(pipe, &mut said) != Heard::End,
+            // Ctrl-C reaches the child from the terminal, too: it counts what comes together once.
+            passed = signals.next() => pass_on(&child, passed),
         }
     };
-    while hear(pipe, &mut said) {}
+    while hear(pipe, &mut said) == Heard::Something {}
     Ok((status, understood(&said)))
 }
 
-/// Whether something came.
-fn hear(pipe: &Receiver, said: &mut Vec<u8>) -> bool {
+/// What came through the pipe.
+#[derive(PartialEq, Eq)]
+enum Heard {
+    Something,
+    /// Nothing yet.
+    Nothing,
+    /// Nothing any more.
+    End,
+}
+
+fn hear(pipe: &Receiver, said: &mut Vec<u8>) -> Heard {
     let mut buffer = [0; 4096];
     match pipe.try_read(&mut buffer) {
+        Ok(0) => Heard::End,
         Ok(read) => {
             let room = SAID_BYTES_MAX.saturating_sub(said.len());
             said.extend_from_slice(&buffer[..read.min(room)]);
-            read > 0
+            Heard::Something
         }
-        Err(error) => error.kind() == std::io::ErrorKind::Interrupted,
+        Err(error) => match error.kind() {
+            std::io::ErrorKind::Interrupted => Heard::Something,
+            std::io::ErrorKind::WouldBlock => Heard::Nothing,
+            _ => Heard::End,
+        },
     }
 }
 
-fn understood(said: &[u8]) -> Heard {
-    let mut heard = Heard::default();
+fn understood(said: &[u8]) -> Told {
+    let mut heard = Told::default();
     for line in said.split(|byte| *byte == b'\n') {
         match serde_json::from_slice(line) {
             // The first word counts: it was said before any guest ran.
@@ -210,44 +225,6 @@ fn code(status: ExitStatus) -> ExitCode {
     let shells = |signal: i32| u8::try_from(128 + signal).unwrap_or(u8::MAX);
     let code = status.code().map(|code| u8::try_from(code).unwrap_or(1)).or(status.signal().map(shells));
     ExitCode::from(code.unwrap_or(1))
-}
-
-/// The signals that a run understands.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next signal that the child does not get by itself. Ctrl-C reaches both from the terminal, and the second one would
-    /// count as the person's impatience.
-    async fn next_to_pass_on(&mut self) -> rustix::process::Signal {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => return rustix::process::Signal::TERM,
-                _ = self.hang_up.recv() => return rustix::process::Signal::HUP,
-            }
-        }
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
-    }
 }
 
 fn pass_on(child: &Child, passed: rustix::process::Signal) {

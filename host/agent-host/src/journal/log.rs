@@ -84,6 +84,7 @@ impl Durable {
             | Event::ModelFailed(_)
             | Event::ApprovalRequested(_)
             | Event::ToolStarted(_)
+            | Event::ToolSuspended(_)
             | Event::ToolFinished(_) => Self::Later,
             // An undo finds the files themselves: what is lost of this leaves it with less to compare.
             Event::PathsMarked(_) => Self::Later,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::digest::Digest;
-use agent_core::event::{Durability, Event, KINDS_ABOUT_THE_RECORD, Recorded, RunStarted};
+use agent_core::event::{Durability, Event, KINDS_ABOUT_THE_RECORD, KINDS_OF_ANSWERS, Recorded, RunStarted};
 use agent_core::file_events::KINDS_ABOUT_FILES;
 use agent_core::name::{Name, RunId};
 use agent_core::session::SessionPlace;
@@ -173,10 +173,12 @@ impl<B: Backing> Process<B> {
 
     fn summary(&self, kept: &KeptRun) -> RunSummary {
         let calls = kept.count("ToolFinished", |_| true)
-            + kept.count("DoubtResolved", |body| !body.contains(r#""resolution":"retry""#));
+            + kept.count("DoubtResolved", |body| {
+                !["retry", "unknown"].iter().any(|word| body.contains(&format!(r#""resolution":"{word}""#)))
+            });
         let about_the_run = |stored: &&Stored| {
             let kind = stored.kind.as_str();
-            !KINDS_ABOUT_THE_RECORD.contains(&kind) && !KINDS_ABOUT_FILES.contains(&kind)
+            ![KINDS_ABOUT_THE_RECORD, KINDS_ABOUT_FILES, KINDS_OF_ANSWERS].concat().contains(&kind)
         };
         let last = kept.events.iter().rev().find(about_the_run).cloned();
         let ends = [kept.events.first().cloned(), last];

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::text;
+use super::waiting::{Waiting, Wants};
 use crate::journal::removal::{Found, Tombstone};
 use crate::journal::runs::{RunStatus, RunSummary};
 
@@ -40,6 +41,17 @@ struct RunEntry<'a> {
     session: Option<&'a str>,
     place: Option<u32>,
     meta: Option<&'a Metadata>,
+    waits: Vec<WaitingEntry<'a>>,
+}
+
+/// Something that a person is waited for.
+#[derive(Serialize)]
+pub struct WaitingEntry<'a> {
+    call: u32,
+    tool: &'a str,
+    /// `approval`, or `word`: what became of a call in doubt.
+    r#for: &'static str,
+    what: String,
 }
 
 /// Writes one line for each event.
@@ -63,12 +75,30 @@ pub fn write_events(events: &[Recorded], out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes one array.
+/// What a run waits for.
+#[must_use]
+pub fn waits(waits: &[Waiting]) -> Vec<WaitingEntry<'_>> {
+    waits.iter().map(waiting_entry).collect()
+}
+
+fn waiting_entry(waiting: &Waiting) -> WaitingEntry<'_> {
+    WaitingEntry {
+        call: waiting.call.0,
+        tool: &waiting.tool,
+        r#for: match waiting.wants {
+            Wants::Approval(_) => "approval",
+            Wants::Word { .. } => "word",
+        },
+        what: waiting.what(),
+    }
+}
+
+/// Writes one array; `waits` holds what each run waits for.
 ///
 /// # Errors
 /// Where `out` cannot be written.
-pub fn write_runs(runs: &[RunSummary], gone: &[Found], out: &mut dyn Write) -> io::Result<()> {
-    let runs = runs.iter().map(|run| serde_json::to_value(entry(run)));
+pub fn write_runs(runs: &[RunSummary], waits: &[Vec<Waiting>], gone: &[Found], out: &mut dyn Write) -> io::Result<()> {
+    let runs = runs.iter().zip(waits).map(|(run, waits)| serde_json::to_value(entry(run, waits)));
     let entries = runs.chain(gone.iter().map(|found| Ok(removed(found)))).collect::<Result<Vec<_>, _>>()?;
     writeln!(out, "{}", text::json(&serde_json::to_string_pretty(&entries)?))
 }
@@ -82,7 +112,7 @@ pub fn removed(found: &Found) -> serde_json::Value {
     })
 }
 
-fn entry(summary: &RunSummary) -> RunEntry<'_> {
+fn entry<'a>(summary: &'a RunSummary, waiting: &'a [Waiting]) -> RunEntry<'a> {
     let began = summary.began.as_ref();
     let pid = match summary.status {
         RunStatus::Running { pid } => Some(pid),
@@ -100,6 +130,7 @@ fn entry(summary: &RunSummary) -> RunEntry<'_> {
         session: began.and_then(|began| Some(began.session.as_ref()?.name.as_str())),
         place: began.and_then(|began| Some(began.session.as_ref()?.place)),
         meta: began.map(|began| &began.meta),
+        waits: waits(waiting),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use agent_core::name::RunId;
 use jiff::tz::TimeZone;
 
+use super::waiting::{self, Waiting};
 use super::{HEADING, run, text};
 use crate::journal::removal::{Found, Tombstone};
 use crate::journal::runs::RunSummary;
@@ -33,6 +34,20 @@ pub fn write(runs: &[RunSummary], gone: &[Found], zone: &TimeZone, out: &mut dyn
         let when = run::local(*at, zone, "%Y-%m-%d %H:%M");
         writeln!(out, "{run}  removed {when} with {seq} events, the last {head}")
     })
+}
+
+/// Writes what any of the runs waits for a person for: `waits` holds that of each. Nothing where none does.
+///
+/// # Errors
+/// Where `out` cannot be written.
+pub fn write_waiting(runs: &[RunSummary], waits: &[Vec<Waiting>], out: &mut dyn Write) -> io::Result<()> {
+    if waits.iter().all(Vec::is_empty) {
+        return Ok(());
+    }
+    let short = short_chars(runs);
+    writeln!(out, "\n{HEADING}waiting for you{HEADING:#}")?;
+    let short = |run: &RunId| run.as_str().chars().take(short).collect::<String>();
+    runs.iter().zip(waits).try_for_each(|(run, waits)| waiting::write(waits, &short(&run.run), "  ", out))
 }
 
 /// How many characters tell the listed runs apart.

@@ -18,6 +18,7 @@ mod story;
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests;
 pub mod text;
+pub mod waiting;
 
 use anstyle::Style;
 

@@ -4,17 +4,21 @@ use std::io::{self, Write};
 
 use agent_core::budget::Spent;
 use agent_core::effect::Decision;
-use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution, RunStarted, ToolFinished};
+use agent_core::event::{
+    AnswerPlace, Approval, ApprovalSubject, Event, Recorded, Resolution, ResolvedBy, RunStarted, Suspension,
+    ToolFinished,
+};
 use agent_core::file_events::ChangesUndone;
 use agent_core::hardening::Hardening;
 use agent_core::outcome::{Content, LogLevel, LogRecord, MeteredFuel, Metering, ResourceBody, ToolOutcome};
 use agent_core::session::{Earlier, ForkedFrom, SessionPlace};
 use agent_core::state::State;
+use agent_core::stop::StopReason;
 use agent_core::units::UnixMillis;
 use jiff::tz::TimeZone;
 
 use super::story::{self, Call, Step, Turn};
-use super::{HEADING, QUIET, effects, text};
+use super::{HEADING, QUIET, effects, text, waiting};
 use crate::journal::runs::RunStatus;
 
 /// One line of a tool's words or a model's: enough for any real one.
@@ -50,6 +54,7 @@ pub fn write(
 ) -> io::Result<()> {
     let started = events.first().map_or(UnixMillis(0), |first| first.at);
     write_header(state, started, status, zone, out)?;
+    waiting::write(&waiting::of_run(state), state.run.as_str(), "  waits    ", out)?;
     writeln!(out, "  walls    {}", text::line(&confined_by(state, events).to_string(), LINE_CHARS_MAX))?;
     writeln!(out, "\n{HEADING}input{HEADING:#}")?;
     write_block(&state.started.input, "  ", SAID_LINES_MAX, LINE_CHARS_MAX, out)?;
@@ -121,6 +126,9 @@ fn status_line(state: &State, status: RunStatus) -> String {
     match (status, &state.stopped) {
         (RunStatus::Running { pid }, _) => format!("running in process {pid}"),
         (RunStatus::Interrupted, _) => format!("interrupted: go on with `agent-host resume {}`", state.run),
+        (RunStatus::Stopped(stop), Some(_)) if is_answered(state, stop) => {
+            format!("{stop}, answered: go on with `agent-host resume {}`", state.run)
+        }
         (RunStatus::Stopped(_) | RunStatus::Damaged, Some(ended)) => match &ended.detail {
             Some(detail) => format!("{}: {}", ended.stop, text::line(detail, LINE_CHARS_MAX)),
             None => ended.stop.to_string(),
@@ -128,6 +136,11 @@ fn status_line(state: &State, status: RunStatus) -> String {
         (RunStatus::Stopped(stop), None) => stop.to_string(),
         (RunStatus::Damaged, None) => "damaged".to_owned(),
     }
+}
+
+/// Whether a run that waited for a person has all that it waited for.
+fn is_answered(state: &State, stop: StopReason) -> bool {
+    matches!(stop, StopReason::SuspendedApproval | StopReason::SuspendedDoubt) && waiting::of_run(state).is_empty()
 }
 
 fn spent_line(spent: &Spent) -> String {
@@ -171,7 +184,7 @@ fn write_call(call: &Call<'_>, detail: Detail, out: &mut dyn Write) -> io::Resul
                 write_said(finished, out)?;
             }
         }
-        None if call.is_resolved() => {}
+        None if call.is_resolved() || call.is_set_aside() => {}
         None => writeln!(out, "    no outcome is recorded")?,
     }
     match detail {
@@ -190,11 +203,14 @@ fn call_note(event: &Event) -> Option<String> {
         Event::ToolStarted(body) if body.attempt > 1 => Some(format!("attempt {}", body.attempt)),
         Event::ApprovalRequested(body) => Some(format!("approval asked: {}", subject(&body.subject))),
         Event::ApprovalDecided(body) => {
-            let answer = match body.answer {
-                Approval::Approved => "approved",
-                Approval::Denied => "denied",
-            };
-            Some(format!("{answer} by a person: {}", subject(&body.subject)))
+            let (subject, place) = (subject(&body.subject), place(body.by.place));
+            Some(match &body.answer {
+                Approval::Approved { .. } => format!("approved by a person{place}: {subject}"),
+                Approval::Denied { reason: None } => format!("denied by a person{place}: {subject}"),
+                Approval::Denied { reason: Some(reason) } => {
+                    format!("denied by a person{place}: {subject}: {}", text::line(reason, LINE_CHARS_MAX))
+                }
+            })
         }
         Event::CallUndone(body) => Some(format!("attempt {} undone: {}", body.attempt, counted(body.restored, "path"))),
         Event::ToolInDoubt(body) => {
@@ -202,15 +218,34 @@ fn call_note(event: &Event) -> Option<String> {
             let (request, reason) = (text::line(&request, LINE_CHARS_MAX), text::line(reason, LINE_CHARS_MAX));
             Some(format!("in doubt: {request}: {reason}"))
         }
-        Event::DoubtResolved(body) => Some(format!("doubt resolved by a person: {}", resolution(&body.resolution))),
+        Event::ToolSuspended(body) => Some(match body.reason {
+            Suspension::Approval => format!("attempt {} set aside: it waits for a person", body.attempt),
+            Suspension::Cancelled => format!("attempt {} ended: the run was stopped", body.attempt),
+        }),
+        Event::DoubtResolved(body) => {
+            let by = match &body.by {
+                ResolvedBy::Person(by) => format!("a person{}", place(by.place)),
+                ResolvedBy::Policy => "the run's policy".to_owned(),
+                ResolvedBy::Component { .. } => "the tool itself".to_owned(),
+            };
+            Some(format!("doubt resolved by {by}: {}", resolution(&body.resolution)))
+        }
         _ => None,
+    }
+}
+
+/// Where a person answered, where that was not at the run.
+fn place(place: AnswerPlace) -> &'static str {
+    match place {
+        AnswerPlace::Run => "",
+        AnswerPlace::Command => ", by a command",
     }
 }
 
 fn subject(subject: &ApprovalSubject) -> String {
     match subject {
         ApprovalSubject::Call => "the call".to_owned(),
-        ApprovalSubject::Effect(request) => text::line(&request.to_string(), LINE_CHARS_MAX),
+        ApprovalSubject::Effect { request, .. } => text::line(&request.to_string(), LINE_CHARS_MAX),
     }
 }
 
@@ -219,6 +254,8 @@ fn resolution(resolution: &Resolution) -> String {
         Resolution::Happened(told) => format!("it happened: {}", text::line(told, RESULT_CHARS_MAX)),
         Resolution::DidNotHappen => "it did not happen".to_owned(),
         Resolution::Retry => "do it again".to_owned(),
+        Resolution::LeftOpen => "nobody knows, and the model is told so".to_owned(),
+        Resolution::Unknown => "not known: a person must say".to_owned(),
     }
 }
 

@@ -8,9 +8,9 @@ use agent_core::effect::{
     Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, Refusal, UndoEntry,
 };
 use agent_core::event::{
-    DoubtResolved, Durability, EffectIntended, Event, LockedTool, ModelChoice, ModelFailed, ModelReplied,
-    ModelRequested, Recorded, Resolution, RunEnded, RunResumed, RunStarted, Strictness, ToolFinished, ToolInDoubt,
-    ToolMode, ToolStarted,
+    AnswerPlace, AnsweredBy, DoubtPolicy, DoubtResolved, Durability, EffectIntended, Event, LockedTool, ModelChoice,
+    ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution, ResolvedBy, RunEnded, RunResumed, RunStarted,
+    Strictness, ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
 };
 use agent_core::file_events::{AttemptUndone, CallUndone, ChangesUndone, PathsMarked};
 use agent_core::grant::{Grant, RuleSource};
@@ -64,6 +64,7 @@ pub(crate) fn started() -> RunStarted {
         budget: Budget::STANDARD,
         durability: Durability::Strict,
         strictness: Strictness::Standard,
+        doubt: DoubtPolicy::Ask,
         hardening: hardening(),
         session: Some(SessionPlace { name: "orders".parse().unwrap(), place: 2 }),
         earlier: Earlier { runs: vec![earlier()], left_out: 0 },
@@ -113,8 +114,12 @@ pub(crate) fn events() -> Vec<Event> {
             detail: Some("call 3 may have happened".to_owned()),
         }
         .into(),
-        DoubtResolved { call: CallNumber(3), resolution: Resolution::Happened("the customer was told".to_owned()) }
-            .into(),
+        DoubtResolved {
+            call: CallNumber(3),
+            resolution: Resolution::Happened("the customer was told".to_owned()),
+            by: ResolvedBy::Person(AnsweredBy { user: 1000, place: AnswerPlace::Command }),
+        }
+        .into(),
         RunResumed { budget: Budget::STANDARD, hardening: hardening() }.into(),
         finished(
             4,

@@ -1,7 +1,7 @@
 //! The events of a run in the order in which a person reads them: turn by turn, and with each call what became of it.
 
 use agent_core::effect::Effect;
-use agent_core::event::{EffectIntended, Event, LockedTool, ModelReplied, Recorded, Resolution, ToolFinished};
+use agent_core::event::{EffectIntended, Event, LockedTool, ModelReplied, Recorded, ToolFinished};
 use agent_core::model::ProposedCall;
 use agent_core::name::CallNumber;
 
@@ -50,6 +50,7 @@ pub(super) fn tell<'a>(tools: &[LockedTool], events: &'a [Recorded]) -> Vec<Step
             Event::EffectIntended(body) => attach(&mut steps, body.call, recorded),
             Event::EffectDone(body) => attach(&mut steps, body.call, recorded),
             Event::CallUndone(body) => attach(&mut steps, body.call, recorded),
+            Event::ToolSuspended(body) => attach(&mut steps, body.call, recorded),
             Event::ToolFinished(body) => attach(&mut steps, body.call, recorded),
             Event::ToolInDoubt(body) => attach(&mut steps, body.call, recorded),
             Event::DoubtResolved(body) => attach(&mut steps, body.call, recorded),
@@ -93,9 +94,13 @@ impl<'a> Call<'a> {
 
     /// Whether a person said what became of it, in the place of an outcome.
     pub(super) fn is_resolved(&self) -> bool {
-        self.events
-            .iter()
-            .any(|event| matches!(event, Event::DoubtResolved(body) if body.resolution != Resolution::Retry))
+        self.events.iter().any(|event| matches!(event, Event::DoubtResolved(body) if body.resolution.settles()))
+    }
+
+    /// Whether its last attempt ended without outcome, to go on later.
+    pub(super) fn is_set_aside(&self) -> bool {
+        let tells = |event: &&&Event| matches!(event, Event::ToolStarted(_) | Event::ToolSuspended(_));
+        matches!(self.events.iter().rev().find(tells), Some(Event::ToolSuspended(_)))
     }
 
     /// What it did, as far as that is recorded: complete once it ended, before that the announced writes.

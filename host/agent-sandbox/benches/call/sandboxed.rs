@@ -88,7 +88,7 @@ struct OpenGate;
 
 #[async_trait]
 impl EffectGate for OpenGate {
-    async fn decide(&self, request: &EffectRequest) -> Ruling {
+    async fn decide(&self, _number: u32, request: &EffectRequest) -> Ruling {
         let decision = Decision::Allow { rule: RuleSource("the benchmark".to_owned()) };
         Ruling::plain(decision, request.class(false))
     }

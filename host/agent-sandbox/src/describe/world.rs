@@ -138,7 +138,7 @@ struct NoEffects;
 
 #[async_trait]
 impl EffectGate for NoEffects {
-    async fn decide(&self, request: &EffectRequest) -> Ruling {
+    async fn decide(&self, _number: u32, request: &EffectRequest) -> Ruling {
         let decision = Decision::Deny {
             refusal: refusal(request),
             rule: "a component holds nothing while it lists its tools".to_owned(),

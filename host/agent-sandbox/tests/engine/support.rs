@@ -21,7 +21,7 @@ pub struct ClosedGate;
 
 #[async_trait]
 impl EffectGate for ClosedGate {
-    async fn decide(&self, request: &EffectRequest) -> Ruling {
+    async fn decide(&self, _number: u32, request: &EffectRequest) -> Ruling {
         let decision = Decision::Deny { refusal: Refusal::FsDenied, rule: "nothing is granted".into(), hint: None };
         Ruling::plain(decision, request.class(false))
     }

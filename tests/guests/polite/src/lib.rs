@@ -2,6 +2,7 @@
 //! and the crash tests call it under grants that allow or refuse that one thing.
 
 mod files;
+mod reconcile;
 mod results;
 mod world;
 
@@ -26,5 +27,6 @@ agent_host_tool::export!(
     results::echo,
     results::parts,
     results::fail,
-    results::panic,
+    results::panic;
+    reconcile = reconcile::find_out
 );

@@ -73,7 +73,9 @@ fn at_its_ends(
 fn counted(store: &Store, connection: &Connection, summary: RunSummary) -> Result<RunSummary, JournalError> {
     let sql = "SELECT count(*) FILTER (WHERE kind = 'ModelReplied'),
             count(*) FILTER (WHERE kind = 'ToolFinished' OR kind = 'DoubtResolved'
-                AND json_extract(CASE WHEN json_valid(body) THEN body END, '$.resolution') IS NOT 'retry')
+                AND ifnull(json_extract(coalesce(CASE WHEN json_valid(body) THEN body END,
+                    (SELECT CAST(bytes AS TEXT) FROM blobs WHERE digest = blob AND json_valid(CAST(bytes AS TEXT)))),
+                    '$.resolution'), '') NOT IN ('retry', 'unknown'))
         FROM events WHERE run = ?1";
     let count = || -> rusqlite::Result<(i64, i64)> {
         let mut statement = connection.prepare_cached(sql)?;

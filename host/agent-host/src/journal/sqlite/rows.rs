@@ -1,7 +1,7 @@
 //! Events as rows: how they are read from the file and written to it.
 
 use agent_core::digest::Digest;
-use agent_core::event::KINDS_ABOUT_THE_RECORD;
+use agent_core::event::{KINDS_ABOUT_THE_RECORD, KINDS_OF_ANSWERS};
 use agent_core::file_events::KINDS_ABOUT_FILES;
 use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
@@ -55,10 +55,12 @@ pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Resul
     let one = |sql| connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional();
     debug_assert!(KINDS_ABOUT_THE_RECORD == ["RunAdopted", "HeadSigned"], "the kinds that are left out below");
     debug_assert!(KINDS_ABOUT_FILES == ["PathsMarked", "ChangesUndone"], "the kinds that are left out below");
+    debug_assert!(KINDS_OF_ANSWERS == ["ApprovalDecided", "DoubtResolved"], "the kinds that are left out below");
     Ok([
         one(select!("ORDER BY e.seq LIMIT 1"))?,
         one(select!(
-            "AND e.kind NOT IN ('RunAdopted', 'HeadSigned', 'PathsMarked', 'ChangesUndone') ORDER BY e.seq DESC LIMIT 1"
+            "AND e.kind NOT IN ('RunAdopted', 'HeadSigned', 'PathsMarked', 'ChangesUndone', 'ApprovalDecided', \
+             'DoubtResolved') ORDER BY e.seq DESC LIMIT 1"
         ))?,
     ])
 }

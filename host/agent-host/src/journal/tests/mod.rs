@@ -7,7 +7,8 @@ mod simulation;
 
 use agent_core::budget::Budget;
 use agent_core::event::{
-    Durability, Event, ModelChoice, ModelReplied, ModelRequested, Recorded, RunEnded, RunStarted, Strictness, ToolMode,
+    DoubtPolicy, Durability, Event, ModelChoice, ModelReplied, ModelRequested, Recorded, RunEnded, RunStarted,
+    Strictness, ToolMode,
 };
 use agent_core::hardening::Hardening;
 use agent_core::model::{ModelReply, TokenUsage};
@@ -37,6 +38,7 @@ pub(super) fn started() -> RunStarted {
         budget: Budget::STANDARD,
         durability: Durability::Strict,
         strictness: Strictness::Standard,
+        doubt: DoubtPolicy::Ask,
         hardening: Hardening::none("a test"),
         session: None,
         earlier: Default::default(),

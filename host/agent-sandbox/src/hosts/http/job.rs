@@ -60,8 +60,10 @@ impl Job {
         let decision = self.parts.effects.decide_numbered(self.outgoing.number, effect_request);
         let permit = tokio::select! {
             permit = decision => permit.map_err(|_| Error::HttpRequestDenied)?,
-            // Nobody waits any more, and nothing was sent.
+            // Nobody waits any more, and nothing was sent. The guest may be gone while its end of the reply is not.
             () = self.reply.closed() => return Err(Error::HttpRequestDenied),
+            () = self.parts.ended.cancelled() => return Err(Error::HttpRequestDenied),
+            () = self.parts.give_up.cancelled() => return Err(Error::HttpRequestDenied),
         };
         if self.reply.is_closed() {
             let result = EffectResult::NotSent("the tool stopped waiting before it was sent".to_owned());

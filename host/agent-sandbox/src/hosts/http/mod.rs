@@ -98,7 +98,9 @@ pub(crate) struct SenderParts {
     pub(crate) transcript: SharedTranscript,
     pub(crate) secrets: CallSecrets,
     pub(crate) patience: Arc<Patience>,
-    /// Ends what is under way: the call was cancelled, or its guest is gone for long.
+    /// The call was ended by its caller: what waits to be decided does not happen.
+    pub(crate) ended: CancellationToken,
+    /// Ends what is under way: its guest is gone for long.
     pub(crate) give_up: CancellationToken,
     pub(crate) host: tokio::runtime::Handle,
 }

@@ -307,3 +307,19 @@ async fn no_body_is_kept_of_a_request_beyond_the_limit() -> Result<(), Box<dyn s
     assert_eq!(effects, ["1 POST http://127.0.0.1:9/: net_limit, refused"]);
     Ok(())
 }
+
+/// A person may be asked for hours, and the guest may have trapped meanwhile.
+#[tokio::test]
+async fn a_call_that_ended_waits_for_no_decision() -> Result<(), String> {
+    let gate = notes(Answer::Asks);
+    let mut state = state(&gate, Vec::new(), Limits::STANDARD);
+    let body: WasiBody = Full::from("10").map_err(|never| match never {}).boxed_unsync();
+    let request = http::Request::builder().method("POST").uri("http://127.0.0.1:9/").body(body);
+    let request = request.map_err(|error| error.to_string())?;
+    let mut sending = Pin::from(state.sender.send_request(request, None, Box::new(async { Ok(()) })));
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut sending).await.is_err(), "it is being decided");
+    let account = tokio::time::timeout(Duration::from_secs(20), state.finish()).await;
+    assert!(account.map_err(|late| late.to_string())?.effects.is_empty(), "nothing was sent");
+    drop(sending);
+    Ok(())
+}

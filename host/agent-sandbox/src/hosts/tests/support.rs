@@ -42,6 +42,8 @@ pub(super) enum Answer {
     Deny,
     /// Allows, but can record nothing.
     Closed,
+    /// Asks somebody who never answers.
+    Asks,
 }
 
 /// Something that happens elsewhere.
@@ -82,14 +84,17 @@ impl Notes {
 
 #[async_trait]
 impl EffectGate for Notes {
-    async fn decide(&self, request: &EffectRequest) -> Ruling {
+    async fn decide(&self, _number: u32, request: &EffectRequest) -> Ruling {
         if let Some(meanwhile) = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             meanwhile();
+        }
+        if self.answer == Answer::Asks {
+            std::future::pending::<()>().await;
         }
         let keyed = self.answer == Answer::AllowKeyed;
         let decision = match self.answer {
             Answer::Deny => Decision::Deny { refusal: Refusal::FsDenied, rule: "no".to_owned(), hint: None },
-            Answer::Allow | Answer::AllowKeyed | Answer::Closed => {
+            Answer::Allow | Answer::AllowKeyed | Answer::Closed | Answer::Asks => {
                 Decision::Allow { rule: RuleSource("test".to_owned()) }
             }
         };

@@ -68,7 +68,7 @@ fn see(calls: &mut HashMap<CallNumber, Call>, event: &Event) -> Result<(), Strin
             Ok(())
         }
         Event::ApprovalDecided(decided) => {
-            let yes = decided.subject == ApprovalSubject::Call && decided.answer == Approval::Approved;
+            let yes = decided.subject == ApprovalSubject::Call && matches!(decided.answer, Approval::Approved { .. });
             of(calls, decided.call, |call| {
                 call.asks = if yes { Asks::Approved } else { Asks::Person };
                 Ok(())
@@ -126,6 +126,7 @@ fn see(calls: &mut HashMap<CallNumber, Call>, event: &Event) -> Result<(), Strin
         | Event::PathsMarked(_)
         | Event::CallUndone(_)
         | Event::ChangesUndone(_)
+        | Event::ToolSuspended(_)
         | Event::RunResumed(_)
         | Event::RunRebased(_)
         | Event::RunAdopted(_)

@@ -4,13 +4,15 @@
 
 use std::collections::VecDeque;
 
+use agent_core::approval;
 use agent_core::digest::Digest;
 use agent_core::effect::{
     Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, UndoEntry,
 };
 use agent_core::event::{
-    Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, DoubtResolved, EffectDone, EffectIntended, Event,
-    ModelFailed, ModelReplied, ModelRequested, Resolution, RunResumed, ToolFinished, ToolInDoubt, ToolStarted,
+    AnswerPlace, AnsweredBy, Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, DoubtResolved, EffectDone,
+    EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested, Resolution, ResolvedBy, RunResumed, ToolFinished,
+    ToolInDoubt, ToolStarted,
 };
 use agent_core::file_events::CallUndone;
 use agent_core::grant::RuleSource;
@@ -32,6 +34,9 @@ use crate::journal::error::JournalError;
 use crate::journal::log::{Durable, RunLog};
 use crate::journal::simulated::SimulatedJournal;
 use crate::journal::simulated::dice::Dice;
+
+/// The person who is asked.
+const BY: AnsweredBy = AnsweredBy { user: 1000, place: AnswerPlace::Run };
 
 /// Fuel of one call: what an attempt costs whose count is lost.
 const FUEL: Fuel = Fuel(1_000);
@@ -163,6 +168,7 @@ impl Host {
                 self.record(ledger, ToolInDoubt { call, request, reason })?;
             }
             Action::MarkInDoubt { call, .. } => self.run_again(world, ledger, call)?,
+            Action::SettleDoubt { .. } | Action::Reconcile(_) => unreachable!("a person is asked in these runs"),
             Action::Wait => {
                 let chosen = self.dice.below(self.running.len());
                 self.go_on(world, ledger, chosen)?;
@@ -190,7 +196,7 @@ impl Host {
                 (true, _) => Resolution::Happened(tool.answer(number)),
                 (false, _) => Resolution::DidNotHappen,
             };
-            self.record(ledger, DoubtResolved { call, resolution })?;
+            self.record(ledger, DoubtResolved { call, resolution, by: ResolvedBy::Person(BY) })?;
         }
         Ok(())
     }
@@ -219,12 +225,13 @@ impl Host {
 
     fn ask(&mut self, ledger: &mut Ledger, call: CallNumber) -> Result<(), JournalError> {
         let pending = self.state.call(call).unwrap();
-        let digest = machine::approval_digest(&self.state, pending);
+        let digest = approval::call_digest(&self.state, pending);
         let no = number_of(&pending.call.arguments).is_multiple_of(4);
         let subject = ApprovalSubject::Call;
         self.record(ledger, ApprovalRequested { call, subject: subject.clone(), digest })?;
-        let answer = if no { Approval::Denied } else { Approval::Approved };
-        self.record(ledger, ApprovalDecided { call, subject, digest, answer })
+        let now = UnixMillis(1_000 + self.state.seq);
+        let answer = if no { Approval::Denied { reason: None } } else { Approval::yes(now) };
+        self.record(ledger, ApprovalDecided { call, subject, digest, answer, by: BY })
     }
 
     fn start(&mut self, ledger: &mut Ledger, call: CallNumber, attempt: u32) -> Result<(), JournalError> {
