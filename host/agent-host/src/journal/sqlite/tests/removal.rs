@@ -17,7 +17,7 @@ fn sweep(journal: &SqliteJournal, mode: SweepMode) -> Option<Swept> {
 /// An event that names a blob as what an undo restores.
 fn names(digest: Digest) -> agent_core::event::Event {
     let before = agent_core::effect::Before::Content { digest, mode: 0o644 };
-    let entry = serde_json::json!({ "mount": "/data", "path": "a", "before": before, "modified_ns": null });
+    let entry = serde_json::json!({ "mount": "/data", "root": 1, "path": "a", "before": before });
     let intended = serde_json::json!({
         "call": 1, "attempt": 1, "number": 1, "class": "owned_write", "undo": [entry],
         "request": { "file": { "operation": "write", "path": "/data/a", "to": null } },
