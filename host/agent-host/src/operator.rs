@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use agent_core::config::authority::{Authority, DenyRule, GrantRule};
+use agent_core::config::authority::{Authority, DenyRule, FsRule, GrantRule};
 use agent_core::config::host_path::HostPath;
 use agent_core::config::policy::parse_policy;
+use agent_core::config::problem::{Problem, ProblemKind, Problems};
 use agent_core::config::selector::Selector;
 use agent_core::event::DoubtPolicy;
 use agent_core::grant::{Access, RuleSource};
@@ -33,6 +34,7 @@ pub async fn rules(home: &Home, person: &Person, allow: &AllowArgs, agent: &Agen
     if let Some(source) = &agent.file {
         trusted(home, person, agent, source, &rules).await?;
         rules.push(agent.proposal.clone());
+        check_policy_stays(allow, &rules)?;
     }
     Ok(rules)
 }
@@ -48,6 +50,7 @@ pub fn standing_rules(home: &Home, allow: &AllowArgs) -> anyhow::Result<Vec<Auth
     let flags = Authority { grants: flags(allow)?, ..Authority::nothing() };
     let said: Vec<Authority> = saved.into_iter().chain(given).chain([flags]).collect();
     let hidden = secret_files(&said)?;
+    check_policy_stays(allow, &said)?;
     Ok([own_state(home)?, hidden].into_iter().chain(said).collect())
 }
 
@@ -77,6 +80,23 @@ fn secret_files(rules: &[Authority]) -> anyhow::Result<Authority> {
         denies.push(DenyRule { fs: vec![written, real], ..DenyRule::of(Selector::Everything, source) });
     }
     Ok(Authority { denies, ..Authority::nothing() })
+}
+
+/// Nobody may change the policy that he is held to: a tool that writes around it grants itself anything in the next run.
+fn check_policy_stays(allow: &AllowArgs, rules: &[Authority]) -> anyhow::Result<()> {
+    let Some(policy) = &allow.policy else { return Ok(()) };
+    let real = policy.canonicalize().with_context(|| format!("cannot find policy `{}`", policy.display()))?;
+    // A path that no rule could name lies in no directory that one does.
+    let Some(real) = real.to_str().and_then(|path| path.parse::<HostPath>().ok()) else { return Ok(()) };
+    let written =
+        rules.iter().flat_map(|rules| &rules.grants).flat_map(|rule| rule.fs.iter().map(move |fs| (fs, rule)));
+    let around = written.filter(|(fs, _)| fs.access == Access::Write && fs.host.contains(&real));
+    let problem = |(fs, rule): (&FsRule, &GrantRule)| {
+        let message = format!("a tool that may change `{}` could change the policy `{real}` in it", fs.host);
+        let hint = "keep the policy in another folder, or grant the directories beside it one by one".to_owned();
+        Problem::at_source(ProblemKind::GrantExceedsPolicy, &rule.source, message).with_hint(hint)
+    };
+    Ok(Problems::none_of(around.map(problem).collect())?)
 }
 
 /// Whether a directory is neither the state folder nor in it nor around it.
@@ -358,6 +378,31 @@ mod tests {
         for around in ["user", "link"] {
             let refused = granted(around).map_err(|error| error.to_string());
             assert!(refused.as_ref().is_err_and(|message| message.contains("state")), "{around}: {refused:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_policy_is_not_where_tools_write() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let folder = temp.path().canonicalize()?;
+        let home = Home::at(&folder.join("state"))?;
+        std::fs::create_dir_all(folder.join("work/docs"))?;
+        std::fs::write(folder.join("work/policy.toml"), "")?;
+        std::os::unix::fs::symlink("work/policy.toml", folder.join("linked.toml"))?;
+        let said = |policy: &str, read: &str, write: &str| {
+            let directories = |name: &str| match name {
+                "" => Vec::new(),
+                name => vec![folder.join(name).display().to_string()],
+            };
+            let (allow_read, allow_write) = (directories(read), directories(write));
+            let policy = Some(folder.join(policy));
+            let rules = standing_rules(&home, &AllowArgs { allow_read, allow_write, policy, ..AllowArgs::default() });
+            rules.map_or_else(|error| error.to_string(), |_| "fine".to_owned())
+        };
+        assert_eq!(said("work/policy.toml", "work", "work/docs"), "fine");
+        for policy in ["work/policy.toml", "linked.toml"] {
+            assert!(said(policy, "", "work").contains("could change the policy"), "{}", said(policy, "", "work"));
         }
         Ok(())
     }
