@@ -21,14 +21,16 @@ pub fn check<'a>(
         Strictness::Standard => return Ok(()),
         Strictness::Strict => {}
     }
-    let grants: Vec<&Grant> = tools.into_iter().map(|tool| &tool.grant).collect();
+    // The same bytes may stand under two names, and a grant to one is none to the other.
+    let name = &loaded.found.name;
+    let own = tools.into_iter().filter(|tool| tool.tool.component == *name);
+    let grants: Vec<&Grant> = own.map(|tool| &tool.grant).collect();
     let denied = |capability: Capability| !grants.iter().any(|grant| holds(grant, capability));
     let imports = loaded.component.imports.iter().filter(|import| denied(import.capability));
     let names: Vec<String> = imports.map(|import| format!("`{}`", import.name)).collect();
     if names.is_empty() {
         return Ok(());
     }
-    let name = &loaded.found.name;
     let message = format!(
         "`{name}` imports {}, which nothing grants\n  rule: `--strict` refuses what is imported and not \
          granted\n  hint: grant it, or run without `--strict`: then each use is refused",
