@@ -222,6 +222,8 @@ pub struct Effect {
     pub bytes_out: Bytes,
     /// Bytes that came from the world to the guest.
     pub bytes_in: Bytes,
+    /// When it was asked for, since its attempt began.
+    pub at: Millis,
     /// How long it took.
     pub duration: Millis,
 }

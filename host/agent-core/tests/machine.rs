@@ -165,6 +165,7 @@ impl World {
             result,
             bytes_out: Bytes(0),
             bytes_in: Bytes(0),
+            at: Millis(0),
             duration: Millis(0),
         };
         self.record(EffectDone { call, attempt, effect });

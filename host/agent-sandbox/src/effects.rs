@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::RuleSource;
@@ -39,6 +39,8 @@ pub(crate) struct Effects {
     patience: Arc<Patience>,
     /// Taken out of all that is announced: the journal keeps it as it is.
     secrets: CallSecrets,
+    /// When the attempt began: what the times of its effects are counted from.
+    began: Instant,
     book: Mutex<Book>,
     /// Held while something is announced, so that nothing is once the call is over.
     announcing: tokio::sync::Mutex<()>,
@@ -64,6 +66,7 @@ pub(crate) struct Permit {
     pub(crate) request: EffectRequest,
     /// The gate's answer.
     pub(crate) ruling: Ruling,
+    at: Millis,
     since: Instant,
 }
 
@@ -74,7 +77,8 @@ pub(crate) struct Refused(pub(crate) Refusal);
 impl Effects {
     /// No effects yet.
     pub(crate) fn new(gate: Arc<dyn EffectGate>, patience: Arc<Patience>, secrets: CallSecrets) -> Self {
-        Self { gate, patience, secrets, book: Mutex::default(), announcing: tokio::sync::Mutex::default() }
+        let (book, announcing) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { gate, patience, secrets, began: Instant::now(), book, announcing }
     }
 
     /// The next number. Taken when the guest asks, so that numbers follow the guest's order.
@@ -109,9 +113,9 @@ impl Effects {
             ruling.decision = Decision::Allow { rule: RuleSource("defence off".to_owned()) };
         }
         match ruling.decision {
-            Decision::Allow { .. } => Ok(Permit { number, request, ruling, since: Instant::now() }),
+            Decision::Allow { .. } => Ok(Permit { number, request, ruling, at: self.now(), since: Instant::now() }),
             Decision::Deny { refusal, .. } => {
-                self.keep(refused(number, request, ruling.class, ruling.decision));
+                self.keep(self.refused(number, request, ruling.class, ruling.decision));
                 Err(Refused(refusal))
             }
         }
@@ -124,7 +128,7 @@ impl Effects {
         match ruling.decision {
             Decision::Allow { .. } => Ok(()),
             Decision::Deny { refusal, .. } => {
-                self.keep(refused(self.number(), request, ruling.class, ruling.decision));
+                self.keep(self.refused(self.number(), request, ruling.class, ruling.decision));
                 Err(Refused(refusal))
             }
         }
@@ -145,14 +149,15 @@ impl Effects {
     ) -> Refused {
         let decision = Decision::Deny { refusal, rule: rule.to_owned(), hint: hint.map(str::to_owned) };
         let class = request.class(false);
-        self.keep(refused(number, self.shortened(request), class, decision));
+        self.keep(self.refused(number, self.shortened(request), class, decision));
         Refused(refusal)
     }
 
     /// Records a look that needs no decision, such as one at a granted variable, and what the guest saw by it.
     pub(crate) fn note(&self, request: EffectRequest, rule: &RuleSource, bytes_in: Bytes) {
         let ruling = Ruling::plain(Decision::Allow { rule: rule.clone() }, request.class(false));
-        let permit = Permit { number: self.number(), request: self.shortened(request), ruling, since: Instant::now() };
+        let (at, since) = (self.now(), Instant::now());
+        let permit = Permit { number: self.number(), request: self.shortened(request), ruling, at, since };
         self.keep(permit.effect(EffectResult::Done(String::new()), Bytes(0), bytes_in));
     }
 
@@ -332,6 +337,27 @@ impl Effects {
         recorded
     }
 
+    fn refused(&self, number: u32, request: EffectRequest, class: EffectClass, decision: Decision) -> Effect {
+        Effect {
+            number,
+            egress: request.is_egress(),
+            request,
+            class,
+            decision,
+            secrets: Vec::new(),
+            result: EffectResult::Refused,
+            bytes_out: Bytes(0),
+            bytes_in: Bytes(0),
+            at: self.now(),
+            duration: Millis(0),
+        }
+    }
+
+    /// The time since the attempt began.
+    fn now(&self) -> Millis {
+        millis(self.began.elapsed())
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -350,7 +376,8 @@ impl Permit {
             result,
             bytes_out,
             bytes_in,
-            duration: Millis(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            at: self.at,
+            duration: millis(self.since.elapsed()),
         }
     }
 }
@@ -361,19 +388,8 @@ fn ungated(request: &EffectRequest) -> Ruling {
     Ruling::plain(decision, request.class(false))
 }
 
-fn refused(number: u32, request: EffectRequest, class: EffectClass, decision: Decision) -> Effect {
-    Effect {
-        number,
-        egress: request.is_egress(),
-        request,
-        class,
-        decision,
-        secrets: Vec::new(),
-        result: EffectResult::Refused,
-        bytes_out: Bytes(0),
-        bytes_in: Bytes(0),
-        duration: Millis(0),
-    }
+fn millis(time: Duration) -> Millis {
+    Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn text_bytes(request: &EffectRequest) -> usize {

@@ -361,6 +361,7 @@ mod tests {
             secrets: Vec::new(),
             bytes_out: Bytes(0),
             bytes_in: Bytes(0),
+            at: Millis(0),
             duration: Millis(0),
             request,
         }

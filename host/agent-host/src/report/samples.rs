@@ -297,6 +297,7 @@ fn looked_up() -> Effect {
         result: EffectResult::Done("200".to_owned()),
         bytes_out: Bytes(180),
         bytes_in: Bytes(1_210),
+        at: Millis(2),
         duration: Millis(38),
         request,
     }
@@ -317,6 +318,7 @@ fn refused() -> Effect {
         result: EffectResult::Refused,
         bytes_out: Bytes(0),
         bytes_in: Bytes(0),
+        at: Millis(1),
         duration: Millis(0),
         request,
     }

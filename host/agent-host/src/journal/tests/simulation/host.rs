@@ -338,6 +338,7 @@ impl Host {
             result,
             bytes_out: Bytes(0),
             bytes_in: Bytes(0),
+            at: Millis(0),
             duration: Millis(0),
         };
         self.record(ledger, EffectDone { call, attempt, effect })
