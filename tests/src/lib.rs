@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod collector;
 pub mod peer;
 pub mod process;
 pub mod server;

@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod collector;
 mod demo;
 mod dev_tool;
 mod fuzz;

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::check::{self, Depth, host};
+use crate::collector;
 use crate::fuzz;
 use crate::harness::Programs;
 use crate::hostile;
@@ -18,7 +19,7 @@ pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
 
 Runs everything CI runs: `check`, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
-against the built program, the built tools and a real model server, and the hostile suite; then it gives each fuzz target ten
+against the built program, the built tools, a real model server and a real collector, and the hostile suite; then it gives each fuzz target ten
 seconds. Stops at the first step that fails. cargo-nextest is used where it is installed. The summary comes last, closed by one
 line: N passed, N failed.
 
@@ -47,8 +48,10 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
         Depth::Full => Some(report.step("model server", || ModelServer::start(places))?),
         Depth::Quick => None,
     };
+    let collector = report.step("collector", || collector::installed(places))?;
     let mut host_tests = tests(host(places), places);
     programs.tell(places, &mut host_tests);
+    host_tests.env(collector::VARIABLE, collector);
     if let Some(server) = &server {
         host_tests.env(model_server::VARIABLE, &server.url);
     }

@@ -37,4 +37,5 @@ pub mod settled;
 pub mod state;
 pub mod stop;
 pub mod tool;
+pub mod trace;
 pub mod units;

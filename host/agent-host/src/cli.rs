@@ -6,7 +6,7 @@ use agent_core::event::{Durability, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    approve, changes, doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, verify,
+    approve, changes, doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, trace, verify,
 };
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
@@ -54,6 +54,9 @@ pub enum Command {
     /// Show the files that a run changed, or undo that.
     #[command(after_help = changes::HELP)]
     Changes(changes::ChangesArgs),
+    /// Show a run over time, or send its trace to a collector.
+    #[command(after_help = TRACE_HELP)]
+    Trace(OfRuns<trace::TraceArgs>),
     /// Look at what an agent file would be granted, and accept it.
     Trust(TrustArgs),
     /// Say what works on this machine, what does not, and what to do about it.
@@ -86,6 +89,10 @@ Examples:
 Exit codes:
   0 completed, 1 error, 2 wrong command line, 10 to 18 stopped at a limit or a refusal,
   20 to 22 suspended for a person, 130 cancelled";
+
+const TRACE_HELP: &str = "\
+Traces are sent while a run goes on where OTEL_EXPORTER_OTLP_ENDPOINT names a collector; docs/telemetry.md has the
+other variables. `--export` sends what is missing there.";
 
 const DOCTOR_HELP: &str = "\
 Exit codes:

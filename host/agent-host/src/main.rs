@@ -39,6 +39,7 @@ mod strict;
 mod tool_build;
 mod tool_identity;
 mod toolset;
+mod trace;
 mod trust;
 mod wasm_target;
 mod wit_docs;
@@ -57,7 +58,7 @@ use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
     approve, changes, doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run, show,
-    tool_build as build, tool_call, tool_inspect, tool_list, trust as trusting, verify,
+    tool_build as build, tool_call, tool_inspect, tool_list, trace as tracer, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
@@ -97,6 +98,8 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ls(of) => look(&of, |args, journal, out| ls::run(args, journal, &zone(), out)),
         Command::Changes(args) => unless_seen_enough(behind_walls(changes::prepare(args))),
         Command::Show(of) => look(&of, |args, journal, out| show::run(args, journal, &zone(), out)),
+        Command::Trace(of) if of.args.export => tracer::export(&of),
+        Command::Trace(of) => look(&of, |args, journal, out| tracer::run(args, journal, out)),
         // Reads whatever agent file it is asked about, and runs nothing.
         Command::Trust(args) => {
             let _ = hardening::put_up(Files::Anywhere);

@@ -39,6 +39,7 @@ use crate::saved_policy;
 use crate::settings;
 use crate::signals;
 use crate::signing::SigningKey;
+use crate::trace::Telemetry;
 
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -157,13 +158,31 @@ pub async fn drive(
     output: &OutputArgs,
     agent: Option<&Path>,
     learning: Option<Learning>,
+    telemetry: Telemetry,
+) -> anyhow::Result<ExitCode> {
+    let run = ports.recorder.state().run.clone();
+    let exporting = telemetry.begin(&run, |line| ports.reporter.note(line));
+    let ended = drive_untraced(&ports, output, agent, learning).await;
+    // An answer is out by now. A run that goes on in another process is not kept: that one sends the rest.
+    let has_stopped = ports.recorder.state().stopped.is_some();
+    if has_stopped {
+        exporting.finish(&named(&short(&ports, &run), agent), |line| ports.reporter.note(line)).await;
+    }
+    ended
+}
+
+async fn drive_untraced(
+    ports: &Arc<Ports>,
+    output: &OutputArgs,
+    agent: Option<&Path>,
+    learning: Option<Learning>,
 ) -> anyhow::Result<ExitCode> {
     let run = ports.recorder.state().run.clone();
     signals::stop_run(ports.cancel.clone())?;
     let span = tracing::info_span!("run", run = %run);
-    let driven = Driver::new(Arc::clone(&ports)).drive().instrument(span).await;
+    let driven = Driver::new(Arc::clone(ports)).drive().instrument(span).await;
     ports.reporter.finish();
-    let named = named(&short(&ports, &run), agent);
+    let named = named(&short(ports, &run), agent);
     let resumes = || format!("run {run} cannot go on here; `agent-host resume {named}` takes it up again");
     let ended = match driven.with_context(resumes)? {
         Driven::Ended(ended) => ended,
@@ -187,7 +206,7 @@ pub async fn drive(
             say_cure(&named, &ended, &waits);
         }
     }
-    if let Some(lesson) = learning.map(|learning| learning.finish(&ports)).transpose()?
+    if let Some(lesson) = learning.map(|learning| learning.finish(ports)).transpose()?
         && !output.quiet
     {
         lesson.say();

@@ -36,6 +36,7 @@ use crate::secret_values::SecretValues;
 use crate::sessions;
 use crate::signing::SigningKey;
 use crate::toolset;
+use crate::trace::Telemetry;
 
 /// Takes the run over, and finds out what it needs.
 ///
@@ -61,6 +62,7 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let mut reach = launch::reach_of_run(&home, &person, &runs)?;
     reach.grants(state.authorities.iter().flat_map(|authority| &authority.grant.fs));
     let learning = args.learn.learn.as_deref().map(|path| Learning::begin(path, &home)).transpose()?;
+    let telemetry = Telemetry::prepare(&runs, &key);
     let keeper = KeeperPipe::of_environment();
     let handed = kept::handed()?;
     if let (Some(keeper), None) = (&keeper, &handed) {
@@ -68,8 +70,22 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     }
     // Where a keeper says where the wall is, the journal has no word in it: a guest that broke out could write there.
     let reach = handed.as_ref().map_or(reach, |handed| handed.reach.clone());
-    let taken =
-        Taken { args, home, key, journal, log, state, secrets, models, person, signing, keeper, handed, learning };
+    let taken = Taken {
+        args,
+        home,
+        key,
+        journal,
+        log,
+        state,
+        secrets,
+        models,
+        person,
+        signing,
+        keeper,
+        handed,
+        learning,
+        telemetry,
+    };
     Ok(Confined::new(reach, |hardening| taken.go_on(hardening)))
 }
 
@@ -88,12 +104,27 @@ struct Taken {
     keeper: Option<KeeperPipe>,
     handed: Option<Handed>,
     learning: Option<Learning>,
+    telemetry: Telemetry,
 }
 
 impl Taken {
     async fn go_on(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
-        let Self { args, home, key, journal, log, state, secrets, models, person, signing, keeper, handed, learning } =
-            self;
+        let Self {
+            args,
+            home,
+            key,
+            journal,
+            log,
+            state,
+            secrets,
+            models,
+            person,
+            signing,
+            keeper,
+            handed,
+            learning,
+            telemetry,
+        } = self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
         let hardening = launch::sealed(hardening);
         let components = components(&*journal, &sandbox, &state)?;
@@ -122,7 +153,7 @@ impl Taken {
         if let Some(Wider { tool, host, access }) = wider {
             asking::grant_directory(&ports, &tool, host, access);
         }
-        launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning).await
+        launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning, telemetry).await
     }
 }
 

@@ -37,6 +37,7 @@ use crate::settings::{self, Settings};
 use crate::signing::SigningKey;
 use crate::strict;
 use crate::toolset::{self, Loaded, Unloaded};
+use crate::trace::Telemetry;
 
 /// The agent file that is taken where none is named.
 const AGENT_FILE: &str = "agent.toml";
@@ -64,6 +65,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     let meta = Metadata::of(std::mem::take(&mut args.record.meta))?;
     let standing = sessions::standing(&*journal, &args.record)?;
     let signing = launch::signing_key(&home)?;
+    let telemetry = Telemetry::prepare(&agent.runs, &key);
 
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     reach.rules(&rules, tools.iter().map(|tool| &tool.found));
@@ -90,6 +92,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
         signing,
         keeper,
         learning,
+        telemetry,
     };
     Ok(Confined::new(reach, |hardening| begun.run(hardening)))
 }
@@ -120,6 +123,7 @@ struct Begun {
     signing: Option<SigningKey>,
     keeper: Option<KeeperPipe>,
     learning: Option<Learning>,
+    telemetry: Telemetry,
 }
 
 impl Begun {
@@ -142,6 +146,7 @@ impl Begun {
             signing,
             keeper,
             learning,
+            telemetry,
         } = self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
         let hardening = launch::sealed(hardening);
@@ -191,7 +196,7 @@ impl Begun {
             schemas: Default::default(),
             signing,
         };
-        launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning).await
+        launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning, telemetry).await
     }
 }
 

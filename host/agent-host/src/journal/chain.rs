@@ -10,6 +10,7 @@ use agent_core::units::UnixMillis;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+use super::error::JournalError;
 use super::key::{self, HostKey};
 
 /// What a hash is over, first of all: an event of this form and no other thing.
@@ -179,6 +180,12 @@ impl Stored {
         };
         let event = Event::from_stored(&self.kind, self.version, body)?;
         Ok(Recorded { run: run.clone(), seq: self.seq, epoch: self.epoch, at: self.at, event })
+    }
+
+    /// The event with its hash, for somebody who does not check the chain.
+    pub(super) fn to_hashed(&self, run: &RunId) -> Result<(Recorded, Digest), JournalError> {
+        let event = |source| JournalError::Event { run: run.clone(), seq: self.seq, source };
+        Ok((self.to_recorded(run).map_err(event)?, self.hash))
     }
 }
 

@@ -234,6 +234,12 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         self.0.read(&self.0.lock().book, run, Trust::Anyones).map(|whole| whole.events)
     }
 
+    fn events_after(&self, run: &RunId, seq: u64, count_max: usize) -> Result<Vec<(Recorded, Digest)>, JournalError> {
+        let shared = self.0.lock();
+        let events = shared.book.run(run).into_iter().flat_map(|kept| &kept.events);
+        events.filter(|stored| stored.seq > seq).take(count_max).map(|stored| stored.to_hashed(run)).collect()
+    }
+
     fn runs(&self, wanted: &Wanted, count_max: usize) -> Result<Vec<RunSummary>, JournalError> {
         let shared = self.0.lock();
         let all = shared.book.runs.iter().rev().map(|kept| self.0.summary(kept));

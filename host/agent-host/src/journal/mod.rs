@@ -81,6 +81,13 @@ pub trait Journal: Send + Sync {
     /// Where there is no such run, or one of its events is not intact.
     fn events(&self, run: &RunId) -> Result<Vec<Recorded>, JournalError>;
 
+    /// At most `count_max` events of a run after number `seq`, each with its hash, for somebody who follows a run that goes on:
+    /// what comes before them is not read again, and so not checked.
+    ///
+    /// # Errors
+    /// Where one of them cannot be read. There are none of a run that is not there.
+    fn events_after(&self, run: &RunId, seq: u64, count_max: usize) -> Result<Vec<(Recorded, Digest)>, JournalError>;
+
     /// The newest runs of those wanted, the newest first.
     ///
     /// # Errors

@@ -13,12 +13,14 @@ pub mod run;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod samples;
+pub mod spans;
 mod story;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests;
 pub mod text;
 pub mod waiting;
+pub mod waterfall;
 
 use anstyle::Style;
 

@@ -4,10 +4,12 @@
 use std::io::Write as _;
 
 use agent_core::event::{RunRebased, RunStarted};
+use agent_core::trace::Content;
+use agent_core::trace::projection::Projection;
 use jiff::tz::TimeZone;
 
-use super::{changes, difference, samples};
-use crate::commands::{ls, show, verify};
+use super::{changes, difference, samples, waterfall};
+use crate::commands::{ls, show, trace, verify};
 use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
 use crate::journal::log::Durable;
@@ -122,6 +124,43 @@ fn ls_lists_the_newest_first() {
     sample.interrupted(2, "A \u{1b}]0;title\u{7} in a very long input that is going to be cut somewhere around here");
     insta::assert_snapshot!(sample.ls(false));
     insta::assert_snapshot!("ls_json", sample.ls(true));
+}
+
+/// A picture without trailing spaces, as a terminal shows it.
+fn drawn(width: usize, effects: waterfall::Effects) -> String {
+    let mut projection = Projection::new(Content::Brief);
+    let spans: Vec<_> = samples::recorded().iter().flat_map(|event| projection.follow(event, None)).collect();
+    printed(|out| Ok(waterfall::write(&spans, width, effects, out)?))
+}
+
+#[test]
+fn trace_draws_a_run_over_time() {
+    let narrow = drawn(80, waterfall::Effects::Some);
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+    insta::assert_snapshot!(narrow);
+    insta::assert_snapshot!("trace_is_wider_where_there_is_room", drawn(120, waterfall::Effects::All));
+    for width in [0, 72, 79, 81, 1_000] {
+        let drawn = drawn(width, waterfall::Effects::All);
+        assert!(drawn.lines().all(|line| line.chars().count() <= width.clamp(72, 200)), "{width}: {drawn}");
+    }
+}
+
+#[test]
+fn trace_draws_what_goes_on_and_prints_it_for_scripts() {
+    let sample = Sample::new();
+    sample.interrupted(2, "One more thing.");
+    let args = |run: u64, json| trace::TraceArgs {
+        run: Some(samples::run_id(run).as_str().to_owned()),
+        effects: false,
+        json,
+        export: false,
+    };
+    let interrupted = printed(|out| trace::run(&args(2, false), &sample.journal, out));
+    insta::assert_snapshot!("trace_of_an_interrupted_run", interrupted);
+    let lines = printed(|out| trace::run(&args(1, true), &sample.journal, out));
+    let spans: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(spans.len(), 18);
+    insta::assert_snapshot!("trace_json", serde_json::to_string_pretty(&spans[2]).unwrap());
 }
 
 #[test]

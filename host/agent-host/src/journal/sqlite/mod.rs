@@ -172,6 +172,13 @@ impl Journal for SqliteJournal {
         self.store.read(|connection| read(&self.store, connection, run, Trust::Anyones)).map(|whole| whole.events)
     }
 
+    fn events_after(&self, run: &RunId, seq: u64, count_max: usize) -> Result<Vec<(Recorded, Digest)>, JournalError> {
+        let stored = self.store.read(|connection| {
+            rows::read_after(connection, run, seq, count_max).map_err(|error| self.store.error(error))
+        })?;
+        stored.iter().map(|stored| stored.to_hashed(run)).collect()
+    }
+
     fn begin_with(&self, run: &RunId, events: &[(UnixMillis, Event)]) -> Result<(), JournalError> {
         transfer::begin_with(&self.store, run, events)
     }

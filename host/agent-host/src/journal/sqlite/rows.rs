@@ -50,6 +50,18 @@ pub(super) fn read<E>(
     result.map_err(|error| (reached, error))
 }
 
+/// At most `count_max` events of a run after number `seq`, in order, unchecked.
+pub(super) fn read_after(
+    connection: &Connection,
+    run: &RunId,
+    seq: u64,
+    count_max: usize,
+) -> rusqlite::Result<Vec<Stored>> {
+    let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(select!("AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"))?;
+    statement.query_map((run.as_str(), seq.cast_signed(), count_max), from_row)?.collect()
+}
+
 /// The first event of a run and the last one that says how it stands, unchecked, for a listing.
 pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Result<[Option<Stored>; 2]> {
     let one = |sql| connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional();

@@ -38,6 +38,7 @@ macro_rules! contract {
 
 contract! {
     what_was_appended_is_read_back,
+    who_follows_a_run_reads_only_what_is_new,
     an_untouched_run_verifies_as_ours,
     the_order_is_that_of_the_appends_whatever_the_clock_says,
     a_run_starts_once,
@@ -72,6 +73,18 @@ fn what_was_appended_is_read_back(medium: &mut impl Medium) {
     assert_eq!(numbers, [(1, 1), (2, 1), (3, 1), (4, 1)]);
     let none = medium.open().events(&run_id(2));
     assert!(matches!(none, Err(JournalError::NoSuchRun { .. })));
+}
+
+fn who_follows_a_run_reads_only_what_is_new(medium: &mut impl Medium) {
+    let written = record_run(&*medium.open(), &run_id(1));
+    let journal = medium.open();
+    let after = |seq, count_max| journal.events_after(&run_id(1), seq, count_max).unwrap();
+    let events = |seq, count_max| after(seq, count_max).into_iter().map(|(event, _)| event).collect::<Vec<_>>();
+    assert_eq!(events(0, 99), written);
+    assert_eq!((events(1, 2), events(3, 2), events(4, 2)), (written[1..3].to_vec(), written[3..].to_vec(), vec![]));
+    let (_, hash) = after(3, 1).remove(0);
+    assert_eq!(journal.verify(&run_id(1)).unwrap().head, Some(hash), "the last one's hash is the head");
+    assert_eq!(journal.events_after(&run_id(2), 0, 9).unwrap(), []);
 }
 
 fn an_untouched_run_verifies_as_ours(medium: &mut impl Medium) {

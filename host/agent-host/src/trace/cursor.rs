@@ -1,0 +1,167 @@
+//! How far the trace of a run is with a collector: one small file for each run and endpoint, beside the journal and not in it.
+//! A run has such a file once somebody began to send it. While the file has the bare name of the run, there is more to send;
+//! `.sent` after the name says that there is not.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use agent_core::name::RunId;
+use serde::{Deserialize, Serialize};
+
+/// What is behind the name of a run of which everything was sent.
+const SENT: &str = ".sent";
+/// The form of the files.
+const VERSION: u32 = 1;
+/// The longest file that is read. Ours have eighty bytes.
+const FILE_BYTES_MAX: u64 = 1 << 10;
+
+/// A place in a trace: after so many of the spans that one event ends, and all spans of the events before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Position {
+    /// The event. The one after the last stands for the end of a host that nothing tells of yet.
+    pub(super) seq: u64,
+    /// How many of its spans.
+    pub(super) spans: u32,
+}
+
+/// The cursor of one run, held by this process alone.
+pub(super) struct Cursor {
+    file: File,
+    path: PathBuf,
+    at: Position,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    seq: u64,
+    spans: u32,
+}
+
+impl Cursor {
+    /// Takes the cursor of `run` in `folder`, and makes both where there is none yet. `None` while another process has it.
+    pub(super) fn take(folder: &Path, run: &RunId) -> io::Result<Option<Self>> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let path = folder.join(run.as_str());
+        if !path.exists() {
+            match std::fs::rename(sent(&path), &path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.custom_flags(libc::O_NOFOLLOW).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Whoever had it until now may have put it away meanwhile.
+        let is_there = std::fs::symlink_metadata(&path).is_ok_and(|found| same(&found, &file));
+        if !is_there {
+            return Ok(None);
+        }
+        let at = read(&file);
+        Ok(Some(Self { file, path, at }))
+    }
+
+    /// How far the collector has the trace.
+    pub(super) fn at(&self) -> Position {
+        self.at
+    }
+
+    /// Goes on to `at`. In one write of a fixed length, so that a killed process leaves the old place or the new one.
+    pub(super) fn advance(&mut self, at: Position) -> io::Result<()> {
+        let text = format!("{{\"version\":{VERSION},\"seq\":{:>20},\"spans\":{:>10}}}\n", at.seq, at.spans);
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.at = at;
+        Ok(())
+    }
+
+    /// There is nothing more to send.
+    pub(super) fn put_away(self) -> io::Result<()> {
+        std::fs::rename(&self.path, sent(&self.path))
+    }
+}
+
+/// The runs of which there is more to send, the oldest first, at most `count_max`.
+pub(super) fn unsent(folder: &Path, count_max: usize) -> Vec<RunId> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut runs: Vec<RunId> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    runs.sort();
+    runs.truncate(count_max);
+    runs
+}
+
+fn sent(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(SENT);
+    name.into()
+}
+
+fn same(found: &std::fs::Metadata, file: &File) -> bool {
+    file.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (found.dev(), found.ino()))
+}
+
+/// What cannot be read, such as a file that a power loss cut, means the beginning: a span that comes twice is the same span.
+fn read(file: &File) -> Position {
+    let mut text = String::new();
+    let read = file.take(FILE_BYTES_MAX).read_to_string(&mut text);
+    match read.ok().and_then(|_| serde_json::from_str::<Stored>(&text).ok()) {
+        Some(Stored { version: VERSION, seq, spans }) => Position { seq, spans },
+        Some(_) | None => Position::default(),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use super::*;
+    use agent_core::units::UnixMillis;
+
+    fn run(number: u64) -> RunId {
+        RunId::from_parts(UnixMillis(number), [1; 10])
+    }
+
+    #[test]
+    fn a_cursor_keeps_its_place_and_one_holder() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("traces/collector");
+        let mut cursor = Cursor::take(&folder, &run(1)).unwrap().unwrap();
+        assert_eq!(cursor.at(), Position::default());
+        cursor.advance(Position { seq: 1_000_000, spans: 17 }).unwrap();
+        cursor.advance(Position { seq: u64::MAX, spans: 3 }).unwrap();
+        assert!(Cursor::take(&folder, &run(1)).unwrap().is_none(), "it is held");
+        drop(cursor);
+        assert_eq!(Cursor::take(&folder, &run(1)).unwrap().unwrap().at(), Position { seq: u64::MAX, spans: 3 });
+    }
+
+    #[test]
+    fn what_was_sent_is_not_listed_until_somebody_takes_it_again() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path();
+        for number in [3, 1, 2] {
+            Cursor::take(folder, &run(number)).unwrap().unwrap().advance(Position { seq: number, spans: 1 }).unwrap();
+        }
+        assert_eq!(unsent(folder, 2), [run(1), run(2)]);
+        Cursor::take(folder, &run(1)).unwrap().unwrap().put_away().unwrap();
+        assert_eq!(unsent(folder, 9), [run(2), run(3)]);
+        assert_eq!(Cursor::take(folder, &run(1)).unwrap().unwrap().at(), Position { seq: 1, spans: 1 });
+        assert_eq!(unsent(folder, 9), [run(1), run(2), run(3)]);
+    }
+
+    #[test]
+    fn a_broken_file_means_the_beginning_and_a_link_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        for text in ["", "{\"version\":1,\"seq\":", "{\"version\":2,\"seq\":4,\"spans\":1}", "\0\0\0"] {
+            std::fs::write(home.path().join(run(1).as_str()), text).unwrap();
+            assert_eq!(Cursor::take(home.path(), &run(1)).unwrap().unwrap().at(), Position::default(), "{text:?}");
+        }
+        std::os::unix::fs::symlink("/etc/passwd", home.path().join(run(2).as_str())).unwrap();
+        assert!(Cursor::take(home.path(), &run(2)).is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! A real collector of traces, and what it says that it received: every span, decoded by somebody else's program.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::{given, wait_until};
+
+/// A running collector; it ends when this is dropped.
+pub struct Collector {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+/// A span as the collector read it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The trace, in hexadecimal digits.
+    pub trace: String,
+    /// The span's identifier.
+    pub id: String,
+    /// The span that it is part of; empty where there is none.
+    pub parent: String,
+    /// Its name.
+    pub name: String,
+    /// Its status.
+    pub status: String,
+    /// Its attributes, each with its type: `Int(3)`.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
+impl Collector {
+    /// Starts one on a free port.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (port, other) = (free_port(), free_port());
+        let mut command = Command::new(given("AGENT_HOST_TEST_COLLECTOR"));
+        command.args([
+            "start",
+            "--exporter",
+            "blackhole",
+            "--debug-log",
+            "traces",
+            "--debug-log-verbosity",
+            "detailed",
+        ]);
+        command.arg("--otlp-http-endpoint").arg(format!("127.0.0.1:{port}"));
+        command.arg("--otlp-grpc-endpoint").arg(format!("127.0.0.1:{other}"));
+        command.arg("--pid-file").arg(folder.path().join("pid")).env_clear();
+        let into = File::create(folder.path().join("out")).expect("a file");
+        let child = command.stdin(Stdio::null()).stdout(into).stderr(Stdio::null()).spawn().expect("it starts");
+        let collector = Self { child, port, folder };
+        wait_until("the collector listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        collector
+    }
+
+    /// What to name as the endpoint.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Every span so far, in the order in which they came.
+    ///
+    /// # Panics
+    /// Where its output cannot be read.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Seen> {
+        let path: PathBuf = self.folder.path().join("out");
+        read(&String::from_utf8_lossy(&std::fs::read(path).expect("its output")))
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn read(text: &str) -> Vec<Seen> {
+    let mut spans: Vec<Seen> = Vec::new();
+    let (mut in_span, mut in_attributes) = (false, false);
+    for line in text.lines() {
+        // A text of several lines is printed as it is, so only what certainly is a heading ends the attributes.
+        let is_heading = |heading: &str| line.strip_prefix(heading).is_some_and(|rest| rest.parse::<u32>().is_ok());
+        if is_heading("Span #") {
+            spans.push(Seen::default());
+            (in_span, in_attributes) = (true, false);
+        } else if is_heading("ResourceSpans #") || is_heading("ScopeSpans #") {
+            (in_span, in_attributes) = (false, false);
+        } else if matches!(line, "Attributes:" | "Events:" | "Links:") {
+            in_attributes = line == "Attributes:";
+        }
+        let Some(span) = spans.last_mut().filter(|_| in_span) else { continue };
+        if in_attributes {
+            if let Some((name, value)) = line.trim().strip_prefix("-> ").and_then(|pair| pair.split_once(": ")) {
+                span.attributes.insert(name.to_owned(), value.to_owned());
+            }
+            continue;
+        }
+        let Some((name, value)) = line.strip_prefix("    ").and_then(|pair| pair.split_once(": ")) else { continue };
+        let field = match name.trim() {
+            "Trace ID" => &mut span.trace,
+            "Parent ID" => &mut span.parent,
+            "ID" => &mut span.id,
+            "Name" => &mut span.name,
+            "Status code" => &mut span.status,
+            _ => continue,
+        };
+        // A link has a trace and an identifier, too; those of the span come first.
+        if field.is_empty() {
+            field.push_str(value);
+        }
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_collector_prints_is_read_back() {
+        let printed = "ResourceSpans #0\nResource SchemaURL: \nResource attributes:\n     -> service.name: Str(x)\nScopeSpans #0\n\
+                       Span #0\n    Trace ID       : 5b8e\n    Parent ID      : eee1\n    ID             : eee2\n    Name           : chat m\n    \
+                       Kind           : SPAN_KIND_SERVER\nStart time: 15\n    Status code    : STATUS_CODE_ERROR\n    Status message : m\nAttributes:\n     \
+                       -> a.b: Int(3)\n     -> text: Str(one\nTwo: three)\n     -> c: Bool(true)\nEvents:\nSpanEvent #0\n     -> Name: ev\nLinks:\nSpanLink #0\n     -> Trace ID: ffff\n\
+                       Span #1\n    Trace ID       : 5b8e\n    Parent ID      : \n    ID             : eee1\n    Name           : run\nAttributes:\n";
+        let spans = read(printed);
+        assert_eq!(spans.len(), 2);
+        let attributes = [("a.b", "Int(3)"), ("c", "Bool(true)"), ("text", "Str(one")];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let first = Seen {
+            trace: "5b8e".into(),
+            id: "eee2".into(),
+            parent: "eee1".into(),
+            name: "chat m".into(),
+            status: "STATUS_CODE_ERROR".into(),
+            attributes: BTreeMap::from(attributes),
+        };
+        assert_eq!(spans[0], first);
+        assert_eq!((spans[1].parent.as_str(), spans[1].attributes.len()), ("", 0));
+    }
+}
