@@ -173,3 +173,34 @@ fn a_run_that_a_person_stops_leaves_the_files_as_they_were() {
     let kinds = world.events(&[]).into_iter().filter(|event| event["kind"] == "CallUndone").count();
     assert_eq!(kinds, 1);
 }
+
+/// One directory is granted to one tool, and one inside of it to another: each knows the same file by a path of its own.
+#[test]
+fn calls_that_know_a_file_by_different_mounts_are_undone_together() {
+    const SCRIPT: &str = r#"
+version = 1
+[[reply]]
+calls = [{ tool = "files.write", arguments = { path = "inner/x", content = "one" } }]
+[[reply]]
+calls = [{ tool = "polite.write_twice", arguments = { first = "x", second = "y", content = "two", pause_ms = 0 } }]
+[[reply]]
+calls = [{ tool = "files.write", arguments = { path = "inner/x", content = "three" } }]
+[[reply]]
+text = "done"
+"#;
+    let world = World::new();
+    let inner = world.write("data/inner/x", "before").parent().expect("a folder").display().to_string();
+    let outer = world.work().join("data").display().to_string();
+    let grant = |tool: &str, host: &str| {
+        format!("[[grant]]\ntool = \"{tool}\"\nfs = [{{ host = \"{host}\", mount = \"/data\", access = \"write\" }}]\n")
+    };
+    world.write("policy.toml", grant("files", &outer) + &grant("polite", &inner));
+    let model = format!("scripted:{}", world.write("replies.toml", SCRIPT).display());
+    let (files, polite) = (tool("files"), guest("polite"));
+    let words = ["run", "--tools", &files, "--tools", &polite, "--policy", "policy.toml", "--model", &model, "go"];
+    assert_eq!(world.run(&words).out, "done\n");
+    assert_eq!(world.read("data/inner/x").as_deref(), Some("three"));
+    let said = world.run(&["changes", &run_id(&world), "--undo", "--yes"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!((world.read("data/inner/x").as_deref(), world.read("data/inner/y")), (Some("before"), None));
+}
