@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod collector;
+mod crash;
 mod demo;
 mod dev_tool;
 mod fuzz;
@@ -38,6 +39,7 @@ cargo xtask VERB [--help]
   test     everything CI runs
   fuzz     feed made-up input to everything that reads what a stranger wrote
   hostile  attack the built program with every case of the hostile suite
+  crash    kill, stop and starve the built program, and judge what it recovers
   soak     let hostile guests attack for minutes, and see what is left behind
   bench    measure the sandbox and the program
 
@@ -50,7 +52,7 @@ struct Verb {
     run: fn(&Places, &[String]) -> Result<()>,
 }
 
-const VERBS: [Verb; 9] = [
+const VERBS: [Verb; 10] = [
     Verb { name: "setup", help: setup::HELP, run: setup::run },
     Verb { name: "tools", help: tools::HELP, run: tools::run },
     Verb { name: "demo", help: demo::HELP, run: demo::run },
@@ -58,6 +60,7 @@ const VERBS: [Verb; 9] = [
     Verb { name: "test", help: test::HELP, run: test::run },
     Verb { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
     Verb { name: "hostile", help: hostile::HELP, run: hostile::run },
+    Verb { name: "crash", help: crash::HELP, run: crash::run },
     Verb { name: "soak", help: soak::HELP, run: soak::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },
 ];

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::check::{self, Depth, host};
 use crate::collector;
+use crate::crash;
 use crate::fuzz;
 use crate::harness::Programs;
 use crate::hostile;
@@ -19,8 +20,9 @@ pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
 
 Runs everything CI runs: `check`, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
-against the built program, the built tools, a real model server and a real collector, and the hostile suite; then it gives each fuzz target ten
-seconds. Stops at the first step that fails. cargo-nextest is used where it is installed. The summary comes last, closed by one
+against the built program, the built tools, a real model server and a real collector, and the hostile suite; then it gives each
+fuzz target ten seconds, and runs the short form of the crash harness. Stops at the first step that fails. cargo-nextest is used
+where it is installed. The summary comes last, closed by one
 line: N passed, N failed.
 
   --quick   leave out the model server, the fuzz targets, licences and dependencies";
@@ -69,7 +71,9 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     report.tests(
         "examples in the guests' documentation",
         guest_examples.args(["test", "--workspace", "--locked", "--doc"]),
-    )
+    )?;
+    // Last: it takes the longest.
+    report.tests("crash harness", crash::suite(places, &programs).arg("--short"))
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.

@@ -6,7 +6,7 @@ use agent_core::event::{Durability, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    approve, changes, doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, trace, verify,
+    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, trace, verify,
 };
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
@@ -68,6 +68,9 @@ pub enum Command {
     /// Check journals and settle what only a person can.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Kill an agent's host at every step of a run, resume it each time, and show what became of it.
+    #[command(after_help = CRASHTEST_HELP)]
+    Crashtest(crashtest::CrashtestArgs),
     /// Compile one component: what this program starts as a process of its own.
     #[command(hide = true)]
     CompileWorker(WorkerArgs),
@@ -97,6 +100,12 @@ other variables. `--export` sends what is missing there.";
 const DOCTOR_HELP: &str = "\
 Exit codes:
   0 the host works, though something may be missing; 1 something is broken";
+
+const CRASHTEST_HELP: &str = "\
+Works in a copy of the agent's folder, so your files stay as they are. Requests to the network are really made, each time.
+
+Exit codes:
+  0 every promise held, 1 one was broken or nothing could be tried, 2 wrong command line";
 
 const CALL_HELP: &str = "\
 Exit codes:

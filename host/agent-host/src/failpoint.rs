@@ -1,26 +1,123 @@
-//! Failpoints: named places at which a test build kills itself, so that recovery is tried at exactly that instant. A build
-//! without the feature `failpoints` has none: [`hit`] is empty there.
+//! Points: named places around each write, sync, gate step and guest, at which recovery can be tried. The driver and the
+//! journal say [`hit`] there. In a build for use only one thing can happen at a point: the child of `agent-host crashtest` ends
+//! itself where its parent said (`crash_order`). A build with the feature `failpoints` can do more, by the environment:
+//!
+//! - `AGENT_HOST_FAILPOINT=NAME#N` kills this process when NAME is hit for the N-th time; `NAME#N=ACT` does ACT instead: `kill`,
+//!   `error` (only where the point can fail), `abort`, `delay`, `hang`. Several are separated by commas.
+//! - `AGENT_HOST_FAILPOINT_LOG=FILE` lists every hit: its name, how often it was hit by then, and `!` where it can fail.
 
-/// Kills this process if the test asked for it here: `AGENT_HOST_FAILPOINT=NAME#N` is the N-th time NAME is hit.
-#[cfg(feature = "failpoints")]
-pub fn hit(name: &'static str) {
-    use std::collections::HashMap;
-    use std::sync::{LazyLock, Mutex, PoisonError};
+use std::io;
 
-    static HITS: LazyLock<Mutex<HashMap<&str, u32>>> = LazyLock::new(Mutex::default);
-    let Ok(wanted) = std::env::var("AGENT_HOST_FAILPOINT") else { return };
-    let count = {
-        let mut hits = HITS.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = hits.entry(name).or_insert(0);
-        *count += 1;
-        *count
-    };
-    if wanted == format!("{name}#{count}") {
-        // SIGKILL, so that no destructor, flush or handler runs: exactly what a power switch leaves of a process.
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-    }
+use crate::crash_order;
+
+/// Reads what is asked for, while files can still be opened: before the walls stand.
+pub fn begin() {
+    crash_order::begin();
+    #[cfg(feature = "failpoints")]
+    armed::begin();
 }
 
-/// Nothing, in a build for use.
-#[cfg(not(feature = "failpoints"))]
-pub fn hit(_name: &'static str) {}
+/// A point at which nothing can fail.
+pub fn hit(name: &'static str) {
+    crash_order::pass(name);
+    #[cfg(feature = "failpoints")]
+    armed::hit(name, armed::Failing::Never);
+}
+
+/// A point at which a test build can let the step fail.
+///
+/// # Errors
+/// Where the test asked for it.
+pub fn hit_or_fail(name: &'static str) -> io::Result<()> {
+    crash_order::pass(name);
+    #[cfg(feature = "failpoints")]
+    if armed::hit(name, armed::Failing::Possible) == armed::Verdict::Fail {
+        return Err(io::Error::other("a test lets this step fail"));
+    }
+    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::collections::HashMap;
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+    use std::time::Duration;
+
+    /// How long `delay` takes: longer than any step.
+    const DELAY: Duration = Duration::from_millis(20);
+
+    /// How long `hang` takes: its test ends the process before.
+    const HANG: Duration = Duration::from_secs(600);
+
+    /// Whether a step can fail.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(super) enum Failing {
+        Never,
+        Possible,
+    }
+
+    /// What becomes of the step.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(super) enum Verdict {
+        GoOn,
+        Fail,
+    }
+
+    struct Points {
+        /// By `NAME#N`.
+        acts: HashMap<String, String>,
+        log: Option<File>,
+        hits: HashMap<&'static str, u64>,
+    }
+
+    static POINTS: LazyLock<Mutex<Points>> = LazyLock::new(|| {
+        let asked = std::env::var("AGENT_HOST_FAILPOINT").unwrap_or_default();
+        let act = |one: &str| {
+            let (point, act) = one.split_once('=').unwrap_or((one, "kill"));
+            (point.to_owned(), act.to_owned())
+        };
+        let acts = asked.split(',').filter(|one| !one.is_empty()).map(act).collect();
+        let log = std::env::var_os("AGENT_HOST_FAILPOINT_LOG");
+        let log = log.and_then(|file| File::options().append(true).create(true).open(file).ok());
+        Mutex::new(Points { acts, log, hits: HashMap::new() })
+    });
+
+    pub(super) fn begin() {
+        LazyLock::force(&POINTS);
+    }
+
+    pub(super) fn hit(name: &'static str, failing: Failing) -> Verdict {
+        let act = {
+            let mut points = POINTS.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = points.hits.entry(name).or_insert(0);
+            *count += 1;
+            let count = *count;
+            let mark = if failing == Failing::Possible { " !" } else { "" };
+            if let Some(log) = &mut points.log {
+                let _ = writeln!(log, "{name} {count}{mark}");
+            }
+            points.acts.get(&format!("{name}#{count}")).cloned()
+        };
+        match act.as_deref() {
+            None => Verdict::GoOn,
+            Some("error") if failing == Failing::Possible => Verdict::Fail,
+            Some(act) => {
+                take(act);
+                Verdict::GoOn
+            }
+        }
+    }
+
+    fn take(act: &str) {
+        match act {
+            // SIGKILL, so that no destructor, flush or handler runs: exactly what a power switch leaves of a process.
+            "kill" => crate::crash_order::end_this_process(),
+            "abort" => std::process::abort(),
+            "delay" => std::thread::sleep(DELAY),
+            "hang" => std::thread::sleep(HANG),
+            act => panic!("a failpoint cannot `{act}` here"),
+        }
+    }
+}

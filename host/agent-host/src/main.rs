@@ -9,6 +9,8 @@ mod cli;
 mod clock;
 mod commands;
 mod compiler;
+mod crash_order;
+mod defect;
 mod diagnostics;
 mod driver;
 mod failpoint;
@@ -57,8 +59,8 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
-    approve, changes, doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run, show,
-    tool_build as build, tool_call, tool_inspect, tool_list, trace as tracer, trust as trusting, verify,
+    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run,
+    show, tool_build as build, tool_call, tool_inspect, tool_list, trace as tracer, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     process_limits::set();
     let _ = boot::number();
+    failpoint::begin();
     if let Some(ended) = keeper::keep(&cli)? {
         return Ok(ended);
     }
@@ -110,6 +113,8 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::InWalls(args) => commands::in_walls::in_walls(&args),
         // Looks at everything, and tries the walls without putting them up.
         Command::Doctor(args) => unless_seen_enough(drive(doctor::doctor(args))),
+        // Runs no guest itself: its children do, each behind its own walls.
+        Command::Crashtest(args) => drive(crashtest::crashtest(args)),
         Command::Tool(ToolCommand::List(args)) => behind_walls(tool_list::prepare(args)),
         Command::Tool(ToolCommand::Inspect(args)) => behind_walls(tool_inspect::prepare(args)),
         Command::Tool(ToolCommand::Call(args)) => behind_walls(tool_call::prepare(args)),

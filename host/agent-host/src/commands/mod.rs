@@ -4,6 +4,7 @@
 pub mod approve;
 pub mod changes;
 pub mod confined;
+pub mod crashtest;
 pub mod doctor;
 pub mod export;
 pub mod fork;

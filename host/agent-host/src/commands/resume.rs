@@ -20,8 +20,10 @@ use super::confined::Confined;
 use super::launch;
 use crate::asking;
 use crate::cli::ResumeArgs;
+use crate::defect;
 use crate::driver::ports::Ports;
 use crate::driver::recorder::Recorder;
+use crate::failpoint;
 use crate::hardening::kept::{self, Handed, KeeperPipe, Wider};
 use crate::home::{Home, RUNS_FOLDER};
 use crate::journal::Journal;
@@ -49,7 +51,8 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
     let run = journal.find_run(args.run.as_deref())?;
     let take_over = if args.take_over { TakeOver::Always } else { TakeOver::IfDead };
-    let (events, log) = journal.resume_run(&run, take_over)?;
+    let (mut events, log) = journal.resume_run(&run, take_over)?;
+    defect::forget_announcements(&mut events);
     let mut state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
     if let Some(stopped) = state.stopped.as_ref().filter(|stopped| !stopped.stop.is_resumable()) {
         bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
@@ -132,6 +135,7 @@ impl Taken {
         let resumed = RunResumed { budget: launch::budget(&state.budget, &args.budget), hardening };
         let recorder = Recorder::new(log, state);
         recorder.record(resumed, Durable::Now)?;
+        failpoint::hit("run-resumed");
         let (asked, wider) = handed.map(|handed| (handed.asked, handed.wider)).unwrap_or_default();
         let ports = Ports {
             recorder,

@@ -138,6 +138,7 @@ impl StartedCall {
         let Self { ports, number, attempt, asked, component, call, gate, stores, .. } = *self;
         let mounts = call.mounts.clone();
         let report = ports.sandbox.call(&component, call).await?;
+        failpoint::hit("guest-ended");
         tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
         let changes = changes_so_far(&ports, number);
         let cancelled = matches!(report.outcome, ToolOutcome::Faulted { fault: Fault::Cancelled, .. });
@@ -158,6 +159,7 @@ impl StartedCall {
             sync_to_disk(&mounts, changes, report.effects.clone())
                 .await
                 .context("what a tool wrote could not be synced to disk")?;
+            failpoint::hit("changes-synced");
         }
         if cancelled {
             ports.reporter.tool_suspended(number);
@@ -181,6 +183,7 @@ pub async fn undo_interrupted(ports: &Arc<Ports>, number: CallNumber) -> anyhow:
     };
     let mounts = ports.mounts.open(&grant).await?;
     ports.reporter.undoing(number, attempt.changes.len());
+    failpoint::hit("undo-begun");
     restore(ports, &mounts, number, attempt.number).await.map(drop)
 }
 

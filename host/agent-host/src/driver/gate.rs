@@ -20,6 +20,7 @@ use super::ports::Ports;
 use super::set_aside::Asking;
 use crate::asking;
 use crate::boot;
+use crate::defect;
 use crate::failpoint;
 use crate::journal::log::Durable;
 
@@ -63,6 +64,7 @@ impl CallGate {
 #[async_trait]
 impl EffectGate for CallGate {
     async fn decide(&self, number: u32, request: &EffectRequest) -> Ruling {
+        failpoint::hit("effect-asked");
         match self.verdict(request) {
             Verdict::Allow(permit) => allowed(permit),
             Verdict::Ask { rule, permit } => match self.asking.word(number, request).await {
@@ -129,7 +131,9 @@ impl EffectGate for CallGate {
             idempotency_key: key.as_ref().map(|key| key.0.clone()),
             transcript: Some(transcript),
         };
-        self.record(event, Durable::Now)?;
+        if !defect::puts_off(&event) {
+            self.record(event, Durable::Now)?;
+        }
         if is_request {
             self.asking.sending();
         }
@@ -139,10 +143,14 @@ impl EffectGate for CallGate {
 
     async fn done(&self, effect: &Effect) -> Result<(), GateClosed> {
         failpoint::hit("send-answered");
+        for event in defect::put_off() {
+            self.record(event, Durable::Now)?;
+        }
         self.record(EffectDone { call: self.call, attempt: self.attempt, effect: effect.clone() }, Durable::Now)?;
         if effect.request.is_egress() {
             self.asking.sent();
         }
+        failpoint::hit("send-done");
         Ok(())
     }
 

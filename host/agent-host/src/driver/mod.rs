@@ -99,6 +99,7 @@ impl Driver {
             Action::UndoCall(call) => call::undo_interrupted(&self.ports, call).await?,
             Action::MarkInDoubt { call, request, reason } => {
                 self.ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
+                failpoint::hit("doubt-recorded");
             }
             Action::SettleDoubt { call, resolution } => {
                 let by = ResolvedBy::Policy;
@@ -261,6 +262,7 @@ impl Driver {
 
     fn finish(&self, ended: RunEnded) -> anyhow::Result<RunEnded> {
         self.ports.recorder.record(ended.clone(), Durable::Now)?;
+        failpoint::hit("run-ended");
         Ok(ended)
     }
 

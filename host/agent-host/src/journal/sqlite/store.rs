@@ -8,6 +8,8 @@ use agent_core::digest::Digest;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{error, schema};
+use crate::defect::{Defect, is_planted};
+use crate::failpoint;
 use crate::journal::at_work::AtWork;
 use crate::journal::chain::Marker;
 use crate::journal::error::JournalError;
@@ -97,11 +99,26 @@ impl Store {
         level: Level,
         act: impl FnOnce(&Connection) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
+        let level = if is_planted(Defect::SkipSync) { Level::Written } else { level };
+        self.point("journal-write")?;
         self.raise(writer, level)?;
         let transaction = Transaction::begin(&writer.connection).map_err(|error| self.error(error))?;
         let value = act(transaction.connection)?;
+        self.point(match level {
+            Level::Written => "journal-commit",
+            Level::Synced => "journal-sync",
+        })?;
         transaction.commit().map_err(|error| self.error(error))?;
+        self.point(match level {
+            Level::Written => "journal-committed",
+            Level::Synced => "journal-synced",
+        })?;
         Ok(value)
+    }
+
+    /// A test may let the write fail here.
+    fn point(&self, name: &'static str) -> Result<(), JournalError> {
+        failpoint::hit_or_fail(name).map_err(JournalError::io(&self.path))
     }
 
     /// SQLite syncs the whole log at a commit under `FULL`, so what was committed under `NORMAL` before is on disk, too.

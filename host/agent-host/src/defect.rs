@@ -1,0 +1,100 @@
+//! Planted defects: what a test build does wrong on request, `AGENT_HOST_DEFECT=NAME`, so that the crash harness is seen to
+//! catch it. A build without the feature `failpoints` has none.
+
+use agent_core::event::{EffectIntended, Recorded};
+
+/// A defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defect {
+    /// Nothing is ever synced.
+    SkipSync,
+    /// A resumed run forgets that its calls had announced writes.
+    #[cfg(feature = "failpoints")]
+    RepeatDoubt,
+    /// A write is announced when it has been answered.
+    #[cfg(feature = "failpoints")]
+    ActBeforeRecord,
+    /// A host that lost its lease writes on.
+    IgnoreEpoch,
+}
+
+/// Whether the test asked for it.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn is_planted(defect: Defect) -> bool {
+    static PLANTED: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| std::env::var("AGENT_HOST_DEFECT").unwrap_or_default());
+    let name = match defect {
+        Defect::SkipSync => "skip-sync",
+        Defect::RepeatDoubt => "repeat-doubt",
+        Defect::ActBeforeRecord => "act-before-record",
+        Defect::IgnoreEpoch => "ignore-epoch",
+    };
+    *PLANTED == name
+}
+
+/// Never, in a build for use.
+#[cfg(not(feature = "failpoints"))]
+#[must_use]
+pub const fn is_planted(_defect: Defect) -> bool {
+    false
+}
+
+/// [`Defect::ActBeforeRecord`]: whether this announcement is put off until the answer is there.
+#[cfg(feature = "failpoints")]
+pub fn puts_off(event: &EffectIntended) -> bool {
+    if is_planted(Defect::ActBeforeRecord) {
+        let mut events = PUT_OFF.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        events.push(event.clone());
+        return true;
+    }
+    false
+}
+
+/// What was put off until now.
+#[cfg(feature = "failpoints")]
+pub fn put_off() -> Vec<EffectIntended> {
+    std::mem::take(&mut PUT_OFF.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+#[cfg(feature = "failpoints")]
+static PUT_OFF: std::sync::Mutex<Vec<EffectIntended>> = std::sync::Mutex::new(Vec::new());
+
+/// [`Defect::RepeatDoubt`]: takes back every announcement of a write that has no result.
+#[cfg(feature = "failpoints")]
+pub fn forget_announcements(events: &mut [Recorded]) {
+    use agent_core::event::Event;
+    if !is_planted(Defect::RepeatDoubt) {
+        return;
+    }
+    let results: std::collections::HashSet<_> = events
+        .iter()
+        .filter_map(|recorded| match &recorded.event {
+            Event::EffectDone(done) => Some((done.call, done.attempt, done.effect.number)),
+            _ => None,
+        })
+        .collect();
+    for recorded in events {
+        if let Event::EffectIntended(intended) = &mut recorded.event
+            && !results.contains(&(intended.call, intended.attempt, intended.number))
+        {
+            intended.transcript = None;
+        }
+    }
+}
+
+/// Never, in a build for use.
+#[cfg(not(feature = "failpoints"))]
+pub const fn puts_off(_event: &EffectIntended) -> bool {
+    false
+}
+
+/// Nothing, in a build for use.
+#[cfg(not(feature = "failpoints"))]
+pub const fn put_off() -> [EffectIntended; 0] {
+    []
+}
+
+/// Nothing, in a build for use.
+#[cfg(not(feature = "failpoints"))]
+pub const fn forget_announcements(_events: &mut [Recorded]) {}

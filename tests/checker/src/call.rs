@@ -1,0 +1,181 @@
+//! One call of a run, as its events tell it: its attempts, what they announced and what came of that, and what a person said.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::Invariant;
+
+/// A broken promise, without its place.
+pub(crate) type Broken = (Invariant, String);
+
+/// A call that the model proposed.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    pub(crate) tool: String,
+    pub(crate) attempts: Vec<Attempt>,
+    /// The outcome as it was recorded.
+    pub(crate) outcome: Option<Value>,
+    /// In doubt, and no one has said what happened.
+    pub(crate) in_doubt: bool,
+    /// It was in doubt, and somebody's word became its outcome.
+    pub(crate) settled_by_word: bool,
+    /// How often a person said: again, though it may then happen twice.
+    pub(crate) retries: u64,
+    pub(crate) questions: Vec<Question>,
+    /// Effects that were announced under each number, with the attempts that did.
+    pub(crate) sends: BTreeMap<u64, Announced>,
+}
+
+/// A question to a person.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) subject: Value,
+    pub(crate) digest: String,
+    pub(crate) approved: Option<bool>,
+}
+
+/// A keyed or opaque request, in whichever attempts it was announced.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) class: String,
+    pub(crate) key: Option<String>,
+}
+
+/// One attempt.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) number: u64,
+    /// Its host ended, or the run was taken up again.
+    pub(crate) interrupted: bool,
+    /// Everything that it changed was restored.
+    pub(crate) undone: bool,
+    pub(crate) intents: BTreeMap<u64, Intent>,
+}
+
+/// Something that an attempt announced.
+#[derive(Debug)]
+pub(crate) struct Intent {
+    pub(crate) class: String,
+    /// What came of it; `None` while nothing is recorded.
+    pub(crate) result: Option<Value>,
+}
+
+impl Intent {
+    pub(crate) fn is_send(&self) -> bool {
+        matches!(self.class.as_str(), "keyed_write" | "opaque_write")
+    }
+
+    /// Whether it may have happened, and nobody knows.
+    fn is_open(&self) -> bool {
+        let known = |result: &Value| result.get("unknown").is_none();
+        self.is_send() && !self.result.as_ref().is_some_and(known)
+    }
+
+    /// Whether it certainly did not happen.
+    fn is_void(&self) -> bool {
+        self.result.as_ref().is_some_and(|result| result == "refused" || result.get("not_sent").is_some())
+    }
+}
+
+impl Attempt {
+    pub(crate) fn open_send(&self) -> Option<(u64, &Intent)> {
+        self.intents.iter().find(|(_, intent)| intent.is_open()).map(|(number, intent)| (*number, intent))
+    }
+
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.undone && self.intents.values().any(|intent| intent.class == "owned_write")
+    }
+
+    fn may_have_sent(&self) -> bool {
+        self.intents.values().any(|intent| intent.is_send() && !intent.is_void())
+    }
+}
+
+impl Call {
+    pub(crate) fn new(proposed: &Value) -> Self {
+        let tool = proposed.get("tool").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { tool, ..Self::default() }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// The attempt of that number, where it is the last one.
+    pub(crate) fn attempt(&mut self, number: u64) -> Option<&mut Attempt> {
+        self.attempts.last_mut().filter(|attempt| attempt.number == number)
+    }
+
+    /// Whether another attempt may start, and as what: `continues` where it replays the one before.
+    pub(crate) fn start(&mut self, number: u64, continues: bool, retried: bool) -> Result<(), Broken> {
+        if self.is_over() {
+            return Err((Invariant::I6, "it starts a call that has its outcome".to_owned()));
+        }
+        if self.in_doubt {
+            return Err((Invariant::I7, "it starts a call that is in doubt".to_owned()));
+        }
+        self.allowed_by_person()?;
+        let last = self.attempts.last();
+        if number != last.map_or(1, |last| last.number + 1) {
+            return Err((Invariant::I6, format!("it starts attempt {number}, which is not the next")));
+        }
+        if let Some(last) = last.filter(|_| !retried) {
+            if !last.interrupted {
+                return Err((Invariant::I6, "an attempt of the call is going on".to_owned()));
+            }
+            if last.has_changes() {
+                return Err((Invariant::I4, "it runs the call again before its changes were undone".to_owned()));
+            }
+            let open = last.open_send().filter(|(_, intent)| intent.class != "keyed_write" || !continues);
+            if let Some((number, _)) = open {
+                let what = format!("it runs the call again, though its write {number} may have happened");
+                return Err((Invariant::I4, what));
+            }
+            if last.may_have_sent() && !continues {
+                return Err((
+                    Invariant::I4,
+                    "it runs the call from its start, though its write was answered".to_owned(),
+                ));
+            }
+        }
+        self.attempts.push(Attempt { number, interrupted: false, undone: false, intents: BTreeMap::new() });
+        Ok(())
+    }
+
+    /// Where a person was asked about the whole call, they must have said yes.
+    fn allowed_by_person(&self) -> Result<(), Broken> {
+        let asked = self.questions.iter().rev().find(|question| question.subject == "call");
+        match asked.map(|question| question.approved) {
+            None | Some(Some(true)) => Ok(()),
+            Some(Some(false)) => Err((Invariant::I11, "it starts a call that a person refused".to_owned())),
+            Some(None) => Err((Invariant::I11, "it starts a call that waits for a person".to_owned())),
+        }
+    }
+
+    /// Where a person was asked about this very effect, they must have said yes.
+    pub(crate) fn effect_allowed_by_person(&self, number: u64, request: &Value) -> Result<(), Broken> {
+        let asked = serde_json::json!({ "effect": { "number": number, "request": request } });
+        let asked = self.questions.iter().rev().find(|question| question.subject == asked);
+        match asked.map(|question| question.approved) {
+            None | Some(Some(true)) => Ok(()),
+            Some(Some(false) | None) => {
+                Err((Invariant::I11, "it announces an effect to which a person has not said yes".to_owned()))
+            }
+        }
+    }
+
+    /// Takes a person's answer.
+    pub(crate) fn answer(&mut self, digest: &str, approved: bool) -> Result<(), Broken> {
+        let open = |question: &&mut Question| question.digest == digest && question.approved.is_none();
+        match self.questions.iter_mut().rev().find(open) {
+            Some(question) => {
+                question.approved = Some(approved);
+                Ok(())
+            }
+            None => Err((Invariant::I11, "an answer to no open question".to_owned())),
+        }
+    }
+}

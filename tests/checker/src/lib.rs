@@ -1,0 +1,160 @@
+//! An independent judge of what agent-host promises about crashes. It reads a journal as `docs/journal.md` describes the
+//! file, what a client was told ([`evidence::Ack`]), and what a counter outside the host saw ([`evidence::Hit`]); it shares no
+//! code with the host. `docs/crash-tests.md` has the invariants in words.
+//!
+//! `file` reads the database and checks the hash chain, `walk` goes through the events of each run, `outside` compares with what
+//! others saw, `reference` with a run that nobody interrupted, `size` looks at the file as a whole.
+
+mod body;
+mod call;
+pub mod evidence;
+mod file;
+mod outside;
+mod reference;
+mod size;
+mod walk;
+
+use std::fmt;
+use std::path::Path;
+
+use evidence::Evidence;
+
+/// A promise, by its number in `docs/crash-tests.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the sentences are in `Invariant::sentence`")]
+pub enum Invariant {
+    I1,
+    I2,
+    I3,
+    I4,
+    I5,
+    I6,
+    I7,
+    I8,
+    I9,
+    I10,
+    I11,
+    I12,
+}
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which promise.
+    pub invariant: Invariant,
+    /// The run, where it is about one.
+    pub run: String,
+    /// The event at which it shows, where it is about one.
+    pub seq: Option<u64>,
+    /// What was found.
+    pub what: String,
+}
+
+/// Every promise that the evidence shows broken, the first first.
+#[must_use]
+pub fn check(journal: &Path, evidence: &Evidence) -> Vec<Violation> {
+    let journal = match file::Journal::read(journal, evidence.host_key.as_ref()) {
+        Ok(journal) => journal,
+        Err(what) => return vec![Violation { invariant: Invariant::I9, run: String::new(), seq: None, what }],
+    };
+    let mut found = journal.damage.clone();
+    let mut walks = Vec::new();
+    for run in &journal.runs {
+        let (walk, violations) = walk::walk(run, &journal.blobs);
+        found.extend(violations);
+        walks.push(walk);
+    }
+    outside::compare(&journal, &walks, evidence, &mut found);
+    reference::compare(&walks, &evidence.references, &mut found);
+    size::compare(&journal, &mut found);
+    found
+}
+
+/// A run as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its identifier.
+    pub run: String,
+    /// The number of its last event.
+    pub seq: u64,
+    /// That event's hash.
+    pub hash: String,
+    /// That event's epoch.
+    pub epoch: u64,
+    /// Why it stopped, if it has.
+    pub stop: Option<String>,
+    /// Its answer, where it stopped with one.
+    pub answer: Option<String>,
+    /// The calls in doubt, each with the URLs of what it had announced.
+    pub in_doubt: Vec<(u64, Vec<String>)>,
+}
+
+/// Every run of a journal as it stands, the oldest first.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn standings(journal: &Path) -> Result<Vec<Standing>, String> {
+    let journal = file::Journal::read(journal, None)?;
+    let walked = journal.runs.iter().map(|run| (run, walk::walk(run, &journal.blobs).0));
+    Ok(walked.filter_map(|(run, walk)| walk.standing(run)).collect())
+}
+
+/// Whether the first event of a run holds a text.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn mentions(journal: &Path, run: &str, text: &str) -> Result<bool, String> {
+    let journal = file::Journal::read(journal, None)?;
+    let first = journal.runs.iter().find(|found| found.id == run).and_then(|run| run.events.first());
+    Ok(first.is_some_and(|first| first.body.contains(text)))
+}
+
+/// What the last run of a journal said and did, to compare others with.
+///
+/// # Errors
+/// Where the file cannot be read, or that run is not as promised itself.
+pub fn reference_of(journal: &Path) -> Result<Reference, String> {
+    let journal = file::Journal::read(journal, None)?;
+    let run = journal.runs.last().ok_or("the reference has no run")?;
+    let (walk, violations) = walk::walk(run, &journal.blobs);
+    match violations.first() {
+        Some(violation) => Err(format!("the reference itself is broken: {violation}")),
+        None => Ok(Reference::of(&walk)),
+    }
+}
+
+pub use reference::Reference;
+
+impl Invariant {
+    /// What is promised.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::I1 => "no acknowledged event is lost",
+            Self::I2 => "a recovered log is a prefix of the uninterrupted one, plus recovery events",
+            Self::I3 => "a resumed conversation extends the earlier one",
+            Self::I4 => "a write that cannot be repeated safely happens at most once, unless a person says retry",
+            Self::I5 => "no effect without a recorded intent",
+            Self::I6 => "no outcome without intent, no two outcomes for one attempt",
+            Self::I7 => "doubt is visible before any other step",
+            Self::I8 => "epochs never decrease",
+            Self::I9 => "the hash chain verifies",
+            Self::I10 => "what was used is never forgotten",
+            Self::I11 => "approvals and policy are never weaker after recovery",
+            Self::I12 => "every run reaches an end or a suspension in time, and the store stays small",
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.invariant)?;
+        if !self.run.is_empty() {
+            write!(f, " run {}", self.run)?;
+        }
+        if let Some(seq) = self.seq {
+            write!(f, " event {seq}")?;
+        }
+        write!(f, ": {} ({})", self.what, self.invariant.sentence())
+    }
+}

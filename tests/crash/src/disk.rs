@@ -1,0 +1,179 @@
+//! A disk that is full or fails. Full: the journal's folder is a small file system of its own, in a mount namespace; SQLite's
+//! writes come short there and then fail, and later there is room again. Failing: `strace` lets single calls on the journal's
+//! files fail. What was acknowledged must be there afterwards, and no effect may have happened that could not be announced.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::dice::Dice;
+use crate::host::{self, Build, Disturb};
+use crate::report::Progress;
+use crate::store::{Faults, Left, Store};
+use crate::strace::{self, Fault};
+use crate::workload::Workload;
+use crate::{NOT_HERE, Scale};
+
+/// Says that this program runs inside the namespace: scale and seed follow.
+const INSIDE: &str = "--inside-mount-namespace";
+
+/// The smallest disk: too small for the tables.
+const BYTES_MIN: u64 = 16 << 10;
+
+/// Room for everything.
+const BYTES_ENOUGH: u64 = 256 << 20;
+
+/// The work: files, whose undo entries are large, and requests that must not leave unannounced.
+const WORK: [Workload; 2] = [Workload::Files, Workload::Posts];
+
+/// How many-th call fails, at most.
+const CALLS_MAX: u64 = 120;
+
+pub(crate) fn run(scale: Scale, seed: u64, progress: &mut Progress) -> Result<String, String> {
+    let failing = failing(scale, seed, progress);
+    let full = full(scale, seed);
+    match (failing, full) {
+        (Ok(failing), Ok(full)) => Ok(format!("{full}; {failing}")),
+        (Err(problem), Ok(found)) | (Ok(found), Err(problem)) if problem.starts_with(NOT_HERE) => {
+            Ok(format!("{found}; in part {problem}"))
+        }
+        (Err(problem), Ok(_)) | (_, Err(problem)) => Err(problem),
+    }
+}
+
+fn points(scale: Scale) -> u64 {
+    match scale {
+        Scale::Short => 25,
+        Scale::Release => 500,
+    }
+}
+
+/// Single calls on the journal's files fail.
+fn failing(scale: Scale, seed: u64, progress: &mut Progress) -> Result<String, String> {
+    strace::works().map_err(|why| format!("{NOT_HERE}{why}"))?;
+    const FAULTS: [(&str, &str); 5] =
+        [("fsync", "EIO"), ("pwrite64", "ENOSPC"), ("pwrite64", "EIO"), ("fsync", "ENOSPC"), ("pread64", "EIO")];
+    let (mut dice, mut failed) = (Dice::of(seed, "failing disk", 0), 0);
+    let mut store = Store::new(Build::Plain, &WORK)?;
+    for point in 0..points(scale) {
+        let (call, error) = *dice.pick(&FAULTS);
+        let fault = Fault { call, error, at: 1 + dice.below(CALLS_MAX) };
+        match fail_once(&mut store, *dice.pick(&WORK), &fault) {
+            Ok(left) => failed += u64::from(left == Left::Open),
+            Err(problem) => return Err(format!("{fault:?}: {problem}\n  kept in {}", store.keep().display())),
+        }
+        progress.step(point, points(scale));
+    }
+    Ok(format!("{} runs with a failing call, {failed} of them stopped by it, all recovered", points(scale)))
+}
+
+fn fail_once(store: &mut Store, workload: Workload, fault: &Fault) -> Result<Left, String> {
+    let mut run = store.begin(workload)?;
+    let mut command = strace::with_fault(&store.command(&store.words(&run)), &store.journal(), fault);
+    let ended = host::run(&mut command, Disturb::Nothing)?;
+    let left = store.settle_after(&mut run, &ended, Faults::Injected)?;
+    recover(store, run, &left)?;
+    Ok(left)
+}
+
+fn recover(store: &mut Store, run: crate::store::Active, left: &Left) -> Result<(), String> {
+    store.check()?;
+    if *left == Left::Open {
+        let next = if run.run.is_some() { run } else { store.begin(run.workload)? };
+        store.finish(next)?;
+    }
+    store.check()
+}
+
+/// The disk has no room: done by this program inside a mount namespace.
+fn full(scale: Scale, seed: u64) -> Result<String, String> {
+    const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+    let allowed = |way: &&&[&str]| {
+        let tried = Command::new("unshare").args(**way).args(["--", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    let way = WAYS.iter().find(allowed).ok_or(format!("{NOT_HERE}no mount namespace for this user"))?;
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new("unshare");
+    command.args(*way).arg("--").arg(program).args([INSIDE, &points(scale).to_string(), &seed.to_string()]);
+    let output = command.output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() { Ok(said) } else { Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr))) }
+}
+
+/// The part inside the namespace, if this is it.
+pub(crate) fn inside(words: &[String]) -> Option<ExitCode> {
+    let [flag, points, seed] = words else { return None };
+    if flag != INSIDE {
+        return None;
+    }
+    let swept = match (points.parse(), seed.parse()) {
+        (Ok(points), Ok(seed)) => sweep(points, seed),
+        _ => Err("two numbers are expected".to_owned()),
+    };
+    Some(match swept {
+        Ok(what) => {
+            println!("{what}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            println!("{problem}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// Disks of many sizes, from too small for anything to large enough.
+fn sweep(points: u64, seed: u64) -> Result<String, String> {
+    let mut dice = Dice::of(seed, "full disk", 0);
+    let (mut stopped, mut whole) = (0, 0);
+    for point in 0..points {
+        let workload = WORK[usize::from(point % 2 == 1)];
+        // What the work is compared with is learnt where there is room.
+        let mut store = Store::new(Build::Plain, &[workload])?;
+        let bytes = bytes_of(&store.journal()) + bytes_of(&store.journal().with_extension("db-wal"));
+        let room = BYTES_MIN + bytes * 2 * point / points + dice.below(bytes * 2 / points + 1);
+        match in_room(&mut store, workload, room) {
+            Ok(Left::Open) => stopped += 1,
+            Ok(Left::Complete) => whole += 1,
+            Err(problem) => {
+                return Err(format!("{room} bytes of room: {problem}\n  kept in {}", store.keep().display()));
+            }
+        }
+    }
+    Ok(format!(
+        "{points} small disks: {stopped} runs stopped for want of room and went on when there was some, {whole} had enough"
+    ))
+}
+
+fn bytes_of(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |file| file.len())
+}
+
+fn in_room(store: &mut Store, workload: Workload, room: u64) -> Result<Left, String> {
+    let folder = store.work().join(".agent-host");
+    // The journal that was learnt from is set aside: the run begins one of its own.
+    std::fs::rename(&folder, store.work().join("learnt")).map_err(|error| error.to_string())?;
+    store.turn_to_new_journal()?;
+    std::fs::create_dir(&folder).map_err(|error| error.to_string())?;
+    lay_disk(&folder, room, MsFlags::empty())?;
+    let result = fill(store, workload, &folder);
+    let _ = umount2(&folder, MntFlags::MNT_DETACH);
+    result
+}
+
+fn fill(store: &mut Store, workload: Workload, folder: &Path) -> Result<Left, String> {
+    let mut run = store.begin(workload)?;
+    let ended = store.start(&run, Disturb::Nothing)?;
+    let left = store.settle_after(&mut run, &ended, Faults::Injected)?;
+    lay_disk(folder, BYTES_ENOUGH, MsFlags::MS_REMOUNT)?;
+    recover(store, run, &left)?;
+    Ok(left)
+}
+
+fn lay_disk(folder: &Path, bytes: u64, flags: MsFlags) -> Result<(), String> {
+    let options = format!("size={bytes},mode=0700");
+    mount(Some("tmpfs"), folder, Some("tmpfs"), flags, Some(options.as_str()))
+        .map_err(|error| format!("no file system of {bytes} bytes: {error}"))
+}

@@ -1,0 +1,96 @@
+//! The kill -9 loop: a supervisor starts the host, kills it at a random moment, starts it again, and has everything checked
+//! each time. Many rounds in one store, so that recoveries are killed too.
+
+use std::time::Duration;
+
+use crate::Scale;
+use crate::dice::Dice;
+use crate::host::{Build, Disturb};
+use crate::report::Progress;
+use crate::store::{Active, Left, Store};
+use crate::workload::Workload;
+
+/// Kills in one store.
+const KILLS_PER_STORE: u64 = 100;
+
+/// Rounds for a kill at most: some runs end before they are met.
+const ROUNDS_PER_KILL: u64 = 20;
+
+/// One in so many disturbances of a long run is a polite request to stop.
+const STOPS_ONE_IN: u64 = 3;
+
+pub(crate) fn run(scale: Scale, seed: u64, progress: &mut Progress) -> Result<String, String> {
+    let kills = match scale {
+        Scale::Short => 300,
+        Scale::Release => 10_000,
+    };
+    let (mut done, mut rounds, mut answers) = (0, 0, 0);
+    for number in 0..u64::div_ceil(kills, KILLS_PER_STORE) {
+        let mut store = Store::new(Build::Plain, &Workload::ALL)?;
+        let loops = Loop { dice: Dice::of(seed, "kills", number), kills: KILLS_PER_STORE.min(kills - done) };
+        match loops.turn(&mut store, progress) {
+            Ok(counts) => {
+                done += counts.kills;
+                rounds += counts.rounds;
+                answers += counts.answers;
+            }
+            Err(problem) => return Err(format!("store {number}: {problem}\n  kept in {}", store.keep().display())),
+        }
+    }
+    Ok(format!("{done} kills in {rounds} starts; {answers} runs completed, each with the undisturbed answer"))
+}
+
+struct Loop {
+    dice: Dice,
+    kills: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    kills: u64,
+    rounds: u64,
+    answers: u64,
+}
+
+impl Loop {
+    fn turn(mut self, store: &mut Store, progress: &mut Progress) -> Result<Counts, String> {
+        let mut counts = Counts::default();
+        let mut active: Option<Active> = None;
+        while counts.kills < self.kills {
+            if counts.rounds > self.kills * ROUNDS_PER_KILL {
+                return Err("the kills hardly ever meet a running host".to_owned());
+            }
+            counts.rounds += 1;
+            let mut run = match active.take() {
+                Some(run) => run,
+                None => store.begin(*self.dice.pick(&Workload::ALL))?,
+            };
+            let ended = store.start(&run, self.disturb(run.workload, store.window(run.workload)))?;
+            counts.kills += u64::from(ended.was_killed());
+            match store.settle(&mut run, &ended)? {
+                Left::Complete => counts.answers += 1,
+                // A host that was killed before it had begun its run leaves nothing to go on with.
+                Left::Open if run.run.is_none() => {}
+                Left::Open => active = Some(run),
+            }
+            store.check().map_err(|problem| format!("after kill {}: {problem}", counts.kills))?;
+            progress.step(counts.kills, self.kills);
+        }
+        if let Some(run) = active {
+            store.finish(run)?;
+            counts.answers += 1;
+            store.check()?;
+        }
+        Ok(counts)
+    }
+
+    fn disturb(&mut self, workload: Workload, window: Duration) -> Disturb {
+        let after = self.dice.within(window);
+        match workload {
+            Workload::Long if self.dice.below(STOPS_ONE_IN) == 0 => Disturb::Stop(after),
+            Workload::Pure | Workload::Files | Workload::Posts | Workload::Mixed | Workload::Long => {
+                Disturb::Kill(after)
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `strace`, where it is there: system calls that fail as told, and what was synced before what left.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Whether it is there and may look at a process.
+pub(crate) fn works() -> Result<(), String> {
+    let tried = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output();
+    match tried {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("strace may not trace: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => Err(format!("there is no strace ({error}): install it")),
+    }
+}
+
+/// A fault of the disk: which call on which file fails how, and the how many-th.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) call: &'static str,
+    pub(crate) error: &'static str,
+    pub(crate) at: u64,
+}
+
+/// The same command with a fault on the journal's files.
+pub(crate) fn with_fault(command: &Command, journal: &Path, fault: &Fault) -> Command {
+    let inject = format!("inject={}:error={}:when={}", fault.call, fault.error, fault.at);
+    let wal = journal.with_extension("db-wal");
+    let mut strace = around(command);
+    strace.args(["-f", "--seccomp-bpf", "-o", "/dev/null", "-e", &inject]);
+    for file in [journal, &wal] {
+        strace.arg("-P").arg(file);
+    }
+    finish(strace, command)
+}
+
+/// The same command, with what it writes, syncs and sends in a file.
+pub(crate) fn with_record(command: &Command, record: &Path) -> Command {
+    let mut strace = around(command);
+    strace.args(["-f", "-y", "--seccomp-bpf", "-s", "16", "-e"]);
+    strace.arg("trace=pwrite64,fsync,fdatasync,write,writev,sendto,sendmsg").arg("-o").arg(record);
+    finish(strace, command)
+}
+
+fn around(command: &Command) -> Command {
+    let mut strace = Command::new("strace");
+    strace.env_clear();
+    strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        strace.current_dir(folder);
+    }
+    strace.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    strace
+}
+
+fn finish(mut strace: Command, command: &Command) -> Command {
+    strace.arg("--").arg(command.get_program()).args(command.get_args());
+    strace
+}
+
+/// How many POSTs left, and before how many of them there had not been as many syncs of the journal: each announcement has one of
+/// its own. What else is written meanwhile, by a call beside it, needs none.
+pub(crate) fn posts_after_syncs(record: &Path) -> Result<(u64, u64), String> {
+    let text = std::fs::read_to_string(record).map_err(|error| error.to_string())?;
+    let (mut syncs, mut posts, mut unsynced) = (0, 0, 0);
+    for line in text.lines() {
+        if line.contains("journal.db-wal>") && (line.contains("fdatasync(") || line.contains("fsync(")) {
+            syncs += 1;
+        } else if line.contains("\"POST ") {
+            posts += 1;
+            unsynced += u64::from(syncs < posts);
+        }
+    }
+    Ok((posts, unsynced))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_before_the_sync_is_seen() -> Result<(), Box<dyn std::error::Error>> {
+        let file = tempfile::NamedTempFile::new()?;
+        let written = "7 pwrite64(9</w/journal.db-wal>, \"x\"..., 24, 56) = 24\n";
+        let synced = "7 fdatasync(9</w/journal.db-wal>) = 0\n";
+        let sent = "8 sendto(11<socket:[5]>, \"POST /once HTTP/1\"..., 90, MSG_NOSIGNAL, NULL, 0) = 90\n";
+        for (text, expected) in [
+            (format!("{written}{synced}{written}{sent}{synced}{sent}"), (2, 0)),
+            (format!("{written}{sent}{synced}{sent}"), (2, 2)),
+        ] {
+            std::fs::write(file.path(), text)?;
+            assert_eq!(posts_after_syncs(file.path())?, expected);
+        }
+        Ok(())
+    }
+}
