@@ -174,18 +174,12 @@ fn a_name_in_lower_case_hides_nothing() -> TestResult {
     Ok(())
 }
 
-/// A text that is nothing but secrets is looked through about as fast as one that has none.
+/// Thousands of secrets within one piece, each of which moves what is held back.
 #[test]
-fn a_text_dense_with_secrets_is_no_more_work() -> TestResult {
+fn a_text_dense_with_secrets_comes_back_without_any() -> TestResult {
     let redactor = Redactor::new([&value("abcd1234x9")?]);
-    let (dense, sparse) = ("abcd1234x9 ".repeat(200_000), "abcd1234xy ".repeat(200_000));
-    let took = |text: &str| {
-        let started = std::time::Instant::now();
-        (redactor.bytes(text.as_bytes()).len(), started.elapsed())
-    };
-    let ((dense_length, dense), (_, sparse)) = (took(&dense), took(&sparse));
-    assert_eq!(dense_length, "[secret] ".len() * 200_000);
-    assert!(dense < sparse * 3, "{dense:?} and {sparse:?}");
+    let dense = "abcd1234x9 ".repeat(20_000);
+    assert_eq!(redactor.bytes(dense.as_bytes()), "[secret] ".repeat(20_000).as_bytes());
     Ok(())
 }
 
