@@ -125,7 +125,7 @@ fn posting(world: &World, url: &str) -> Vec<String> {
 
 #[test]
 fn a_payment_that_may_have_been_sent_is_never_sent_again() {
-    for instant in ["send-intended#1", "send-answered#1", "tool-returned#1"] {
+    for instant in ["send-intended#1", "send-answered#1"] {
         let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
         killed_at(&world, &posting(&world, &server.url()), instant);
         let hits = server.hits();

@@ -226,6 +226,9 @@ pub struct Effect {
     pub at: Millis,
     /// How long it took.
     pub duration: Millis,
+    /// An attempt before had done it already: it was told or done again, and nothing was sent again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
 }
 
 /// What came of an effect.

@@ -183,6 +183,8 @@ pub struct RunStarted {
     pub strictness: Strictness,
     /// What becomes of a call of which nobody knows whether it had its effect.
     pub doubt: DoubtPolicy,
+    /// How much of each call is kept.
+    pub record: Record,
     /// What confined the host's own process.
     pub hardening: Hardening,
     /// The session that it continues, and where in it.
@@ -227,6 +229,16 @@ pub enum Durability {
     Strict,
     /// Written, not synced: survives a killed process, and may lose its tail at power loss.
     Relaxed,
+}
+
+/// How much of each call is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// What it did, and what it was told before each write that cannot be undone.
+    Effects,
+    /// All that it was told, too: the call can be replayed without touching anything.
+    Full,
 }
 
 /// How much is given up for a smaller surface.
@@ -407,6 +419,9 @@ pub struct ToolStarted {
     pub clock_start: UnixMillis,
     /// Version and settings of the engine, which a replay needs to be the same.
     pub engine: String,
+    /// The attempt that this one does again, up to where its transcript ends, and then continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<u32>,
 }
 
 /// See [`Event::EffectIntended`].
@@ -427,7 +442,8 @@ pub struct EffectIntended {
     pub undo: Vec<UndoEntry>,
     /// For a keyed write: the key.
     pub idempotency_key: Option<String>,
-    /// For a keyed or opaque write: the digest of the host-call transcript so far, kept in the journal.
+    /// For a keyed or opaque write: the digest of the next part of the host-call transcript, kept in the journal. The parts of
+    /// a call's intents, joined, are the transcript up to the last of them.
     pub transcript: Option<Digest>,
 }
 
@@ -441,6 +457,8 @@ pub struct EffectDone {
     pub attempt: u32,
     /// The effect, with its result.
     pub effect: Effect,
+    /// The digest of the whole answer, or of why there is none, kept in the journal; `None` for a change of files.
+    pub answer: Option<Digest>,
 }
 
 /// See [`Event::ToolSuspended`].
@@ -485,6 +503,9 @@ pub struct ToolFinished {
     pub said: Said,
     /// Hidden characters in its outcome. The model is given it without those that only a machine reads.
     pub hidden: u64,
+    /// The digest of the whole host-call transcript, kept in the journal, where the run keeps that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<Digest>,
 }
 
 /// See [`Event::ToolInDoubt`].

@@ -16,7 +16,7 @@ impl Event {
                 components(tools).collect()
             }
             Self::EffectIntended(body) => of_intent(body),
-            Self::EffectDone(EffectDone { call: _, attempt: _, effect: _ }) => Vec::new(),
+            Self::EffectDone(EffectDone { call: _, attempt: _, effect: _, answer }) => answer.iter().copied().collect(),
             Self::ToolStarted(ToolStarted {
                 call: _,
                 attempt: _,
@@ -27,10 +27,9 @@ impl Event {
                 seed: _,
                 clock_start: _,
                 engine: _,
+                continues: _,
             }) => Vec::new(),
-            Self::ToolFinished(ToolFinished { call: _, outcome: _, metering: _, effects: _, said: _, hidden: _ }) => {
-                Vec::new()
-            }
+            Self::ToolFinished(body) => of_end(body),
             Self::ModelRequested(_)
             | Self::ModelReplied(_)
             | Self::ModelFailed(_)
@@ -63,6 +62,7 @@ fn of_start(body: &RunStarted) -> Vec<Digest> {
         durability: _,
         strictness: _,
         doubt: _,
+        record: _,
         hardening: _,
         session: _,
         earlier,
@@ -76,6 +76,11 @@ fn of_intent(body: &EffectIntended) -> Vec<Digest> {
     let EffectIntended { call: _, attempt: _, number: _, request: _, class: _, undo, idempotency_key: _, transcript } =
         body;
     undo.iter().filter_map(content).chain(*transcript).collect()
+}
+
+fn of_end(body: &ToolFinished) -> Vec<Digest> {
+    let ToolFinished { call: _, outcome: _, metering: _, effects: _, said: _, hidden: _, transcript } = body;
+    transcript.iter().copied().collect()
 }
 
 fn content(entry: &UndoEntry) -> Option<Digest> {

@@ -9,7 +9,7 @@ use crate::grant::Grant;
 use crate::model::{ModelFailure, ModelFailureKind};
 use crate::name::CallNumber;
 use crate::outcome::{Fault, RefusedCall, ToolOutcome};
-use crate::pending::{Arbiter, Attempt, CallStatus, PendingCall};
+use crate::pending::{Arbiter, Attempt, CallStatus, PendingCall, Send};
 use crate::state::{Asking, Phase, State};
 use crate::stop::StopReason;
 use crate::units::{Fuel, Millis};
@@ -238,25 +238,28 @@ fn start(state: &State, pending: &PendingCall, attempt: u32) -> Action {
     Action::CallTool { call: pending.number, attempt, fuel: state.budget.fuel.saturating_sub(state.spent.fuel) }
 }
 
-/// What an interrupted attempt needs before it may run again; `None` where it may.
+/// What an interrupted attempt needs before it may run again, or go on after its last answered write; `None` where it may.
 fn recover(pending: &PendingCall, attempt: &Attempt) -> Option<Action> {
-    if let Some(send) = attempt.unresolved().or_else(|| attempt.sends.last()) {
-        let reason = if send.done {
-            "its write was answered, but the host ended before the call did; it cannot be continued from there"
-        } else {
-            "the host ended after it was announced and before its answer was recorded"
-        };
+    let doubt = |send: &Send, reason: &str| {
         let (request, reason) = (send.request.clone(), reason.to_owned());
-        return Some(Action::MarkInDoubt { call: pending.number, request, reason });
+        Some(Action::MarkInDoubt { call: pending.number, request, reason })
+    };
+    if let Some(send) = attempt.unrepeatable() {
+        return doubt(send, "the host ended after it was announced and before its answer was recorded");
     }
     if !attempt.changes.is_empty() {
         return Some(Action::UndoCall(pending.number));
     }
-    (pending.kills >= CALL_ATTEMPTS_MAX).then(|| {
-        let message = format!("the host was killed during each of {CALL_ATTEMPTS_MAX} attempts");
-        let outcome = ToolOutcome::Faulted { fault: Fault::Interrupted, message };
-        Action::SettleCall { call: pending.number, outcome }
-    })
+    let killed = format!("the host was killed during each of {CALL_ATTEMPTS_MAX} attempts");
+    if pending.kills < CALL_ATTEMPTS_MAX {
+        return None;
+    }
+    // What it sent has happened, whatever becomes of the rest: a person must know of that.
+    if let Some(send) = attempt.sends.last() {
+        return doubt(send, &killed);
+    }
+    let outcome = ToolOutcome::Faulted { fault: Fault::Interrupted, message: killed };
+    Some(Action::SettleCall { call: pending.number, outcome })
 }
 
 /// Why the budget does not allow the call at this place of its turn.

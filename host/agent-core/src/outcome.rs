@@ -129,6 +129,8 @@ pub enum Fault {
     Interrupted,
     /// Nobody knows whether the call had its effect, and the run goes on all the same.
     InDoubt,
+    /// A call that is done again along its record does not do what it did.
+    ReplayDiverged,
 }
 
 /// What a call said beside its result, for people: the part that was kept.
@@ -224,6 +226,7 @@ impl Fault {
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
             Self::InDoubt => "in_doubt",
+            Self::ReplayDiverged => "replay_diverged",
         }
     }
 }

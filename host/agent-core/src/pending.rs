@@ -2,7 +2,9 @@
 //! moves it on; the machine reads it to say what the call wants next.
 
 use crate::approval::Asked;
-use crate::effect::{EffectRequest, UndoEntry};
+use crate::digest::Digest;
+use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
+use crate::event::ToolStarted;
 use crate::message::{ToolCall, ToolResult};
 use crate::name::CallNumber;
 use crate::outcome::ToolOutcome;
@@ -83,16 +85,20 @@ pub struct Attempt {
     pub number: u32,
     /// Its fuel limit: what it is charged if its own count is lost.
     pub fuel: Fuel,
+    /// How it began: what one that continues it needs to be the same.
+    pub started: Box<ToolStarted>,
     /// What to restore if it is undone, in the order in which it was taken.
     pub changes: Vec<UndoEntry>,
     /// What is known of these paths since, in order. An entry itself says that its path is being changed, at its place.
     pub marks: Vec<PathMark>,
     /// Under which start of the machine the first of them was recorded.
     pub boot: Option<u32>,
-    /// The keyed and opaque writes that it announced.
+    /// The keyed and opaque writes that it announced, or that the attempt announced which it continues.
     pub sends: Vec<Send>,
     /// What its random numbers and clock began with.
     pub origin: Origin,
+    /// The parts of its transcript, in order: what was told up to the last of these.
+    pub transcript: Vec<Digest>,
 }
 
 /// A keyed or opaque write that was announced.
@@ -102,8 +108,19 @@ pub struct Send {
     pub number: u32,
     /// What was to be sent.
     pub request: EffectRequest,
-    /// Whether its result is recorded.
-    pub done: bool,
+    /// Keyed or opaque.
+    pub class: EffectClass,
+    /// Its result, once that is known.
+    pub result: Option<SendResult>,
+}
+
+/// What came of a keyed or opaque write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendResult {
+    /// The effect with its result.
+    pub effect: Effect,
+    /// The digest of the whole answer.
+    pub answer: Option<Digest>,
 }
 
 impl PendingCall {
@@ -153,7 +170,13 @@ impl Attempt {
     /// The announced write whose result is not recorded.
     #[must_use]
     pub fn unresolved(&self) -> Option<&Send> {
-        self.sends.iter().find(|send| !send.done)
+        self.sends.iter().find(|send| send.result.is_none())
+    }
+
+    /// The announced write whose result is not recorded and that must not be sent again.
+    #[must_use]
+    pub fn unrepeatable(&self) -> Option<&Send> {
+        self.sends.iter().find(|send| send.result.is_none() && send.class != EffectClass::KeyedWrite)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::message::{Message, Part, Role, ToolCall, ToolResult};
 use crate::model::{ModelFailure, ProposedCall};
 use crate::name::{CallNumber, RunId};
 use crate::outcome::{Content, Fault, MeteredFuel, ToolOutcome};
-use crate::pending::{Arbiter, Attempt, CallStatus, Origin, PendingCall, Send, interrupt};
+use crate::pending::{Arbiter, Attempt, CallStatus, Origin, PendingCall, Send, SendResult, interrupt};
 use crate::tool::ToolDescriptor;
 use crate::units::{Fuel, Millis, UnixMillis};
 use crate::{session, settled};
@@ -326,20 +326,24 @@ impl State {
     }
 
     fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
-        let origin = Origin { seed: body.seed.clone(), clock_start: body.clock_start };
-        let (number, fuel, changes) = (body.attempt, body.fuel, Vec::new());
-        let attempt = Attempt { number, fuel, changes, marks: Vec::new(), boot: None, sends: Vec::new(), origin };
         let pending = self.pending(body.call)?;
         if !pending.asked.open.is_empty() {
             return Err("a person was asked and has not answered");
         }
+        let continued = match (&pending.status, body.continues) {
+            (CallStatus::Interrupted(attempt), Some(number)) if attempt.number == number => Some(attempt.clone()),
+            (_, Some(_)) => return Err("there is no such attempt to continue"),
+            (_, None) => None,
+        };
         let before = match &pending.status {
             CallStatus::Proposed => 0,
-            CallStatus::Interrupted(attempt) if attempt.changes.is_empty() && attempt.sends.is_empty() => {
+            CallStatus::Interrupted(attempt)
+                if attempt.changes.is_empty() && (attempt.sends.is_empty() || body.continues.is_some()) =>
+            {
                 attempt.number
             }
             CallStatus::Again { attempts } => *attempts,
-            CallStatus::Interrupted(_) => return Err("the attempt before was not undone"),
+            CallStatus::Interrupted(_) => return Err("the attempt before was not undone, or is not continued"),
             CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {
                 return Err("the call cannot start from where it is");
             }
@@ -347,6 +351,11 @@ impl State {
         if body.attempt != before + 1 {
             return Err("the attempt is not the next");
         }
+        let (sends, transcript) = continued.map(|attempt| (attempt.sends, attempt.transcript)).unwrap_or_default();
+        let (number, fuel, started) = (body.attempt, body.fuel, Box::new(body.clone()));
+        let (changes, marks, boot) = (Vec::new(), Vec::new(), None);
+        let origin = Origin { seed: body.seed.clone(), clock_start: body.clock_start };
+        let attempt = Attempt { number, fuel, started, changes, marks, boot, sends, transcript, origin };
         pending.status = CallStatus::Running(attempt);
         Ok(())
     }
@@ -354,10 +363,12 @@ impl State {
     fn effect_intended(&mut self, body: &EffectIntended) -> Result<(), &'static str> {
         let attempt = self.attempt(body.call, body.attempt)?;
         attempt.announce(&body.undo);
-        if body.transcript.is_none() {
-            return Ok(());
-        }
-        attempt.sends.push(Send { number: body.number, request: body.request.clone(), done: false });
+        let Some(part) = body.transcript else { return Ok(()) };
+        let (number, request, class) = (body.number, body.request.clone(), body.class);
+        // A keyed write that is announced again is the same one.
+        attempt.sends.retain(|send| send.number != number);
+        attempt.sends.push(Send { number, request, class, result: None });
+        attempt.transcript.push(part);
         let call = self.call(body.call).ok_or("no such call is pending")?;
         let digest = approval::effect_digest(self, call, body.number, &body.request);
         self.pending(body.call)?.asked.spend(&digest);
@@ -370,7 +381,9 @@ impl State {
         match body.effect.result {
             // Certainly not sent: the call may run again as if it had never tried.
             EffectResult::NotSent(_) | EffectResult::Refused => drop(sends.remove(index)),
-            EffectResult::Done(_) | EffectResult::Failed(_) => sends[index].done = true,
+            EffectResult::Done(_) | EffectResult::Failed(_) => {
+                sends[index].result = Some(SendResult { effect: body.effect.clone(), answer: body.answer });
+            }
             EffectResult::Unknown(_) => {}
         }
         Ok(())

@@ -14,8 +14,8 @@ use agent_core::effect::{
 };
 use agent_core::event::{
     DoubtPolicy, Durability, EffectDone, EffectIntended, Event, LockedTool, ModelChoice, ModelFailed, ModelReplied,
-    ModelRequested, Recorded, RunEnded, RunRebased, RunResumed, RunStarted, Strictness, ToolFinished, ToolInDoubt,
-    ToolMode, ToolStarted,
+    ModelRequested, Record, Recorded, RunEnded, RunRebased, RunResumed, RunStarted, Strictness, ToolFinished,
+    ToolInDoubt, ToolMode, ToolStarted,
 };
 use agent_core::file_events::CallUndone;
 use agent_core::grant::{Access, Capability, Recovery, RuleSource};
@@ -28,6 +28,7 @@ use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall
 use agent_core::name::{CallNumber, RunId};
 use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, RefusedCall, Said, ToolOutcome};
 use agent_core::path_state::Becoming;
+use agent_core::pending::CallStatus;
 use agent_core::settled::fork_points;
 use agent_core::state::State;
 use agent_core::stop::StopReason;
@@ -59,6 +60,7 @@ impl World {
             tools: ["calc.evaluate", "files.write", "files.read"].map(|name| locked(name, rules)).to_vec(),
             budget,
             durability: Durability::Strict,
+            record: Record::Effects,
             strictness: Strictness::Standard,
             doubt: DoubtPolicy::Ask,
             hardening: Hardening::none("a test"),
@@ -121,8 +123,17 @@ impl World {
             seed: String::new(),
             clock_start: UnixMillis(self.now),
             engine: "test".into(),
+            continues: self.continues(call),
         });
         call
+    }
+
+    /// The attempt that the next one of a call continues: one that has sent something.
+    fn continues(&self, call: CallNumber) -> Option<u32> {
+        match &self.state.call(call).unwrap().status {
+            CallStatus::Interrupted(attempt) if !attempt.sends.is_empty() => Some(attempt.number),
+            _ => None,
+        }
     }
 
     fn finish(&mut self, call: CallNumber, outcome: ToolOutcome) {
@@ -167,8 +178,9 @@ impl World {
             bytes_in: Bytes(0),
             at: Millis(0),
             duration: Millis(0),
+            replayed: false,
         };
-        self.record(EffectDone { call, attempt, effect });
+        self.record(EffectDone { call, attempt, effect, answer: None });
     }
 
     /// The host is killed and another one takes the run up.
@@ -220,7 +232,7 @@ fn returned(text: &str) -> ToolOutcome {
 
 fn finished(call: CallNumber, outcome: ToolOutcome, fuel: MeteredFuel) -> ToolFinished {
     let metering = Metering { fuel, ..Metering::nothing() };
-    ToolFinished { call, outcome, metering, effects: Vec::new(), said: Said::default(), hidden: 0 }
+    ToolFinished { call, outcome, metering, effects: Vec::new(), said: Said::default(), hidden: 0, transcript: None }
 }
 
 fn no_rules() -> Authority {
@@ -407,7 +419,7 @@ fn an_interrupted_call_is_undone_and_run_again_at_most_three_times() {
 
 #[test]
 fn an_announced_write_without_result_is_doubt_and_suspends_the_run() {
-    for result in [None, Some(EffectResult::Unknown("cut".into())), Some(EffectResult::Done("200".into()))] {
+    for result in [None, Some(EffectResult::Unknown("cut".into()))] {
         let mut world = world();
         world.reply(&[("calc__evaluate", "1")]);
         let call = world.start();
@@ -419,6 +431,66 @@ fn an_announced_write_without_result_is_doubt_and_suspends_the_run() {
         let Action::MarkInDoubt { call, request, reason } = world.next() else { panic!("{:?}", world.next()) };
         world.record(ToolInDoubt { call, request, reason });
         assert_eq!(world.stop(), Some(StopReason::SuspendedDoubt));
+    }
+}
+
+#[test]
+fn a_call_whose_writes_were_answered_is_undone_and_continued() {
+    let mut world = World::new(&files_write(), Budget::STANDARD);
+    world.reply(&[("files__write", "{}")]);
+    let call = world.start();
+    world.intend(call, 1, EffectClass::OwnedWrite);
+    world.intend(call, 1, EffectClass::OpaqueWrite);
+    world.done(call, 1, EffectResult::Done("200".into()));
+    world.crash();
+    assert_eq!(world.next(), Action::UndoCall(call));
+    world.record(CallUndone { call, attempt: 1, restored: 1 });
+    assert_eq!(world.start(), call);
+    let Some(CallStatus::Running(attempt)) = world.state.call(call).map(|call| call.status.clone()) else { panic!() };
+    assert_eq!((attempt.number, attempt.sends.len(), attempt.transcript.len()), (2, 1, 1));
+    assert_eq!(attempt.unresolved(), None, "what the first attempt sent counts as sent by the second");
+    // It is killed again, and again: then a person must know what it had sent.
+    for attempt in 2..=machine::CALL_ATTEMPTS_MAX {
+        world.crash();
+        if attempt < machine::CALL_ATTEMPTS_MAX {
+            assert_eq!(world.start(), call);
+        }
+    }
+    assert!(matches!(world.next(), Action::MarkInDoubt { .. }), "{:?}", world.next());
+}
+
+#[test]
+fn a_keyed_write_without_a_result_is_announced_again() {
+    let mut world = world();
+    world.reply(&[("calc__evaluate", "1")]);
+    let call = world.start();
+    world.intend(call, 1, EffectClass::KeyedWrite);
+    world.crash();
+    assert_eq!(world.start(), call);
+    world.intend(call, 2, EffectClass::KeyedWrite);
+    world.done(call, 2, EffectResult::Done("200".into()));
+    let Some(CallStatus::Running(attempt)) = world.state.call(call).map(|call| call.status.clone()) else { panic!() };
+    assert_eq!((attempt.sends.len(), attempt.transcript.len()), (1, 2));
+    assert_eq!(attempt.unresolved(), None);
+}
+
+#[test]
+fn an_attempt_that_had_sent_something_is_not_begun_anew() {
+    let mut world = world();
+    world.reply(&[("calc__evaluate", "1")]);
+    let call = world.start();
+    world.intend(call, 1, EffectClass::OpaqueWrite);
+    world.done(call, 1, EffectResult::Done("200".into()));
+    world.crash();
+    let first = world.events.iter().find_map(|recorded| match &recorded.event {
+        Event::ToolStarted(started) => Some(started.clone()),
+        _ => None,
+    });
+    let last = world.events.last().unwrap().clone();
+    for continues in [None, Some(2)] {
+        let event = ToolStarted { attempt: 2, continues, ..first.clone().unwrap() }.into();
+        let recorded = Recorded { seq: last.seq + 1, event, ..last.clone() };
+        assert!(world.state.clone().apply(&recorded).is_err(), "{continues:?}");
     }
 }
 
@@ -607,7 +679,7 @@ proptest! {
                 Action::SettleCall { call, outcome } => world.finish(call, outcome),
                 Action::UndoCall(call) => {
                     let attempt = match &world.state.call(call).unwrap().status {
-                        agent_core::pending::CallStatus::Interrupted(attempt) => attempt.number,
+                        CallStatus::Interrupted(attempt) => attempt.number,
                         other => panic!("{other:?}"),
                     };
                     world.record(CallUndone { call, attempt, restored: 1 });

@@ -12,8 +12,8 @@ use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, Refusal};
 use agent_core::event::{
     DoubtPolicy, DoubtResolved, Durability, EffectDone, EffectIntended, Event, LockedTool, ModelChoice, ModelFailed,
-    ModelReplied, ModelRequested, Recorded, Resolution, ResolvedBy, RunEnded, RunRebased, RunResumed, RunStarted,
-    Strictness, ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
+    ModelReplied, ModelRequested, Record, Recorded, Resolution, ResolvedBy, RunEnded, RunRebased, RunResumed,
+    RunStarted, Strictness, ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
 };
 use agent_core::file_events::CallUndone;
 use agent_core::grant::{Grant, RuleSource};
@@ -65,6 +65,7 @@ impl Run {
             tools: vec![locked("orders.look-up"), locked("files.write")],
             budget: Budget { turns: 6, ..Budget::STANDARD },
             durability: Durability::Strict,
+            record: Record::Effects,
             strictness: Strictness::Standard,
             hardening: Hardening::none("a test"),
             session: None,
@@ -138,12 +139,21 @@ fn started(call: u32, attempt: u32) -> ToolStarted {
         seed: String::new(),
         clock_start: UnixMillis(0),
         engine: "test".into(),
+        continues: None,
     }
 }
 
 fn finished(call: u32, outcome: ToolOutcome, effects: Vec<Effect>) -> ToolFinished {
     let metering = Metering { fuel: MeteredFuel::Exact(Fuel(1_000)), memory_peak: Bytes(64), ..Metering::nothing() };
-    ToolFinished { call: CallNumber(call), outcome, metering, effects, said: Said::default(), hidden: 0 }
+    ToolFinished {
+        call: CallNumber(call),
+        outcome,
+        metering,
+        effects,
+        said: Said::default(),
+        hidden: 0,
+        transcript: None,
+    }
 }
 
 fn returned(text: &str) -> ToolOutcome {
@@ -174,6 +184,7 @@ fn effect(number: u32, request: EffectRequest, result: EffectResult) -> Effect {
         bytes_in: Bytes(9),
         at: Millis(10),
         duration: Millis(50),
+        replayed: false,
         request,
     }
 }
@@ -600,7 +611,7 @@ fn any_run(choices: &[u8]) -> Run {
                 let (call, attempt, sent) = running.remove(usize::from(choice) % running.len());
                 let effect = effect(1, write("/data/a"), EffectResult::Done(String::new()));
                 if sent {
-                    run.record(EffectDone { call, attempt, effect: effect.clone() });
+                    run.record(EffectDone { call, attempt, effect: effect.clone(), answer: None });
                 }
                 let outcome = match choice % 3 {
                     0 => ToolOutcome::Faulted { fault: Fault::FuelExhausted, message: "x".into() },

@@ -7,7 +7,7 @@ use agent_core::budget::Budget;
 use agent_core::config::agent_file::{AgentFile, Instructions, ToolMode as FileToolMode};
 use agent_core::config::authority::Authority;
 use agent_core::digest::Digest;
-use agent_core::event::{DoubtPolicy, ToolMode};
+use agent_core::event::{DoubtPolicy, Record, ToolMode};
 use agent_core::name::Name;
 use anyhow::{Context, ensure};
 
@@ -34,6 +34,8 @@ pub struct Agent {
     pub models: Vec<String>,
     /// How tool calls are asked for, where the file says so.
     pub tool_mode: Option<ToolMode>,
+    /// How much of each call is kept, where the file says so.
+    pub record: Option<Record>,
     /// The tools that the file names, as they were read with it: what is trusted is what is loaded.
     pub tools: Vec<Unloaded>,
     /// What a run may use.
@@ -70,6 +72,7 @@ impl Agent {
             instructions: PLAIN_INSTRUCTIONS.to_owned(),
             models: Vec::new(),
             tool_mode: None,
+            record: None,
             tools: Vec::new(),
             budget: Budget::STANDARD,
             doubt: DoubtPolicy::Ask,
@@ -104,6 +107,7 @@ impl Agent {
                 FileToolMode::Native => ToolMode::Native,
                 FileToolMode::Json => ToolMode::Json,
             }),
+            record: file.record,
             tools,
             budget: file.budget.applied_to(&Budget::STANDARD),
             doubt: file.doubt.unwrap_or(DoubtPolicy::Ask),

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use agent_core::event::{Durability, Strictness, ToolMode};
+use agent_core::event::{Durability, Record, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, rebase, resolve, rm, show, trace, verify,
+    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, rebase, replay, resolve, rm, show, trace,
+    verify,
 };
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
@@ -111,6 +112,10 @@ const CALL_HELP: &str = "\
 Exit codes:
   0 the tool returned, 1 error, 2 wrong command line, 3 the tool failed or was refused";
 
+const REPLAY_HELP: &str = "\
+Exit codes:
+  0 every call did the same with the same fuel, 1 one did not or could not be made again, 2 wrong command line";
+
 /// `agent-host run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -129,6 +134,9 @@ pub struct RunArgs {
     pub strict: StrictArg,
     #[command(flatten)]
     pub learn: LearnArgs,
+    /// Keep all that each call was told (`full`), for `journal replay`, or only what a resume needs.
+    #[arg(long = "record", value_enum, value_name = "WHAT")]
+    pub kept: Option<RecordArg>,
     #[command(flatten)]
     pub record: RecordArgs,
     #[command(flatten)]
@@ -358,6 +366,9 @@ pub struct ToolBuildArgs {
 pub enum JournalCommand {
     /// Check a run's hash chain and marks of authority.
     Verify(OfRuns<verify::VerifyArgs>),
+    /// Make the calls of a run again, without touching anything, and compare.
+    #[command(after_help = REPLAY_HELP)]
+    Replay(OfRuns<replay::ReplayArgs>),
     /// Say what became of a call in doubt.
     Resolve(resolve::ResolveArgs),
     /// Begin a new run with the first events of another one.
@@ -385,6 +396,15 @@ pub enum ToolModeArg {
     JsonCallFirst,
 }
 
+/// How much of each call is kept.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum RecordArg {
+    /// What it did, and what it was told before each write that cannot be undone.
+    Effects,
+    /// All that it was told.
+    Full,
+}
+
 /// How much of the journal survives what.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum DurabilityArg {
@@ -400,6 +420,15 @@ impl From<ToolModeArg> for ToolMode {
             ToolModeArg::Native => Self::Native,
             ToolModeArg::Json => Self::Json,
             ToolModeArg::JsonCallFirst => Self::JsonCallFirst,
+        }
+    }
+}
+
+impl From<RecordArg> for Record {
+    fn from(arg: RecordArg) -> Self {
+        match arg {
+            RecordArg::Effects => Self::Effects,
+            RecordArg::Full => Self::Full,
         }
     }
 }

@@ -27,6 +27,7 @@ mod operator;
 mod person;
 mod process_limits;
 mod real_path;
+mod recorded_calls;
 mod report;
 mod reporter;
 mod saved_policy;
@@ -59,8 +60,8 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
-    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, opened, rebase, resolve, resume, rm, run,
-    show, tool_build as build, tool_call, tool_inspect, tool_list, trace as tracer, trust as trusting, verify,
+    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, opened, rebase, replay, resolve, resume,
+    rm, run, show, tool_build as build, tool_call, tool_inspect, tool_list, trace as tracer, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
@@ -139,6 +140,7 @@ fn journal(command: JournalCommand) -> anyhow::Result<ExitCode> {
         JournalCommand::Export(args) => export::export(&args),
         JournalCommand::Import(args) => import::import(&args),
         JournalCommand::Rm(args) => rm::rm(&args),
+        JournalCommand::Replay(of) => behind_walls(replay::prepare(of)),
         JournalCommand::Gc(args) => gc::gc(&args),
     }
 }

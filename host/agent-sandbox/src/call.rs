@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::gate::EffectGate;
 use crate::kv::{KvChange, Stores};
 use crate::mount::Mount;
+use crate::replay::Replay;
 use crate::secrets::CallSecrets;
 use crate::transcript::Transcript;
 
@@ -40,6 +41,8 @@ pub struct Call {
     pub clock_start: UnixMillis,
     /// What every effect passes.
     pub gate: Arc<dyn EffectGate>,
+    /// What of an attempt before is to be done again, before the call goes on from there.
+    pub replay: Option<Replay>,
     /// Ends the call as `Cancelled`.
     pub cancel: CancellationToken,
 }

@@ -16,9 +16,10 @@ use crate::gate::{ChangeIntent, EffectGate, GateClosed, SendIntent, Undo};
 use crate::gate::{IdempotencyKey, Progress};
 use crate::layer::{self, Layer};
 use crate::patience::Patience;
+use crate::replay::diverged;
 use crate::secrets::CallSecrets;
 use crate::stop::Stop;
-use crate::transcript::TranscriptSnapshot;
+use crate::transcript::{SharedTranscript, TranscriptSnapshot};
 
 /// Reads and refusals kept of one call; further ones are counted. Writes are always kept.
 const LOOKS_KEPT_MAX: usize = 10_000;
@@ -55,6 +56,12 @@ struct Book {
     closed: Option<GateClosed>,
     /// Changes of files that were announced as opaque writes and whose end is not recorded yet.
     opaque: BTreeSet<u32>,
+    /// The guest is answered from the record of an attempt before: what it does is done again.
+    replaying: bool,
+    /// The effects are those of a record, and stay as they are.
+    of_record: bool,
+    /// Why what is sent now is not what was sent then.
+    divergence: Option<String>,
 }
 
 /// An effect that was allowed and is about to happen.
@@ -68,6 +75,8 @@ pub(crate) struct Permit {
     pub(crate) ruling: Ruling,
     at: Millis,
     since: Instant,
+    /// An attempt before has done it already.
+    replayed: bool,
 }
 
 /// An effect that was refused and recorded as such.
@@ -79,6 +88,44 @@ impl Effects {
     pub(crate) fn new(gate: Arc<dyn EffectGate>, patience: Arc<Patience>, secrets: CallSecrets) -> Self {
         let (book, announcing) = (Mutex::default(), tokio::sync::Mutex::default());
         Self { gate, patience, secrets, began: Instant::now(), book, announcing }
+    }
+
+    /// The effects of a call that is replayed without touching anything.
+    pub(crate) fn of_record(
+        gate: Arc<dyn EffectGate>,
+        patience: Arc<Patience>,
+        secrets: CallSecrets,
+        effects: &[Effect],
+    ) -> Self {
+        let kept = effects.iter().map(|effect| (effect.number, effect.clone())).collect();
+        let book = Book { kept, of_record: true, ..Book::default() };
+        Self { book: Mutex::new(book), ..Self::new(gate, patience, secrets) }
+    }
+
+    /// Whether the guest is answered from the record of an attempt before, from now on.
+    pub(crate) fn replaying(&self, replaying: bool) {
+        self.book().replaying = replaying;
+    }
+
+    /// The number of the last effect.
+    pub(crate) fn last(&self) -> u32 {
+        self.book().last
+    }
+
+    /// Goes on after this number: what an attempt before has numbered keeps its number, though the world may have changed and
+    /// now refuse more or less.
+    pub(crate) fn number_to(&self, last: u32) {
+        self.book().last = last;
+    }
+
+    /// Ends the call: what is about to be sent is not what was sent then.
+    pub(crate) fn diverge(&self, why: String) {
+        self.book().divergence.get_or_insert(why);
+    }
+
+    /// Why the call is not what it was then, if something that was sent says so.
+    pub(crate) fn divergence(&self) -> Option<String> {
+        self.book().divergence.clone()
     }
 
     /// The next number. Taken when the guest asks, so that numbers follow the guest's order.
@@ -113,7 +160,7 @@ impl Effects {
             ruling.decision = Decision::Allow { rule: RuleSource("defence off".to_owned()) };
         }
         match ruling.decision {
-            Decision::Allow { .. } => Ok(Permit { number, request, ruling, at: self.now(), since: Instant::now() }),
+            Decision::Allow { .. } => Ok(self.permit(number, request, ruling)),
             Decision::Deny { refusal, .. } => {
                 self.keep(self.refused(number, request, ruling.class, ruling.decision));
                 Err(Refused(refusal))
@@ -156,9 +203,13 @@ impl Effects {
     /// Records a look that needs no decision, such as one at a granted variable, and what the guest saw by it.
     pub(crate) fn note(&self, request: EffectRequest, rule: &RuleSource, bytes_in: Bytes) {
         let ruling = Ruling::plain(Decision::Allow { rule: rule.clone() }, request.class(false));
-        let (at, since) = (self.now(), Instant::now());
-        let permit = Permit { number: self.number(), request: self.shortened(request), ruling, at, since };
+        let permit = self.permit(self.number(), self.shortened(request), ruling);
         self.keep(permit.effect(EffectResult::Done(String::new()), Bytes(0), bytes_in));
+    }
+
+    fn permit(&self, number: u32, request: EffectRequest, ruling: Ruling) -> Permit {
+        let (at, since, replayed) = (self.now(), Instant::now(), self.book().replaying);
+        Permit { number, request, ruling, at, since, replayed }
     }
 
     /// Announces a change. What is returned must not be ignored: without the record the change must not happen.
@@ -238,13 +289,17 @@ impl Effects {
     pub(crate) async fn intend_send(
         &self,
         permit: &Permit,
-        transcript: TranscriptSnapshot,
+        transcript: &SharedTranscript,
     ) -> Result<Option<IdempotencyKey>, GateClosed> {
+        // Held over both, so that the parts of the transcript are recorded in their order.
         let _announcing = self.announce().await?;
+        let (news, place) = transcript.news();
         let request = self.secrets.without_secrets(permit.request.clone());
         let (number, class) = (permit.number, permit.ruling.class);
-        let intent = SendIntent { number, request, class, transcript };
-        self.closing(self.gate.intend_send(intent).await)
+        let intent = SendIntent { number, request, class, transcript: news };
+        let key = self.closing(self.gate.intend_send(intent).await)?;
+        transcript.kept(place);
+        Ok(key)
     }
 
     /// Records an answer to a send durably, before the guest sees it.
@@ -276,6 +331,9 @@ impl Effects {
             return;
         }
         let mut book = self.book();
+        if book.of_record {
+            return;
+        }
         let is_write = effect.class > EffectClass::Read && effect.result != EffectResult::Refused;
         if is_write || book.kept.len() < LOOKS_KEPT_MAX && book.kept_bytes < RECORD_BYTES_MAX / 2 {
             book.kept_bytes += EFFECT_BYTES + text_bytes(&effect.request);
@@ -287,7 +345,9 @@ impl Effects {
 
     /// Adds bytes to an effect that goes on, such as an open file.
     pub(crate) fn count(&self, number: u32, bytes_out: u64, bytes_in: u64) {
-        if let Some(effect) = self.book().kept.get_mut(&number) {
+        let mut book = self.book();
+        let of_record = book.of_record;
+        if let Some(effect) = book.kept.get_mut(&number).filter(|_| !of_record) {
             effect.bytes_out = effect.bytes_out.saturating_add(Bytes(bytes_out));
             effect.bytes_in = effect.bytes_in.saturating_add(Bytes(bytes_in));
         }
@@ -299,6 +359,9 @@ impl Effects {
         let book = self.book();
         if let Some(closed) = &book.closed {
             return Err(closed.clone().into());
+        }
+        if let Some(why) = &book.divergence {
+            return Err(diverged(why.clone()));
         }
         if book.kept_bytes > RECORD_BYTES_MAX {
             let message =
@@ -315,6 +378,11 @@ impl Effects {
         let mut kept: Vec<Effect> = kept.into_values().collect();
         kept.iter_mut().for_each(|effect| self.secrets.scrub_effect(effect));
         (kept, dropped)
+    }
+
+    /// A request as it is recorded.
+    pub(crate) fn as_recorded(&self, request: EffectRequest) -> EffectRequest {
+        self.secrets.without_secrets(self.shortened(request))
     }
 
     fn shortened(&self, mut request: EffectRequest) -> EffectRequest {
@@ -350,6 +418,7 @@ impl Effects {
             bytes_in: Bytes(0),
             at: self.now(),
             duration: Millis(0),
+            replayed: self.book().replaying,
         }
     }
 
@@ -378,6 +447,7 @@ impl Permit {
             bytes_in,
             at: self.at,
             duration: millis(self.since.elapsed()),
+            replayed: self.replayed,
         }
     }
 }

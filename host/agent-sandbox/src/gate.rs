@@ -33,8 +33,8 @@ pub trait EffectGate: Send + Sync {
         Ok(())
     }
 
-    /// Makes durable that a keyed or opaque write is about to be sent, and with it the transcript so far. Returns before
-    /// the first byte leaves; for a keyed write, with the key to send.
+    /// Makes durable that a keyed or opaque write is about to be sent, and with it what is new of the transcript. Returns
+    /// before the first byte leaves; for a keyed write, with the key to send.
     ///
     /// # Errors
     /// Where it could not be recorded: nothing must be sent and the call ends.
@@ -46,7 +46,7 @@ pub trait EffectGate: Send + Sync {
     /// Where it could not be recorded: the guest must not see the answer and the call ends.
     async fn done(&self, effect: &Effect) -> Result<(), GateClosed>;
 
-    /// Keeps the whole answer to a keyed or opaque write, encoded; called right before [`EffectGate::done`] of that effect.
+    /// Keeps the whole answer to a keyed or opaque write, or why there is none, encoded; called right before [`EffectGate::done`] of that effect.
     /// A call that is resumed in its middle is given this answer instead of sending again. A gate that never resumes so
     /// needs none of it.
     ///
@@ -90,7 +90,7 @@ pub struct SendIntent {
     pub request: EffectRequest,
     /// Keyed or opaque.
     pub class: EffectClass,
-    /// Every answer that the guest has had so far.
+    /// Every answer that the guest has had since the call's last such intent, or since where it began to go on.
     pub transcript: TranscriptSnapshot,
 }
 

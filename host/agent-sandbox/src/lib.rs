@@ -41,6 +41,7 @@ mod pace;
 mod patience;
 mod plain_text;
 pub mod reconcile;
+pub mod replay;
 mod report;
 mod runtime;
 pub mod sandbox;

@@ -50,6 +50,15 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
         Ending::Cancelled => cancelled(),
     };
     let mut account = finished.account;
+    let outcome = match (account.divergence.take(), &outcome) {
+        // Stopped by something that had no part in what it did then.
+        (
+            Some(_),
+            ToolOutcome::Faulted { fault: Fault::Cancelled | Fault::DeadlineExceeded | Fault::ReplayDiverged, .. },
+        )
+        | (None, _) => outcome,
+        (Some(message), _) => ToolOutcome::Faulted { fault: Fault::ReplayDiverged, message },
+    };
     // A call that was stopped has written nothing.
     let kv = if matches!(outcome, ToolOutcome::Faulted { .. }) { Vec::new() } else { account.kv };
     let outcome = with_refusals(outcome, &account.effects);

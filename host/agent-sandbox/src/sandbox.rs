@@ -25,6 +25,7 @@ use crate::mount::Mount;
 use crate::pace::{Begin, HOST_CALLS_MAX, Lent};
 use crate::patience::Patience;
 use crate::plain_text::error_line;
+use crate::replay::{Replay, ReplayEnd};
 use crate::runtime::GuestRuntime;
 use crate::secrets::CallSecrets;
 use crate::state::{CallParts, CallState};
@@ -176,7 +177,9 @@ impl Sandbox {
         if call.mounts.iter().any(Mount::is_distant) {
             return self.run_distant(component, target, (call, slot), cancel).await;
         }
-        let finished = match component.begin(&call.mounts) {
+        // What an attempt before did takes as long as it takes.
+        let begin = if call.replay.is_some() { Begin::Elsewhere } else { component.begin(&call.mounts) };
+        let finished = match begin {
             Begin::Elsewhere => self.run(&Lent::default(), component, target, (call, slot), cancel).await?.0,
             Begin::Here => self.run_from_here(component, target, (call, slot), cancel).await?,
         };
@@ -339,12 +342,21 @@ fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
 /// so that they are recorded though the guest is gone.
 fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain, lent: Lent) -> CallParts {
     let patience = Arc::new(Patience::start(call.limits.deadline.to_duration()));
+    let effects = match &call.replay {
+        Some(Replay { end: ReplayEnd::StayOffline { effects }, .. }) => {
+            Effects::of_record(call.gate, patience.clone(), call.secrets.clone(), effects)
+        }
+        Some(Replay { end: ReplayEnd::GoLive, .. }) | None => {
+            Effects::new(call.gate, patience.clone(), call.secrets.clone())
+        }
+    };
     CallParts {
         mounts: call.mounts,
         stores: call.stores,
         env: call.env,
-        effects: Arc::new(Effects::new(call.gate, patience.clone(), call.secrets.clone())),
         secrets: call.secrets,
+        effects: Arc::new(effects),
+        replay: call.replay,
         patience,
         limits: call.limits,
         seed: call.seed,

@@ -1,5 +1,6 @@
 //! What the host functions of one call work on: the data of its wasmtime `Store`. Also the one place through which every
-//! answer to a guest goes: [`CallState::ask`] charges and begins a transcript entry, [`CallState::answer`] ends it.
+//! answer to a guest goes: [`CallState::ask`] charges and begins a transcript entry, [`CallState::answer`] ends it. Where the
+//! call is replayed, the one compares the question with the record and the other answers from it (`replay`).
 
 use std::any::Any;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use crate::defence::{self, Defence};
 use crate::effects::Effects;
 use crate::hosts::cli::{Console, Printed};
 use crate::hosts::clocks::{Clock, ClockGrain};
-use crate::hosts::fs::Files;
-use crate::hosts::http::{Bounds, Drafts, HttpSender, SenderParts};
+use crate::hosts::fs::{Files, StreamFailure};
+use crate::hosts::http::{Bounds, Drafts, HttpSender, Past, SenderParts};
 use crate::hosts::kv::View;
 use crate::hosts::log::{GuestLog, KeptLog};
 use crate::hosts::random::Random;
@@ -33,10 +34,11 @@ use crate::limiter::CallLimiter;
 use crate::mount::Mount;
 use crate::pace::Lent;
 use crate::patience::Patience;
+use crate::replay::{Followed, Following, Replay, Settled};
 use crate::report;
 use crate::secrets::CallSecrets;
 use crate::stop::Stop;
-use crate::transcript::{Encode, Operation, Recorder, Transcript};
+use crate::transcript::{Decode, Encode, Operation, Recall, Recorder, Transcript, decode_all};
 
 /// The state of one call.
 pub(crate) struct CallState {
@@ -58,6 +60,8 @@ pub(crate) struct CallState {
     time: CallTime,
     charge: Charge,
     recorder: Recorder,
+    /// What of an attempt before is still to be done again.
+    pub(crate) replay: Following,
 }
 
 /// When a call must end.
@@ -93,6 +97,8 @@ pub(crate) struct CallParts {
     pub(crate) cancel: CancellationToken,
     /// Whether it is on its caller's thread.
     pub(crate) lent: Lent,
+    /// What of an attempt before is to be done again.
+    pub(crate) replay: Option<Replay>,
     /// Where requests are sent: a runtime that outlives the guest, so that each completes and is recorded.
     pub(crate) host: tokio::runtime::Handle,
 }
@@ -111,6 +117,8 @@ pub(crate) struct Account {
     pub(crate) log: KeptLog,
     /// Every answer the guest had.
     pub(crate) transcript: Transcript,
+    /// Why a replayed call is not what it was, where nothing has stopped it for that yet.
+    pub(crate) divergence: Option<String>,
     /// Host calls, weighted.
     pub(crate) host_calls: u64,
 }
@@ -131,15 +139,17 @@ impl CallState {
             patience,
             cancel,
             lent,
+            replay,
             host,
         } = parts;
-        let recorder = Recorder::default();
+        let recorder = replay.as_ref().map_or_else(Recorder::default, |replay| Recorder::along(&replay.transcript));
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(defence::limit(Defence::Handles, limits.handles))?);
         let bounds = Bounds::of(&limits);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(bounds.fields_memory_bytes());
         let transcript = recorder.shared();
+        let following = Following::begin(replay.as_ref());
         let time = CallTime { patience: patience.clone(), cancel: cancel.clone(), limits: limits.clone() };
         let sender = SenderParts {
             bounds,
@@ -150,6 +160,7 @@ impl CallState {
             ended: cancel.clone(),
             // Not the call's own: a write that was sent may be answered in a moment, and giving it up makes a doubt of it.
             give_up: CancellationToken::new(),
+            past: replay.map(Past::of),
             host,
         };
         Ok(Self {
@@ -169,6 +180,7 @@ impl CallState {
             charge: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls), lent),
             effects,
             recorder,
+            replay: following,
         })
     }
 
@@ -177,6 +189,7 @@ impl CallState {
     pub(crate) async fn finish(self) -> Account {
         self.sender.join().await;
         drop(self.table);
+        let divergence = self.effects.divergence().or_else(|| self.replay.rest()).or_else(|| self.sender.unclaimed());
         let (effects, effects_dropped) = self.effects.finish();
         if effects_dropped > 0 {
             tracing::warn!(effects_dropped, "a call had more reads and refusals than are kept");
@@ -188,6 +201,7 @@ impl CallState {
             kv: self.kv.finish(),
             printed: self.console.finish(),
             transcript: self.recorder.finish(),
+            divergence,
             host_calls: self.charge.used(),
         }
     }
@@ -208,19 +222,45 @@ impl CallState {
     /// guest passed, `request` the other arguments.
     pub(crate) fn ask(&mut self, operation: Operation, handles: &[u32], request: &dyn Encode) -> Result<(), Stop> {
         self.pay()?;
-        self.recorder.ask(operation, handles, request);
-        self.charge.take_bytes(self.recorder.request_len())
+        let length = self.recorder.ask(operation, handles, request);
+        self.charge.take_bytes(length)?;
+        match self.replay.follow(self.recorder.asked())? {
+            Followed::Live => Ok(()),
+            Followed::Told => {
+                self.effects.replaying(true);
+                Ok(())
+            }
+            Followed::Ended => {
+                self.effects.replaying(false);
+                self.restart_timers()
+            }
+        }
     }
 
-    /// Ends the entry that [`CallState::ask`] began and passes the answer on. A trap is not recorded: it ends the call.
-    pub(crate) fn answer<T: Encode, E: GuestError>(&mut self, answered: Result<T, E>) -> Result<T, E> {
+    /// Ends the entry that [`CallState::ask`] began and passes the answer on; where the call is replayed, the recorded one. A
+    /// trap is not recorded: it ends the call.
+    pub(crate) fn answer<T: Encode + Recall, E: GuestError>(&mut self, now: Result<T, E>) -> Result<T, E> {
+        match self.replay.settle(now) {
+            Settled::Live(answered) => self.answer_live(answered),
+            Settled::Over(error) => Err(error),
+            Settled::Told { given, answer, effects } => {
+                self.effects.number_to(effects);
+                let length = self.recorder.answer(effects, |out| out.extend(&answer));
+                self.charge.take_bytes(length)?;
+                given
+            }
+        }
+    }
+
+    fn answer_live<T: Encode, E: GuestError>(&mut self, answered: Result<T, E>) -> Result<T, E> {
+        let effects = self.effects.last();
         let length = match &answered {
-            Ok(value) => self.recorder.answer(|out| {
+            Ok(value) => self.recorder.answer(effects, |out| {
                 out.push(0);
                 value.encode(out);
             }),
             Err(error) => match error.refusal() {
-                Some(refusal) => self.recorder.answer(|out| {
+                Some(refusal) => self.recorder.answer(effects, |out| {
                     out.push(1);
                     out.extend(refusal);
                 }),
@@ -229,6 +269,27 @@ impl CallState {
         };
         self.charge.take_bytes(length)?;
         answered
+    }
+
+    /// The recorded answer, where the call is replayed: for what is only looked at, which is not looked at again.
+    pub(crate) fn recall<T: Decode, E: GuestError>(&mut self) -> Option<Result<T, E>> {
+        self.replay.recall()
+    }
+
+    /// The recorded answer, where the call is replayed and nothing may be touched: for what is otherwise done again.
+    pub(crate) fn recall_offline<T: Decode, E: GuestError>(&mut self) -> Option<Result<T, E>> {
+        if self.replay.is_offline() { self.replay.recall() } else { None }
+    }
+
+    /// Where nothing may be touched, an object with nothing behind it, or the recorded failure to make one.
+    pub(crate) fn offline<T, E: GuestError>(
+        &mut self,
+        nothing: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Option<Result<T, E>> {
+        if !self.replay.is_offline() {
+            return None;
+        }
+        Some(self.replay.recall_failure().map_or_else(|| nothing(self), Err))
     }
 
     /// Puts an object behind a new handle.
@@ -241,6 +302,7 @@ impl CallState {
         self.recorder.forget(handle);
         self.clock.forget(handle);
         self.drafts.forget(handle);
+        self.replay.forget(handle);
     }
 }
 
@@ -276,10 +338,17 @@ pub(crate) fn table_stop(error: ResourceTableError) -> Stop {
 pub(crate) trait GuestError: From<Stop> {
     /// The byte form of an error that the guest sees; `None` if it is the call's end.
     fn refusal(&self) -> Option<Vec<u8>>;
+
+    /// The error of this byte form.
+    fn recall(refusal: &[u8]) -> Option<Self>;
 }
 
 impl GuestError for wasmtime::Error {
     fn refusal(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn recall(_: &[u8]) -> Option<Self> {
         None
     }
 }
@@ -288,11 +357,20 @@ impl GuestError for FsError {
     fn refusal(&self) -> Option<Vec<u8>> {
         self.downcast_ref().map(|code: &FsErrorCode| vec![*code as u8])
     }
+
+    fn recall(refusal: &[u8]) -> Option<Self> {
+        decode_all::<FsErrorCode>(refusal).map(Self::from)
+    }
 }
 
 impl GuestError for SocketError {
     fn refusal(&self) -> Option<Vec<u8>> {
         self.downcast_ref().map(|code: &SocketErrorCode| vec![*code as u8])
+    }
+
+    fn recall(refusal: &[u8]) -> Option<Self> {
+        // The only one that this host gives.
+        (refusal == [SocketErrorCode::AccessDenied as u8]).then(|| SocketErrorCode::AccessDenied.into())
     }
 }
 
@@ -302,10 +380,22 @@ impl GuestError for StreamError {
             Self::Closed => Some(vec![0]),
             Self::LastOperationFailed(error) => {
                 let mut bytes = vec![1];
-                format!("{error:#}").encode(&mut bytes);
+                let code = error.downcast_ref().map(|failure: &StreamFailure| failure.code);
+                (code, format!("{error:#}")).encode(&mut bytes);
                 Some(bytes)
             }
             Self::Trap(_) => None,
+        }
+    }
+
+    fn recall(refusal: &[u8]) -> Option<Self> {
+        match refusal.split_first()? {
+            (0, []) => Some(Self::Closed),
+            (1, rest) => Some(match decode_all::<(Option<FsErrorCode>, String)>(rest)? {
+                (Some(code), text) => StreamFailure { code, text }.into(),
+                (None, text) => Self::LastOperationFailed(wasmtime::Error::msg(text)),
+            }),
+            _ => None,
         }
     }
 }
@@ -317,6 +407,10 @@ impl GuestError for HttpError {
             crate::hosts::http::encode_error(code, &mut bytes);
             bytes
         })
+    }
+
+    fn recall(refusal: &[u8]) -> Option<Self> {
+        crate::hosts::http::decode_error(refusal).map(Self::from)
     }
 }
 

@@ -56,11 +56,13 @@ pub(crate) struct Attempt {
 }
 
 /// Something that an attempt announced.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Intent {
     pub(crate) class: String,
     /// What came of it; `None` while nothing is recorded.
     pub(crate) result: Option<Value>,
+    /// An attempt before announced it, which this one continues.
+    pub(crate) inherited: bool,
 }
 
 impl Intent {
@@ -72,6 +74,11 @@ impl Intent {
     fn is_open(&self) -> bool {
         let known = |result: &Value| result.get("unknown").is_none();
         self.is_send() && !self.result.as_ref().is_some_and(known)
+    }
+
+    /// Whether the attempt that continues the one which announced it may announce it again.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        self.inherited && self.class == "keyed_write" && self.is_open()
     }
 
     /// Whether it certainly did not happen.
@@ -90,7 +97,13 @@ impl Attempt {
     }
 
     fn may_have_sent(&self) -> bool {
-        self.intents.values().any(|intent| intent.is_send() && !intent.is_void())
+        !self.sent().is_empty()
+    }
+
+    /// What it, or an attempt that it continues, may have sent: so may an attempt that continues this one.
+    fn sent(&self) -> BTreeMap<u64, Intent> {
+        let sent = self.intents.iter().filter(|(_, intent)| intent.is_send() && !intent.is_void());
+        sent.map(|(number, intent)| (*number, Intent { inherited: true, ..intent.clone() })).collect()
     }
 }
 
@@ -141,7 +154,8 @@ impl Call {
                 ));
             }
         }
-        self.attempts.push(Attempt { number, interrupted: false, undone: false, intents: BTreeMap::new() });
+        let intents = last.filter(|_| continues).map(Attempt::sent).unwrap_or_default();
+        self.attempts.push(Attempt { number, interrupted: false, undone: false, intents });
         Ok(())
     }
 

@@ -243,8 +243,8 @@ impl Walk {
         let call = self.call(body)?;
         let going_on = call.attempt(number(body, "attempt")).filter(|attempt| !attempt.interrupted);
         let Some(attempt) = going_on else { return broken(Invariant::I6, "no such attempt is going on") };
-        let intent = Intent { class: class.clone(), result: None };
-        if attempt.intents.insert(effect, intent).is_some() {
+        let intent = Intent { class: class.clone(), result: None, inherited: false };
+        if attempt.intents.insert(effect, intent).is_some_and(|before| !before.may_be_repeated()) {
             return broken(Invariant::I6, format!("effect {effect} was announced before"));
         }
         attempt.undone = false;

@@ -164,6 +164,21 @@ fn doubted() -> Vec<Told> {
     events
 }
 
+/// The host was killed after the payment had been answered, and the next attempt continues from there: twice.
+fn continued() -> Vec<Told> {
+    let continues = |epoch, attempt| {
+        let (_, kind, mut body) = call_started(epoch, attempt);
+        body["continues"] = json!(attempt - 1);
+        (epoch, kind, body)
+    };
+    let mut events = sound()[..6].to_vec();
+    events.extend([resumed(2), continues(2, 2), resumed(3), continues(3, 3)]);
+    let (_, kind, mut body) = finished(3, &returned());
+    body["effects"] = json!([done(1, 1).2["effect"]]);
+    events.push((3, kind, body));
+    events
+}
+
 fn hit() -> Hit {
     Hit { method: "POST".to_owned(), url: URL.to_owned(), key: None, acted: true }
 }
@@ -201,6 +216,7 @@ fn sound_journals_pass() {
     let evidence = Evidence { acks: vec![told_ended()], hits: Some(vec![hit()]), ..Evidence::default() };
     assert_eq!(first(&sound(), &evidence), None);
     assert_eq!(first(&doubted(), &Evidence { hits: Some(vec![hit(), hit()]), ..nothing() }), None);
+    assert_eq!(first(&continued(), &Evidence { hits: Some(vec![hit()]), ..nothing() }), None);
 }
 
 #[test]
@@ -247,6 +263,14 @@ fn i4_a_payment_made_twice() {
     let mut events = sound()[..6].to_vec();
     events.extend([resumed(2), call_started(2, 2)]);
     caught(&events, &nothing(), Invariant::I4, Some(8), "from its start");
+    // It was continued once, and then begun at the start.
+    let mut events = continued()[..9].to_vec();
+    events.push(call_started(3, 3));
+    caught(&events, &nothing(), Invariant::I4, Some(10), "from its start");
+    // It is continued, and announces again what was answered.
+    let mut events = continued()[..8].to_vec();
+    events.push(intended(2, 2));
+    caught(&events, &nothing(), Invariant::I6, Some(9), "was announced before");
     // Files that it had changed were not restored.
     let mut events = sound()[..4].to_vec();
     events.extend([changing(1, &json!("absent")), resumed(2), call_started(2, 2)]);

@@ -63,6 +63,7 @@ impl Place {
             limits: work.limits(),
             seed: [7; 32],
             clock_start: UnixMillis(0),
+            replay: None,
             gate: Arc::new(FilesOnly),
             cancel: CancellationToken::new(),
         };

@@ -9,7 +9,7 @@ use super::reader::{Table, Value};
 use super::rules::{Speaker, read_authority};
 use super::settings::read_line;
 use crate::budget::BudgetChange;
-use crate::event::DoubtPolicy;
+use crate::event::{DoubtPolicy, Record};
 use crate::name::Name;
 use crate::units::Fuel;
 
@@ -24,6 +24,8 @@ pub struct AgentFile {
     pub models: Vec<String>,
     /// How tools are offered to the model; `None` leaves the choice to the model's provider.
     pub tool_mode: Option<ToolMode>,
+    /// How much of each call its runs keep; `None` leaves the choice to flags.
+    pub record: Option<Record>,
     /// Folders and components, relative to the file.
     pub tools: Vec<String>,
     /// What a run may spend, where the file says so.
@@ -91,13 +93,16 @@ fn read_run(table: &mut Table<'_>) -> Run {
 
 fn read_agent(table: &mut Table<'_>, (budget, run): (BudgetChange, Run), authority: Authority) -> Option<AgentFile> {
     const TOOL_MODES: [(&str, ToolMode); 2] = [("native", ToolMode::Native), ("json", ToolMode::Json)];
+    const RECORDS: [(&str, Record); 2] = [("effects", Record::Effects), ("full", Record::Full)];
     let name = table.require("name", "\"support\"").and_then(|value| value.parse());
     let instructions = table.require("instructions", "\"prompt.md\"").and_then(|value| read_instructions(&value));
     let models = table.get("model").map(|value| read_models(&value)).unwrap_or_default();
     let tool_mode = table.get("tool_mode").and_then(|value| value.one_of(&TOOL_MODES));
+    let record = table.get("record").and_then(|value| value.one_of(&RECORDS));
     let tools = table.get("tools").map(|value| value.each(|tool| read_line(&tool))).unwrap_or_default();
     let doubt = run.doubt;
-    Some(AgentFile { name: name?, instructions: instructions?, models, tool_mode, tools, budget, doubt, authority })
+    let (name, instructions) = (name?, instructions?);
+    Some(AgentFile { name, instructions, models, tool_mode, record, tools, budget, doubt, authority })
 }
 
 fn read_instructions(value: &Value<'_>) -> Option<Instructions> {
@@ -168,6 +173,7 @@ mod tests {
 name = "support"
 instructions = "./prompt.md"
 model = ["anthropic:large", "openai:small"]
+record = "full"
 tools = ["tools"]
 [budget]
 turns = 40
@@ -211,7 +217,7 @@ methods = ["POST", "PUT", "DELETE"]
             secrets: Vec::new(),
             kv: None,
             limits: LimitsChange::default(),
-            source: source(15),
+            source: source(16),
         };
         let fetch = GrantRule {
             selector: "fetch.get".parse()?,
@@ -227,7 +233,7 @@ methods = ["POST", "PUT", "DELETE"]
             secrets: Vec::new(),
             kv: None,
             limits: LimitsChange([(Limit::Deadline, 60_000)].into()),
-            source: source(18),
+            source: source(19),
         };
         let methods = vec![HttpMethod::Post, HttpMethod::Put, HttpMethod::Delete];
         let expected = AgentFile {
@@ -235,6 +241,7 @@ methods = ["POST", "PUT", "DELETE"]
             instructions: Instructions::File("prompt.md".to_owned()),
             models: vec!["anthropic:large".to_owned(), "openai:small".to_owned()],
             tool_mode: None,
+            record: Some(Record::Full),
             tools: vec!["tools".to_owned()],
             budget: BudgetChange {
                 turns: Some(40),
@@ -247,8 +254,8 @@ methods = ["POST", "PUT", "DELETE"]
             authority: Authority {
                 grants: vec![files, fetch],
                 approvals: vec![
-                    ApprovalRule { selector: "files.write".parse()?, asks: Asks::Call, source: source(22) },
-                    ApprovalRule { selector: "*".parse()?, asks: Asks::Http(methods), source: source(24) },
+                    ApprovalRule { selector: "files.write".parse()?, asks: Asks::Call, source: source(23) },
+                    ApprovalRule { selector: "*".parse()?, asks: Asks::Http(methods), source: source(25) },
                 ],
                 denies: Vec::new(),
             },
@@ -291,9 +298,9 @@ methods = ["POST", "PUT", "DELETE"]
         let tools = ["file.write".parse()?, "fetch.get".parse()?];
         let problems = read.authority.check_selectors(ProblemKind::AgentFileInvalid, &tools).err();
         insta::assert_snapshot!(problems.map(|problems| problems.to_string()).unwrap_or_default(), @"
-    agent.toml:15: no tool of this agent is called `files`
+    agent.toml:16: no tool of this agent is called `files`
       hint: did you mean `file`?
-    agent.toml:22: no tool of this agent is called `files.write`
+    agent.toml:23: no tool of this agent is called `files.write`
       hint: did you mean `file.write`?
     ");
         Ok(())

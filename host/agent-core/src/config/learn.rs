@@ -363,6 +363,7 @@ mod tests {
             bytes_in: Bytes(0),
             at: Millis(0),
             duration: Millis(0),
+            replayed: false,
             request,
         }
     }
@@ -388,8 +389,15 @@ mod tests {
                 authorities.iter().find(|authority| authority.tool.to_string() == *tool).ok_or("no tool")?;
             let effects = requests.iter().map(|request| decided(authority, request.clone())).collect();
             let (outcome, metering) = (ToolOutcome::Returned { content: Vec::new() }, Metering::nothing());
-            let finished =
-                ToolFinished { call: CallNumber(number), outcome, metering, effects, said: Said::default(), hidden: 0 };
+            let finished = ToolFinished {
+                call: CallNumber(number),
+                outcome,
+                metering,
+                effects,
+                said: Said::default(),
+                hidden: 0,
+                transcript: None,
+            };
             events.extend([proposes(&authority.tool.wire()), recorded(finished)]);
         }
         let learned = learn(&authorities, &events);

@@ -17,6 +17,7 @@ pub mod launch;
 pub mod ls;
 pub mod opened;
 pub mod rebase;
+pub mod replay;
 pub mod resolve;
 pub mod resume;
 pub mod rm;

@@ -177,7 +177,10 @@ pub fn runs_folder(agent: Option<&Path>) -> anyhow::Result<std::path::PathBuf> {
 }
 
 /// The components that the run is locked to, from the journal.
-fn components(
+///
+/// # Errors
+/// Where the journal lacks one, or this host cannot run it.
+pub fn components(
     journal: &dyn Journal,
     sandbox: &Sandbox,
     state: &State,

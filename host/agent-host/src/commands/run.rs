@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use agent_core::config::authority::Authority;
 use agent_core::config::problem::ProblemKind;
-use agent_core::event::{ModelChoice, RunStarted};
+use agent_core::event::{ModelChoice, Record, RunStarted};
 use agent_core::hardening::Hardening;
 use agent_core::metadata::Metadata;
 use agent_core::name::ToolName;
@@ -164,6 +164,7 @@ impl Begun {
             durability: settings.durability,
             strictness: args.strict.strictness(),
             doubt: agent.doubt,
+            record: args.kept.map(Record::from).or(agent.record).unwrap_or(Record::Effects),
             hardening,
             session: standing.place.clone(),
             earlier: standing.earlier.clone(),

@@ -139,6 +139,7 @@ async fn started(
         limits: grant.limits,
         seed: clock::random()?,
         clock_start: clock::now(),
+        replay: None,
         gate,
         cancel: CancellationToken::new(),
     })

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use agent_core::approval;
+use agent_core::digest::Digest;
 use agent_core::effect::{Effect, EffectRequest, UndoEntry};
-use agent_core::event::{Durability, Suspension, ToolFinished, ToolInDoubt, ToolStarted, ToolSuspended};
+use agent_core::event::{Durability, Record, Suspension, ToolFinished, ToolInDoubt, ToolStarted, ToolSuspended};
 use agent_core::grant::{Capability, EnvGrant};
+use agent_core::limits::Limits;
 use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Fault, RefusedCall, ToolOutcome};
@@ -22,6 +24,7 @@ use agent_sandbox::sync;
 use anyhow::{Context, bail};
 use tracing::Instrument;
 
+use super::continuing::{self, Beginning};
 use super::gate::CallGate;
 use super::mounts::at_files;
 use super::ports::Ports;
@@ -37,6 +40,13 @@ pub enum Prepared {
     Ready(Box<StartedCall>),
     /// It may not.
     Refused(ToolOutcome),
+    /// It was interrupted after it had sent something, and cannot be continued from there.
+    InDoubt {
+        /// What was sent.
+        request: EffectRequest,
+        /// Why it cannot.
+        reason: String,
+    },
 }
 
 /// A call whose start is recorded.
@@ -67,17 +77,28 @@ pub async fn prepare(
         Ok(arguments) => arguments,
         Err(message) => return Ok(Prepared::Refused(refused(RefusedCall::ArgsInvalid, message))),
     };
+    let engine = engine(&ports.sandbox);
+    let along = match continuing::beginning(ports, number, &engine)? {
+        Beginning::Anew => None,
+        Beginning::Along(along) => Some(*along),
+        Beginning::Never { request, reason } => return Ok(Prepared::InDoubt { request, reason }),
+    };
     let mounts = match ports.mounts.open(&plan.grant).await {
         Ok(mounts) => mounts,
         Err(error) => {
             let message = format!("{:#}", anyhow::Error::from(error));
-            return Ok(Prepared::Refused(ToolOutcome::Failed { message }));
+            return Ok(match sent(ports, number) {
+                // What the model would be told is not all that is known.
+                Some(request) => Prepared::InDoubt { request, reason: format!("it cannot be continued: {message}") },
+                None => Prepared::Refused(ToolOutcome::Failed { message }),
+            });
         }
     };
     let component = ports.components.get(&plan.locked.component).context("a component of the run is not loaded")?;
-    let mut limits = plan.grant.limits.clone();
-    limits.fuel = limits.fuel.min(fuel_left);
-    let (seed, clock_start) = begin_with(plan.origin.as_ref())?;
+    let Terms { limits, seed, clock_start } = match &along {
+        Some(along) => Terms::of(&along.started, &plan.grant.limits)?,
+        None => Terms::fresh((&plan.grant.limits, fuel_left), plan.origin.as_ref())?,
+    };
     let started = ToolStarted {
         call: number,
         attempt,
@@ -86,7 +107,8 @@ pub async fn prepare(
         authority: plan.authority,
         seed: hex::encode(seed),
         clock_start,
-        engine: engine(&ports.sandbox),
+        engine,
+        continues: along.as_ref().map(|along| along.started.attempt),
     };
     ports.recorder.record(started, Durable::Later)?;
     failpoint::hit("tool-started");
@@ -107,6 +129,7 @@ pub async fn prepare(
         seed,
         clock_start,
         gate: Arc::clone(&gate) as Arc<dyn EffectGate>,
+        replay: along.map(|along| along.replay),
         cancel,
     };
     let span = tracing::info_span!("call", call = %number, tool = %name, attempt);
@@ -166,6 +189,9 @@ impl StartedCall {
             return suspend(&ports, (number, attempt), gate.suspension(), report);
         }
         failpoint::hit("tool-returned");
+        if let (Some(why), Some(request)) = (not_continued(&report.outcome), sent(&ports, number)) {
+            return left_in_doubt(&ports, number, request, why);
+        }
         ports.reporter.tool_finished(number, &asked, &report);
         finish(&ports, number, report, &stores)
     }
@@ -195,13 +221,36 @@ fn changes_so_far(ports: &Ports, number: CallNumber) -> Vec<UndoEntry> {
     }
 }
 
+/// What a call is held to, and what it starts from.
+struct Terms {
+    limits: Limits,
+    seed: [u8; 32],
+    clock_start: UnixMillis,
+}
+
+impl Terms {
+    fn fresh((granted, fuel_left): (&Limits, Fuel), origin: Option<&Origin>) -> anyhow::Result<Self> {
+        let limits = Limits { fuel: granted.fuel.min(fuel_left), ..granted.clone() };
+        let (seed, clock_start) = begin_with(origin)?;
+        Ok(Self { limits, seed, clock_start })
+    }
+
+    /// Those of an attempt before: to do the same again, a call needs the same.
+    fn of(started: &ToolStarted, granted: &Limits) -> anyhow::Result<Self> {
+        let mut seed = [0; 32];
+        hex::decode_to_slice(&started.seed, &mut seed).context("the seed of a recorded call is none")?;
+        let limits = Limits { fuel: started.fuel, ..granted.clone() };
+        Ok(Self { limits, seed, clock_start: started.clock_start })
+    }
+}
+
 /// What a call needs to know of the run's state.
 struct Plan {
     index: usize,
     asked: ToolCall,
     locked: agent_core::event::LockedTool,
     grant: agent_core::grant::Grant,
-    authority: agent_core::digest::Digest,
+    authority: Digest,
     origin: Option<Origin>,
 }
 
@@ -238,9 +287,10 @@ fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallSt
         let reason = format!("{}; the call ended with `{}`", unknown(&request), report.outcome.name());
         return left_in_doubt(ports, number, request, reason);
     }
+    let transcript = kept_transcript(ports, &report)?;
     let (outcome, metering, effects) = (report.outcome, report.metering, report.effects);
     let hidden = outcome.hidden();
-    let finished = ToolFinished { call: number, outcome, metering, effects, said: report.said, hidden };
+    let finished = ToolFinished { call: number, outcome, metering, effects, said: report.said, hidden, transcript };
     // What the call kept is there if and only if the call is recorded as ended.
     ports.recorder.record_with(finished, Durable::Later, stores.changes(report.kv).as_ref())?;
     failpoint::hit("tool-finished");
@@ -283,6 +333,35 @@ fn unknown(request: &EffectRequest) -> &'static str {
     }
 }
 
+/// All that the call was told, where the run keeps that.
+fn kept_transcript(ports: &Ports, report: &CallReport) -> anyhow::Result<Option<Digest>> {
+    let full = ports.recorder.state().started.record == Record::Full;
+    if !full || report.remains != Remains::Nothing || matches!(report.outcome, ToolOutcome::Refused { .. }) {
+        return Ok(None);
+    }
+    Ok(Some(ports.journal.put_blob(&report.transcript.to_bytes())?))
+}
+
+/// Why a call that was to do the same again, and then to go on, did not. What it had sent has happened, so this is doubt and no
+/// outcome.
+fn not_continued(outcome: &ToolOutcome) -> Option<String> {
+    match outcome {
+        ToolOutcome::Faulted { fault: Fault::ReplayDiverged, message } => Some(format!("replay_diverged: {message}")),
+        ToolOutcome::Refused { message, .. } => Some(format!("it was not continued: {message}")),
+        ToolOutcome::Faulted { .. } | ToolOutcome::Returned { .. } | ToolOutcome::Failed { .. } => None,
+    }
+}
+
+/// The last that a call which is under way has sent, in this attempt or before.
+fn sent(ports: &Ports, number: CallNumber) -> Option<EffectRequest> {
+    match ports.recorder.state().call(number).map(|pending| &pending.status) {
+        Some(CallStatus::Running(attempt) | CallStatus::Interrupted(attempt)) => {
+            attempt.sends.last().map(|send| send.request.clone())
+        }
+        _ => None,
+    }
+}
+
 pub(super) fn left_in_doubt(
     ports: &Ports,
     call: CallNumber,
@@ -307,7 +386,8 @@ fn is_strict(ports: &Ports) -> bool {
 }
 
 /// What a replay needs to be the same.
-fn engine(sandbox: &Sandbox) -> String {
+#[must_use]
+pub fn engine(sandbox: &Sandbox) -> String {
     let settings = sandbox.settings();
     format!("wasmtime {} {}", settings.wasmtime, settings.digest)
 }

@@ -1,10 +1,12 @@
 //! The gate of one running call: decides by the tool's authority, asks the person where a rule says so, announces writes in
 //! the journal before they happen and records their results. The sandbox calls it for every effect.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_core::approval;
 use agent_core::config::decide::{Permit, Verdict};
+use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling};
 use agent_core::event::{Approval, EffectDone, EffectIntended, Suspension};
 use agent_core::file_events::PathsMarked;
@@ -32,6 +34,8 @@ pub struct CallGate {
     call: CallNumber,
     attempt: u32,
     asking: Asking,
+    /// The answers that are kept, by the effect's number.
+    answers: Mutex<BTreeMap<u32, Digest>>,
 }
 
 impl CallGate {
@@ -44,7 +48,7 @@ impl CallGate {
         end: CancellationToken,
     ) -> Self {
         let asking = Asking::new(Arc::clone(&ports), call, end);
-        Self { ports, tool, index, call, attempt, asking }
+        Self { ports, tool, index, call, attempt, asking, answers: Mutex::default() }
     }
 
     /// What the attempt was ended for, where its host ended it.
@@ -141,12 +145,20 @@ impl EffectGate for CallGate {
         Ok(key)
     }
 
+    async fn keep_answer(&self, number: u32, answer: &[u8]) -> Result<(), GateClosed> {
+        let digest = self.ports.journal.put_blob(answer).map_err(|error| GateClosed(error.to_string()))?;
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(number, digest);
+        Ok(())
+    }
+
     async fn done(&self, effect: &Effect) -> Result<(), GateClosed> {
         failpoint::hit("send-answered");
         for event in defect::put_off() {
             self.record(event, Durable::Now)?;
         }
-        self.record(EffectDone { call: self.call, attempt: self.attempt, effect: effect.clone() }, Durable::Now)?;
+        let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&effect.number);
+        let done = EffectDone { call: self.call, attempt: self.attempt, effect: effect.clone(), answer };
+        self.record(done, Durable::Now)?;
         if effect.request.is_egress() {
             self.asking.sent();
         }

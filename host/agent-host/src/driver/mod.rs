@@ -1,6 +1,7 @@
 //! The driver: does what the machine wants, and reports back facts. Commands build its ports and drive it to a stop.
 
 mod call;
+mod continuing;
 mod gate;
 pub mod mounts;
 pub mod ports;
@@ -9,7 +10,7 @@ pub mod recorder;
 mod set_aside;
 mod undoing;
 
-pub use self::call::granted_environment;
+pub use self::call::{engine, granted_environment};
 pub use self::gate::idempotency_key;
 
 use std::sync::Arc;
@@ -201,6 +202,9 @@ impl Driver {
         match call::prepare(&self.ports, call, attempt, fuel).await? {
             call::Prepared::Ready(started) => drop(self.running.spawn(started.run())),
             call::Prepared::Refused(outcome) => self.settle(call, outcome)?,
+            call::Prepared::InDoubt { request, reason } => {
+                self.ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
+            }
         }
         Ok(Step::On)
     }
@@ -214,6 +218,7 @@ impl Driver {
             metering: Metering::nothing(),
             effects: Vec::new(),
             said: Said::default(),
+            transcript: None,
         };
         if let Some(tool) = tool {
             self.ports.reporter.tool_settled(&tool, &finished.outcome);

@@ -137,6 +137,7 @@ impl Inquiry {
             limits,
             seed: clock::random::<32>()?,
             clock_start: clock::now(),
+            replay: None,
             gate: Arc::new(LookingGate { ports: Arc::clone(ports), tool: name, authority: self.authority }),
             cancel: ports.cancel.child_token(),
         }))

@@ -9,8 +9,8 @@ use agent_core::effect::{
 };
 use agent_core::event::{
     AnswerPlace, AnsweredBy, DoubtPolicy, DoubtResolved, Durability, EffectIntended, Event, LockedTool, ModelChoice,
-    ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution, ResolvedBy, RunEnded, RunResumed, RunStarted,
-    Strictness, ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
+    ModelFailed, ModelReplied, ModelRequested, Record, Recorded, Resolution, ResolvedBy, RunEnded, RunResumed,
+    RunStarted, Strictness, ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
 };
 use agent_core::file_events::{AttemptUndone, CallUndone, ChangesUndone, PathsMarked};
 use agent_core::grant::{Grant, RuleSource};
@@ -63,6 +63,7 @@ pub(crate) fn started() -> RunStarted {
         tools: vec![tool("orders.look-up"), tool("orders.notify"), tool("files.read")],
         budget: Budget::STANDARD,
         durability: Durability::Strict,
+        record: Record::Effects,
         strictness: Strictness::Standard,
         doubt: DoubtPolicy::Ask,
         hardening: hardening(),
@@ -254,6 +255,7 @@ fn tool_started(call: u32) -> Event {
         seed: "00".repeat(32),
         clock_start: at(1),
         engine: "wasmtime".to_owned(),
+        continues: None,
     }
     .into()
 }
@@ -274,7 +276,16 @@ fn finished(call: u32, outcome: ToolOutcome, effects: Vec<Effect>) -> Event {
     };
     let stderr = if outcome.is_success() { "" } else { "thread 'main' panicked\nnote: a backtrace" }.to_owned();
     let said = Said { stderr: Printed { text: stderr, base64: None }, ..Said::default() };
-    ToolFinished { call: CallNumber(call), hidden: outcome.hidden(), outcome, metering, effects, said }.into()
+    ToolFinished {
+        call: CallNumber(call),
+        hidden: outcome.hidden(),
+        outcome,
+        metering,
+        effects,
+        said,
+        transcript: None,
+    }
+    .into()
 }
 
 fn returned(json: &str) -> ToolOutcome {
@@ -299,6 +310,7 @@ fn looked_up() -> Effect {
         bytes_in: Bytes(1_210),
         at: Millis(2),
         duration: Millis(38),
+        replayed: false,
         request,
     }
 }
@@ -320,6 +332,7 @@ fn refused() -> Effect {
         bytes_in: Bytes(0),
         at: Millis(1),
         duration: Millis(0),
+        replayed: false,
         request,
     }
 }

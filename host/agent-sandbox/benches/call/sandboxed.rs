@@ -65,6 +65,7 @@ impl Sandboxed {
             seed: [7; 32],
             clock_start: UnixMillis(0),
             gate: Arc::new(OpenGate),
+            replay: None,
             cancel: self.cancel.clone(),
         };
         self.sandbox.call(&self.component, call).await.unwrap()

@@ -129,6 +129,7 @@ fn question_parts(limits: Limits) -> CallParts {
         patience,
         cancel: CancellationToken::new(),
         lent: Lent::default(),
+        replay: None,
         host: tokio::runtime::Handle::current(),
     }
 }

@@ -18,6 +18,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable,
 use crate::call::Variable;
 use crate::defence::{self, Defence};
 use crate::layer::{self, Layer};
+use crate::replay::diverged;
 use crate::state::CallState;
 use crate::stop::Stop;
 use crate::transcript::Operation as Op;
@@ -127,7 +128,11 @@ impl environment::Host for CallState {
         }
         // The values are constants of the call and may be secrets: recorded is only how many there are.
         let count = self.console.env.len() as u64;
-        self.answer::<_, wasmtime::Error>(Ok(count))?;
+        let told = self.answer::<_, wasmtime::Error>(Ok(count))?;
+        if told != count {
+            let text = format!("{told} of the granted variables were set then; now {count} are");
+            return Err(diverged(text).into());
+        }
         Ok(self.console.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect())
     }
 
@@ -137,8 +142,9 @@ impl environment::Host for CallState {
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
-        self.pay()?;
-        Ok(self.files.first_mount().map(str::to_owned))
+        self.ask(Op::InitialCwd, &[], &())?;
+        let here = self.files.first_mount().map(str::to_owned);
+        self.answer(Ok(here))
     }
 }
 

@@ -11,7 +11,8 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::{DynPollable, Pollable};
 
-use crate::state::CallState;
+use crate::state::{CallState, table_stop};
+use crate::stop::Stop;
 use crate::transcript::Operation as Op;
 
 /// What the monotonic clock says when a call begins: an hour, so that a guest may subtract from it.
@@ -38,8 +39,17 @@ pub(crate) struct Clock {
     start: UnixMillis,
     grain: ClockGrain,
     elapsed_ns: u64,
-    /// The point in guest time at which each timer ends, by its pollable's number in the table.
-    timers: HashMap<u32, u64>,
+    /// The timers, by their pollables' numbers in the table.
+    timers: HashMap<u32, Running>,
+}
+
+/// A timer.
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    /// The point in guest time at which it ends.
+    end_ns: u64,
+    /// The number of the timer itself in the table.
+    timer: u32,
 }
 
 impl Clock {
@@ -51,8 +61,8 @@ impl Clock {
     /// Pollables that a wait found ready: where they are timers, time goes on to where they end. Others leave time as it is.
     pub(crate) fn ended<'a>(&mut self, ready: impl IntoIterator<Item = &'a u32>) {
         for handle in ready {
-            if let Some(end_ns) = self.timers.get(handle) {
-                self.elapsed_ns = self.elapsed_ns.max(*end_ns);
+            if let Some(running) = self.timers.get(handle) {
+                self.elapsed_ns = self.elapsed_ns.max(running.end_ns);
             }
         }
     }
@@ -85,16 +95,22 @@ impl ClockGrain {
 impl CallState {
     fn subscribe_timer(&mut self, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
         let wait_ns = self.clock.grain.rounded(wait_ns);
-        let wait = Duration::from_nanos(wait_ns);
-        let timer = match wait {
-            Duration::ZERO => Timer::Past { yielded: false },
-            wait if wait > WAIT_MAX => Timer::Never,
-            wait => Timer::At(RealInstant::now() + wait),
-        };
-        let timer = self.push(timer)?;
+        let timer = self.push(Timer::after(wait_ns))?;
+        let number = timer.rep();
         let pollable = wasmtime_wasi::p2::subscribe(&mut self.table, timer)?;
-        self.clock.timers.insert(pollable.rep(), self.clock.elapsed_ns.saturating_add(wait_ns));
+        let running = Running { end_ns: self.clock.elapsed_ns.saturating_add(wait_ns), timer: number };
+        self.clock.timers.insert(pollable.rep(), running);
         Ok(pollable)
+    }
+
+    /// Lets every timer run for what is left of it in guest time: in a replay waits were skipped, so that all of it is.
+    pub(crate) fn restart_timers(&mut self) -> Result<(), Stop> {
+        for running in self.clock.timers.values() {
+            let timer = Resource::<Timer>::new_borrow(running.timer);
+            let left = running.end_ns.saturating_sub(self.clock.elapsed_ns);
+            *self.table.get_mut(&timer).map_err(table_stop)? = Timer::after(left);
+        }
+        Ok(())
     }
 }
 
@@ -144,6 +160,16 @@ enum Timer {
     Never,
 }
 
+impl Timer {
+    fn after(wait_ns: u64) -> Self {
+        match Duration::from_nanos(wait_ns) {
+            Duration::ZERO => Self::Past { yielded: false },
+            wait if wait > WAIT_MAX => Self::Never,
+            wait => Self::At(RealInstant::now() + wait),
+        }
+    }
+}
+
 #[async_trait]
 impl Pollable for Timer {
     async fn ready(&mut self) {
@@ -177,7 +203,8 @@ mod tests {
     #[test]
     fn time_goes_on_only_by_timers_that_ended() {
         let mut clock = Clock::new(UnixMillis(1_500), ClockGrain::AsAsked);
-        clock.timers.extend([(1, 5), (2, 2_000_000_000)]);
+        let running = |end_ns| Running { end_ns, timer: 0 };
+        clock.timers.extend([(1, running(5)), (2, running(2_000_000_000))]);
         clock.ended([&7]);
         assert_eq!(clock.monotonic_ns(), MONOTONIC_START_NS);
         clock.ended([&1]);

@@ -28,7 +28,7 @@ pub(super) fn take_blob<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// LEB128: seven bits a byte, the lowest first.
-fn put_number(mut number: u64, out: &mut Vec<u8>) {
+pub(super) fn put_number(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
@@ -36,7 +36,8 @@ fn put_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+/// Takes a number that [`put_number`] wrote from the front of `bytes`.
+pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;

@@ -1,16 +1,20 @@
 //! The host-call transcript: every answer the host gave a guest during one call, in order, in the guest's granularity. What
 //! a replay feeds back. Kept in bounded memory; made durable with the first keyed or opaque intent.
 //!
-//! `state` writes it (one place: `CallState::answer`), `encode` says how values become bytes, `operation` numbers the host
-//! functions. Nothing here knows wasmtime.
+//! `state` writes it (one place: `CallState::answer`), `encode` says how values become bytes and `decode` how they come back,
+//! `operation` numbers the host functions. `replay` follows one.
 
+mod decode;
 mod encode;
 mod operation;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::digest::Digest;
 
+use bytes::Bytes;
+
+pub(crate) use decode::{Decode, Recall, decode_all};
 pub(crate) use encode::{Blob, Encode, put_blob};
 pub(crate) use operation::Operation;
 
@@ -30,7 +34,8 @@ const VERSION: u8 = 1;
 /// The answers of one call.
 ///
 /// Encoded: `AHTR`, the version, one byte that is 1 if the transcript is complete, then the entries one after the other. An
-/// entry is the operation (two bytes, little-endian), the request and the answer, each preceded by its length (LEB128).
+/// entry is the operation (two bytes, little-endian), the request and the answer, each preceded by its length (LEB128), and the
+/// number of the call's last effect once this was answered (LEB128).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcript {
     entries: Vec<u8>,
@@ -38,7 +43,7 @@ pub struct Transcript {
     complete: bool,
 }
 
-/// The answers so far, encoded for the journal.
+/// The answers since those that the journal has already, encoded for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TranscriptSnapshot {
     bytes: Vec<u8>,
@@ -53,6 +58,8 @@ pub struct Entry<'a> {
     pub request: &'a [u8],
     /// What was answered, encoded.
     pub answer: &'a [u8],
+    /// The number of the call's last effect by then.
+    pub effects: u32,
 }
 
 /// Why bytes are not a transcript.
@@ -94,6 +101,18 @@ impl Transcript {
         self.count == 0
     }
 
+    /// The transcript of which these are the parts, in order: each what was added since the one before.
+    #[must_use]
+    pub fn joined(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut whole = Self::default();
+        for part in parts {
+            whole.complete &= part.complete;
+            whole.count += part.count;
+            whole.entries.extend(part.entries);
+        }
+        whole
+    }
+
     /// The answers, in order.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry<'_>> {
@@ -124,6 +143,11 @@ impl Transcript {
         }
         let count = read_entries(entries)?.len() as u64;
         Ok(Self { entries: entries.to_vec(), count, complete: *complete == 1 })
+    }
+
+    /// The entries, encoded.
+    pub(crate) fn into_entries(self) -> Bytes {
+        self.entries.into()
     }
 
     /// Adds an entry, or marks the transcript incomplete if it would grow too long.
@@ -162,63 +186,112 @@ impl TranscriptSnapshot {
 #[derive(Default)]
 pub(crate) struct Recorder {
     shared: SharedTranscript,
+    operation: u16,
+    /// What is asked, as it is stored.
+    asked: Vec<u8>,
     entry: Vec<u8>,
-    request: Vec<u8>,
+    /// What is being encoded.
+    work: Vec<u8>,
     handles: Handles,
 }
 
 /// The transcript as the tasks see it that send requests while the guest goes on.
 #[derive(Clone, Default)]
-pub(crate) struct SharedTranscript(Arc<Mutex<Transcript>>);
+pub(crate) struct SharedTranscript(Arc<Mutex<Shared>>);
+
+#[derive(Default)]
+struct Shared {
+    transcript: Transcript,
+    /// The journal has the entries before this place, of which these are so many.
+    kept: Place,
+}
+
+/// A place between two entries.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Place {
+    byte: usize,
+    count: u64,
+}
 
 impl SharedTranscript {
-    /// Every answer given so far.
-    pub(crate) fn snapshot(&self) -> TranscriptSnapshot {
-        TranscriptSnapshot { bytes: self.0.lock().unwrap_or_else(PoisonError::into_inner).to_bytes() }
+    /// Every answer given that the journal has not, and how far it then has them.
+    pub(crate) fn news(&self) -> (TranscriptSnapshot, Place) {
+        let shared = self.lock();
+        let Shared { transcript, kept } = &*shared;
+        let here = Place { byte: transcript.entries.len().max(kept.byte), count: transcript.count.max(kept.count) };
+        let news = Transcript {
+            // A call that is replayed has not come to what the journal has of it.
+            entries: transcript.entries.get(kept.byte..).unwrap_or_default().to_vec(),
+            count: here.count - kept.count,
+            complete: transcript.complete,
+        };
+        (TranscriptSnapshot { bytes: news.to_bytes() }, here)
+    }
+
+    /// The journal has the entries before `place`.
+    pub(crate) fn kept(&self, place: Place) {
+        self.lock().kept = place;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Recorder {
+    /// The recorder of a call that is replayed along a transcript, which the journal has.
+    pub(crate) fn along(transcript: &Transcript) -> Self {
+        let recorder = Self::default();
+        recorder.shared.kept(Place { byte: transcript.entries.len(), count: transcript.count });
+        recorder
+    }
+
     /// The transcript, to be read while the guest goes on.
     pub(crate) fn shared(&self) -> SharedTranscript {
         self.shared.clone()
     }
 
-    /// Begins an entry. An entry that was begun and never ended (the call was stopped in between) is forgotten.
-    pub(crate) fn ask(&mut self, operation: Operation, handles: &[u32], request: &dyn Encode) {
-        if layer::is_off(Layer::Transcript) {
-            return;
-        }
-        self.request.clear();
-        for handle in handles {
-            self.handles.name(*handle).encode(&mut self.request);
-        }
-        request.encode(&mut self.request);
-        self.entry.clear();
-        self.entry.extend((operation as u16).to_le_bytes());
-        if self.request.len() <= REQUEST_BYTES_PLAIN_MAX {
-            put_blob(&self.request, &mut self.entry);
-        } else {
-            let digest = Digest::of(&self.request);
-            put_blob(&[b"sha256:", digest.as_bytes().as_slice()].concat(), &mut self.entry);
-        }
-    }
-
-    /// Bytes of the request that was begun.
-    pub(crate) fn request_len(&self) -> usize {
-        self.request.len()
-    }
-
-    /// Ends the entry with its answer and says how long the answer is.
-    pub(crate) fn answer(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+    /// Begins an entry and says how long the request is. An entry that was begun and never ended (the call was stopped in
+    /// between) is forgotten.
+    pub(crate) fn ask(&mut self, operation: Operation, handles: &[u32], request: &dyn Encode) -> usize {
         if layer::is_off(Layer::Transcript) {
             return 0;
         }
-        self.request.clear();
-        write(&mut self.request);
-        put_blob(&self.request, &mut self.entry);
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).push(&self.entry);
-        self.request.len()
+        self.operation = operation as u16;
+        self.work.clear();
+        for handle in handles {
+            self.handles.name(*handle).encode(&mut self.work);
+        }
+        request.encode(&mut self.work);
+        self.asked.clear();
+        if self.work.len() <= REQUEST_BYTES_PLAIN_MAX {
+            self.asked.extend(&self.work);
+        } else {
+            self.asked.extend(b"sha256:");
+            self.asked.extend(Digest::of(&self.work).as_bytes());
+        }
+        self.work.len()
+    }
+
+    /// What was asked, as it is stored.
+    pub(crate) fn asked(&self) -> (u16, &[u8]) {
+        (self.operation, &self.asked)
+    }
+
+    /// Ends the entry with its answer and says how long the answer is.
+    pub(crate) fn answer(&mut self, effects: u32, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        if layer::is_off(Layer::Transcript) {
+            return 0;
+        }
+        self.work.clear();
+        write(&mut self.work);
+        self.entry.clear();
+        self.entry.extend(self.operation.to_le_bytes());
+        put_blob(&self.asked, &mut self.entry);
+        put_blob(&self.work, &mut self.entry);
+        effects.encode(&mut self.entry);
+        self.shared.lock().transcript.push(&self.entry);
+        self.work.len()
     }
 
     /// The guest gave a handle back: its number in the table may be used again, its name is not.
@@ -228,7 +301,7 @@ impl Recorder {
 
     /// The transcript at the call's end.
     pub(crate) fn finish(self) -> Transcript {
-        std::mem::take(&mut *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.shared.lock().transcript)
     }
 }
 
@@ -269,12 +342,14 @@ fn read_entries(mut bytes: &[u8]) -> Result<Vec<Entry<'_>>, InvalidTranscript> {
     Ok(entries)
 }
 
-fn read_entry<'a>(bytes: &mut &'a [u8]) -> Option<Entry<'a>> {
+/// Takes an entry from the front of `bytes`.
+pub(crate) fn read_entry<'a>(bytes: &mut &'a [u8]) -> Option<Entry<'a>> {
     let (operation, rest) = bytes.split_first_chunk::<2>()?;
     *bytes = rest;
     let request = encode::take_blob(bytes)?;
     let answer = encode::take_blob(bytes)?;
-    Some(Entry { operation: u16::from_le_bytes(*operation), request, answer })
+    let effects = u32::decode(bytes)?;
+    Some(Entry { operation: u16::from_le_bytes(*operation), request, answer, effects })
 }
 
 #[cfg(test)]
@@ -285,7 +360,7 @@ mod tests {
         let mut recorder = Recorder::default();
         for (request, answer) in answers {
             recorder.ask(Operation::StreamRead, &[7], &Blob(request));
-            recorder.answer(|out| put_blob(answer, out));
+            recorder.answer(0, |out| put_blob(answer, out));
         }
         recorder.finish()
     }
@@ -311,14 +386,38 @@ mod tests {
     }
 
     #[test]
+    fn what_the_journal_has_is_not_given_to_it_again() {
+        let mut recorder = Recorder::default();
+        let mut add = |bytes: &[u8]| {
+            recorder.ask(Operation::StreamRead, &[], &Blob(bytes));
+            recorder.answer(0, |out| put_blob(bytes, out));
+            recorder.shared()
+        };
+        let shared = add(b"one");
+        let (first, place) = shared.news();
+        let (again, _) = shared.news();
+        assert_eq!(first, again, "what could not be recorded is given once more");
+        shared.kept(place);
+        add(b"two");
+        let (second, place) = shared.news();
+        shared.kept(place);
+        assert_eq!(shared.news().0.transcript().map(|none| none.len()), Ok(0));
+        let parts = [first, second].map(|part| part.transcript().unwrap_or_default());
+        let whole = Transcript::joined(parts);
+        assert_eq!((whole.clone(), whole.len()), (recorder.finish(), 2));
+        let replaying = Recorder::along(&whole);
+        assert_eq!(replaying.shared().news().0.transcript().map(|none| none.len()), Ok(0));
+    }
+
+    #[test]
     fn an_overlong_transcript_is_marked_and_keeps_its_beginning() {
         let mut recorder = Recorder::default();
         for _ in 0..2 {
             recorder.ask(Operation::StreamRead, &[], &());
-            recorder.answer(|out| put_blob(&vec![0; TRANSCRIPT_BYTES_MAX - 100], out));
+            recorder.answer(0, |out| put_blob(&vec![0; TRANSCRIPT_BYTES_MAX - 100], out));
         }
         recorder.ask(Operation::StreamRead, &[], &());
-        recorder.answer(|_| ());
+        recorder.answer(0, |_| ());
         let transcript = recorder.finish();
         assert_eq!((transcript.len(), transcript.is_complete()), (1, false));
     }

@@ -1,9 +1,21 @@
 //! Numbers of the host functions whose answers are recorded. Stored in journals: never renumber, only add.
 
-/// A host function that a guest can call and whose answer a replay must give back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u16)]
-pub(crate) enum Operation {
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident $(= $number:literal)?,)*) => {
+        /// A host function that a guest can call and whose answer a replay must give back.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u16)]
+        pub(crate) enum Operation {
+            $($(#[$doc])* $name $(= $number)?,)*
+        }
+
+        impl Operation {
+            const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+operations! {
     // wasi:io
     Poll = 100,
     PollableBlock,
@@ -60,6 +72,7 @@ pub(crate) enum Operation {
     SubscribeDuration,
     // wasi:cli
     GetEnvironment = 400,
+    InitialCwd,
     // wasi:http
     SendRequest = 500,
     ResponseGet,
@@ -79,4 +92,11 @@ pub(crate) enum Operation {
     KvGetMany,
     KvSetMany,
     KvDeleteMany,
+}
+
+impl Operation {
+    /// The host function of this number; `None` for one that only a later host has.
+    pub(crate) fn of_number(number: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| *known as u16 == number)
+    }
 }

@@ -77,6 +77,7 @@ pub fn request(operation: &str, arguments: &str, limits: Limits) -> Call {
         seed: [7; 32],
         clock_start: UnixMillis(1_700_000_000_000),
         gate: Arc::new(ClosedGate),
+        replay: None,
         cancel: CancellationToken::new(),
     }
 }

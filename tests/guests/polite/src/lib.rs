@@ -1,12 +1,14 @@
 //! A well-behaved tool: every operation does one thing that a tool may do, by `std` or the SDK, and reports it. The sandbox's
 //! and the crash tests call it under grants that allow or refuse that one thing.
 
+mod durable;
 mod files;
 mod reconcile;
 mod results;
 mod world;
 
 agent_host_tool::export!(
+    durable::pay,
     files::read_file,
     files::write_file,
     files::append_file,

@@ -84,12 +84,12 @@ pub(crate) fn random() -> Json<Value> {
 }
 
 #[cfg(target_family = "wasm")]
-fn random_bytes() -> Vec<u8> {
+pub(crate) fn random_bytes() -> Vec<u8> {
     wasip2::random::random::get_random_bytes(8)
 }
 
 #[cfg(not(target_family = "wasm"))]
-fn random_bytes() -> Vec<u8> {
+pub(crate) fn random_bytes() -> Vec<u8> {
     Vec::new()
 }
 

@@ -7,7 +7,7 @@ mod simulation;
 
 use agent_core::budget::Budget;
 use agent_core::event::{
-    DoubtPolicy, Durability, Event, ModelChoice, ModelReplied, ModelRequested, Recorded, RunEnded, RunStarted,
+    DoubtPolicy, Durability, Event, ModelChoice, ModelReplied, ModelRequested, Record, Recorded, RunEnded, RunStarted,
     Strictness, ToolMode,
 };
 use agent_core::hardening::Hardening;
@@ -37,6 +37,7 @@ pub(super) fn started() -> RunStarted {
         tools: Vec::new(),
         budget: Budget::STANDARD,
         durability: Durability::Strict,
+        record: Record::Effects,
         strictness: Strictness::Standard,
         doubt: DoubtPolicy::Ask,
         hardening: Hardening::none("a test"),

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use agent_core::effect::FileOperation;
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, Stat};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, IoEr
 use crate::hosts::fs::listing::Listing;
 use crate::hosts::fs::metadata::{descriptor_stat, descriptor_type, metadata_hash, stat_spot};
 use crate::hosts::fs::node::{Kind, Node};
-use crate::hosts::fs::stream::{CHUNK_BYTES_MAX, FileReader, FileWriter, StreamFailure, read_at, write_at};
+use crate::hosts::fs::stream::{CHUNK_BYTES_MAX, FileReader, FileWriter, Nothing, StreamFailure, read_at, write_at};
 use crate::hosts::fs::tree::node_spot;
 use crate::hosts::fs::walk::{LastLink, Spot, read_link};
 use crate::hosts::fs::{FileError, wrong_handle};
@@ -31,9 +31,11 @@ impl Host for CallState {
 
     fn filesystem_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
         self.ask(Op::FilesystemErrorCode, &[error.rep()], &())?;
-        let error = self.table.get(&error)?;
-        let code = error.downcast_ref().map(|failure: &StreamFailure| failure.code);
-        self.answer(Ok(code))
+        let code = match self.recall() {
+            Some(told) => told,
+            None => Ok(self.table.get(&error)?.downcast_ref().map(|failure: &StreamFailure| failure.code)),
+        };
+        self.answer(code)
     }
 }
 
@@ -47,7 +49,10 @@ impl HostDescriptor for CallState {
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
         self.ask(Op::OpenAt, &[fd.rep()], &(follow, &path, open, flags))?;
-        let opened = self.open(&fd, (follow, &path), open, flags).await;
+        let opened = match self.offline(|state| Ok(state.push_nothing()?)) {
+            Some(opened) => opened,
+            None => self.open(&fd, (follow, &path), open, flags).await,
+        };
         self.answer(opened)
     }
 
@@ -60,7 +65,10 @@ impl HostDescriptor for CallState {
 
     fn read_via_stream(&mut self, fd: Fd, offset: u64) -> FsResult<Resource<DynInputStream>> {
         self.ask(Op::ReadViaStream, &[fd.rep()], &offset)?;
-        let stream = self.reader(&fd, offset);
+        let stream = match self.offline(|state| Ok(state.push(Box::new(Nothing) as DynInputStream)?)) {
+            Some(stream) => stream,
+            None => self.reader(&fd, offset),
+        };
         self.answer(stream)
     }
 
@@ -78,144 +86,212 @@ impl HostDescriptor for CallState {
 
     async fn read(&mut self, fd: Fd, len: u64, offset: u64) -> FsResult<(Vec<u8>, bool)> {
         self.ask(Op::FileRead, &[fd.rep()], &(len, offset))?;
-        let read = self.read_now(&fd, len, offset);
+        let read = match self.recall_offline() {
+            Some(told) => told,
+            None => {
+                // Read again in a replay, too, for it counts.
+                let read = self.read_now(&fd, len, offset);
+                self.recall().unwrap_or(read)
+            }
+        };
         self.answer(read)
     }
 
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: u64) -> FsResult<u64> {
         self.ask(Op::FileWrite, &[fd.rep()], &(Blob(&bytes), offset))?;
-        let written = self.write_now(&fd, &bytes, offset).await;
-        self.answer(written.map_err(FsError::from))
+        let written = match self.recall_offline() {
+            Some(told) => told,
+            None => self.write_now(&fd, &bytes, offset).await.map_err(FsError::from),
+        };
+        self.answer(written)
     }
 
     async fn set_size(&mut self, fd: Fd, size: u64) -> FsResult<()> {
         self.ask(Op::SetSize, &[fd.rep()], &size)?;
-        let resized = self.resize(&fd, size).await;
-        self.answer(resized.map_err(FsError::from))
+        let resized = match self.recall_offline() {
+            Some(told) => told,
+            None => self.resize(&fd, size).await.map_err(FsError::from),
+        };
+        self.answer(resized)
     }
 
     async fn advise(&mut self, fd: Fd, offset: u64, len: u64, advice: Advice) -> FsResult<()> {
         self.ask(Op::Advise, &[fd.rep()], &(offset, len, advice))?;
         // Advice is only that: the host needs none, and what it would do is the machine's, not this call's.
-        let advised = match self.node(&fd)?.kind {
-            Kind::File { .. } => Ok(()),
-            Kind::Directory => Err(ErrorCode::BadDescriptor.into()),
+        let advised = match (self.recall(), self.node(&fd)?.kind) {
+            (Some(told), _) => told,
+            (None, Kind::File { .. }) => Ok(()),
+            (None, Kind::Directory) => Err(ErrorCode::BadDescriptor.into()),
         };
         self.answer(advised)
     }
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
         self.ask(Op::SyncData, &[fd.rep()], &())?;
-        let synced = self.node(&fd)?.file.sync_data();
-        self.answer(synced.map_err(|error| FileError::from(error).into()))
+        let synced = match self.recall_offline() {
+            Some(told) => told,
+            None => self.node(&fd)?.file.sync_data().map_err(|error| FileError::from(error).into()),
+        };
+        self.answer(synced)
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
         self.ask(Op::Sync, &[fd.rep()], &())?;
-        let synced = self.node(&fd)?.file.sync_all();
-        self.answer(synced.map_err(|error| FileError::from(error).into()))
+        let synced = match self.recall_offline() {
+            Some(told) => told,
+            None => self.node(&fd)?.file.sync_all().map_err(|error| FileError::from(error).into()),
+        };
+        self.answer(synced)
     }
 
     async fn get_flags(&mut self, fd: Fd) -> FsResult<DescriptorFlags> {
         self.ask(Op::GetFlags, &[fd.rep()], &())?;
-        let flags = self.flags(&fd);
-        self.answer(flags.map_err(FsError::from))
+        let flags = match self.recall() {
+            Some(told) => told,
+            None => self.flags(&fd).map_err(FsError::from),
+        };
+        self.answer(flags)
     }
 
     async fn get_type(&mut self, fd: Fd) -> FsResult<DescriptorType> {
         self.ask(Op::GetType, &[fd.rep()], &())?;
-        let kind = match self.node(&fd)?.kind {
-            Kind::Directory => DescriptorType::Directory,
-            Kind::File { .. } => DescriptorType::RegularFile,
+        let kind = match (self.recall(), self.node(&fd)?.kind) {
+            (Some(told), _) => told,
+            (None, Kind::Directory) => Ok(DescriptorType::Directory),
+            (None, Kind::File { .. }) => Ok(DescriptorType::RegularFile),
         };
-        self.answer(Ok(kind))
+        self.answer(kind)
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
         self.ask(Op::Stat, &[fd.rep()], &())?;
-        let stat = rustix::fs::fstat(self.node(&fd)?.file.as_fd());
-        self.answer(stat.map(|stat| descriptor_stat(&stat)).map_err(|errno| FileError::from(errno).into()))
+        let stat = match self.recall() {
+            Some(told) => told,
+            None => self.stat_of(&fd).map(|stat| descriptor_stat(&stat)).map_err(FsError::from),
+        };
+        self.answer(stat)
     }
 
     async fn stat_at(&mut self, fd: Fd, follow: PathFlags, path: String) -> FsResult<DescriptorStat> {
         self.ask(Op::StatAt, &[fd.rep()], &(follow, &path))?;
-        let stat = self.look(&fd, follow, &path).await.and_then(|spot| stat_spot(&spot));
-        self.answer(stat.map(|stat| descriptor_stat(&stat)).map_err(FsError::from))
+        let looked = self.look(&fd, follow, &path).await;
+        let stat = match self.recall() {
+            Some(told) => told,
+            None => looked.and_then(|spot| stat_spot(&spot)).map(|stat| descriptor_stat(&stat)).map_err(FsError::from),
+        };
+        self.answer(stat)
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
         self.ask(Op::MetadataHash, &[fd.rep()], &())?;
-        let stat = rustix::fs::fstat(self.node(&fd)?.file.as_fd());
-        self.answer(stat.map(|stat| metadata_hash(&stat)).map_err(|errno| FileError::from(errno).into()))
+        let hash = match self.recall() {
+            Some(told) => told,
+            None => self.stat_of(&fd).map(|stat| metadata_hash(&stat)).map_err(FsError::from),
+        };
+        self.answer(hash)
     }
 
     async fn metadata_hash_at(&mut self, fd: Fd, follow: PathFlags, path: String) -> FsResult<MetadataHashValue> {
         self.ask(Op::MetadataHashAt, &[fd.rep()], &(follow, &path))?;
-        let stat = self.look(&fd, follow, &path).await.and_then(|spot| stat_spot(&spot));
-        self.answer(stat.map(|stat| metadata_hash(&stat)).map_err(FsError::from))
+        let looked = self.look(&fd, follow, &path).await;
+        let stat = match self.recall() {
+            Some(told) => told,
+            None => looked.and_then(|spot| stat_spot(&spot)).map(|stat| metadata_hash(&stat)).map_err(FsError::from),
+        };
+        self.answer(stat)
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
         self.ask(Op::ReadlinkAt, &[fd.rep()], &path)?;
-        let target = self.look(&fd, PathFlags::empty(), &path).await.and_then(|spot| link_at(&spot));
-        self.answer(target.map_err(FsError::from))
+        let looked = self.look(&fd, PathFlags::empty(), &path).await;
+        let target = match self.recall() {
+            Some(told) => told,
+            None => looked.and_then(|spot| link_at(&spot)).map_err(FsError::from),
+        };
+        self.answer(target)
     }
 
     async fn is_same_object(&mut self, fd: Fd, other: Fd) -> wasmtime::Result<bool> {
         self.ask(Op::IsSameObject, &[fd.rep(), other.rep()], &())?;
         let identity = |node: &Node| rustix::fs::fstat(node.file.as_fd()).map(|stat| (stat.st_dev, stat.st_ino));
-        let same = identity(&self.node(&fd)?)? == identity(&self.node(&other)?)?;
-        self.answer(Ok(same))
+        let same = match self.recall() {
+            Some(told) => told,
+            None => Ok(identity(&self.node(&fd)?)? == identity(&self.node(&other)?)?),
+        };
+        self.answer(same)
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         self.ask(Op::ReadDirectory, &[fd.rep()], &())?;
-        let listing = self.list(&fd).await;
+        let nothing = |state: &mut Self| Ok(Resource::new_own(state.push(Listing::of_nothing())?.rep()));
+        let listing = match self.offline(nothing) {
+            Some(listing) => listing,
+            None => self.list(&fd).await,
+        };
         self.answer(listing)
     }
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         self.ask(Op::CreateDirectoryAt, &[fd.rep()], &path)?;
-        let created = self.create_directory(&fd, &path).await;
+        let created = match self.recall_offline() {
+            Some(told) => told,
+            None => self.create_directory(&fd, &path).await,
+        };
         self.answer(created)
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         self.ask(Op::RemoveDirectoryAt, &[fd.rep()], &path)?;
-        let removed = self.remove(&fd, &path, AtFlags::REMOVEDIR).await;
+        let removed = match self.recall_offline() {
+            Some(told) => told,
+            None => self.remove(&fd, &path, AtFlags::REMOVEDIR).await,
+        };
         self.answer(removed)
     }
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         self.ask(Op::UnlinkFileAt, &[fd.rep()], &path)?;
-        let removed = self.remove(&fd, &path, AtFlags::empty()).await;
+        let removed = match self.recall_offline() {
+            Some(told) => told,
+            None => self.remove(&fd, &path, AtFlags::empty()).await,
+        };
         self.answer(removed)
     }
 
     async fn rename_at(&mut self, fd: Fd, path: String, to_fd: Fd, to_path: String) -> FsResult<()> {
         self.ask(Op::RenameAt, &[fd.rep(), to_fd.rep()], &(&path, &to_path))?;
-        let renamed = self.rename(&fd, &path, &to_fd, &to_path).await;
+        let renamed = match self.recall_offline() {
+            Some(told) => told,
+            None => self.rename(&fd, &path, &to_fd, &to_path).await,
+        };
         self.answer(renamed)
     }
 
     async fn link_at(&mut self, fd: Fd, follow: PathFlags, path: String, to_fd: Fd, to_path: String) -> FsResult<()> {
         self.ask(Op::LinkAt, &[fd.rep(), to_fd.rep()], &(follow, &path, &to_path))?;
-        let linked = match follow.contains(PathFlags::SYMLINK_FOLLOW) {
-            true => Err(ErrorCode::Invalid.into()),
-            false => self.link(&fd, &path, &to_fd, &to_path).await,
+        let linked = match self.recall_offline() {
+            Some(told) => told,
+            None if follow.contains(PathFlags::SYMLINK_FOLLOW) => Err(ErrorCode::Invalid.into()),
+            None => self.link(&fd, &path, &to_fd, &to_path).await,
         };
         self.answer(linked)
     }
 
     async fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> FsResult<()> {
         self.ask(Op::SymlinkAt, &[fd.rep()], &(&target, &path))?;
-        let linked = self.symlink(&fd, &target, &path).await;
+        let linked = match self.recall_offline() {
+            Some(told) => told,
+            None => self.symlink(&fd, &target, &path).await,
+        };
         self.answer(linked)
     }
 
     async fn set_times(&mut self, fd: Fd, access: NewTimestamp, modification: NewTimestamp) -> FsResult<()> {
         self.ask(Op::SetTimes, &[fd.rep()], &(access, modification))?;
-        let set = self.set_times_of(&fd, access, modification).await;
+        let set = match self.recall_offline() {
+            Some(told) => told,
+            None => self.set_times_of(&fd, access, modification).await,
+        };
         self.answer(set)
     }
 
@@ -228,7 +304,10 @@ impl HostDescriptor for CallState {
         modification: NewTimestamp,
     ) -> FsResult<()> {
         self.ask(Op::SetTimesAt, &[fd.rep()], &(follow, &path, access, modification))?;
-        let set = self.set_times_below(&fd, (follow, &path), access, modification).await;
+        let set = match self.recall_offline() {
+            Some(told) => told,
+            None => self.set_times_below(&fd, (follow, &path), access, modification).await,
+        };
         self.answer(set)
     }
 }
@@ -240,8 +319,10 @@ impl HostDirectoryEntryStream for CallState {
     ) -> FsResult<Option<DirectoryEntry>> {
         self.ask(Op::ReadDirectoryEntry, &[stream.rep()], &())?;
         let listing = Resource::<Listing>::new_borrow(stream.rep());
-        let entry = self.table.get_mut(&listing).map_err(|_| wrong_handle())?.next();
-        self.answer(entry.map_err(FsError::from))
+        // Goes on in a replay, too, so that what follows is the rest.
+        let now = self.table.get_mut(&listing).map_err(|_| wrong_handle())?.next();
+        let entry = self.recall().unwrap_or_else(|| now.map_err(FsError::from));
+        self.answer(entry)
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
@@ -260,9 +341,21 @@ impl CallState {
     }
 
     fn writer(&mut self, fd: &Fd, offset: Option<u64>) -> FsResult<Resource<DynOutputStream>> {
+        if let Some(stream) = self.offline(|state| Ok(state.push(Box::new(Nothing) as DynOutputStream)?)) {
+            return stream;
+        }
         let node = self.writable(fd)?;
         let stream: DynOutputStream = Box::new(FileWriter::new(node, offset, self.files.changes.clone()));
-        Ok(self.push(stream)?)
+        let stream = self.push(stream)?;
+        if let Some(log) = self.replay.log() {
+            log.file_writers.insert(stream.rep());
+        }
+        Ok(stream)
+    }
+
+    fn stat_of(&self, fd: &Fd) -> Result<Stat, FileError> {
+        let node = self.node(fd)?;
+        Ok(rustix::fs::fstat(node.file.as_fd())?)
     }
 
     fn readable(&self, fd: &Fd) -> Result<Node, FileError> {
@@ -311,6 +404,9 @@ impl CallState {
 
     /// Resolves a path that a guest wants to know something of.
     async fn look(&mut self, fd: &Fd, follow: PathFlags, path: &str) -> Result<Spot, FileError> {
+        if self.replay.is_offline() {
+            return Err(ErrorCode::NoEntry.into());
+        }
         let base = self.directory(fd)?;
         let last = if follow.contains(PathFlags::SYMLINK_FOLLOW) { LastLink::Follow } else { LastLink::Keep };
         let spot = self.find(&base, path, last, FileOperation::Stat)?;
@@ -324,7 +420,7 @@ impl CallState {
         let listing = if node.effect.is_none() {
             let path = self.files.guest_path(node.mount, &node.path);
             let request = agent_core::effect::EffectRequest::File { operation: FileOperation::Read, path, to: None };
-            let permit = self.effects.decide(request).await.map_err(|_| ErrorCode::NotPermitted)?;
+            let permit = self.file_permit(request).await?;
             self.conclude(permit, Listing::of(&node.file)).await?
         } else {
             Listing::of(&node.file)?

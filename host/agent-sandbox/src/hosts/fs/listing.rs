@@ -12,7 +12,8 @@ use crate::hosts::fs::walk::{Handle, open_directory};
 
 /// What a directory entry stream stands for.
 pub(crate) struct Listing {
-    entries: Dir,
+    /// None in a replay that touches nothing.
+    entries: Option<Dir>,
 }
 
 impl Listing {
@@ -20,29 +21,35 @@ impl Listing {
     pub(crate) fn of(directory: &File) -> Result<Self, FileError> {
         // The handle may be one that can only be gone through, and a listing has a position of its own.
         let handle = open_directory(directory, ".", Handle::Read)?;
-        Ok(Self { entries: Dir::new(handle)? })
+        Ok(Self { entries: Some(Dir::new(handle)?) })
+    }
+
+    /// The listing of nothing.
+    pub(crate) fn of_nothing() -> Self {
+        Self { entries: None }
     }
 
     /// The next entry. Names that guests do not see are left out, and so are those that are no text, which no guest can say:
     /// one of them must not hide the others.
     pub(crate) fn next(&mut self) -> Result<Option<DirectoryEntry>, FileError> {
-        while let Some(entry) = self.entries.read() {
+        let Some(entries) = &mut self.entries else { return Ok(None) };
+        while let Some(entry) = entries.read() {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
             if !matches!(name, "." | "..") && !is_hidden(name) {
-                let type_ = descriptor_type(self.known_type(entry.file_type(), name)?);
+                let type_ = descriptor_type(known_type(entries, entry.file_type(), name)?);
                 return Ok(Some(DirectoryEntry { type_, name: name.to_owned() }));
             }
         }
         Ok(None)
     }
+}
 
-    /// Some file systems leave the type out of a listing.
-    fn known_type(&self, listed: FileType, name: &str) -> Result<FileType, FileError> {
-        if listed != FileType::Unknown {
-            return Ok(listed);
-        }
-        let stat = rustix::fs::statat(self.entries.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(FileType::from_raw_mode(stat.st_mode))
+/// Some file systems leave the type out of a listing.
+fn known_type(entries: &Dir, listed: FileType, name: &str) -> Result<FileType, FileError> {
+    if listed != FileType::Unknown {
+        return Ok(listed);
     }
+    let stat = rustix::fs::statat(entries.fd()?, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode))
 }

@@ -31,6 +31,7 @@ pub(crate) mod walk;
 pub(crate) mod walls;
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use agent_core::effect::{EffectRequest, EffectResult, FileOperation, Refusal};
@@ -45,11 +46,14 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::defence::{self, Defence};
 use crate::effects::{Effects, Permit};
+use crate::gate::GateClosed;
 use crate::hosts::fs::change::Changes;
 use crate::hosts::fs::names::is_protected;
 use crate::hosts::fs::node::{Kind, Node};
+pub(crate) use crate::hosts::fs::stream::StreamFailure;
 use crate::hosts::fs::walk::{Handle, Lost, RelativePath, Spot};
 use crate::mount::Mount;
+use crate::replay::diverged;
 use crate::state::{CallState, table_stop};
 use crate::stop::Stop;
 use crate::transcript::Operation as Op;
@@ -58,6 +62,8 @@ use crate::transcript::Operation as Op;
 pub(crate) struct Files {
     changes: Arc<Changes>,
     absence_recorded: bool,
+    /// What stands for every file of a replay that touches nothing.
+    nothing: Option<Arc<File>>,
 }
 
 /// Why a file operation did not happen.
@@ -73,7 +79,18 @@ pub(crate) enum FileError {
 impl Files {
     /// The mounts of a call that is about to begin.
     pub(crate) fn new(mounts: Vec<Mount>, limits: &Limits, effects: Arc<Effects>) -> Self {
-        Self { changes: Arc::new(Changes::new(mounts, limits, effects)), absence_recorded: false }
+        Self { changes: Arc::new(Changes::new(mounts, limits, effects)), absence_recorded: false, nothing: None }
+    }
+
+    /// A handle that leads nowhere: an end of a pipe.
+    fn nothing(&mut self) -> Result<Arc<File>, Stop> {
+        if let Some(nothing) = &self.nothing {
+            return Ok(Arc::clone(nothing));
+        }
+        let (end, _) = std::io::pipe().map_err(|error| Stop::Gate(GateClosed(format!("no pipe: {error}"))))?;
+        let nothing = Arc::new(File::from(OwnedFd::from(end)));
+        self.nothing = Some(Arc::clone(&nothing));
+        Ok(nothing)
     }
 
     /// Where relative paths begin.
@@ -93,7 +110,10 @@ impl Files {
 impl preopens::Host for CallState {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         self.ask(Op::GetDirectories, &[], &())?;
-        let directories = self.preopens();
+        let directories = match self.offline(Self::preopens_on_nothing) {
+            Some(directories) => directories,
+            None => self.preopens(),
+        };
         self.answer(directories)
     }
 }
@@ -111,6 +131,18 @@ impl CallState {
             directories.push((self.push_node(node)?, mount.guest.clone()));
         }
         Ok(directories)
+    }
+
+    /// The recorded mounts, each of them a handle of nothing.
+    fn preopens_on_nothing(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let names: Vec<String> = self.recall::<_, wasmtime::Error>().transpose()?.unwrap_or_default();
+        names.into_iter().map(|name| Ok((self.push_nothing()?, name))).collect()
+    }
+
+    /// A descriptor of nothing, for a replay that touches nothing: all that it is asked is in the record.
+    fn push_nothing(&mut self) -> Result<Resource<Descriptor>, Stop> {
+        let nothing = self.files.nothing()?;
+        self.push_node(Node::of_nothing(nothing))
     }
 
     /// wasmtime's bindings name a type of its own for descriptors; what is behind the handle is ours.
@@ -166,7 +198,21 @@ impl CallState {
                 return Err(FileError::Code(ErrorCode::NotPermitted));
             }
         }
-        self.effects.decide(request).await.map_err(|_| FileError::Code(ErrorCode::NotPermitted))
+        self.file_permit(request).await
+    }
+
+    /// Asks the gate. What failed then is not tried again in a replay, whatever would come of it now.
+    async fn file_permit(&mut self, request: EffectRequest) -> Result<Permit, FileError> {
+        let permit = self.effects.decide(request).await.map_err(|_| FileError::Code(ErrorCode::NotPermitted))?;
+        let Some(failure) = self.replay.recall_failure::<FsError>() else { return Ok(permit) };
+        let code = failure.downcast().map_err(|_| diverged("what failed then is no file's error"))?;
+        if code == ErrorCode::Quota {
+            let rule = ("as before the call was interrupted", None);
+            self.effects.refuse_numbered(permit.number, permit.request, Refusal::FsQuota, rule);
+        } else {
+            self.effects.settle(permit, EffectResult::Failed(code.name().to_owned()));
+        }
+        Err(FileError::Code(code))
     }
 
     fn why_not_change(&self, mount: usize, spot: &Spot) -> Option<(String, Option<&'static str>)> {

@@ -48,6 +48,12 @@ impl Node {
         Self::at(file, Kind::Directory, mount, RelativePath::default())
     }
 
+    /// What stands for anything in a replay that touches nothing.
+    pub(crate) fn of_nothing(file: Arc<File>) -> Self {
+        let (kind, path) = (Kind::Directory, RelativePath::default());
+        Self { file, kind, mount: 0, path, renames_seen: 0, writing: None, effect: None }
+    }
+
     /// Something that was just opened.
     pub(crate) fn opened(file: File, kind: Kind, mount: usize, spot: &Spot, effect: u32) -> Self {
         Self { effect: Some(effect), ..Self::at(file, kind, mount, spot.path.clone()) }

@@ -91,7 +91,7 @@ impl CallState {
         let request = self.request(wanted.operation(), base.mount, &spot);
         let permit = match wanted.operation() {
             FileOperation::Write => self.may_change(request, &[(base.mount, &spot)]).await?,
-            _ => self.effects.decide(request).await.map_err(|_| ErrorCode::NotPermitted)?,
+            _ => self.file_permit(request).await?,
         };
         let changes = self.files.changes.clone();
         let node = open_spot(&changes, base.mount, &spot, wanted, &permit).await;

@@ -23,7 +23,8 @@ pub(crate) const CHUNK_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct StreamFailure {
     /// The code.
     pub(crate) code: ErrorCode,
-    text: String,
+    /// What people read.
+    pub(crate) text: String,
 }
 
 /// Reads a file from an offset on.
@@ -182,4 +183,34 @@ impl From<StreamFailure> for StreamError {
     fn from(failure: StreamFailure) -> Self {
         Self::LastOperationFailed(failure.into())
     }
+}
+
+/// Where a stream leads in a replay that touches nothing.
+pub(crate) struct Nothing;
+
+#[async_trait]
+impl InputStream for Nothing {
+    fn read(&mut self, _: usize) -> StreamResult<Bytes> {
+        Err(StreamError::Closed)
+    }
+}
+
+#[async_trait]
+impl OutputStream for Nothing {
+    fn write(&mut self, _: Bytes) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(CHUNK_BYTES_MAX)
+    }
+}
+
+#[async_trait]
+impl Pollable for Nothing {
+    async fn ready(&mut self) {}
 }

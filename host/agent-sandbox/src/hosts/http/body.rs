@@ -21,6 +21,24 @@ pub(super) enum Body {
 
 /// Collects a body of at most `most` bytes. A body that the guest drops unfinished is an error.
 pub(super) async fn collect(mut body: WasiBody, most: u64, share: &mut Share) -> Result<Body, Error> {
+    collect_from(&mut body, most, share).await
+}
+
+/// As [`collect`], but takes the whole of it, whatever is kept: in a replay the guest goes on writing as it did then.
+pub(super) async fn collect_to_end(mut body: WasiBody, most: u64, share: &mut Share) -> Result<Body, Error> {
+    let collected = collect_from(&mut body, most, share).await?;
+    match collected {
+        Body::Complete(_) => {}
+        Body::TooLarge | Body::TooMuchHeld | Body::WithTrailers => {
+            while let Some(frame) = body.frame().await {
+                frame?;
+            }
+        }
+    }
+    Ok(collected)
+}
+
+async fn collect_from(body: &mut WasiBody, most: u64, share: &mut Share) -> Result<Body, Error> {
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame?.into_data() else { return Ok(Body::WithTrailers) };

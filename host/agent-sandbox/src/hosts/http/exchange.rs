@@ -24,7 +24,6 @@ use crate::hosts::http::bounds::{Bounds, Timing};
 use crate::hosts::http::decoding::{self, Coding};
 use crate::hosts::http::held::{self, Share};
 use crate::hosts::http::{answer_head, connection};
-use crate::transcript::{Encode, put_blob};
 
 /// What the parser keeps besides the header fields: the status line and the signs between fields.
 const HEAD_SLACK_BYTES: usize = 8 << 10;
@@ -259,15 +258,5 @@ impl Failure {
             Reached::Answered(_) => Error::ConnectionReadTimeout,
         };
         Self { reached, refusal: Some(Refusal::NetTimeout), error, text: text.to_owned() }
-    }
-}
-
-impl Encode for Answer {
-    /// Status, fields, body: all that a replay needs to give the answer again.
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.status.encode(out);
-        let fields = self.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
-        fields.collect::<Vec<(String, Vec<u8>)>>().encode(out);
-        put_blob(&self.body, out);
     }
 }

@@ -17,11 +17,12 @@ use crate::gate::IdempotencyKey;
 use crate::hosts::http::answer_head::field_bytes;
 use crate::hosts::http::body::Body;
 use crate::hosts::http::cure;
+use crate::hosts::http::error_code::code_of;
 use crate::hosts::http::exchange::{Answer, Failure, Reached, Request, exchange};
 use crate::hosts::http::held::{HeldBody, Share};
 use crate::hosts::http::lookups::Lookups;
+use crate::hosts::http::past::{Answered, Known, Recorded, encode_kept};
 use crate::hosts::http::{SenderParts, secret, target};
-use crate::transcript::Encode;
 
 /// What a guest is told: an answer, or why there is none.
 type Reply = Result<http::Response<WasiBody>, Error>;
@@ -57,6 +58,10 @@ impl Job {
 
     async fn perform(&mut self) -> Reply {
         let (mut request, effect_request) = self.prepare()?;
+        let parts = Arc::clone(&self.parts);
+        if let Some(known) = parts.past.as_ref().and_then(|past| past.claim(self.outgoing.number)) {
+            return self.told_again(known, effect_request, request.share).await;
+        }
         let decision = self.parts.effects.decide_numbered(self.outgoing.number, effect_request);
         let permit = tokio::select! {
             permit = decision => permit.map_err(|_| Error::HttpRequestDenied)?,
@@ -77,6 +82,50 @@ impl Job {
         match permit.ruling.class {
             EffectClass::KeyedWrite | EffectClass::OpaqueWrite => self.send_announced(request, permit).await,
             EffectClass::Pure | EffectClass::Read | EffectClass::OwnedWrite => self.send(request, permit).await,
+        }
+    }
+
+    /// Gives the guest what was answered to the same request of an attempt before. Nothing is sent.
+    async fn told_again(&self, known: &Known, request: EffectRequest, mut share: Share) -> Reply {
+        let (effects, number) = (&self.parts.effects, self.outgoing.number);
+        let request = effects.as_recorded(request);
+        let then = known.effect.as_ref().map(|effect| effects.as_recorded(effect.request.clone()));
+        if let Some(then) = then.filter(|then| *then != request) {
+            let (then, now) = (in_full(&then), in_full(&request));
+            effects.diverge(format!("effect {number} was {then} then, and is {now} now"));
+            return Err(Error::HttpRequestDenied);
+        }
+        let bytes_out = body_bytes(&request);
+        let bytes_in = match &known.answer {
+            Some(Ok(answer)) => ByteCount(answer.body.len() as u64),
+            Some(Err(_)) | None => ByteCount(0),
+        };
+        match &known.effect {
+            Some(effect) => effects.keep(Effect { replayed: true, ..effect.clone() }),
+            // What was refused then is refused again, and recorded so.
+            None => {
+                if let Ok(permit) = effects.decide_numbered(number, request).await {
+                    let result = match &known.answer {
+                        Some(Ok(answer)) => EffectResult::Done(answer.status.to_string()),
+                        Some(Err(code)) => {
+                            EffectResult::Failed(format!("as before the call was interrupted: {code:?}"))
+                        }
+                        None => EffectResult::Failed(String::new()),
+                    };
+                    effects.keep(Effect { replayed: true, ..permit.effect(result, bytes_out, bytes_in) });
+                }
+            }
+        }
+        match &known.answer {
+            Some(Ok(answer)) => {
+                let _ = share.grow(bytes_in.0);
+                response(answer.clone(), share)
+            }
+            Some(Err(code)) => Err(code.clone().into()),
+            None => {
+                effects.diverge(format!("the answer to effect {number} is not at hand"));
+                Err(Error::HttpRequestDenied)
+            }
         }
     }
 
@@ -133,7 +182,7 @@ impl Job {
         };
         let answered = secret::clean(answered, &self.parts.secrets).await;
         self.parts.effects.keep(effect(permit, &answered, bytes_out, Doubt::Harmless));
-        response(answered)
+        reply(answered, Recorded::Inline)
     }
 
     /// Announces, sends, records: in this order, each durable before the next.
@@ -141,22 +190,22 @@ impl Job {
         let effects = &self.parts.effects;
         // Where something cannot be recorded, the call ends at the guest's next host call.
         let unrecorded = |_| Error::InternalError(Some("the request could not be recorded".to_owned()));
-        let key = effects.intend_send(&permit, self.parts.transcript.snapshot()).await.map_err(unrecorded)?;
+        let key = effects.intend_send(&permit, &self.parts.transcript).await.map_err(unrecorded)?;
         let bytes_out = ByteCount(request.body.len() as u64);
         let answered = match add_key(&mut request, &permit, key) {
             Ok(()) => exchange_in_time((&self.parts, &self.lookups), request).await,
             Err(failure) => Err(failure),
         };
         let answered = secret::clean(answered, &self.parts.secrets).await;
-        let mut encoded = Vec::new();
-        if let Ok(answer) = &answered {
-            answer.encode(&mut encoded);
-        }
+        let encoded = encode_kept(match &answered {
+            Ok(answer) => Ok((answer.status, &answer.headers, &answer.body)),
+            Err(failure) => Err(code_of(&failure.error)),
+        });
         let effect = effect(permit, &answered, bytes_out, Doubt::Matters);
         let recorded = effects.done(&effect, &encoded).await;
         effects.keep(effect);
         recorded.map_err(unrecorded)?;
-        response(answered)
+        reply(answered, Recorded::ByGate)
     }
 
     fn refuse(&self, url: Option<&Url>, refusal: Refusal, rule: &str, error: Error) -> Error {
@@ -220,13 +269,41 @@ fn effect(permit: Permit, answered: &Result<Answer, Failure>, bytes_out: ByteCou
     effect
 }
 
-fn response(answered: Result<Answer, Failure>) -> Reply {
-    let answer = answered.map_err(|failure| failure.error)?;
-    let body = HeldBody::new(answer.body, answer.share).boxed_unsync();
+/// What a guest is told of an exchange.
+fn reply(answered: Result<Answer, Failure>, recorded: Recorded) -> Reply {
+    let Answer { status, headers, body, share } = answered.map_err(|failure| failure.error)?;
+    response(Answered { status, headers, body, recorded }, share)
+}
+
+/// An answer as a response, which carries what the transcript needs of it.
+pub(super) fn response(answer: Answered, share: Share) -> Reply {
+    let body = HeldBody::new(answer.body.clone(), share).boxed_unsync();
     let mut response = http::Response::new(body);
     *response.status_mut() = http::StatusCode::from_u16(answer.status).map_err(|_| Error::HttpProtocolError)?;
-    *response.headers_mut() = answer.headers;
+    *response.headers_mut() = answer.headers.clone();
+    response.extensions_mut().insert(answer);
     Ok(response)
+}
+
+fn body_bytes(request: &EffectRequest) -> ByteCount {
+    match request {
+        EffectRequest::Http { body_bytes, .. } => *body_bytes,
+        EffectRequest::File { .. }
+        | EffectRequest::Env { .. }
+        | EffectRequest::Kv { .. }
+        | EffectRequest::Socket { .. } => ByteCount(0),
+    }
+}
+
+/// A request with what its name leaves out.
+fn in_full(request: &EffectRequest) -> String {
+    match request {
+        EffectRequest::Http { body_bytes, digest, .. } => format!("`{request}` ({body_bytes} of body, {digest})"),
+        EffectRequest::File { .. }
+        | EffectRequest::Env { .. }
+        | EffectRequest::Kv { .. }
+        | EffectRequest::Socket { .. } => format!("`{request}`"),
+    }
 }
 
 fn add_key(request: &mut Request, permit: &Permit, key: Option<IdempotencyKey>) -> Result<(), Failure> {

@@ -8,6 +8,7 @@
 //! - `connection` connects to such an address, `tls` secures it, `answer_head` and `decoding` are what an answer passes.
 //! - `exchange` is one request and its whole answer, with every bound; `job` puts the gate around it, `cure` says what
 //!   would raise a bound that was met.
+//! - `past` is what was answered to an attempt before, which a replay is told again; `error_code` is how errors are recorded.
 //!
 //! A request's body is collected before anything is decided, so a guest that waits for the answer before it finishes the
 //! body waits for its deadline. Redirects are not followed: the guest sees them and asks anew.
@@ -21,10 +22,12 @@ mod connection;
 mod cure;
 mod decoding;
 mod drafts;
+mod error_code;
 mod exchange;
 mod held;
 mod job;
 mod lookups;
+mod past;
 #[cfg(feature = "switchable-defences")]
 mod private_resolver;
 mod secret;
@@ -32,6 +35,7 @@ mod target;
 mod tls;
 mod types;
 
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,13 +54,15 @@ use crate::hosts::http::body::Body;
 use crate::hosts::http::held::Memory;
 use crate::hosts::http::job::{Job, Outgoing};
 use crate::hosts::http::lookups::Lookups;
+use crate::hosts::http::past::Answered;
 use crate::patience::Patience;
 use crate::secrets::CallSecrets;
 use crate::transcript::SharedTranscript;
 
 pub(crate) use bounds::Bounds;
 pub(crate) use drafts::Drafts;
-pub(crate) use types::encode_error;
+pub(crate) use error_code::{decode_error, encode_error};
+pub(crate) use past::Past;
 
 /// Answers of the largest size that a call may hold unread.
 const ANSWERS_HELD_MAX: u64 = 2;
@@ -67,6 +73,10 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 /// Most bytes that one write to a request's body takes.
 const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
 
+/// Pieces of a request's body that wait to be collected. In a replay nobody waits for room: as many as were written then fit.
+const BODY_CHUNKS_WAITING: usize = 1;
+const BODY_CHUNKS_WAITING_IN_REPLAY: usize = 1 << 20;
+
 /// Header fields that are the connection's business, beside wasmtime's list.
 const FORBIDDEN: [&str; 5] = ["te", "trailer", "expect", "forwarded", "via"];
 
@@ -76,7 +86,7 @@ const OTHER_METHOD: [&str; 3] = ["x-http-method-override", "x-http-method", "x-m
 /// Header fields by which some servers take a request for one of another path, which nobody decided about either.
 const OTHER_PATH: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
-type Answered = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 /// Sends the requests of one call.
 pub(crate) struct HttpSender {
@@ -89,6 +99,12 @@ pub(crate) struct HttpSender {
     requests: u64,
     jobs: Arc<Mutex<Jobs>>,
     slots: Arc<Semaphore>,
+    /// The number of the effect that the last request is.
+    last: u32,
+    /// The requests of the answers that the guest holds or waits for, by the handle.
+    pending: HashMap<u32, u32>,
+    /// Handles of streams that read the body of an answer.
+    body_streams: HashSet<u32>,
 }
 
 /// What sending needs.
@@ -98,6 +114,8 @@ pub(crate) struct SenderParts {
     pub(crate) transcript: SharedTranscript,
     pub(crate) secrets: CallSecrets,
     pub(crate) patience: Arc<Patience>,
+    /// What was answered to an attempt before, in a replay.
+    pub(crate) past: Option<Past>,
     /// The call was ended by its caller: what waits to be decided does not happen.
     pub(crate) ended: CancellationToken,
     /// Ends what is under way: its guest is gone for long.
@@ -120,7 +138,63 @@ impl HttpSender {
         let memory = Memory::new(bounds.response_bytes.0.saturating_mul(ANSWERS_HELD_MAX));
         let bodies = Memory::new(bounds.request_bytes.0.saturating_mul(bounds.concurrent as u64));
         let lookups = Arc::new(Lookups::new(bounds.hosts));
-        Self { parts: Arc::new(parts), lookups, memory, bodies, requests: 0, jobs: Arc::default(), slots }
+        Self {
+            parts: Arc::new(parts),
+            lookups,
+            memory,
+            bodies,
+            requests: 0,
+            jobs: Arc::default(),
+            slots,
+            last: 0,
+            pending: HashMap::new(),
+            body_streams: HashSet::new(),
+        }
+    }
+
+    /// The guest waits for the last request's answer by this handle.
+    fn handed_out(&mut self, handle: u32) {
+        self.pending.insert(handle, self.last);
+    }
+
+    /// The number of the effect that a pending answer is of.
+    fn number_of(&self, handle: u32) -> u32 {
+        self.pending.get(&handle).copied().unwrap_or(0)
+    }
+
+    /// A stream reads the body of an answer.
+    fn reads(&mut self, handle: u32) {
+        self.body_streams.insert(handle);
+    }
+
+    /// Whether a stream reads the body of an answer, all of which is here.
+    pub(crate) fn is_body(&self, handle: u32) -> bool {
+        self.body_streams.contains(&handle)
+    }
+
+    /// The guest gave a handle back.
+    pub(crate) fn forget(&mut self, handle: u32) {
+        self.pending.remove(&handle);
+        self.body_streams.remove(&handle);
+    }
+
+    /// What the gate kept of an attempt before.
+    fn kept(&self, number: u32) -> Option<Answered> {
+        self.parts.past.as_ref()?.kept(number)
+    }
+
+    /// A recorded answer as a response; `None` if it is none.
+    fn response_again(&self, answer: Answered) -> Option<http::Response<WasiBody>> {
+        let mut share = self.memory.share();
+        // It had room then.
+        let _ = share.grow(answer.body.len() as u64);
+        job::response(answer, share).ok()
+    }
+
+    /// Why a replayed call is not what it was, if it left out a write that was answered then.
+    pub(crate) fn unclaimed(&self) -> Option<String> {
+        let effect = self.parts.past.as_ref()?.unclaimed()?;
+        Some(format!("effect {} was answered then, {}, and is not asked for now", effect.number, effect.request))
     }
 
     /// Lets no further request begin and waits for those under way. Who is not answered soon is given up, and recorded so.
@@ -154,21 +228,31 @@ impl WasiHttpHooks for HttpSender {
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Answered> + Send> {
+    ) -> Box<dyn Future<Output = Sent> + Send> {
         // Numbered here, in the guest's order, not when the body is complete.
         let number = self.parts.effects.number();
+        self.last = number;
         self.requests += 1;
         let beyond_limit = self.requests > self.parts.bounds.requests;
         let (parts, jobs, slots) = (self.parts.clone(), self.jobs.clone(), self.slots.clone());
         let (share, mut body_share, lookups) = (self.memory.share(), self.bodies.share(), self.lookups.clone());
         Box::new(async move {
             let (head, body) = request.into_parts();
-            let body = if beyond_limit {
+            let most = parts.bounds.request_bytes.0;
+            let body = match &parts.past {
                 // Refused in any case, so nothing of it is kept: a guest may begin many more requests than it may send.
-                drop(body);
-                Body::Complete(bytes::Bytes::new())
-            } else {
-                body::collect(body, parts.bounds.request_bytes.0, &mut body_share).await?
+                None if beyond_limit => {
+                    drop(body);
+                    Body::Complete(bytes::Bytes::new())
+                }
+                None => body::collect(body, most, &mut body_share).await?,
+                Some(past) => {
+                    let body = body::collect_to_end(body, most, &mut body_share).await?;
+                    if past.is_offline() {
+                        return std::future::pending().await;
+                    }
+                    if beyond_limit { Body::Complete(bytes::Bytes::new()) } else { body }
+                }
             };
             let slot = slots.acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
             let (reply, answer) = oneshot::channel();
@@ -198,7 +282,7 @@ impl WasiHttpHooks for HttpSender {
     }
 
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
-        1
+        if self.parts.past.is_some() { BODY_CHUNKS_WAITING_IN_REPLAY } else { BODY_CHUNKS_WAITING }
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {

@@ -1,6 +1,7 @@
 //! `wasi:http/types` and `wasi:http/outgoing-handler`: each method charges and passes on to wasmtime-wasi-http. Recorded is
 //! what does not follow from the guest's own words: whether an answer is there, its status and header fields, its trailers.
-//! Its body is recorded with the streams. What a guest builds itself is in `drafts`.
+//! A body is recorded with its answer, whole, so that a replay has it all; of what the guest reads from it only lengths are.
+//! What a guest builds itself is in `drafts`.
 
 use agent_core::digest::Digest;
 use agent_core::effect::{EffectRequest, Refusal};
@@ -10,8 +11,13 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 use wasmtime_wasi_http::WasiHttpCtxView;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as HandlerHost;
 use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode, Method, Scheme};
+use wasmtime_wasi_http::p2::body::HostFutureTrailers;
+use wasmtime_wasi_http::p2::types::HostFutureIncomingResponse;
 use wasmtime_wasi_http::p2::{HeaderError, HttpError, HttpResult};
 
+use crate::hosts::http::error_code::{decode_error, encode_error};
+use crate::hosts::http::past::{Answered, Told};
+use crate::replay::diverged;
 use crate::state::{CallState, table_stop};
 use crate::stop::Stop;
 use crate::transcript::{Encode, Operation as Op};
@@ -66,6 +72,10 @@ impl types::Host for CallState {
 
     fn http_error_code(&mut self, error: Resource<types::IoError>) -> Plain<Option<ErrorCode>> {
         self.ask(Op::HttpErrorCode, &[error.rep()], &())?;
+        if let Some(told) = self.recall::<Option<Vec<u8>>, wasmtime::Error>() {
+            let code = self.answer(told)?;
+            return code.map(|code| Ok(decode_error(&code).ok_or_else(|| unreadable(Op::HttpErrorCode))?)).transpose();
+        }
         let code = types::Host::http_error_code(&mut self.http_view(), error)?;
         self.answer(Plain::Ok(code.as_ref().map(encoded)))?;
         Ok(code)
@@ -74,14 +84,17 @@ impl types::Host for CallState {
 
 impl HandlerHost for CallState {
     fn handle(&mut self, request: Request, options: Option<Options>) -> HttpResult<FutureResponse> {
-        self.ask(Op::SendRequest, &[request.rep()], &())?;
+        let (asked, words) = self.described(&request)?;
+        self.ask(Op::SendRequest, &[request.rep()], &words)?;
         self.forget(request.rep());
-        let asked = self.described(&request)?;
         let pending = HandlerHost::handle(&mut self.http_view(), request, options);
         if let Some(code) = pending.as_ref().err().and_then(HttpError::downcast_ref) {
             // What is no request at all never reaches the sender, and was an attempt all the same.
             let rule = format!("it is not a well-formed request: {code:?}");
             self.effects.refuse(asked, Refusal::NetDenied, &rule, None);
+        }
+        if let Ok(pending) = &pending {
+            self.sender.handed_out(pending.rep());
         }
         self.answer(pending)
     }
@@ -90,20 +103,38 @@ impl HandlerHost for CallState {
 impl types::HostFutureIncomingResponse for CallState {
     fn get(&mut self, future: FutureResponse) -> Got<Response> {
         self.ask(Op::ResponseGet, &[future.rep()], &())?;
+        if let Some(told) = self.recall::<Vec<u8>, wasmtime::Error>() {
+            return self.get_again(future, told?);
+        }
+        let number = self.sender.number_of(future.rep());
+        let answer = match self.table.get(&future)? {
+            HostFutureIncomingResponse::Ready(Ok((response, _))) => response.extensions().get::<Answered>().cloned(),
+            HostFutureIncomingResponse::Ready(Err(_))
+            | HostFutureIncomingResponse::Pending(_)
+            | HostFutureIncomingResponse::Consumed => None,
+        };
         let got = types::HostFutureIncomingResponse::get(&mut self.http_view(), future)?;
-        let record = self.response_record(&got)?;
-        self.answer(Plain::Ok(record))?;
+        let told = match &got {
+            None => Told::NotYet,
+            Some(Err(())) => Told::Taken,
+            Some(Ok(Err(error))) => Told::Failed { number, code: error.clone() },
+            Some(Ok(Ok(_))) => Told::Answered { number, answer },
+        };
+        self.answer(Plain::Ok(told.to_bytes()))?;
         Ok(got)
     }
 
     fn subscribe(&mut self, future: FutureResponse) -> Plain<Resource<DynPollable>> {
         self.pay()?;
-        types::HostFutureIncomingResponse::subscribe(&mut self.http_view(), future)
+        let pollable = types::HostFutureIncomingResponse::subscribe(&mut self.http_view(), future)?;
+        self.replay.waits(pollable.rep());
+        Ok(pollable)
     }
 
     fn drop(&mut self, future: FutureResponse) -> Plain<()> {
         self.pay()?;
         self.forget(future.rep());
+        self.sender.forget(future.rep());
         types::HostFutureIncomingResponse::drop(&mut self.http_view(), future)
     }
 }
@@ -111,6 +142,9 @@ impl types::HostFutureIncomingResponse for CallState {
 impl types::HostFutureTrailers for CallState {
     fn get(&mut self, future: FutureTrailers) -> Got<Option<Fields>> {
         self.ask(Op::TrailersGet, &[future.rep()], &())?;
+        if let Some(told) = self.recall::<Vec<u8>, wasmtime::Error>() {
+            return self.get_trailers_again(&future, told?);
+        }
         let got = types::HostFutureTrailers::get(&mut self.http_view(), future)?;
         let record = match &got {
             None => vec![0],
@@ -129,7 +163,9 @@ impl types::HostFutureTrailers for CallState {
 
     fn subscribe(&mut self, future: FutureTrailers) -> Plain<Resource<DynPollable>> {
         self.pay()?;
-        types::HostFutureTrailers::subscribe(&mut self.http_view(), future)
+        let pollable = types::HostFutureTrailers::subscribe(&mut self.http_view(), future)?;
+        self.replay.waits(pollable.rep());
+        Ok(pollable)
     }
 
     fn drop(&mut self, future: FutureTrailers) -> Plain<()> {
@@ -140,8 +176,8 @@ impl types::HostFutureTrailers for CallState {
 }
 
 impl CallState {
-    /// A request as the guest built it, for the record.
-    fn described(&self, request: &Request) -> Result<EffectRequest, Stop> {
+    /// A request as the guest built it: for the record of effects, and for the comparison with what it built then.
+    fn described(&self, request: &Request) -> Result<(EffectRequest, Words), Stop> {
         let request = self.table.get(request).map_err(table_stop)?;
         let method = match &request.method {
             Method::Other(method) => method.clone(),
@@ -156,22 +192,56 @@ impl CallState {
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let path = request.path_with_query.as_deref().unwrap_or("/");
         let url = format!("{scheme}://{host}{path}");
-        Ok(EffectRequest::Http { method, url, body_bytes: Bytes(0), digest: Digest::of(b"") })
+        let words = (method.clone(), url.clone(), fields(&request.headers));
+        Ok((EffectRequest::Http { method, url, body_bytes: Bytes(0), digest: Digest::of(b"") }, words))
     }
 
-    fn response_record(&self, got: &Option<Result<Result<Response, ErrorCode>, ()>>) -> Plain<Vec<u8>> {
-        Ok(match got {
-            None => vec![0],
-            Some(Err(())) => vec![1],
-            Some(Ok(Err(error))) => failed(error),
-            Some(Ok(Ok(response))) => {
-                let response = self.table.get(response)?;
-                let mut bytes = vec![3];
-                (response.status, fields(&response.headers)).encode(&mut bytes);
-                bytes
+    /// Gives the guest what it was given then, though nothing was sent now.
+    fn get_again(&mut self, future: FutureResponse, record: Vec<u8>) -> Got<Response> {
+        let told = Told::from_bytes(&record).ok_or_else(|| unreadable(Op::ResponseGet))?;
+        let got = match told {
+            Told::NotYet => None,
+            Told::Taken => Some(Err(())),
+            Told::Failed { code, .. } => {
+                *self.table.get_mut(&future)? = HostFutureIncomingResponse::Consumed;
+                Some(Ok(Err(code)))
             }
-        })
+            Told::Answered { number, answer } => {
+                let answer = answer.or_else(|| self.sender.kept(number));
+                let answer = answer.ok_or_else(|| diverged(format!("the answer to effect {number} is not at hand")))?;
+                let response = self.sender.response_again(answer).ok_or_else(|| unreadable(Op::ResponseGet))?;
+                let nothing = wasmtime_wasi::runtime::spawn(async {});
+                *self.table.get_mut(&future)? = HostFutureIncomingResponse::Ready(Ok((response, nothing)));
+                types::HostFutureIncomingResponse::get(&mut self.http_view(), future)?
+            }
+        };
+        self.answer(Plain::Ok(record))?;
+        Ok(got)
     }
+
+    fn get_trailers_again(&mut self, future: &FutureTrailers, record: Vec<u8>) -> Got<Option<Fields>> {
+        let unreadable = || unreadable(Op::TrailersGet);
+        let got = match record.split_first().ok_or_else(unreadable)? {
+            (0, []) => None,
+            (1, []) => Some(Err(())),
+            (2, error) => Some(Ok(Err(decode_error(error).ok_or_else(unreadable)?))),
+            // No answer of this host has trailers.
+            (3, []) => Some(Ok(Ok(None))),
+            _ => return Err(unreadable().into()),
+        };
+        if got.is_some() {
+            *self.table.get_mut(future)? = HostFutureTrailers::Consumed;
+        }
+        self.answer(Plain::Ok(record))?;
+        Ok(got)
+    }
+}
+
+/// What of a request is compared in a replay; its body is, as it is written.
+type Words = (String, String, Vec<(String, Vec<u8>)>);
+
+fn unreadable(operation: Op) -> Stop {
+    diverged(format!("the recorded answer of {operation:?} is none that this host can give"))
 }
 
 fn fields(headers: &http::HeaderMap) -> Vec<(String, Vec<u8>)> {
@@ -203,10 +273,25 @@ passed_on! {
     }
 }
 
-passed_on! {
-    impl types::HostIncomingBody as BodyIn {
-        fn stream(body: BodyIn) -> Plain<Result<Resource<DynInputStream>, ()>>;
-        fn finish(body: BodyIn) -> Plain<FutureTrailers>;
+impl types::HostIncomingBody for CallState {
+    fn stream(&mut self, body: BodyIn) -> Plain<Result<Resource<DynInputStream>, ()>> {
+        self.pay()?;
+        let stream = types::HostIncomingBody::stream(&mut self.http_view(), body)?;
+        if let Ok(stream) = &stream {
+            self.sender.reads(stream.rep());
+        }
+        Ok(stream)
+    }
+
+    fn finish(&mut self, body: BodyIn) -> Plain<FutureTrailers> {
+        self.pay()?;
+        types::HostIncomingBody::finish(&mut self.http_view(), body)
+    }
+
+    fn drop(&mut self, body: BodyIn) -> Plain<()> {
+        self.pay()?;
+        self.forget(body.rep());
+        types::HostIncomingBody::drop(&mut self.http_view(), body)
     }
 }
 
@@ -239,54 +324,4 @@ passed_on! {
         fn set(outparam: Outparam, response: Result<Outgoing, ErrorCode>) -> Plain<()>;
         fn send_informational(outparam: Outparam, status: u16, headers: Fields) -> HttpResult<()>;
     }
-}
-
-/// The byte form of an error: its number in the WIT variant, then its payload as an optional text and an optional number.
-pub(crate) fn encode_error(error: &ErrorCode, out: &mut Vec<u8>) {
-    let (number, text, value): (u8, Option<&str>, Option<u64>) = match error {
-        ErrorCode::DnsTimeout => (0, None, None),
-        ErrorCode::DnsError(dns) => (1, dns.rcode.as_deref(), dns.info_code.map(u64::from)),
-        ErrorCode::DestinationNotFound => (2, None, None),
-        ErrorCode::DestinationUnavailable => (3, None, None),
-        ErrorCode::DestinationIpProhibited => (4, None, None),
-        ErrorCode::DestinationIpUnroutable => (5, None, None),
-        ErrorCode::ConnectionRefused => (6, None, None),
-        ErrorCode::ConnectionTerminated => (7, None, None),
-        ErrorCode::ConnectionTimeout => (8, None, None),
-        ErrorCode::ConnectionReadTimeout => (9, None, None),
-        ErrorCode::ConnectionWriteTimeout => (10, None, None),
-        ErrorCode::ConnectionLimitReached => (11, None, None),
-        ErrorCode::TlsProtocolError => (12, None, None),
-        ErrorCode::TlsCertificateError => (13, None, None),
-        ErrorCode::TlsAlertReceived(alert) => (14, alert.alert_message.as_deref(), alert.alert_id.map(u64::from)),
-        ErrorCode::HttpRequestDenied => (15, None, None),
-        ErrorCode::HttpRequestLengthRequired => (16, None, None),
-        ErrorCode::HttpRequestBodySize(size) => (17, None, *size),
-        ErrorCode::HttpRequestMethodInvalid => (18, None, None),
-        ErrorCode::HttpRequestUriInvalid => (19, None, None),
-        ErrorCode::HttpRequestUriTooLong => (20, None, None),
-        ErrorCode::HttpRequestHeaderSectionSize(size) => (21, None, size.map(u64::from)),
-        ErrorCode::HttpRequestHeaderSize(field) => {
-            let field = field.as_ref();
-            (22, field.and_then(|f| f.field_name.as_deref()), field.and_then(|f| f.field_size).map(u64::from))
-        }
-        ErrorCode::HttpRequestTrailerSectionSize(size) => (23, None, size.map(u64::from)),
-        ErrorCode::HttpRequestTrailerSize(field) => (24, field.field_name.as_deref(), field.field_size.map(u64::from)),
-        ErrorCode::HttpResponseIncomplete => (25, None, None),
-        ErrorCode::HttpResponseHeaderSectionSize(size) => (26, None, size.map(u64::from)),
-        ErrorCode::HttpResponseHeaderSize(field) => (27, field.field_name.as_deref(), field.field_size.map(u64::from)),
-        ErrorCode::HttpResponseBodySize(size) => (28, None, *size),
-        ErrorCode::HttpResponseTrailerSectionSize(size) => (29, None, size.map(u64::from)),
-        ErrorCode::HttpResponseTrailerSize(field) => (30, field.field_name.as_deref(), field.field_size.map(u64::from)),
-        ErrorCode::HttpResponseTransferCoding(coding) => (31, coding.as_deref(), None),
-        ErrorCode::HttpResponseContentCoding(coding) => (32, coding.as_deref(), None),
-        ErrorCode::HttpResponseTimeout => (33, None, None),
-        ErrorCode::HttpUpgradeFailed => (34, None, None),
-        ErrorCode::HttpProtocolError => (35, None, None),
-        ErrorCode::LoopDetected => (36, None, None),
-        ErrorCode::ConfigurationError => (37, None, None),
-        ErrorCode::InternalError(text) => (38, text.as_deref(), None),
-    };
-    out.push(number);
-    (text, value).encode(out);
 }

@@ -1,5 +1,6 @@
 //! `wasi:keyvalue` 0.2.0-draft: the component's own stores, within its grant. Each use is decided and recorded; writes stay
-//! in the call's [`view::View`] until the caller records the call.
+//! in the call's [`view::View`] until the caller records the call. A replay looks and writes again, for what it holds must be
+//! what it held then, but its guest is told what was there then.
 
 mod view;
 
@@ -15,7 +16,7 @@ use crate::gate::GateClosed;
 use crate::kv::StoresError;
 use crate::state::{CallState, GuestError, table_stop};
 use crate::stop::Stop;
-use crate::transcript::{Encode, Operation as Op};
+use crate::transcript::{Decode, Encode, Operation as Op, decode_all};
 
 pub(crate) use view::View;
 use view::{Page, Problem};
@@ -57,6 +58,22 @@ impl GuestError for KvError {
             Self::Stop(_) => return None,
         }
         Some(bytes)
+    }
+
+    fn recall(refusal: &[u8]) -> Option<Self> {
+        Some(Self::Guest(match refusal.split_first()? {
+            (0, []) => store::Error::NoSuchStore,
+            (1, []) => store::Error::AccessDenied,
+            (2, why) => store::Error::Other(decode_all(why)?),
+            _ => return None,
+        }))
+    }
+}
+
+impl Decode for store::KeyResponse {
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        let (keys, cursor) = Decode::decode(bytes)?;
+        Some(Self { keys, cursor })
     }
 }
 
@@ -103,7 +120,16 @@ impl CallState {
             key: key.map(str::to_owned),
             value: value.map(Digest::of),
         };
-        self.effects.decide(request).await.map_err(|Refused(_)| KvError::Guest(store::Error::AccessDenied))
+        let decided = self.effects.decide(request).await;
+        let permit = decided.map_err(|Refused(_)| KvError::Guest(store::Error::AccessDenied))?;
+        // What failed then is not tried again in a replay. Several at once are, up to the one that failed.
+        match self.replay.recall_failure() {
+            Some(failure) if !self.replay.asks_several() => {
+                self.effects.settle(permit, EffectResult::Failed("as before the call was interrupted".to_owned()));
+                Err(failure)
+            }
+            Some(_) | None => Ok(permit),
+        }
     }
 
     /// Records what a permitted use came to and turns a problem into the guest's error.
@@ -249,28 +275,46 @@ impl store::HostBucket for CallState {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Option<Vec<u8>>, KvError> {
         self.ask(Op::KvGet, &[bucket.rep()], &key)?;
         let store = self.bucket(&bucket)?;
-        let got = self.kv_get(&store, &key).await;
+        let got = match self.recall_offline() {
+            Some(told) => told,
+            None => {
+                let now = self.kv_get(&store, &key).await;
+                self.recall().unwrap_or(now)
+            }
+        };
         self.answer(got)
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Result<(), KvError> {
         self.ask(Op::KvSet, &[bucket.rep()], &(&key, &value))?;
         let store = self.bucket(&bucket)?;
-        let set = self.kv_set(&store, key, value).await;
+        let set = match self.recall_offline() {
+            Some(told) => told,
+            None => self.kv_set(&store, key, value).await,
+        };
         self.answer(set)
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<(), KvError> {
         self.ask(Op::KvDelete, &[bucket.rep()], &key)?;
         let store = self.bucket(&bucket)?;
-        let deleted = self.kv_delete(&store, key).await;
+        let deleted = match self.recall_offline() {
+            Some(told) => told,
+            None => self.kv_delete(&store, key).await,
+        };
         self.answer(deleted)
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Result<bool, KvError> {
         self.ask(Op::KvExists, &[bucket.rep()], &key)?;
         let store = self.bucket(&bucket)?;
-        let exists = self.kv_exists(&store, &key).await;
+        let exists = match self.recall_offline() {
+            Some(told) => told,
+            None => {
+                let now = self.kv_exists(&store, &key).await;
+                self.recall().unwrap_or(now)
+            }
+        };
         self.answer(exists)
     }
 
@@ -281,7 +325,13 @@ impl store::HostBucket for CallState {
     ) -> Result<store::KeyResponse, KvError> {
         self.ask(Op::KvListKeys, &[bucket.rep()], &cursor)?;
         let store = self.bucket(&bucket)?;
-        let listed = self.kv_list(&store, cursor).await;
+        let listed = match self.recall_offline() {
+            Some(told) => told,
+            None => {
+                let now = self.kv_list(&store, cursor).await;
+                self.recall().unwrap_or(now)
+            }
+        };
         self.answer(listed)
     }
 
@@ -296,7 +346,10 @@ impl atomics::Host for CallState {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Result<u64, KvError> {
         self.ask(Op::KvIncrement, &[bucket.rep()], &(&key, delta))?;
         let store = self.bucket(&bucket)?;
-        let sum = self.kv_increment(&store, key, delta).await;
+        let sum = match self.recall_offline() {
+            Some(told) => told,
+            None => self.kv_increment(&store, key, delta).await,
+        };
         self.answer(sum)
     }
 }
@@ -307,7 +360,13 @@ impl batch::Host for CallState {
         // Each key is looked up, whatever it gives.
         self.pay_extra(keys.len() as u64)?;
         let store = self.bucket(&bucket)?;
-        let got = self.kv_get_many(&store, keys).await;
+        let got = match self.recall_offline() {
+            Some(told) => told,
+            None => {
+                let now = self.kv_get_many(&store, keys).await;
+                self.recall().unwrap_or(now)
+            }
+        };
         self.answer(got)
     }
 
@@ -315,6 +374,9 @@ impl batch::Host for CallState {
         self.ask(Op::KvSetMany, &[bucket.rep()], &pairs)?;
         self.pay_extra(pairs.len() as u64)?;
         let store = self.bucket(&bucket)?;
+        if let Some(told) = self.recall_offline() {
+            return self.answer(told);
+        }
         let mut set = Ok(());
         for (key, value) in pairs {
             if set.is_ok() {
@@ -328,6 +390,9 @@ impl batch::Host for CallState {
         self.ask(Op::KvDeleteMany, &[bucket.rep()], &keys)?;
         self.pay_extra(keys.len() as u64)?;
         let store = self.bucket(&bucket)?;
+        if let Some(told) = self.recall_offline() {
+            return self.answer(told);
+        }
         let mut deleted = Ok(());
         for key in keys {
             if deleted.is_ok() {

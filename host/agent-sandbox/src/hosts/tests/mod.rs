@@ -4,6 +4,7 @@ mod files;
 mod handles;
 mod others;
 mod records;
+mod replays;
 mod requests;
 mod steps;
 mod support;

@@ -101,7 +101,7 @@ async fn a_write_is_announced_before_and_recorded_after() -> io::Result<()> {
     assert_eq!(seen, Ok((200, "hello".to_owned())));
     assert_eq!(effects, ["1 POST http://server/path?q: done 200"]);
     assert!(heard.len() == 1 && heard[0].starts_with(r#"["send 1 OpaqueWrite"] POST"#), "{heard:?}");
-    assert_eq!(gate.lines(), ["send 1 OpaqueWrite", "answer 1: 26 bytes", "done 1: done 200"]);
+    assert_eq!(gate.lines(), ["send 1 OpaqueWrite", "answer 1: 27 bytes", "done 1: done 200"]);
     Ok(())
 }
 

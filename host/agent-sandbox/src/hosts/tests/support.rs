@@ -28,6 +28,7 @@ use crate::kv::NoStores;
 use crate::mount::Mount;
 use crate::pace::Lent;
 use crate::patience::Patience;
+use crate::replay::{Replay, ReplayEnd};
 use crate::secrets::CallSecrets;
 use crate::state::{CallParts, CallState};
 
@@ -153,13 +154,31 @@ pub(super) fn notes(answer: Answer) -> Arc<Notes> {
 
 /// The state of a call under these limits.
 pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> CallState {
+    state_of(gate.clone(), mounts, limits, None)
+}
+
+/// The state of a call that may be done again.
+pub(super) fn state_of(
+    gate: Arc<dyn EffectGate>,
+    mounts: Vec<Mount>,
+    limits: Limits,
+    replay: Option<Replay>,
+) -> CallState {
     let patience = Arc::new(Patience::start(limits.deadline.to_duration()));
+    let effects = match &replay {
+        Some(Replay { end: ReplayEnd::StayOffline { effects }, .. }) => {
+            Effects::of_record(gate, patience.clone(), CallSecrets::default(), effects)
+        }
+        Some(Replay { end: ReplayEnd::GoLive, .. }) | None => {
+            Effects::new(gate, patience.clone(), CallSecrets::default())
+        }
+    };
     CallState::new(CallParts {
         mounts,
         stores: Arc::new(NoStores),
         env: Vec::new(),
         secrets: Default::default(),
-        effects: Arc::new(Effects::new(gate.clone(), patience.clone(), CallSecrets::default())),
+        effects: Arc::new(effects),
         patience,
         limits,
         seed: [7; 32],
@@ -167,6 +186,7 @@ pub(super) fn state(gate: &Arc<Notes>, mounts: Vec<Mount>, limits: Limits) -> Ca
         clock: ClockGrain::AsAsked,
         cancel: CancellationToken::new(),
         lent: Lent::default(),
+        replay,
         host: tokio::runtime::Handle::current(),
     })
     .unwrap_or_else(|error| unreachable!("{error:#}"))

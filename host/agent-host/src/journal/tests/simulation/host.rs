@@ -235,7 +235,14 @@ impl Host {
     }
 
     fn start(&mut self, ledger: &mut Ledger, call: CallNumber, attempt: u32) -> Result<(), JournalError> {
-        let asked = self.state.call(call).unwrap().call.clone();
+        let pending = self.state.call(call).unwrap();
+        let asked = pending.call.clone();
+        let sent = match &pending.status {
+            CallStatus::Interrupted(attempt) if !attempt.sends.is_empty() => Some(attempt),
+            _ => None,
+        };
+        let continues = sent.map(|attempt| attempt.number);
+        let answered = sent.is_some_and(|attempt| attempt.unresolved().is_none());
         let started = ToolStarted {
             call,
             attempt,
@@ -245,10 +252,15 @@ impl Host {
             seed: String::new(),
             clock_start: UnixMillis(1_000),
             engine: "simulation".to_owned(),
+            continues,
         };
         self.record(ledger, started)?;
         let (tool, number) = (Tool::of_wire(&asked.tool), number_of(&asked.arguments));
-        let to_do = moments(tool, self.mutation);
+        let mut to_do = moments(tool, self.mutation);
+        if answered {
+            // Told again by the record: nothing is sent.
+            to_do.retain(|moment| !matches!(moment, Moment::IntendSend | Moment::Send | Moment::Answer));
+        }
         self.running.push(Running { call, attempt, tool, number, to_do, key: None });
         Ok(())
     }
@@ -340,14 +352,15 @@ impl Host {
             bytes_in: Bytes(0),
             at: Millis(0),
             duration: Millis(0),
+            replayed: false,
         };
-        self.record(ledger, EffectDone { call, attempt, effect })
+        self.record(ledger, EffectDone { call, attempt, effect, answer: None })
     }
 
     fn finish(&mut self, ledger: &mut Ledger, call: CallNumber, outcome: ToolOutcome) -> Result<(), JournalError> {
         let metering = Metering { fuel: MeteredFuel::Exact(Fuel(10)), ..Metering::nothing() };
         let (effects, said) = (Vec::new(), Said::default());
-        self.record(ledger, ToolFinished { call, outcome, metering, effects, said, hidden: 0 })
+        self.record(ledger, ToolFinished { call, outcome, metering, effects, said, hidden: 0, transcript: None })
     }
 
     fn undo(&mut self, world: &mut World, ledger: &mut Ledger, call: CallNumber) -> Result<(), JournalError> {

@@ -1,0 +1,326 @@
+//! `agent-host journal replay`: makes the recorded calls of a run again, told what they were told then, and compares what comes
+//! of them. Nothing is touched: no file, no network, no journal. A proof that the record is all that the calls depended on, and a
+//! way to look into them.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use agent_core::digest::Digest;
+use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
+use agent_core::event::{Record, ToolFinished};
+use agent_core::limits::Limits;
+use agent_core::name::CallNumber;
+use agent_core::outcome::{Fault, MeteredFuel, ToolOutcome};
+use agent_core::units::{Fuel, Millis};
+use agent_sandbox::Sandbox;
+use agent_sandbox::call::{Call, CallReport};
+use agent_sandbox::component::Component;
+use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use agent_sandbox::kv::NoStores;
+use agent_sandbox::replay::{Answered, Replay, ReplayEnd};
+use agent_sandbox::transcript::Transcript;
+use anyhow::{Context, bail};
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::confined::Confined;
+use super::{launch, resume};
+use crate::arguments;
+use crate::cli::OfRuns;
+use crate::driver::{engine, granted_environment};
+use crate::home::Home;
+use crate::journal::Journal;
+use crate::journal::key::HostKey;
+use crate::journal::sqlite::SqliteJournal;
+use crate::recorded_calls::{self, Made, RecordedCall};
+use crate::report::text;
+use crate::secret_values::SecretValues;
+
+/// How long one call may take. It waits for nothing, so what it does is bounded by its fuel; this is for a busy machine.
+const DEADLINE: Millis = Millis(3_600_000);
+
+/// Longest words about a difference.
+const DIFFERENCE_CHARS_MAX: usize = 400;
+
+/// Makes the calls of a run again, without touching anything, and compares.
+#[derive(Debug, clap::Args)]
+pub struct ReplayArgs {
+    /// The run, or the beginning of its name [default: the latest]
+    pub run: Option<String>,
+    /// Only the call of this number
+    #[arg(long, value_name = "N")]
+    pub call: Option<u32>,
+    /// Print a JSON array instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads the run and finds out what it needs.
+///
+/// # Errors
+/// Where there is no such run, it cannot be read, or it was not recorded in full.
+pub async fn prepare(of: OfRuns<ReplayArgs>) -> anyhow::Result<Confined> {
+    let home = Home::open()?;
+    let key = HostKey::load_or_create(home.root())?;
+    let runs = resume::runs_folder(of.agent.as_deref())?;
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
+    let run = journal.find_run(of.args.run.as_deref())?;
+    let (mut calls, state) = recorded_calls::of(&journal.events(&run)?)?;
+    if state.started.record != Record::Full {
+        bail!(
+            "run {run} was not recorded in full, so its calls cannot be made again\n  hint: record the next one with \
+             `agent-host run --record full`, or `record = \"full\"` in its agent file"
+        );
+    }
+    if let Some(number) = of.args.call {
+        calls.retain(|call| call.finished.call == CallNumber(number));
+        if calls.is_empty() {
+            bail!("run {run} has no call {number} that has ended");
+        }
+    }
+    // What it needs to tell secrets apart may be gone by now; then it is compared with what is written of them.
+    let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant)).unwrap_or_default();
+    let mut reach = launch::reach(&home)?;
+    reach.write(&runs);
+    Ok(Confined::new(reach, move |hardening| async move {
+        launch::sealed(hardening);
+        let sandbox = launch::sandbox(&home, &key, of.args.json, state.started.strictness)?;
+        let components = resume::components(journal.as_ref(), &sandbox, &state)?;
+        let replayer = Replayer { journal, sandbox, components, secrets };
+        let mut rows = Vec::with_capacity(calls.len());
+        for call in &calls {
+            rows.push(replayer.row(call).await?);
+        }
+        let mut out = anstream::stdout().lock();
+        if of.args.json {
+            write_json(&rows, &mut out)?;
+        } else {
+            write_table(&rows, &mut out)?;
+        }
+        let all_same = rows.iter().all(|row| row.verdict.is_good());
+        Ok(if all_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }))
+}
+
+/// What makes calls again.
+struct Replayer {
+    journal: Arc<dyn Journal>,
+    sandbox: Arc<Sandbox>,
+    components: HashMap<Digest, Arc<Component>>,
+    secrets: SecretValues,
+}
+
+/// What came of one call.
+struct Row {
+    call: CallNumber,
+    tool: String,
+    /// Answers that it was told.
+    answers: u64,
+    fuel: Fuel,
+    verdict: Verdict,
+}
+
+/// How a call that was made again compares.
+enum Verdict {
+    /// The same outcome, the same words, the same fuel.
+    Same,
+    /// The same up to where it was stopped by something outside it.
+    SameUntilStopped,
+    /// It was not made then either.
+    NotMade,
+    /// It cannot be made again here.
+    Unable(String),
+    /// Something else came of it.
+    Differs(String),
+}
+
+impl Verdict {
+    fn is_good(&self) -> bool {
+        match self {
+            Self::Same | Self::SameUntilStopped | Self::NotMade => true,
+            Self::Unable(_) | Self::Differs(_) => false,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::SameUntilStopped => "same until stopped",
+            Self::NotMade => "not made",
+            Self::Unable(_) => "not possible",
+            Self::Differs(_) => "differs",
+        }
+    }
+
+    fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Same | Self::SameUntilStopped | Self::NotMade => None,
+            Self::Unable(why) | Self::Differs(why) => Some(why),
+        }
+    }
+}
+
+impl Replayer {
+    async fn row(&self, recorded: &RecordedCall) -> anyhow::Result<Row> {
+        let finished = &recorded.finished;
+        let (answers, verdict) = match (&recorded.made, &finished.transcript) {
+            (Some(made), Some(transcript)) => {
+                let transcript = self.transcript(transcript)?;
+                (transcript.len(), self.verdict(recorded, made, transcript).await?)
+            }
+            (None, _) | (Some(_), None) if matches!(finished.outcome, ToolOutcome::Refused { .. }) => {
+                (0, Verdict::NotMade)
+            }
+            (None, _) => (0, Verdict::NotMade),
+            (Some(_), None) => (0, Verdict::Unable("what it was told is not recorded".to_owned())),
+        };
+        let (call, tool) = (finished.call, recorded.asked.tool.replacen("__", ".", 1));
+        Ok(Row { call, tool, answers, fuel: finished.metering.fuel.counted(), verdict })
+    }
+
+    async fn verdict(&self, recorded: &RecordedCall, made: &Made, transcript: Transcript) -> anyhow::Result<Verdict> {
+        let here = engine(&self.sandbox);
+        if made.started.engine != here {
+            let then = &made.started.engine;
+            return Ok(Verdict::Unable(format!("replay_diverged: it ran on `{then}`, this host has `{here}`")));
+        }
+        if !transcript.is_complete() {
+            return Ok(Verdict::Unable("it was told more than is kept of one call".to_owned()));
+        }
+        let told = transcript.len();
+        let component = self.components.get(&made.locked.component).context("a component of the run is not loaded")?;
+        let report = self.sandbox.call(component, self.call(recorded, made, transcript)?).await?;
+        Ok(compare(&recorded.finished, &report, told))
+    }
+
+    fn call(&self, recorded: &RecordedCall, made: &Made, transcript: Transcript) -> anyhow::Result<Call> {
+        let schema = &made.locked.descriptor.input_schema;
+        let arguments = arguments::check(&recorded.asked.arguments, schema).map_err(anyhow::Error::msg)?;
+        let mut seed = [0; 32];
+        hex::decode_to_slice(&made.started.seed, &mut seed).context("the seed of a recorded call is none")?;
+        let limits = Limits { fuel: made.started.fuel, deadline: DEADLINE, ..made.grant.limits.clone() };
+        let answers = made.answers.iter().map(|(number, (effect, digest))| {
+            let answer = self.blob(digest)?;
+            anyhow::Ok((*number, Answered { effect: effect.clone(), answer }))
+        });
+        let answers = answers.collect::<anyhow::Result<_>>()?;
+        let end = ReplayEnd::StayOffline { effects: recorded.finished.effects.clone() };
+        Ok(Call {
+            operation: made.locked.descriptor.name.operation.clone(),
+            arguments,
+            mounts: Vec::new(),
+            stores: Arc::new(NoStores),
+            env: granted_environment(&made.grant),
+            secrets: self.secrets.of(&made.grant),
+            limits,
+            seed,
+            clock_start: made.started.clock_start,
+            gate: Arc::new(NoGate),
+            replay: Some(Replay { transcript, answers, end }),
+            cancel: CancellationToken::new(),
+        })
+    }
+
+    fn transcript(&self, digest: &Digest) -> anyhow::Result<Transcript> {
+        Transcript::from_bytes(&self.blob(digest)?).context("a transcript in the journal cannot be read")
+    }
+
+    fn blob(&self, digest: &Digest) -> anyhow::Result<Vec<u8>> {
+        self.journal.blob(digest)?.context("the journal lacks what a call was told")
+    }
+}
+
+fn compare(then: &ToolFinished, now: &CallReport, told: u64) -> Verdict {
+    if stopped_from_outside(&then.outcome) {
+        return match now.transcript.len() == told {
+            true => Verdict::SameUntilStopped,
+            false => Verdict::Differs(difference("it was told", &told, &now.transcript.len())),
+        };
+    }
+    if then.outcome != now.outcome {
+        return Verdict::Differs(difference("its outcome was", &then.outcome, &now.outcome));
+    }
+    if then.said != now.said {
+        return Verdict::Differs(difference("it said", &then.said, &now.said));
+    }
+    match (then.metering.fuel, now.metering.fuel) {
+        // After a trap the counter is only a lower bound.
+        (MeteredFuel::AtLeast(_), MeteredFuel::AtLeast(_)) => Verdict::Same,
+        (then, now) if then == now => Verdict::Same,
+        (then, now) => Verdict::Differs(difference("its fuel was", &then.counted(), &now.counted())),
+    }
+}
+
+/// Whether what ended the call is no part of it: it would have gone on.
+fn stopped_from_outside(outcome: &ToolOutcome) -> bool {
+    let ToolOutcome::Faulted { fault, .. } = outcome else { return false };
+    matches!(fault, Fault::DeadlineExceeded | Fault::Cancelled | Fault::Interrupted | Fault::ReplayDiverged)
+}
+
+fn difference(what: &str, then: &dyn std::fmt::Debug, now: &dyn std::fmt::Debug) -> String {
+    let half = DIFFERENCE_CHARS_MAX / 2;
+    let (then, now) = (text::line(&format!("{then:?}"), half), text::line(&format!("{now:?}"), half));
+    format!("{what} {then}, and is now {now}")
+}
+
+fn write_table(rows: &[Row], out: &mut dyn Write) -> std::io::Result<()> {
+    let tool = rows.iter().map(|row| row.tool.chars().count()).max().unwrap_or(0).max(4);
+    writeln!(out, "{:>4}  {:tool$}  {:>7}  {:>16}  RESULT", "CALL", "TOOL", "ANSWERS", "FUEL")?;
+    for row in rows {
+        let (fuel, name) = (row.fuel.to_string(), text::line(&row.tool, tool));
+        let (call, answers, verdict) = (row.call.to_string(), row.answers, row.verdict.name());
+        writeln!(out, "{call:>4}  {name:tool$}  {answers:>7}  {fuel:>16}  {verdict}")?;
+        if let Some(detail) = row.verdict.detail() {
+            writeln!(out, "      {}", text::line(detail, DIFFERENCE_CHARS_MAX * 2))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_json(rows: &[Row], out: &mut dyn Write) -> std::io::Result<()> {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            serde_json::json!({
+                "call": row.call,
+                "tool": row.tool,
+                "answers": row.answers,
+                "fuel": row.fuel,
+                "result": row.verdict.name().replace(' ', "_"),
+                "detail": row.verdict.detail(),
+            })
+        })
+        .collect();
+    writeln!(out, "{}", text::json(&serde_json::Value::from(rows).to_string()))
+}
+
+/// The gate of a call that touches nothing: nobody comes by.
+struct NoGate;
+
+#[async_trait]
+impl EffectGate for NoGate {
+    async fn decide(&self, _: u32, request: &EffectRequest) -> Ruling {
+        let (refusal, rule) = (Refusal::FsDenied, "nothing is touched in a replay".to_owned());
+        Ruling::plain(Decision::Deny { refusal, rule, hint: None }, request.class(false))
+    }
+
+    async fn intend_change(&self, _: ChangeIntent) -> Result<(), GateClosed> {
+        Err(nothing())
+    }
+
+    async fn intend_send(&self, _: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
+        Err(nothing())
+    }
+
+    async fn done(&self, _: &Effect) -> Result<(), GateClosed> {
+        Err(nothing())
+    }
+
+    fn progress(&self, _: Progress) {}
+}
+
+fn nothing() -> GateClosed {
+    GateClosed("nothing is touched in a replay".to_owned())
+}

@@ -1,0 +1,95 @@
+//! A call whose host ended after it had sent what cannot be taken back: the next attempt does the same again along the record,
+//! without sending it, and goes on from where the record ends. Called by `call` for such an attempt.
+
+use std::collections::BTreeMap;
+
+use agent_core::digest::Digest;
+use agent_core::effect::EffectRequest;
+use agent_core::event::ToolStarted;
+use agent_core::name::CallNumber;
+use agent_core::pending::{Attempt, CallStatus, Send};
+use agent_sandbox::replay::{Answered, Replay, ReplayEnd};
+use agent_sandbox::transcript::Transcript;
+use anyhow::{Context, bail};
+
+use super::ports::Ports;
+
+/// How an attempt begins.
+pub enum Beginning {
+    /// From the start, with fresh reads.
+    Anew,
+    /// Along the record of the attempt before.
+    Along(Box<Along>),
+    /// Not at all: what was sent cannot be told again.
+    Never {
+        /// The last of what was sent.
+        request: EffectRequest,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What an attempt needs that continues another.
+pub struct Along {
+    /// How the other began, and its number.
+    pub started: ToolStarted,
+    /// What it was told.
+    pub replay: Replay,
+}
+
+/// How the next attempt of a call begins, on an engine that calls itself `engine`.
+///
+/// # Errors
+/// Where the journal cannot be read, or lacks what its events name.
+pub fn beginning(ports: &Ports, call: CallNumber, engine: &str) -> anyhow::Result<Beginning> {
+    let attempt = match ports.recorder.state().call(call).map(|pending| &pending.status) {
+        Some(CallStatus::Interrupted(attempt)) => attempt.clone(),
+        _ => return Ok(Beginning::Anew),
+    };
+    let Some(last) = attempt.sends.last() else { return Ok(Beginning::Anew) };
+    let never = |reason: String| Beginning::Never { request: last.request.clone(), reason };
+    if attempt.started.engine != engine {
+        let then = &attempt.started.engine;
+        return Ok(never(format!("replay_diverged: the call ran on `{then}`, and this host has `{engine}`")));
+    }
+    let transcript = transcript(ports, &attempt)?;
+    if !transcript.is_complete() {
+        let reason = "the host ended before the call did, and the record of what the call was told is not complete: it \
+                      is too long, or the call changed files that are not undone";
+        return Ok(never(reason.to_owned()));
+    }
+    let mut answers = BTreeMap::new();
+    for send in &attempt.sends {
+        match answered(ports, send)? {
+            Answer::Whole(answered) => drop(answers.insert(send.number, *answered)),
+            // A keyed write, which goes out again.
+            Answer::Awaited => {}
+            Answer::NotKept => {
+                return Ok(never("it happened, but what the call was told of it is not kept".to_owned()));
+            }
+        }
+    }
+    let replay = Replay { transcript, answers, end: ReplayEnd::GoLive };
+    Ok(Beginning::Along(Box::new(Along { started: *attempt.started, replay })))
+}
+
+fn transcript(ports: &Ports, attempt: &Attempt) -> anyhow::Result<Transcript> {
+    let part = |digest: &Digest| {
+        let bytes = ports.journal.blob(digest)?.context("the journal lacks a part of a transcript")?;
+        Transcript::from_bytes(&bytes).context("a part of a transcript in the journal cannot be read")
+    };
+    Ok(Transcript::joined(attempt.transcript.iter().map(part).collect::<anyhow::Result<Vec<_>>>()?))
+}
+
+enum Answer {
+    Whole(Box<Answered>),
+    Awaited,
+    NotKept,
+}
+
+fn answered(ports: &Ports, send: &Send) -> anyhow::Result<Answer> {
+    let Some(result) = &send.result else { return Ok(Answer::Awaited) };
+    let Some(digest) = &result.answer else { return Ok(Answer::NotKept) };
+    let Some(answer) = ports.journal.blob(digest)? else { bail!("the journal lacks the answer to a request") };
+    Ok(Answer::Whole(Box::new(Answered { effect: result.effect.clone(), answer })))
+}

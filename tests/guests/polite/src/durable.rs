@@ -1,0 +1,68 @@
+//! A call that a killed host must take up in its middle: it has a file and a folder half read when it pays.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use agent_host_tool::http::Request;
+use agent_host_tool::{Json, args, json, path, serde_json::Value, tool};
+
+use crate::world::random_bytes;
+
+/// Longest receipt.
+const RECEIPT_BYTES_MAX: usize = 4096;
+
+/// An order, where to pay, and where to write it down.
+#[args]
+pub(crate) struct Order {
+    /// A file, of which half is read before paying and half after.
+    order: String,
+    /// Where the payments go: one request each.
+    urls: Vec<String>,
+    /// The file that is written before and after paying.
+    receipt: String,
+}
+
+/// Pays once at each URL, one after the other, in the middle of reading and writing files.
+#[tool]
+pub(crate) fn pay(order: Order) -> Result<Json<Value>, String> {
+    let problem = |error: std::io::Error| error.to_string();
+    let mut file = File::open(path::resolve(&order.order)).map_err(problem)?;
+    let mut first = [0; 4];
+    file.read_exact(&mut first).map_err(problem)?;
+    let mut names = fs::read_dir(path::resolve(".")).map_err(problem)?;
+    let mut seen: Vec<String> =
+        names.by_ref().take(1).flatten().map(|e| e.file_name().to_string_lossy().into()).collect();
+    let begun = Instant::now();
+    thread::sleep(Duration::from_millis(20));
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
+    let random = random_bytes();
+    fs::write(path::resolve(&order.receipt), "paying\n").map_err(problem)?;
+    println!("about to pay");
+
+    let mut receipts = Vec::new();
+    for url in &order.urls {
+        // Chance and time are in it as bytes: how much it takes to write a number down depends on the number.
+        let body = [first.as_slice(), &random, &(at.as_millis() as u64).to_be_bytes()].concat();
+        let response = Request::post(url, body).send().map_err(|error| error.to_string())?;
+        let (receipt, _) = response.read(RECEIPT_BYTES_MAX).map_err(|error| error.to_string())?;
+        let receipt = String::from_utf8_lossy(&receipt).into_owned();
+        let mut written = OpenOptions::new().append(true).open(path::resolve(&order.receipt)).map_err(problem)?;
+        writeln!(written, "{receipt}").map_err(problem)?;
+        receipts.push(receipt);
+    }
+
+    let mut rest = String::new();
+    file.read_to_string(&mut rest).map_err(problem)?;
+    seen.extend(names.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    seen.sort();
+    println!("paid");
+    Ok(Json(json!({
+        "first": String::from_utf8_lossy(&first),
+        "rest": rest,
+        "names": seen,
+        "receipts": receipts,
+        "elapsed_ms": begun.elapsed().as_millis() as u64,
+    })))
+}
