@@ -227,6 +227,8 @@ pub enum ToolMode {
 pub enum Durability {
     /// Synced before anything depends on it: survives power loss.
     Strict,
+    /// The same, by syncs that the runs of one process share: each waits up to 5 ms for the others.
+    Group,
     /// Written, not synced: survives a killed process, and may lose its tail at power loss.
     Relaxed,
 }

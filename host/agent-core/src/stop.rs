@@ -34,6 +34,8 @@ pub enum StopReason {
     SuspendedInput,
     /// A write may or may not have happened: a person must say.
     SuspendedDoubt,
+    /// There is no room left for the journal: paused until there is.
+    StoreFull,
     /// A person or a signal ended it.
     Cancelled,
     /// The host or the model could not go on.
@@ -42,7 +44,7 @@ pub enum StopReason {
 
 impl StopReason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Completed,
         Self::OutputInvalid,
         Self::MaxTurns,
@@ -56,6 +58,7 @@ impl StopReason {
         Self::SuspendedApproval,
         Self::SuspendedInput,
         Self::SuspendedDoubt,
+        Self::StoreFull,
         Self::Cancelled,
         Self::Error,
     ];
@@ -77,6 +80,7 @@ impl StopReason {
             Self::SuspendedApproval => "suspended-approval",
             Self::SuspendedInput => "suspended-input",
             Self::SuspendedDoubt => "suspended-doubt",
+            Self::StoreFull => "store-full",
             Self::Cancelled => "cancelled",
             Self::Error => "error",
         }
@@ -101,6 +105,7 @@ impl StopReason {
             Self::SuspendedApproval => 20,
             Self::SuspendedInput => 21,
             Self::SuspendedDoubt => 22,
+            Self::StoreFull => 23,
             Self::Cancelled => 130,
         }
     }

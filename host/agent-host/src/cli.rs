@@ -410,6 +410,8 @@ pub enum RecordArg {
 pub enum DurabilityArg {
     /// A power loss and a killed process.
     Strict,
+    /// The same, by syncs that the runs of one process share: each waits up to 5 ms for the others.
+    Group,
     /// A killed process.
     Relaxed,
 }
@@ -437,6 +439,7 @@ impl From<DurabilityArg> for Durability {
     fn from(arg: DurabilityArg) -> Self {
         match arg {
             DurabilityArg::Strict => Self::Strict,
+            DurabilityArg::Group => Self::Group,
             DurabilityArg::Relaxed => Self::Relaxed,
         }
     }

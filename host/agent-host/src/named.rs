@@ -4,6 +4,8 @@
 use agent_core::config::problem::Problems;
 use agent_sandbox::component::LoadError;
 
+use crate::journal::error::JournalError;
+
 /// An error with a name, where no type of its own carries one.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -59,7 +61,8 @@ pub fn of(error: &anyhow::Error) -> Option<&'static str> {
         let named = cause.downcast_ref().map(|named: &Named| named.name.as_str());
         let load = || cause.downcast_ref().map(LoadError::name);
         let problems = || cause.downcast_ref().map(|problems: &Problems| problems.as_slice()[0].kind.name());
-        named.or_else(load).or_else(problems)
+        let journal = || cause.downcast_ref().and_then(JournalError::name);
+        named.or_else(load).or_else(journal).or_else(problems)
     })
 }
 

@@ -445,8 +445,8 @@ impl Walk {
             }
             _ => {}
         }
-        // A host that is told to stop leaves what is under way to the resume.
-        if stop == "cancelled" { Ok(()) } else { self.nothing_undoubted() }
+        // A host that is told to stop, or that finds no room, leaves what is under way to the resume.
+        if matches!(stop.as_str(), "cancelled" | "store-full") { Ok(()) } else { self.nothing_undoubted() }
     }
 
     fn nothing_undoubted(&self) -> Result<(), Broken> {

@@ -21,6 +21,7 @@ use crate::workload::{Notes, Workload};
 const COMPLETED: i32 = 0;
 const FAILED: i32 = 1;
 const SUSPENDED_DOUBT: i32 = 22;
+const STORE_FULL: i32 = 23;
 const CANCELLED: i32 = 130;
 
 /// SIGTERM's number.
@@ -202,6 +203,7 @@ impl Store {
             // By the kill, or by a request to stop that came before the host listened for one.
             None if ended.was_killed() || ended.status.signal() == Some(TERMINATED) => Ok(Left::Open),
             Some(CANCELLED) => Ok(Left::Open),
+            Some(STORE_FULL) if faults == Faults::Injected => Ok(Left::Open),
             Some(SUSPENDED_DOUBT) if active.workload.may_doubt() => {
                 self.resolve(active, &standings)?;
                 Ok(Left::Open)

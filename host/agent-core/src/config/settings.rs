@@ -31,7 +31,8 @@ pub struct UserSettings {
 const TOOL_MODES: [(&str, ToolMode); 3] =
     [("native", ToolMode::Native), ("json", ToolMode::Json), ("json_call_first", ToolMode::JsonCallFirst)];
 
-const DURABILITIES: [(&str, Durability); 2] = [("strict", Durability::Strict), ("relaxed", Durability::Relaxed)];
+const DURABILITIES: [(&str, Durability); 3] =
+    [("strict", Durability::Strict), ("group", Durability::Group), ("relaxed", Durability::Relaxed)];
 
 impl UserSettings {
     /// Reads the text of a settings file. `file` is its name in messages.

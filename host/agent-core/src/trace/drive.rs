@@ -211,13 +211,14 @@ fn capture(span: &mut Span, attribute: &'static names::Attribute, message: Messa
     mark_cut(span, cut);
 }
 
-/// Whether a run that stopped so did not do what it was for. One that waits for a person goes on.
+/// Whether a run that stopped so did not do what it was for. One that waits for a person, or for room, goes on.
 fn is_failure(stop: StopReason) -> bool {
     match stop {
         StopReason::Completed
         | StopReason::SuspendedApproval
         | StopReason::SuspendedInput
-        | StopReason::SuspendedDoubt => false,
+        | StopReason::SuspendedDoubt
+        | StopReason::StoreFull => false,
         StopReason::OutputInvalid
         | StopReason::MaxTurns
         | StopReason::MaxToolCalls

@@ -67,6 +67,7 @@ impl Facts {
     pub(super) fn durability(&self) -> &'static str {
         match self.started.durability {
             Durability::Strict => "strict",
+            Durability::Group => "group",
             Durability::Relaxed => "relaxed",
         }
     }

@@ -297,6 +297,7 @@ fn cure(stop: StopReason, run: &str) -> String {
         StopReason::SuspendedDoubt => {
             format!("look with `agent-host show {run}`, say what happened, then `agent-host resume {run}`")
         }
+        StopReason::StoreFull => format!("nothing is lost: free some space, then `agent-host resume {run}`"),
         StopReason::OutputInvalid
         | StopReason::LoopDetected
         | StopReason::ToolErrors

@@ -178,7 +178,7 @@ impl StartedCall {
             if restored == Restored::InDoubt {
                 return Ok(());
             }
-        } else if is_strict(&ports) {
+        } else if survives_power_loss(&ports) {
             sync_to_disk(&mounts, changes, report.effects.clone())
                 .await
                 .context("what a tool wrote could not be synced to disk")?;
@@ -381,8 +381,11 @@ async fn sync_to_disk(mounts: &[Mount], changes: Vec<UndoEntry>, effects: Vec<Ef
     synced.context("its file system does not answer")?.map_err(anyhow::Error::from)
 }
 
-fn is_strict(ports: &Ports) -> bool {
-    ports.recorder.state().started.durability == Durability::Strict
+fn survives_power_loss(ports: &Ports) -> bool {
+    match ports.recorder.state().started.durability {
+        Durability::Strict | Durability::Group => true,
+        Durability::Relaxed => false,
+    }
 }
 
 /// What a replay needs to be the same.

@@ -77,6 +77,13 @@ impl Driver {
     /// # Errors
     /// Where the run cannot go on in this process, above all when nothing can be recorded any more. The run can be resumed.
     pub async fn drive(mut self) -> anyhow::Result<Driven> {
+        match self.drive_on().await {
+            Err(error) if self.ports.journal.ran_out_of_room() => self.pause(error).await.map(Driven::Ended),
+            driven => driven,
+        }
+    }
+
+    async fn drive_on(&mut self) -> anyhow::Result<Driven> {
         loop {
             let stopped = self.ports.recorder.state().stopped.is_some();
             if self.ports.cancel.is_cancelled() && !stopped {
@@ -271,7 +278,18 @@ impl Driver {
         Ok(ended)
     }
 
-    async fn cancelled(mut self) -> anyhow::Result<RunEnded> {
+    /// There was no room for something that had to be recorded. Nothing happened that depended on it, and nothing recorded is
+    /// lost: the run goes on from there once there is room.
+    async fn pause(&mut self, error: anyhow::Error) -> anyhow::Result<RunEnded> {
+        // The calls end as if the host were killed; that they cannot be recorded is known.
+        while !self.running.is_empty() && self.drain().await.is_err() {}
+        let detail = Some("the journal's disk is full".to_owned());
+        let ended = RunEnded { stop: StopReason::StoreFull, answer: None, detail };
+        let recorded = self.ports.recorder.record_last(ended.clone());
+        recorded.map_or(Err(error), |()| Ok(ended))
+    }
+
+    async fn cancelled(&mut self) -> anyhow::Result<RunEnded> {
         self.drain().await?;
         let detail = Some(left_behind(&self.ports.recorder.state()));
         self.finish(RunEnded { stop: StopReason::Cancelled, answer: None, detail })

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use agent_core::event::{Event, Recorded};
+use agent_core::event::{Event, Recorded, RunEnded};
 use agent_core::state::State;
 use anyhow::{Context, ensure};
 
@@ -64,6 +64,16 @@ impl Recorder {
         let signed = key.sign(&state.run, seq, &head);
         let recorded = self.log.append(clock::now(), signed.into(), Durable::Now)?;
         state.apply(&recorded).context("a signature does not follow")
+    }
+
+    /// Records the end of the run's drive here, where there may be no room for it: in the room that is kept for that.
+    ///
+    /// # Errors
+    /// As [`Recorder::record`].
+    pub fn record_last(&self, ended: RunEnded) -> anyhow::Result<()> {
+        let mut state = self.state();
+        let recorded = self.log.append_last(clock::now(), ended.into())?;
+        state.apply(&recorded).context("the run's state does not allow what has just happened")
     }
 
     /// The state. The lock must not be held over an await.

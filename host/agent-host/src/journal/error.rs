@@ -37,7 +37,7 @@ pub enum JournalError {
         why: &'static str,
     },
     /// The file has a layout that this program does not know.
-    #[error("the journal `{}` has format {found}, this agent-host knows formats up to {known}\n  hint: use the newer agent-host that wrote it", .path.display())]
+    #[error("the journal `{}` has format {found}, this agent-host knows formats up to {known}\n  hint: nothing was changed; use the newer agent-host that wrote it", .path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// The disk, or the quota, has no room.
-    #[error("no room left for the journal `{}`: the event was not recorded\n  hint: free some space, then `agent-host resume`", .path.display())]
+    #[error("no room left for the journal `{}`: the event was not recorded, and everything before it is safe\n  hint: free some space, then `agent-host resume`", .path.display())]
     StoreFull {
         /// The file.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum JournalError {
         what: String,
     },
     /// The file was deleted or replaced while it was in use.
-    #[error("the journal `{}` was moved, deleted or replaced while in use\n  hint: put it back and resume the run; what is written now would be lost", .path.display())]
+    #[error("the journal `{}` was moved, deleted or replaced while in use\n  hint: put it back and resume the run: what was recorded before is in it, and nothing was written since", .path.display())]
     StoreGone {
         /// The file.
         path: PathBuf,
@@ -101,6 +101,16 @@ pub enum JournalError {
         bytes: usize,
         /// The bound.
         bytes_max: usize,
+    },
+    /// The disk under it failed.
+    #[error("the disk failed under the journal `{}`: {what} did not succeed\n  hint: what was recorded before is as it was, and this process records no more; check the disk, then `agent-host resume`", .path.display())]
+    Failing {
+        /// The file.
+        path: PathBuf,
+        /// What was tried: `a sync`.
+        what: &'static str,
+        /// What the system or SQLite says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// SQLite failed in another way.
     #[error("the journal `{}` failed", .path.display())]
@@ -225,7 +235,45 @@ pub enum JournalError {
 impl JournalError {
     /// Whether the store itself is in doubt after this error: whatever was being written may or may not be there.
     pub(super) fn leaves_doubt(&self) -> bool {
-        matches!(self, Self::Store { .. } | Self::StoreCorrupt { .. } | Self::StoreGone { .. } | Self::Io { .. })
+        matches!(
+            self,
+            Self::Failing { .. }
+                | Self::Store { .. }
+                | Self::StoreCorrupt { .. }
+                | Self::StoreGone { .. }
+                | Self::Io { .. }
+        )
+    }
+
+    /// The stable name, where programs may want to tell it from others.
+    #[must_use]
+    pub fn name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::StoreFull { .. } => "store_full",
+            Self::StoreCorrupt { .. } | Self::RunDamaged { .. } => "store_corrupt",
+            Self::Newer { .. } => "store_newer",
+            Self::NotWritable { .. } => "store_read_only",
+            Self::StoreGone { .. } => "store_gone",
+            Self::StoreBusy { .. } | Self::Sweeping { .. } => "store_busy",
+            Self::Failing { .. } | Self::Io { .. } | Self::Store { .. } | Self::Poisoned { .. } => "store_failed",
+            Self::RunLocked { .. } => "run_locked",
+            Self::LeaseLost { .. } => "lease_lost",
+            Self::NotOurs { .. } => "not_ours",
+            Self::NoJournal { .. }
+            | Self::Unsafe { .. }
+            | Self::NotJournal { .. }
+            | Self::TooLarge { .. }
+            | Self::RunExists(_)
+            | Self::SessionTaken { .. }
+            | Self::RunRemoved { .. }
+            | Self::RunEmpty { .. }
+            | Self::NoSuchRun { .. }
+            | Self::NoRuns { .. }
+            | Self::AmbiguousRun { .. }
+            | Self::Event { .. }
+            | Self::Unwritable { .. }
+            | Self::Random(_) => return None,
+        })
     }
 
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {

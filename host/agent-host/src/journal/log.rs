@@ -26,6 +26,8 @@ pub(super) enum Level {
     Written,
     /// On the disk, and with it everything written before: survives a power loss.
     Synced,
+    /// The same, by a sync that other runs of this process may share.
+    SyncedTogether,
 }
 
 /// The one writer of a run. Dropping it gives the run back.
@@ -52,6 +54,15 @@ pub trait RunLog: Send + Sync {
 
     /// The number and hash of the last event.
     fn end(&self) -> (u64, Digest);
+
+    /// Records the last event that this process has for the run, and where there is no room for it, in the room that is kept
+    /// for that.
+    ///
+    /// # Errors
+    /// As [`RunLog::append_with`].
+    fn append_last(&self, at: UnixMillis, event: Event) -> Result<Recorded, JournalError> {
+        self.append(at, event, Durable::Now)
+    }
 
     /// How often the disk was made to keep what this log had appended.
     fn syncs(&self) -> u64;
@@ -97,7 +108,8 @@ impl Level {
     pub(super) fn of(durability: Durability, durable: Durable) -> Self {
         match (durability, durable) {
             (Durability::Strict, Durable::Now) => Self::Synced,
-            (Durability::Strict, Durable::Later) | (Durability::Relaxed, _) => Self::Written,
+            (Durability::Group, Durable::Now) => Self::SyncedTogether,
+            (Durability::Strict | Durability::Group, Durable::Later) | (Durability::Relaxed, _) => Self::Written,
         }
     }
 }

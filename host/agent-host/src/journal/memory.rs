@@ -69,6 +69,7 @@ struct Process<B> {
     marker: Marker,
     holder: Holder,
     poisoned: AtomicBool,
+    full: AtomicBool,
 }
 
 /// The log of one run in memory.
@@ -103,7 +104,13 @@ impl<B: Backing> MemoryJournal<B> {
     /// The journal, open in the process `holder` of the host with this key.
     pub(super) fn open(shared: &Arc<Mutex<Shared<B>>>, key: &HostKey, holder: Holder) -> Self {
         let marker = Marker::new(key);
-        Self(Arc::new(Process { shared: Arc::clone(shared), marker, holder, poisoned: AtomicBool::new(false) }))
+        Self(Arc::new(Process {
+            shared: Arc::clone(shared),
+            marker,
+            holder,
+            poisoned: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+        }))
     }
 
     /// The same, in the same process.
@@ -129,7 +136,10 @@ impl<B: Backing> Process<B> {
         }
         match shared.backing.commit(&changes, level) {
             Ok(()) => {}
-            Err(Failed::Full) => return Err(JournalError::StoreFull { path: place() }),
+            Err(Failed::Full) => {
+                self.full.store(true, Ordering::Relaxed);
+                return Err(JournalError::StoreFull { path: place() });
+            }
             Err(Failed::Broken(why)) => {
                 self.poisoned.store(true, Ordering::Relaxed);
                 return Err(JournalError::Io { path: place(), source: std::io::Error::other(why) });
@@ -349,6 +359,10 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         self.0.commit(&mut self.0.lock(), made, Level::Synced)
     }
 
+    fn ran_out_of_room(&self) -> bool {
+        self.0.full.load(Ordering::Relaxed)
+    }
+
     fn try_hold_stores(&self, component: &Name) -> Result<Option<StoresHeld>, JournalError> {
         let taken = self.0.lock().held.insert(component.clone());
         let (process, component) = (Arc::clone(&self.0), component.clone());
@@ -378,7 +392,7 @@ impl<B: Backing> RunLog for MemoryLog<B> {
             made.extend(changes.iter().map(|change| process.change(component.as_str(), change)));
         }
         process.commit(&mut shared, made, level)?;
-        if level == Level::Synced {
+        if level != Level::Written {
             self.syncs.fetch_add(1, Ordering::Relaxed);
         }
         (chain.seq, chain.head) = (seq, head);

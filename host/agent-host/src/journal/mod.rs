@@ -165,6 +165,9 @@ pub trait Journal: Send + Sync {
     /// Where they were not made.
     fn change_stores(&self, changes: &StoreChanges) -> Result<(), JournalError>;
 
+    /// Whether something was not written for want of room since this journal was opened.
+    fn ran_out_of_room(&self) -> bool;
+
     /// Takes the stores of a component for one call, whichever process it runs in; `None` while another call has them.
     ///
     /// # Errors

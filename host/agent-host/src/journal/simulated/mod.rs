@@ -112,7 +112,7 @@ impl Backing for OnDisk {
         let disk = Arc::clone(&self.disk);
         let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
         let mut made = self.written.append(&mut disk, changes);
-        if level == Level::Synced {
+        if level != Level::Written {
             made = made.and_then(|()| self.sync(&mut disk));
         }
         made.map_err(|error| match error {

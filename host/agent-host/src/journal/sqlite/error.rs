@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use super::schema::BUSY_MS_MAX;
 use crate::journal::error::JournalError;
@@ -20,6 +20,7 @@ pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> JournalError 
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             JournalError::NotWritable { path }
         }
+        Some(ErrorCode::SystemIoFailure) => JournalError::Failing { path, what: what(&source), source: source.into() },
         _ => match source {
             // A stored value has another type than its column: only a damaged file does that.
             rusqlite::Error::InvalidColumnType(..)
@@ -27,5 +28,14 @@ pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> JournalError 
             | rusqlite::Error::Utf8Error(..) => JournalError::StoreCorrupt { path, what: source.to_string() },
             source => JournalError::Store { path, source },
         },
+    }
+}
+
+/// What was tried when the disk failed.
+fn what(source: &rusqlite::Error) -> &'static str {
+    match source.sqlite_error().map(|error| error.extended_code) {
+        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => "a sync",
+        Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) => "a read",
+        _ => "a write",
     }
 }

@@ -9,8 +9,8 @@ use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
 use rusqlite::Connection;
 
-use super::store::Store;
-use super::{entries, index, rows};
+use super::store::{Share, Store};
+use super::{entries, index, reserve, rows};
 use crate::defect::{Defect, is_planted};
 use crate::journal::chain::{Chain, Stored};
 use crate::journal::error::JournalError;
@@ -49,9 +49,12 @@ impl RunLog for SqliteLog {
             }
             rows::insert(&self.store, connection, &chain.run, &next)
         })?;
-        if level == Level::Synced {
-            self.syncs.fetch_add(1, Ordering::Relaxed);
-        }
+        let own = match level {
+            Level::Written => false,
+            Level::Synced => true,
+            Level::SyncedTogether => self.store.sync_together()? == Share::Own,
+        };
+        self.syncs.fetch_add(u64::from(own), Ordering::Relaxed);
         (chain.seq, chain.head) = (next.seq, next.hash);
         Ok(Recorded { run: chain.run.clone(), seq: next.seq, epoch: next.epoch, at, event })
     }
@@ -61,8 +64,24 @@ impl RunLog for SqliteLog {
         (chain.seq, chain.head)
     }
 
+    fn append_last(&self, at: UnixMillis, event: Event) -> Result<Recorded, JournalError> {
+        match self.append(at, event.clone(), Durable::Now) {
+            Err(JournalError::StoreFull { .. }) if reserve::give_up(self.store.folder()) => {
+                self.append(at, event, Durable::Now)
+            }
+            appended => appended,
+        }
+    }
+
     fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
+    }
+}
+
+impl SqliteLog {
+    fn of(store: &Arc<Store>, durability: Durability, chain: Chain) -> Self {
+        store.join(durability);
+        Self { store: Arc::clone(store), durability, chain: Mutex::new(chain), syncs: AtomicU64::new(0) }
     }
 }
 
@@ -74,6 +93,7 @@ impl Drop for SqliteLog {
         if let Err(error) = released {
             tracing::debug!(run = %chain.run, %error, "the lease of the run was not given back");
         }
+        self.store.leave(self.durability);
     }
 }
 
@@ -96,8 +116,7 @@ pub(super) fn start(
     })?;
     (chain.seq, chain.head) = (first.seq, first.hash);
     let recorded = Recorded { run: chain.run.clone(), seq: first.seq, epoch: first.epoch, at, event };
-    let log = SqliteLog { store: Arc::clone(store), durability, chain: Mutex::new(chain), syncs: AtomicU64::new(0) };
-    Ok((log, recorded))
+    Ok((SqliteLog::of(store, durability, chain), recorded))
 }
 
 /// Takes the run whose intact end is `chain`, under the next epoch.
@@ -112,7 +131,7 @@ pub(super) fn take(
         claim(store, connection, &chain)
     })?;
     chain.epoch = epoch;
-    Ok(SqliteLog { store: Arc::clone(store), durability, chain: Mutex::new(chain), syncs: AtomicU64::new(0) })
+    Ok(SqliteLog::of(store, durability, chain))
 }
 
 /// Whether the run may be taken: nobody holds it, its holder is gone, or a person said so.

@@ -2,9 +2,11 @@
 
 mod entries;
 mod error;
+mod group;
 mod index;
 mod listing;
 mod log;
+mod reserve;
 mod rows;
 mod schema;
 mod store;
@@ -151,6 +153,7 @@ impl Journal for SqliteJournal {
         at: UnixMillis,
         body: RunStarted,
     ) -> Result<(Box<dyn RunLog>, Recorded), JournalError> {
+        reserve::keep(self.store.folder());
         let (log, recorded) = log::start(&self.store, run, at, body)?;
         Ok((Box::new(log), recorded))
     }
@@ -161,7 +164,9 @@ impl Journal for SqliteJournal {
         let former = store.read(|connection| log::check_free(store, connection, run, take_over))?;
         if former.is_some() {
             store.read(|connection| quick_check(store, connection))?;
+            store.settle()?;
         }
+        reserve::keep(store.folder());
         let whole = store.read(|connection| read(store, connection, run, Trust::OursOnly))?;
         let durability = whole.durability()?;
         let log = log::take(store, whole.chain, durability, take_over)?;
@@ -244,6 +249,10 @@ impl Journal for SqliteJournal {
 
     fn change_stores(&self, changes: &StoreChanges) -> Result<(), JournalError> {
         self.store.write(Level::Synced, |connection| entries::apply(&self.store, connection, changes))
+    }
+
+    fn ran_out_of_room(&self) -> bool {
+        self.store.ran_out_of_room()
     }
 
     /// By a lock on a file beside the journal's, which the system lets go with this process.

@@ -1,12 +1,16 @@
 //! The one writing connection, and what a commit promises. Everything that touches the file goes through here.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use agent_core::digest::Digest;
+use agent_core::event::Durability;
 use rusqlite::{Connection, OptionalExtension as _};
 
+use super::group::{Group, Synced};
 use super::{error, schema};
 use crate::defect::{Defect, is_planted};
 use crate::failpoint;
@@ -30,10 +34,24 @@ pub(super) struct Store {
     /// This process, as a lease names it.
     pub(super) holder: Holder,
     /// Device and file number, by which a replaced file is noticed.
-    identity: (u64, u64),
+    identity: Identity,
     writer: Mutex<Writer>,
     /// Held from the first write of a run or blob on.
     at_work: Mutex<Option<AtWork>>,
+    /// The write-ahead log, opened for the syncs that runs share.
+    wal: OnceLock<File>,
+    group: Group,
+    full: AtomicBool,
+}
+
+/// Device and number of a file.
+type Identity = (u64, u64);
+
+/// Whose sync it was that put an append on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    Own,
+    Others,
 }
 
 struct Writer {
@@ -67,9 +85,17 @@ impl Store {
         }
         let connection = schema::connect(&path)?;
         let writer = Mutex::new(Writer { connection, level: Level::Written, poisoned: false });
-        let identity = (file.dev(), file.ino());
-        let (marker, holder, at_work) = (Marker::new(key), Holder::this_process(), Mutex::new(None));
-        Ok(Self { path, marker, holder, identity, writer, at_work })
+        Ok(Self {
+            path,
+            marker: Marker::new(key),
+            holder: Holder::this_process(),
+            identity: (file.dev(), file.ino()),
+            writer,
+            wal: OnceLock::new(),
+            group: Group::default(),
+            full: AtomicBool::new(false),
+            at_work: Mutex::new(None),
+        })
     }
 
     /// The folder that the file is in.
@@ -90,7 +116,90 @@ impl Store {
         }
         let result = self.transact(&mut writer, level, act);
         writer.poisoned = result.as_ref().is_err_and(JournalError::leaves_doubt);
+        if matches!(result, Err(JournalError::StoreFull { .. })) {
+            self.full.store(true, Ordering::Relaxed);
+        }
         result
+    }
+
+    /// Whether a write found no room.
+    pub(super) fn ran_out_of_room(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// A run begins to be written that syncs together with others, if it does.
+    pub(super) fn join(&self, durability: Durability) {
+        if durability == Durability::Group {
+            self.group.join();
+        }
+    }
+
+    /// It is not written any more.
+    pub(super) fn leave(&self, durability: Durability) {
+        if durability == Durability::Group {
+            self.group.leave();
+        }
+    }
+
+    /// Comes back when everything that this thread has written is on the disk.
+    pub(super) fn sync_together(&self) -> Result<Share, JournalError> {
+        if is_planted(Defect::SkipSync) {
+            return Ok(Share::Others);
+        }
+        let synced = self.group.sync(|| {
+            self.point("journal-sync")?;
+            self.sync_log()?;
+            self.point("journal-synced")
+        });
+        match synced {
+            Ok(Synced::Itself) => Ok(Share::Own),
+            Ok(Synced::ByAnother) => Ok(Share::Others),
+            Ok(Synced::Failed) => Err(JournalError::Poisoned { path: self.path.clone() }),
+            Err(error) => {
+                // Whatever the error: what the disk has now is not known.
+                self.lock().poisoned = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// Syncs the write-ahead log, in which every commit is that is not in the file itself. SQLite syncs it only when it commits
+    /// under `FULL`, each time.
+    fn sync_log(&self) -> Result<(), JournalError> {
+        self.check_in_place()?;
+        let path = self.log_path();
+        let wal = match self.wal.get() {
+            Some(wal) => wal,
+            None => {
+                let wal = File::open(&path).map_err(JournalError::io(&path))?;
+                // SQLite does this with its own first sync, which may never come.
+                folder::sync_folder(path.parent())?;
+                self.wal.get_or_init(|| wal)
+            }
+        };
+        wal.sync_data().map_err(|source| JournalError::Failing {
+            path: self.path.clone(),
+            what: "a sync",
+            source: source.into(),
+        })
+    }
+
+    fn log_path(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        path.into()
+    }
+
+    /// After an unclean stop: has everything written once more, into the file itself, and synced. What is read may be what a
+    /// failed sync was for, and the system takes that for written. Another process that reads just now is not waited for.
+    pub(super) fn settle(&self) -> Result<(), JournalError> {
+        let writer = self.lock();
+        let settled = writer.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        match settled.map_err(|error| self.error(error)) {
+            // Nothing is lost by that: it stays in the log.
+            Err(JournalError::StoreFull { .. } | JournalError::StoreBusy { .. }) => Ok(()),
+            settled => settled,
+        }
     }
 
     fn transact<T>(
@@ -105,12 +214,12 @@ impl Store {
         let transaction = Transaction::begin(&writer.connection).map_err(|error| self.error(error))?;
         let value = act(transaction.connection)?;
         self.point(match level {
-            Level::Written => "journal-commit",
+            Level::Written | Level::SyncedTogether => "journal-commit",
             Level::Synced => "journal-sync",
         })?;
         transaction.commit().map_err(|error| self.error(error))?;
         self.point(match level {
-            Level::Written => "journal-committed",
+            Level::Written | Level::SyncedTogether => "journal-committed",
             Level::Synced => "journal-synced",
         })?;
         Ok(value)
@@ -123,12 +232,10 @@ impl Store {
 
     /// SQLite syncs the whole log at a commit under `FULL`, so what was committed under `NORMAL` before is on disk, too.
     fn raise(&self, writer: &mut Writer, level: Level) -> Result<(), JournalError> {
-        if level == Level::Synced {
-            self.check_in_place()?;
-        }
+        self.check_in_place()?;
         if writer.level != level {
             let name = match level {
-                Level::Written => "normal",
+                Level::Written | Level::SyncedTogether => "normal",
                 Level::Synced => "full",
             };
             writer.connection.pragma_update(None, "synchronous", name).map_err(|error| self.error(error))?;
@@ -139,8 +246,8 @@ impl Store {
 
     /// SQLite goes on writing to a deleted file without an error.
     fn check_in_place(&self) -> Result<(), JournalError> {
-        let found = std::fs::symlink_metadata(&self.path).ok().map(|file| (file.dev(), file.ino()));
-        if found == Some(self.identity) { Ok(()) } else { Err(JournalError::StoreGone { path: self.path.clone() }) }
+        let is_there = identity(&self.path) == Some(self.identity);
+        if is_there { Ok(()) } else { Err(JournalError::StoreGone { path: self.path.clone() }) }
     }
 
     /// From now on no sweep removes what this process keeps before an event names it.
@@ -201,6 +308,10 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// A write transaction. rusqlite's own parses `BEGIN` and `COMMIT` each time, which takes longer than they do.

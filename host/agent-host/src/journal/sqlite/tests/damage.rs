@@ -94,6 +94,60 @@ fn a_flipped_bit_anywhere_in_the_file_is_never_read_as_truth() {
 }
 
 #[test]
+fn a_changed_blob_is_not_handed_out() {
+    let home = Home::new();
+    let journal = home.open();
+    let digest = journal.put_blob(b"some bytes").unwrap();
+    home.tamper("UPDATE blobs SET bytes = x'00'");
+    assert!(matches!(journal.blob(&digest), Err(JournalError::StoreCorrupt { .. })));
+}
+
+/// A copy of the folder as a power cut leaves it: the file, and a write-ahead log of which only `log` is there.
+fn read_with_log(file: &[u8], log: &[u8]) -> Result<usize, JournalError> {
+    let home = Home::new();
+    std::fs::create_dir(home.folder()).unwrap();
+    std::fs::write(home.file(), file).unwrap();
+    std::fs::write(home.folder().join("journal.db-wal"), log).unwrap();
+    let journal = home.try_open()?;
+    match journal.events(&run_id(1)) {
+        Err(JournalError::NoSuchRun { .. }) => Ok(0),
+        events => {
+            let verified = journal.verify(&run_id(1))?;
+            assert_eq!(verified.damage, None);
+            Ok(events?.len())
+        }
+    }
+}
+
+/// Cut at each end of a page and around it, and changed there: the run is read up to some event, intact, or the damage named.
+#[test]
+fn a_log_that_is_cut_or_changed_holds_a_beginning() {
+    let home = Home::new();
+    drop(home.open());
+    let journal = home.open();
+    let _log = begin_run(&journal, &run_id(1));
+    for attempt in 1..6 {
+        _log.append(at(u64::from(attempt)), requested(attempt), Durable::Now).unwrap();
+    }
+    let file = std::fs::read(home.file()).unwrap();
+    let wal = std::fs::read(home.folder().join("journal.db-wal")).unwrap();
+    assert_eq!(read_with_log(&file, &wal).unwrap(), 6);
+    let mut longest = 0;
+    let ends = (0..wal.len()).step_by(512).flat_map(|end| [end, end + 1, end + 31]).filter(|end| *end <= wal.len());
+    for end in ends {
+        let count = read_with_log(&file, &wal[..end]).unwrap();
+        assert!(count >= longest, "cut at {end}: {count} events after {longest}");
+        longest = count;
+        let mut changed = wal.clone();
+        changed[end.min(wal.len() - 1)] ^= 1;
+        match read_with_log(&file, &changed) {
+            Ok(count) => assert!(count <= 6),
+            Err(error) => assert!(error.name().is_some(), "changed at {end}: {error}"),
+        }
+    }
+}
+
+#[test]
 fn a_cut_file_is_named_as_damaged() {
     let home = Home::new();
     record_run(&home.open(), &run_id(1));

@@ -3,8 +3,11 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+use agent_core::event::{Durability, RunStarted};
+
 use super::*;
 use crate::journal::runs::Wanted;
+use crate::journal::tests::started;
 
 /// The first line of the refusal to open.
 fn refusal(home: &Home) -> String {
@@ -111,6 +114,44 @@ fn a_deleted_file_is_noticed_before_anything_depends_on_it() {
     std::fs::remove_file(home.file()).unwrap();
     assert!(matches!(log.append(at(2), requested(1), Durable::Now), Err(JournalError::StoreGone { .. })));
     assert!(matches!(log.append(at(2), requested(1), Durable::Later), Err(JournalError::Poisoned { .. })));
+}
+
+/// Also in a run that never syncs, which would otherwise write into nothing to its end.
+#[test]
+fn whatever_takes_the_file_away_stops_the_run_cleanly() {
+    type Act = fn(&Home);
+    let acts: [Act; 4] = [
+        |home| std::fs::remove_dir_all(home.folder()).unwrap(),
+        |home| std::fs::rename(home.folder(), home.0.path().join("elsewhere")).unwrap(),
+        |home| std::fs::rename(home.file(), home.folder().join("kept.db")).unwrap(),
+        |home| {
+            std::fs::copy(home.file(), home.folder().join("copy.db")).unwrap();
+            std::fs::rename(home.folder().join("copy.db"), home.file()).unwrap();
+        },
+    ];
+    for act in acts {
+        let home = Home::new();
+        let journal = home.open();
+        let relaxed = RunStarted { durability: Durability::Relaxed, ..started() };
+        let (log, _) = journal.start_run(run_id(1), at(1), relaxed).unwrap();
+        act(&home);
+        let refused = log.append(at(2), requested(1), Durable::Later).unwrap_err();
+        assert!(matches!(refused, JournalError::StoreGone { .. }), "{refused}");
+        assert_eq!(refused.name(), Some("store_gone"));
+        assert!(matches!(log.append(at(2), requested(1), Durable::Later), Err(JournalError::Poisoned { .. })));
+    }
+}
+
+/// Who has it open keeps what it may do with it; the next one is told.
+#[test]
+fn a_journal_that_becomes_read_only_keeps_what_is_recorded() {
+    let home = Home::new();
+    let journal = home.open();
+    let log = begin_run(&journal, &run_id(1));
+    std::fs::set_permissions(home.file(), Permissions::from_mode(0o400)).unwrap();
+    log.append(at(2), requested(1), Durable::Now).unwrap();
+    drop(log);
+    assert_eq!(home.open().events(&run_id(1)).unwrap().len(), 2);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The journal in its file: what only a real file shows.
 
 mod damage;
+mod disk;
 mod files;
 mod process;
 mod removal;

@@ -62,7 +62,11 @@ fn see(calls: &mut HashMap<CallNumber, Call>, event: &Event) -> Result<(), Strin
         Event::ModelReplied(replied) => {
             for proposed in &replied.reply.calls {
                 let number = CallNumber(u32::try_from(calls.len()).unwrap() + 1);
-                let asks = if Tool::of_wire(&proposed.tool) == Tool::Guarded { Asks::Person } else { Asks::Nobody };
+                let asks = if Tool::of_arguments(&proposed.arguments).0 == Tool::Guarded {
+                    Asks::Person
+                } else {
+                    Asks::Nobody
+                };
                 calls.insert(number, Call { asks, ..Call::default() });
             }
             Ok(())

@@ -186,10 +186,8 @@ impl Host {
     pub(super) fn resolve(&mut self, world: &World, ledger: &mut Ledger) -> Result<(), JournalError> {
         let Phase::Acting(calls) = &self.state.phase else { return Ok(()) };
         let doubtful = calls.iter().filter(|call| matches!(call.status, CallStatus::InDoubt { .. }));
-        let doubtful: Vec<_> = doubtful
-            .map(|call| (call.number, Tool::of_wire(&call.call.tool), number_of(&call.call.arguments)))
-            .collect();
-        for (call, tool, number) in doubtful {
+        let doubtful: Vec<_> = doubtful.map(|call| (call.number, Tool::of_arguments(&call.call.arguments))).collect();
+        for (call, (tool, number)) in doubtful {
             let happened = world.server.acts.contains_key(&number);
             let resolution = match (happened, self.dice.below(8)) {
                 (_, 0) | (false, 1..4) => Resolution::Retry,
@@ -226,7 +224,7 @@ impl Host {
     fn ask(&mut self, ledger: &mut Ledger, call: CallNumber) -> Result<(), JournalError> {
         let pending = self.state.call(call).unwrap();
         let digest = approval::call_digest(&self.state, pending);
-        let no = number_of(&pending.call.arguments).is_multiple_of(4);
+        let no = Tool::of_arguments(&pending.call.arguments).1.is_multiple_of(4);
         let subject = ApprovalSubject::Call;
         self.record(ledger, ApprovalRequested { call, subject: subject.clone(), digest })?;
         let now = UnixMillis(1_000 + self.state.seq);
@@ -255,7 +253,7 @@ impl Host {
             continues,
         };
         self.record(ledger, started)?;
-        let (tool, number) = (Tool::of_wire(&asked.tool), number_of(&asked.arguments));
+        let (tool, number) = Tool::of_arguments(&asked.arguments);
         let mut to_do = moments(tool, self.mutation);
         if answered {
             // Told again by the record: nothing is sent.
@@ -385,7 +383,7 @@ impl Host {
     /// What no build may do.
     fn run_again(&mut self, world: &mut World, ledger: &mut Ledger, call: CallNumber) -> Result<(), JournalError> {
         let asked = self.state.call(call).unwrap().call.clone();
-        let (tool, number) = (Tool::of_wire(&asked.tool), number_of(&asked.arguments));
+        let (tool, number) = Tool::of_arguments(&asked.arguments);
         world.server.act(number, None);
         let content = vec![Content::Text(tool.answer(number))];
         self.finish(ledger, call, ToolOutcome::Returned { content })
@@ -445,8 +443,4 @@ fn request(number: u32) -> EffectRequest {
     let url = format!("https://shop.test/{number}");
     let digest = Digest::of(url.as_bytes());
     EffectRequest::Http { method: "POST".to_owned(), url, body_bytes: Bytes(0), digest }
-}
-
-fn number_of(arguments: &str) -> u32 {
-    arguments.trim_start_matches(r#"{"number":"#).trim_end_matches('}').parse().unwrap()
 }

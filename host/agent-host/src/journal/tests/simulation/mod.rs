@@ -28,7 +28,7 @@ use ledger::{Ledger, Survives};
 use world::World;
 
 /// Seeds that every test run plays.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 20_000;
 /// Seeds within which each mutation must be caught.
 const MUTATED_SEEDS: u64 = 2_000;
 /// Crashes of one run. Then everything works, and it must come to an end.
@@ -49,6 +49,8 @@ struct Play {
     mutation: Mutation,
     weather: Weather,
     honesty: Honesty,
+    /// What the last crash had to leave, until that was looked at.
+    crashed: Option<Survives>,
     steps: u32,
 }
 
@@ -154,7 +156,7 @@ fn play(seed: u64, mutation: Mutation) -> Result<(), String> {
     };
     let machine = Machine::new(Disk::new(dice.split(), faults), broken);
     let (ledger, weather, honesty) = (Ledger::default(), Weather::Rough, faults.honesty);
-    let mut play = Play { machine, world, ledger, dice, mutation, weather, honesty, steps: 0 };
+    let mut play = Play { machine, world, ledger, dice, mutation, weather, honesty, crashed: None, steps: 0 };
     let Some(ending) = play.play_out()? else { return Ok(()) };
     play.check_end(&ending, &undisturbed)
 }
@@ -164,7 +166,7 @@ fn undisturbed(world: &World, dice: Dice) -> Result<Ending, String> {
     let machine = Machine::new(Disk::new(Dice::new(0), Faults::NONE), Broken::Nothing);
     let (world, ledger) = (world.afresh(), Ledger::default());
     let (mutation, weather, honesty) = (Mutation::None, Weather::Calm, Honesty::Honest);
-    let mut play = Play { machine, world, ledger, dice, mutation, weather, honesty, steps: 0 };
+    let mut play = Play { machine, world, ledger, dice, mutation, weather, honesty, crashed: None, steps: 0 };
     play.last_part()
 }
 
@@ -191,9 +193,7 @@ impl Play {
                 Some(host) => self.part(host)?,
                 None => return Ok(None),
             };
-            if !self.crash(&cut)? {
-                return Ok(None);
-            }
+            self.crash(&cut);
         }
         // From here on everything works.
         self.machine.with_disk(|disk| {
@@ -316,8 +316,8 @@ impl Play {
         if self.dice.once_in(2) { host.kill() } else { drop(host) }
     }
 
-    /// The machine loses its power, or only the process is gone. `false` where the disk lied and was caught.
-    fn crash(&mut self, cut: &Cut) -> Result<bool, String> {
+    /// The machine loses its power, or only the process is gone.
+    fn crash(&mut self, cut: &Cut) {
         let full = matches!(cut, Cut::Failed(JournalError::StoreFull { .. }));
         if full {
             // Somebody makes room.
@@ -336,29 +336,27 @@ impl Play {
             }
         }
         self.machine.with_disk(|disk| disk.faults.writes_left = None);
-        let acts = u32::try_from(self.dice.below(ACTS_MAX)).unwrap_or(0);
-        self.machine.with_disk(|disk| disk.power_for(acts));
-        let mut promised = if self.honesty == Honesty::Lies { Survives::Some } else { survives };
-        let Some(journal) = self.journal(&mut promised)? else { return Ok(false) };
-        let found = self.look(&journal, promised);
-        journal.kill();
-        self.machine.with_disk(|disk| disk.power_on());
-        found.map(|()| true)
+        self.crashed = Some(match (self.honesty, self.crashed) {
+            (Honesty::Lies, _) => Survives::Some,
+            // Nobody has looked at what the crash before has left.
+            (Honesty::Honest, Some(Survives::Synced)) => Survives::Synced,
+            (Honesty::Honest, _) => survives,
+        });
     }
 
     /// The journal as a new process finds it. The power may go while it is read, and then it is read again.
-    fn journal(&mut self, promised: &mut Survives) -> Result<Option<SimulatedJournal>, String> {
+    fn journal(&mut self) -> Result<Option<SimulatedJournal>, String> {
         for _ in 0..OPENS_MAX {
             match self.machine.open() {
                 Ok(journal) => return Ok(Some(journal)),
                 Err(_) if self.machine.with_disk(|disk| disk.is_off()) => {
                     self.machine.lose_power();
                     self.world.lose_power(&mut self.dice);
-                    if *promised == Survives::Written {
-                        *promised = Survives::Synced;
+                    if self.crashed != Some(Survives::Some) {
+                        self.crashed = Some(Survives::Synced);
                     }
                 }
-                Err(JournalError::StoreCorrupt { .. }) if *promised == Survives::Some => return Ok(None),
+                Err(JournalError::StoreCorrupt { .. }) if self.honesty == Honesty::Lies => return Ok(None),
                 // The disk fails or is full while it is read, and somebody mends that.
                 Err(JournalError::Io { .. }) => self.machine.with_disk(|disk| {
                     disk.faults = Faults { honesty: disk.faults.honesty, ..Faults::NONE };
@@ -370,33 +368,29 @@ impl Play {
     }
 
     /// Holds what a crash left against what is known.
-    fn look(&mut self, journal: &SimulatedJournal, promised: Survives) -> Result<(), String> {
-        let events = match journal.events(&run_id(1)) {
-            Ok(events) => events,
-            Err(JournalError::NoSuchRun { .. }) => Vec::new(),
-            Err(error) => return Err(format!("I9: {error}")),
-        };
-        checks::check(&events)?;
-        let Some(state) = fold(&events)? else {
-            let nothing = self.ledger.nothing_is_promised(promised) && self.world.asked.is_empty();
-            if !nothing && promised != Survives::Some {
-                return Err("I1: the whole run is lost".to_owned());
-            }
-            self.ledger = Ledger::default();
-            return Ok(());
-        };
-        let verified = journal.verify(&run_id(1)).map_err(|error| error.to_string())?;
-        if let Some(damage) = verified.damage {
-            return Err(format!("I9: {damage}"));
+    fn look(&mut self, events: &[Recorded], state: &State) -> Result<(), String> {
+        checks::check(events)?;
+        match self.crashed.take() {
+            Some(survives) => self.ledger.recovers(events, state, &self.world, survives),
+            None => Ok(()),
         }
-        self.ledger.recovers(&events, &state, &self.world, promised)
+    }
+
+    /// Nothing of the run is left.
+    fn look_at_nothing(&mut self) -> Result<(), String> {
+        let promised = self.crashed.take().unwrap_or(Survives::Written);
+        let nothing = self.ledger.nothing_is_promised(promised) && self.world.asked.is_empty();
+        if !nothing && promised != Survives::Some {
+            return Err("I1: the whole run is lost".to_owned());
+        }
+        self.ledger = Ledger::default();
+        Ok(())
     }
 
     /// A process that has taken the run up, or begun it.
     fn open(&mut self) -> Result<Option<Host>, String> {
-        let mut promised = if self.honesty == Honesty::Lies { Survives::Some } else { Survives::Written };
         for _ in 0..OPENS_MAX {
-            let Some(journal) = self.journal(&mut promised)? else { return Ok(None) };
+            let Some(journal) = self.journal()? else { return Ok(None) };
             match self.begin(&journal, TakeOver::IfDead) {
                 Ok(host) => return Ok(Some(host)),
                 Err(JournalError::StoreFull { .. }) => {
@@ -407,14 +401,15 @@ impl Play {
                 {
                     return Ok(None);
                 }
+                Err(error @ (JournalError::StoreCorrupt { .. } | JournalError::RunDamaged { .. })) => {
+                    return Err(format!("I9: {error}"));
+                }
                 Err(error) => {
                     journal.kill();
                     if let Some(broken) = self.ledger.broken.take() {
                         return Err(broken);
                     }
-                    if !self.crash(&Cut::Failed(error))? {
-                        return Ok(None);
-                    }
+                    self.crash(&Cut::Failed(error));
                 }
             }
         }
@@ -430,11 +425,14 @@ impl Play {
     fn begin(&mut self, journal: &SimulatedJournal, take_over: TakeOver) -> Result<Host, JournalError> {
         let run = run_id(1);
         let (log, state): (Box<dyn RunLog>, State) = match journal.resume_run(&run, take_over) {
-            Ok((events, log)) => match fold(&events) {
-                Ok(Some(state)) => (log, state),
-                Ok(None) | Err(_) => return Err(self.ledger.broke("I9: the run does not hang together".to_owned())),
-            },
-            Err(JournalError::NoSuchRun { .. }) => return self.begin_anew(journal, run),
+            Ok((events, log)) => {
+                let state = fold(&events).and_then(|state| self.look(&events, &state).map(|()| state));
+                (log, state.map_err(|what| self.ledger.broke(what))?)
+            }
+            Err(JournalError::NoSuchRun { .. }) => {
+                self.look_at_nothing().map_err(|what| self.ledger.broke(what))?;
+                return self.begin_anew(journal, run);
+            }
             Err(error) => return Err(error),
         };
         let completed = state.stopped.as_ref().is_some_and(|stopped| !stopped.stop.is_resumable());
@@ -447,7 +445,7 @@ impl Play {
     }
 
     fn begin_anew(&mut self, journal: &SimulatedJournal, run: RunId) -> Result<Host, JournalError> {
-        let started = world::started();
+        let started = self.world.started();
         self.ledger.attempts(1, &Event::from(started.clone()));
         let (log, first) = journal.start_run(run, super::at(1), started)?;
         let Ok(state) = State::begin(&first) else {
@@ -466,6 +464,7 @@ impl Play {
         let journal = self.machine.open().map_err(|error| error.to_string())?;
         let events = journal.events(&run_id(1)).map_err(|error| error.to_string())?;
         checks::check(&events)?;
+        verify(&journal)?;
         let retries = |number| events.iter().filter(|event| doubt(event) == Some((number, Doubt::Retried))).count();
         for (number, acts) in &self.world.server.acts {
             let allowed = 1 + retries(*number);
@@ -499,8 +498,14 @@ impl Play {
     }
 }
 
-fn fold(events: &[Recorded]) -> Result<Option<State>, String> {
-    State::fold(events).map_err(|error| format!("I9: {error}"))
+fn verify(journal: &SimulatedJournal) -> Result<(), String> {
+    let verified = journal.verify(&run_id(1)).map_err(|error| error.to_string())?;
+    verified.damage.map_or(Ok(()), |damage| Err(format!("I9: {damage}")))
+}
+
+fn fold(events: &[Recorded]) -> Result<State, String> {
+    let state = State::fold(events).map_err(|error| format!("I9: {error}"))?;
+    state.ok_or_else(|| "I9: a run without events".to_owned())
 }
 
 /// What an event says of the doubt about a call.

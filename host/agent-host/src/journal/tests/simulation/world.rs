@@ -2,6 +2,7 @@
 //! counts. Everything follows from the seed, so that a run that is cut short can be compared with one that is not.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::LazyLock;
 
 use agent_core::config::authority::{ApprovalRule, Asks, Authority, FsRule, GrantRule};
 use agent_core::config::ceiling::Ceiling;
@@ -71,21 +72,35 @@ pub(super) struct Server {
 impl Tool {
     const ALL: [Self; 6] = [Self::Compute, Self::Guarded, Self::Append, Self::Order, Self::Pay, Self::Book];
 
-    /// The tool's name.
-    pub(super) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
-            Self::Compute => "calc.compute",
-            Self::Guarded => "safe.compute",
-            Self::Append => "files.append",
-            Self::Order => "shop.order",
-            Self::Pay => "shop.pay",
-            Self::Book => "files.book",
+            Self::Compute => "compute",
+            Self::Guarded => "guarded",
+            Self::Append => "append",
+            Self::Order => "order",
+            Self::Pay => "pay",
+            Self::Book => "book",
         }
     }
 
-    /// The tool of this wire name.
-    pub(super) fn of_wire(wire: &str) -> Self {
-        Self::ALL.into_iter().find(|tool| tool.name().replace('.', "__") == wire).unwrap()
+    /// The tool of the run that does it.
+    fn wire(self) -> &'static str {
+        match self {
+            Self::Compute | Self::Order | Self::Pay => "shop__do",
+            Self::Guarded => "safe__do",
+            Self::Append | Self::Book => "files__do",
+        }
+    }
+
+    /// What a call asks for: which tool, and its number.
+    pub(super) fn of_arguments(arguments: &str) -> (Self, u32) {
+        let words: Vec<_> = arguments.split('"').collect();
+        let tool = Self::ALL.into_iter().find(|tool| tool.name() == words[3]).unwrap();
+        (tool, words[6].trim_matches([':', '}']).parse().unwrap())
+    }
+
+    fn to_arguments(self, number: u32) -> String {
+        format!(r#"{{"do":"{}","number":{number}}}"#, self.name())
     }
 
     /// What the call of this number answers when it is made once.
@@ -103,13 +118,32 @@ impl World {
     /// The world of this seed.
     pub(super) fn new(dice: &mut Dice) -> Self {
         let mut number = 0;
+        // Few tools a run, since most of the time goes into reading how it began.
+        let (safe, files) = (dice.once_in(3), !dice.once_in(3));
+        let kept = |tool: &Tool| match tool {
+            Tool::Compute | Tool::Order | Tool::Pay => true,
+            Tool::Guarded => safe,
+            Tool::Append | Tool::Book => files,
+        };
+        let tools: Vec<_> = Tool::ALL.into_iter().filter(kept).collect();
         let mut call = |dice: &mut Dice| {
             number += 1;
-            (Tool::ALL[dice.below(Tool::ALL.len())], number)
+            (tools[dice.below(tools.len())], number)
         };
         let script =
             (0..=dice.below(TURNS_MAX)).map(|_| (0..=dice.below(CALLS_MAX)).map(|_| call(dice)).collect()).collect();
         Self { script, files: Files::default(), server: Server::default(), asked: Vec::new() }
+    }
+
+    /// The first event of a run in it.
+    pub(super) fn started(&self) -> RunStarted {
+        static TOOLS: LazyLock<Vec<LockedTool>> =
+            LazyLock::new(|| ["shop.do", "safe.do", "files.do"].map(locked).to_vec());
+        let is_asked = |tool: &&LockedTool| {
+            let name = tool.descriptor.name.wire();
+            self.script.iter().flatten().any(|(asked, _)| asked.wire() == name)
+        };
+        RunStarted { tools: TOOLS.iter().filter(is_asked).cloned().collect(), ..super::super::started() }
     }
 
     /// The same, before anything happened in it.
@@ -123,8 +157,8 @@ impl World {
         let calls = self.script.get(turn as usize - 1).map_or(&[][..], Vec::as_slice);
         let propose = |&(tool, number): &(Tool, u32)| ProposedCall {
             id: None,
-            tool: tool.name().replace('.', "__"),
-            arguments: format!(r#"{{"number":{number}}}"#),
+            tool: tool.wire().to_owned(),
+            arguments: tool.to_arguments(number),
         };
         let text = if calls.is_empty() { results(messages) } else { String::new() };
         let usage = TokenUsage { input: 10, output: 5 };
@@ -201,11 +235,6 @@ impl Server {
     }
 }
 
-/// The first event of every simulated run.
-pub(super) fn started() -> RunStarted {
-    RunStarted { tools: Tool::ALL.map(locked).to_vec(), ..super::super::started() }
-}
-
 /// A conversation as digests, to compare it with another.
 pub(super) fn digests(messages: &[Message]) -> Vec<Digest> {
     messages.iter().map(|message| Digest::of(format!("{message:?}").as_bytes())).collect()
@@ -221,8 +250,8 @@ fn results(messages: &[Message]) -> String {
     Digest::of(results.collect::<String>().as_bytes()).short()
 }
 
-fn locked(tool: Tool) -> LockedTool {
-    let name = tool.name().parse().unwrap();
+fn locked(name: &str) -> LockedTool {
+    let name = name.parse().unwrap();
     let (component, ceiling) = (Digest::of(b"component"), Ceiling::of_imports(&[Capability::Fs]));
     let authority = resolve(&name, &component, &ceiling, &LimitsChange::default(), &[&rules()]).unwrap();
     let input_schema = JsonText::parse(r#"{"type":"object"}"#).unwrap();
