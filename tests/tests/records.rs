@@ -191,6 +191,53 @@ fn a_run_is_moved_to_another_prompt_on_purpose() {
 }
 
 #[test]
+fn a_moved_run_goes_on_with_its_new_tools_and_takes_them_along() {
+    let world = World::new();
+    let cut = ask(&world, &["--max-turns", "1"], "what is 6*7?");
+    assert_eq!(cut.code, Some(11), "{cut:?}");
+    let run = newest(&world);
+    let (calc, table) = (tool("calc"), tool("table"));
+    let moved = journal(&world, "rebase", &[&run, "--tools", &calc, "--tools", &table, "--yes"]);
+    assert!(moved.err.contains("+ tool table.") && !moved.err.contains("calc"), "only what differs: {moved:?}");
+    assert_eq!(world.run(&["resume", &run, "--max-turns", "5"]).ok().trim(), "it is 42");
+    let events = world.events(&[&run]);
+    let rebased = events.iter().find(|event| event["kind"] == "RunRebased").expect("it is recorded");
+    let tools = rebased["body"]["tools"].as_array().expect("tools");
+    assert!(tools.iter().any(|tool| tool["descriptor"]["name"] == "table.query"), "{tools:?}");
+    let _ = journal(&world, "export", &[&run, "run.jsonl"]).ok();
+    let file = world.read("run.jsonl").expect("the file");
+    for tool in tools {
+        let component = tool["component"].as_str().expect("a digest");
+        assert!(file.contains(&format!("{{\"blob\":\"{component}\"")), "{component} comes along");
+    }
+    let proved: Value =
+        serde_json::from_str(&journal(&world, "verify", &["--file", "run.jsonl", "--json"]).ok()).expect("an object");
+    assert_eq!((&proved["intact"], &proved["ours"]), (&json!(events.len()), &json!(events.len())));
+}
+
+#[test]
+fn an_import_that_is_cut_off_leaves_nothing_that_counts() {
+    let world = World::new();
+    let _ = ask(&world, &[], "what is 6*7?").ok();
+    let run = newest(&world);
+    let _ = journal(&world, "export", &[&run, "run.jsonl"]);
+    let file = world.read("run.jsonl").expect("the file");
+    let other = World::new();
+    for (name, text) in [
+        ("cut.jsonl", file[..file.len() / 2].to_owned()),
+        ("more.jsonl", format!("{file}{{}}\n")),
+        ("changed.jsonl", file.replacen("what is 6*7?", "what is 6*8?", 1)),
+        ("huge.jsonl", file.replacen("\"blobs\":", "\"blobs\":99999999", 1)),
+    ] {
+        other.write(name, text);
+        let said = journal(&other, "import", &[name]);
+        assert_eq!(said.code, Some(1), "{name}: {said:?}");
+        assert!(said.err.contains("hint:") || said.err.contains("more than"), "{name}: {said:?}");
+    }
+    assert_eq!(ls(&other, &[]).len(), 0);
+}
+
+#[test]
 fn an_exported_run_is_shown_elsewhere_and_goes_on_only_when_it_is_trusted() {
     let world = World::untouched();
     let cut = ask(&world, &["--max-turns", "1"], "what is 6*7?");

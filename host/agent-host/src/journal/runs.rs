@@ -155,14 +155,19 @@ impl Kept {
         let Self { run, holder, ends, turns, calls } = self;
         let [first, last] = ends.map(|stored| stored.and_then(|stored| stored.to_recorded(&run).ok()));
         let began = first.and_then(began);
-        let held = holder.filter(|holder| holder.presence(here) != Presence::Gone);
-        let status = match (&began, last.map(|last| last.event), held) {
-            (None, _, _) | (_, None, _) => RunStatus::Damaged,
-            (_, Some(Event::RunEnded(ended)), _) => RunStatus::Stopped(ended.stop),
-            (_, Some(_), Some(holder)) => RunStatus::Running { pid: holder.pid },
-            (_, Some(_), None) => RunStatus::Interrupted,
-        };
+        let status = if began.is_some() { status(last, holder, here) } else { RunStatus::Damaged };
         RunSummary { run, began, status, turns, calls }
+    }
+}
+
+/// How a run stands whose last event is `last`, as far as that says.
+pub(super) fn status(last: Option<Recorded>, holder: Option<Holder>, here: &Holder) -> RunStatus {
+    let held = holder.filter(|holder| holder.presence(here) != Presence::Gone);
+    match (last.map(|last| last.event), held) {
+        (None, _) => RunStatus::Damaged,
+        (Some(Event::RunEnded(ended)), _) => RunStatus::Stopped(ended.stop),
+        (Some(_), Some(holder)) => RunStatus::Running { pid: holder.pid },
+        (Some(_), None) => RunStatus::Interrupted,
     }
 }
 

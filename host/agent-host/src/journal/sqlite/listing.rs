@@ -8,7 +8,7 @@ use super::rows;
 use super::store::Store;
 use crate::journal::error::JournalError;
 use crate::journal::lease::Holder;
-use crate::journal::runs::{self, CANDIDATES_MAX, Kept, RunSummary, Wanted};
+use crate::journal::runs::{self, CANDIDATES_MAX, Kept, RunStatus, RunSummary, Wanted};
 
 /// The newest runs of those wanted, the newest first, at most `count_max`. Only the runs that are listed are counted through;
 /// of the others at most their ends are looked at.
@@ -26,7 +26,11 @@ pub(super) fn list(
     while listed.len() < count_max {
         let Some(row) = rows.next().map_err(sqlite)? else { break };
         let (run, holder) = (row.get::<_, String>(0).map_err(sqlite)?, rows::holder(row, 1).map_err(sqlite)?);
-        let summary = at_its_ends(store, connection, parse(store, &run)?, holder)?;
+        let run = parse(store, &run)?;
+        if !could_stand_like(store, connection, wanted, (&run, holder.as_ref()))? {
+            continue;
+        }
+        let summary = at_its_ends(store, connection, run, holder)?;
         // The index only narrows down: what a run is found by, its first event says.
         if wanted.has(&summary) {
             listed.push(counted(store, connection, summary)?);
@@ -58,6 +62,20 @@ fn candidates(wanted: &Wanted) -> (String, Vec<String>) {
     }
     sql.push_str(" ORDER BY number DESC");
     (sql, values)
+}
+
+/// Whether the last event leaves it possible that the run stands as wanted. The first one is read only then: it is by far the
+/// longer one.
+fn could_stand_like(
+    store: &Store,
+    connection: &Connection,
+    wanted: &Wanted,
+    (run, holder): (&RunId, Option<&Holder>),
+) -> Result<bool, JournalError> {
+    let Some(status) = wanted.status.filter(|status| *status != RunStatus::Damaged.name()) else { return Ok(true) };
+    let last = rows::read_last(connection, run).map_err(|error| store.error(error))?;
+    let last = last.and_then(|stored| stored.to_recorded(run).ok());
+    Ok(runs::status(last, holder.cloned(), &store.holder).name() == status)
 }
 
 fn at_its_ends(

@@ -64,17 +64,23 @@ pub(super) fn read_after(
 
 /// The first event of a run and the last one that says how it stands, unchecked, for a listing.
 pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Result<[Option<Stored>; 2]> {
-    let one = |sql| connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional();
+    Ok([read_one(connection, run, select!("ORDER BY e.seq LIMIT 1"))?, read_last(connection, run)?])
+}
+
+/// The last event of a run that says how it stands, unchecked.
+pub(super) fn read_last(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<Stored>> {
     debug_assert!(KINDS_ABOUT_THE_RECORD == ["RunAdopted", "HeadSigned"], "the kinds that are left out below");
     debug_assert!(KINDS_ABOUT_FILES == ["PathsMarked", "ChangesUndone"], "the kinds that are left out below");
     debug_assert!(KINDS_OF_ANSWERS == ["ApprovalDecided", "DoubtResolved"], "the kinds that are left out below");
-    Ok([
-        one(select!("ORDER BY e.seq LIMIT 1"))?,
-        one(select!(
-            "AND e.kind NOT IN ('RunAdopted', 'HeadSigned', 'PathsMarked', 'ChangesUndone', 'ApprovalDecided', \
-             'DoubtResolved') ORDER BY e.seq DESC LIMIT 1"
-        ))?,
-    ])
+    let sql = select!(
+        "AND e.kind NOT IN ('RunAdopted', 'HeadSigned', 'PathsMarked', 'ChangesUndone', 'ApprovalDecided', \
+         'DoubtResolved') ORDER BY e.seq DESC LIMIT 1"
+    );
+    read_one(connection, run, sql)
+}
+
+fn read_one(connection: &Connection, run: &RunId, sql: &str) -> rusqlite::Result<Option<Stored>> {
+    connection.prepare_cached(sql)?.query_row([run.as_str()], from_row).optional()
 }
 
 /// The holder in columns `first`, `first + 1` and `first + 2`; `None` where nobody holds the run.
