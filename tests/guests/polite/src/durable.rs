@@ -1,7 +1,7 @@
 //! A call that a killed host must take up in its middle: it has a file and a folder half read when it pays.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ pub(crate) struct Order {
 /// Pays once at each URL, one after the other, in the middle of reading and writing files.
 #[tool]
 pub(crate) fn pay(order: Order) -> Result<Json<Value>, String> {
-    let problem = |error: std::io::Error| error.to_string();
+    let problem = |error: io::Error| error.to_string();
     let mut file = File::open(path::resolve(&order.order)).map_err(problem)?;
     let mut first = [0; 4];
     file.read_exact(&mut first).map_err(problem)?;
@@ -39,7 +39,7 @@ pub(crate) fn pay(order: Order) -> Result<Json<Value>, String> {
     let at = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
     let random = random_bytes();
     fs::write(path::resolve(&order.receipt), "paying\n").map_err(problem)?;
-    println!("about to pay");
+    writeln!(io::stdout(), "about to pay").map_err(problem)?;
 
     let mut receipts = Vec::new();
     for url in &order.urls {
@@ -57,7 +57,7 @@ pub(crate) fn pay(order: Order) -> Result<Json<Value>, String> {
     file.read_to_string(&mut rest).map_err(problem)?;
     seen.extend(names.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()));
     seen.sort();
-    println!("paid");
+    writeln!(io::stdout(), "paid").map_err(problem)?;
     Ok(Json(json!({
         "first": String::from_utf8_lossy(&first),
         "rest": rest,
