@@ -1,6 +1,6 @@
 //! The journal: what every run did, event by event. Truth for resume, show, trace and replay.
 //!
-//! [`Journal`] keeps and reads runs; a [`RunLog`](log::RunLog) is the one writer of one run. A journal promises that what an
+//! [`Journal`] keeps and reads runs; a [`RunLog`] is the one writer of one run. A journal promises that what an
 //! append returned is not lost, that a lost lease can write nothing, and that no change goes unnoticed. It decides nothing
 //! about a run: that is the machine's. [`SqliteJournal`](sqlite::SqliteJournal) is the one that runs are kept in;
 //! `docs/journal.md` describes its file.
