@@ -125,7 +125,8 @@ fn tools_with_problems() {
 #[test]
 fn a_grant_beyond_the_ceiling_of_the_tool_that_it_names() {
     let world = World::new();
-    world.write("policy.toml", "[[grant]]\ntool = \"table\"\nfs = [{ host = \".\", access = \"write\" }]\n");
+    world.write("data/rain.csv", "month,mm\n");
+    world.write("policy.toml", "[[grant]]\ntool = \"table\"\nfs = [{ host = \"data\", access = \"write\" }]\n");
     let model = script(&world, "[[reply]]\ntext = \"hi\"\n");
     let table = tool("table");
     let case = said(&world, &["run", "--tools", &table, "--policy", "policy.toml", "--model", &model, "hello"]);
