@@ -141,7 +141,8 @@ enum Taken {
 fn take_over(store: &mut Store, run: &mut Active, dice: &mut Dice, counts: &mut Counts) -> Result<Taken, String> {
     if let Err(problem) = store.name(run) {
         // Stopped while it had the file to itself, as at its first opening.
-        return if problem.contains("locked") { Ok(Taken::NotYet) } else { Err(problem) };
+        let is_held = problem.contains("locked") || problem.contains("locking protocol");
+        return if is_held { Ok(Taken::NotYet) } else { Err(problem) };
     }
     let Some(name) = run.run.clone() else { return Ok(Taken::NotYet) };
     if dice.below(4) == 0 {

@@ -16,7 +16,10 @@ pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> JournalError 
         Some(ErrorCode::NotADatabase) => {
             JournalError::StoreCorrupt { path, what: "it is not a database file".to_owned() }
         }
-        Some(ErrorCode::DatabaseBusy) => JournalError::StoreBusy { path, waited_ms: BUSY_MS_MAX },
+        // A process that was stopped while it opened the file is waited for in vain under the second name.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::FileLockingProtocolFailed) => {
+            JournalError::StoreBusy { path, waited_ms: BUSY_MS_MAX }
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             JournalError::NotWritable { path }
         }
