@@ -180,12 +180,13 @@ fn no_folder_of_the_machine_can_be_granted() {
         let said = refused(&world, host, "read");
         assert!(said.contains("cannot be granted") || said.contains("cannot grant"), "{host}: {said}");
     }
-    let other = world.work().join("other-name");
+    world.write("around/file", "");
+    let other = world.work().join("around/other-name");
     let _mounted = Mounted::new("proc", "proc", &other, "");
-    let said = refused(&world, "./other-name", "read");
+    let said = refused(&world, "./around/other-name", "read");
     assert!(said.contains("file system of the kernel"), "{said}");
     // Nor is it reached from a folder around it.
-    world.write("policy.toml", policy(".", "write", ""));
+    world.write("policy.toml", policy("./around", "write", ""));
     let steps = json!([{ "act": "read", "at": "/scratch/other-name/self/environ" }, { "act": "list", "at": "/scratch/other-name" }]);
     let (steps, answer) = reported(&mut call(&world, &steps));
     assert_eq!(steps, ["error: not-permitted", "error: not-permitted"], "{answer}");
