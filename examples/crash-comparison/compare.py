@@ -1,0 +1,142 @@
+"""Kills an agent right after its payment, resumes it, and counts how often somebody was paid: agent-host beside LangGraph,
+DBOS and the OpenAI Agents SDK. README.md says how to run it and shows what came out.
+
+Usage: python compare.py [--agent-host PROGRAM] [--rounds N]
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+
+import server
+
+HERE = pathlib.Path(__file__).resolve().parent
+# A program that has not ended by then hangs.
+SECONDS_MAX = 120
+# When the payment server kills: before it answers, or this many milliseconds after it did.
+MOMENTS = [None, 0, 1, 2, 5, 10, 20]
+
+
+class Peer:
+    """A Python program: `SCRIPT FOLDER run|resume`."""
+
+    def __init__(self, name, script):
+        self.name, self.script = name, HERE / "peers" / script
+
+    def command(self, folder, verb):
+        return [sys.executable, str(self.script), str(folder), verb], {"cwd": folder}
+
+    def prepare(self, folder):
+        pass
+
+
+class Ours:
+    """agent-host with one of the two agents."""
+
+    def __init__(self, program, name, agent):
+        self.program, self.name, self.agent = program, name, agent
+
+    def prepare(self, folder):
+        shutil.copytree(HERE / "agents", folder / "agents")
+        (folder / "pay").mkdir()
+        shutil.copy(HERE / "pay/tool.toml", folder / "pay")
+        for built in HERE.parents[1].glob("tools/target/wasm32-wasip2/release/pay.wasm"):
+            shutil.copy(built, folder / "pay")
+        # The built component is named by where it is, here beside its manifest.
+        manifest = folder / "pay/tool.toml"
+        manifest.write_text(manifest.read_text().replace("../../../tools/target/wasm32-wasip2/release/", ""))
+        trusted = [self.program, "trust", "--yes", "agent.toml"]
+        subprocess.run(trusted, check=True, capture_output=True, **self.surroundings(folder))
+
+    def command(self, folder, verb):
+        given = ["run", "--agent", "agent.toml", "Pay Ada 100 euros."] if verb == "run" else ["resume", "--agent", "agent.toml"]
+        return [self.program, *given], self.surroundings(folder)
+
+    def surroundings(self, folder):
+        # A state folder that stays from round to round: the compiled component is kept there.
+        home = HERE / ".state"
+        return {"cwd": folder / "agents" / self.agent, "env": {**os.environ, "AGENT_HOST_HOME": str(home)}}
+
+
+def start(system, folder, verb):
+    command, surroundings = system.command(folder, verb)
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, start_new_session=True, **pipes, **surroundings)
+
+
+def last_line(text):
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def killed_and_resumed(system, payments, delay_ms):
+    """One round: how often it was killed, asked and paid, and what it said in the end."""
+    with tempfile.TemporaryDirectory(prefix="crash-comparison-") as name:
+        folder = pathlib.Path(name)
+        system.prepare(folder)
+        payments.begin()
+        first = start(system, folder, "run")
+        payments.arm(first.pid, delay_ms)
+        first.communicate(timeout=SECONDS_MAX)
+        killed = first.returncode == -9
+        second = start(system, folder, "resume")
+        try:
+            out, err = second.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            server.kill(second.pid)
+            out, err = second.communicate()
+        return killed, payments.requests, payments.payments, last_line(out) or last_line(err)
+
+
+def verdict(system, payments, rounds):
+    """All rounds of one system: what is printed of it."""
+    cut_off, cut_off_said, twice, never, kills = 0, "", 0, 0, 0
+    for moment in MOMENTS:
+        for _ in range(rounds):
+            killed, requests, paid, said = killed_and_resumed(system, payments, moment)
+            kills += killed
+            twice += paid > 1
+            never += paid == 0
+            if moment is None:
+                cut_off, cut_off_said = max(cut_off, paid), said
+            print(f"  {system.name}: killed {place(moment)}: {requests} requests, {paid} payments. {said}", flush=True)
+    return [system.name, f"{cut_off} ×", f"{twice} of {kills}", cut_off_said]
+
+
+def place(moment):
+    return "before the answer" if moment is None else f"{moment} ms after the answer"
+
+
+def table(rows):
+    head = ["", "killed before the answer: paid", "killed at all moments: paid twice", "what the resumed run says (killed before the answer)"]
+    lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]]
+    return "\n".join(lines)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--agent-host", default=shutil.which("agent-host") or "agent-host", metavar="PROGRAM")
+    arguments.add_argument("--rounds", type=int, default=3, help="rounds for each moment of the kill")
+    given = arguments.parse_args()
+    program = str(pathlib.Path(given.agent_host).resolve()) if os.sep in given.agent_host else given.agent_host
+    systems = [
+        Peer(f"LangGraph {version('langgraph')}", "langgraph_payer.py"),
+        Peer(f"DBOS {version('dbos')}", "dbos_payer.py"),
+        Peer(f"OpenAI Agents SDK {version('openai-agents')}", "openai_agents_payer.py"),
+        Ours(program, "agent-host, the server knows a key", "keyed"),
+        Ours(program, "agent-host, the server knows none", "opaque"),
+    ]
+    with open(HERE / "ledger.jsonl", "w", encoding="utf-8") as ledger:
+        payments = server.Payments(ledger)
+        serving = server.serve(payments)
+        rows = [verdict(system, payments, given.rounds) for system in systems]
+        serving.shutdown()
+    print("\n" + table(rows))
+
+
+main()
