@@ -42,6 +42,9 @@ const HELD: &str = "is held by process";
 /// What a host says that waited for the other's transaction: stopped in the middle of one, it holds the file.
 const BUSY: &str = "is busy";
 
+/// What a host says of a run that has ended.
+const ENDED: &str = "there is nothing to go on with";
+
 /// What came of the rounds.
 #[derive(Default)]
 pub(crate) struct Counts {
@@ -147,8 +150,11 @@ fn take_over(store: &mut Store, run: &mut Active, dice: &mut Dice, counts: &mut 
     let Some(name) = run.run.clone() else { return Ok(Taken::NotYet) };
     if dice.below(4) == 0 {
         let refused = host::run(&mut store.command(&["resume", "--json", &name].map(str::to_owned)), Disturb::Nothing)?;
-        if refused.code() != Some(1) || !(refused.err.contains(HELD) || refused.err.contains(BUSY)) {
-            return Err(format!("a second host was let in beside a living one: {refused:?}"));
+        match refused.code() {
+            Some(1) if refused.err.contains(HELD) || refused.err.contains(BUSY) => {}
+            // It had recorded its end before it was stopped.
+            Some(1) if refused.err.contains(ENDED) => return Ok(Taken::NotYet),
+            _ => return Err(format!("a second host was let in beside a living one: {refused:?}")),
         }
     }
     for _ in 0..TAKEOVERS_MAX {
@@ -158,8 +164,8 @@ fn take_over(store: &mut Store, run: &mut Active, dice: &mut Dice, counts: &mut 
             counts.busy += 1;
             return Ok(Taken::NotYet);
         }
-        if ended.code() == Some(1) && ended.err.contains("there is nothing to go on with") {
-            // It had recorded its end before it was stopped.
+        if ended.code() == Some(1) && ended.err.contains(ENDED) {
+            // The same.
             return Ok(Taken::NotYet);
         }
         if store.settle(run, &ended)? == Left::Complete {
