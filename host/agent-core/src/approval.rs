@@ -2,10 +2,10 @@
 //! exactly what was asked: it is bound to a digest, and whatever changes of it asks again. Part of the state; the machine and
 //! the gate of a call read it.
 
+use crate::answer_events::{Approval, ApprovalDecided, ApprovalSubject};
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::EffectRequest;
-use crate::event::{Approval, ApprovalDecided, ApprovalSubject};
 use crate::pending::{CallStatus, PendingCall};
 use crate::state::State;
 use crate::units::{Millis, UnixMillis};

@@ -4,7 +4,8 @@
 
 use crate::digest::Digest;
 use crate::effect::{Before, UndoEntry};
-use crate::event::{EffectDone, EffectIntended, Event, LockedTool, RunRebased, RunStarted, ToolFinished, ToolStarted};
+use crate::event::{EffectDone, EffectIntended, Event, ToolFinished, ToolStarted};
+use crate::run_events::{LockedTool, RunRebased, RunStarted};
 
 impl Event {
     /// The blobs that the event names, as often as it does.

@@ -7,6 +7,7 @@
 
 #![warn(unreachable_pub)]
 
+pub mod answer_events;
 pub mod approval;
 pub mod budget;
 pub mod config;
@@ -31,6 +32,7 @@ pub mod path_state;
 pub mod pattern;
 pub mod pending;
 pub mod redact;
+pub mod run_events;
 pub mod secret;
 pub mod session;
 pub mod settled;

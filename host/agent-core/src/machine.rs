@@ -1,15 +1,16 @@
 //! The machine: what a run wants next, decided from its state alone. The driver does it and reports a fact; there is no other
 //! way on, and no recovery path beside this one: resume is fold, then [`next`].
 
+use crate::answer_events::{ApprovalSubject, Resolution};
 use crate::approval::{self, Standing};
 use crate::config::resolve::ToolAuthority;
 use crate::effect::EffectRequest;
-use crate::event::{ApprovalSubject, DoubtPolicy, Resolution, RunEnded};
 use crate::grant::Grant;
 use crate::model::{ModelFailure, ModelFailureKind};
 use crate::name::CallNumber;
 use crate::outcome::{Fault, RefusedCall, ToolOutcome};
 use crate::pending::{Arbiter, Attempt, CallStatus, PendingCall, Send};
+use crate::run_events::{DoubtPolicy, RunEnded};
 use crate::state::{Asking, Phase, State};
 use crate::stop::StopReason;
 use crate::units::{Fuel, Millis};

@@ -1,7 +1,7 @@
 //! Conversations of several runs. Each input of a session is a run of its own; it is given what was said in the earlier ones,
 //! each kept once, as a blob of its own, however many runs carry it. Also the ties to a run that another was forked from.
 //!
-//! Built by `run --session`, stored in [`RunStarted`](crate::event::RunStarted), read again by a resume.
+//! Built by `run --session`, stored in [`RunStarted`](crate::run_events::RunStarted), read again by a resume.
 
 use serde::{Deserialize, Serialize};
 

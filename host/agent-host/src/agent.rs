@@ -7,8 +7,8 @@ use agent_core::budget::Budget;
 use agent_core::config::agent_file::{AgentFile, Instructions, ToolMode as FileToolMode};
 use agent_core::config::authority::Authority;
 use agent_core::digest::Digest;
-use agent_core::event::{DoubtPolicy, Record, ToolMode};
 use agent_core::name::Name;
+use agent_core::run_events::{DoubtPolicy, Record, ToolMode};
 use anyhow::{Context, ensure};
 
 use crate::home::RUNS_FOLDER;

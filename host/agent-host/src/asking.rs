@@ -6,12 +6,12 @@ use std::io::Write;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
+use agent_core::answer_events::{Approval, ApprovalSubject, GrantWidened};
 use agent_core::config::authority::GrantRule;
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::EffectRequest;
-use agent_core::event::{Approval, ApprovalSubject, GrantWidened};
 use agent_core::grant::{Access, RuleSource, SecretGrant};
 use agent_core::name::{CallNumber, Name, ToolName};
 use serde::{Deserialize, Serialize};

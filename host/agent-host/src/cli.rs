@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use agent_core::event::{Durability, Record, Strictness, ToolMode};
+use agent_core::run_events::{Durability, Record, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{

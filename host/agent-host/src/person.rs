@@ -4,7 +4,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::time::Duration;
 
-use agent_core::event::{AnswerPlace, AnsweredBy};
+use agent_core::answer_events::{AnswerPlace, AnsweredBy};
 use anstyle::{AnsiColor, Style};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use agent_core::digest::Digest;
 use agent_core::effect::Effect;
-use agent_core::event::{Event, LockedTool, Recorded, ToolFinished, ToolStarted};
+use agent_core::event::{Event, Recorded, ToolFinished, ToolStarted};
 use agent_core::grant::Grant;
 use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
+use agent_core::run_events::LockedTool;
 use agent_core::state::State;
 use anyhow::Context;
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use agent_core::config::settings::UserSettings;
-use agent_core::event::{Durability, ToolMode};
+use agent_core::run_events::{Durability, ToolMode};
 
 use crate::agent::Agent;
 use crate::cli::ModelArgs;

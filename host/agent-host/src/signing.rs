@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use agent_core::digest::Digest;
-use agent_core::event::HeadSigned;
 use agent_core::name::RunId;
+use agent_core::run_events::HeadSigned;
 use anyhow::{Context, ensure};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use rustls_pki_types::PrivatePkcs8KeyDer;

@@ -2,8 +2,8 @@
 //! refuses each use. What else strict means, the coarse clock and the empty pool, is the sandbox's.
 
 use agent_core::config::resolve::ToolAuthority;
-use agent_core::event::Strictness;
 use agent_core::grant::{Capability, Grant};
+use agent_core::run_events::Strictness;
 
 use crate::named;
 use crate::toolset::Loaded;

@@ -9,8 +9,8 @@ use super::reader::{Table, Value};
 use super::rules::{Speaker, read_authority};
 use super::settings::read_line;
 use crate::budget::BudgetChange;
-use crate::event::{DoubtPolicy, Record};
 use crate::name::Name;
+use crate::run_events::{DoubtPolicy, Record};
 use crate::units::Fuel;
 
 /// An agent file.

@@ -34,4 +34,6 @@ mod decide_tests;
 #[cfg(test)]
 mod gallery;
 #[cfg(test)]
+mod learn_tests;
+#[cfg(test)]
 mod resolve_tests;

@@ -6,7 +6,7 @@ use super::file::read_file;
 use super::problem::{ProblemKind, Problems};
 use super::quantity::InvalidQuantity;
 use super::reader::{Table, Value};
-use crate::event::{Durability, ToolMode};
+use crate::run_events::{Durability, ToolMode};
 use crate::units::{Bytes, Millis};
 
 /// What a settings file states; `None` leaves a choice to the next source.

@@ -6,9 +6,10 @@ use super::names::{self, Subject, operation};
 use super::tool_call::{Attempt, BreakOff};
 use super::{Content, Ended, Link, Note, Side, Span, SpanId, Status, content};
 use crate::digest::Digest;
-use crate::event::{ModelReplied, Recorded, RunEnded, ToolFinished};
+use crate::event::{ModelReplied, Recorded, ToolFinished};
 use crate::message::{Message, Part, Role};
 use crate::name::CallNumber;
+use crate::run_events::RunEnded;
 use crate::stop::StopReason;
 use crate::units::UnixMillis;
 

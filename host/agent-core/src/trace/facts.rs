@@ -4,8 +4,8 @@ use url::Url;
 
 use super::names;
 use super::{Content, Link, Side, Span, SpanId, TraceId, Value};
-use crate::event::{Durability, LockedTool, ModelChoice, RunRebased, RunStarted, ToolMode};
 use crate::name::RunId;
+use crate::run_events::{Durability, LockedTool, ModelChoice, RunRebased, RunStarted, ToolMode};
 
 /// The provider name of scripts, which are no server.
 const SCRIPTED: &str = "scripted";

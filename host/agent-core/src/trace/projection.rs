@@ -10,14 +10,13 @@ use super::names::{self, Attribute, note};
 use super::talk::Talk;
 use super::tool_call::{self, Attempt, BreakOff};
 use super::{Content, Link, Note, Span, Value};
+use crate::answer_events::{Approval, ApprovalSubject, DoubtResolved, Resolution, ToolInDoubt};
 use crate::digest::Digest;
-use crate::event::{
-    Approval, ApprovalSubject, DoubtResolved, Event, ModelFailed, ModelReplied, ModelRequested, Recorded, Resolution,
-    RunEnded, ToolFinished, ToolInDoubt, ToolStarted,
-};
+use crate::event::{Event, ModelFailed, ModelReplied, ModelRequested, Recorded, ToolFinished, ToolStarted};
 use crate::message::Message;
 use crate::name::CallNumber;
 use crate::outcome::{Content as Told, ToolOutcome};
+use crate::run_events::RunEnded;
 use crate::units::UnixMillis;
 
 /// The trace of a run up to where it was followed.

@@ -1,14 +1,27 @@
 //! Calls and effects that a person is asked about: who is asked when, how long an answer holds, and what it is for.
 
-use agent_core::approval;
-use agent_core::config::authority::{ApprovalRule, Asks};
-use agent_core::event::{
-    AnswerPlace, AnsweredBy, Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, GrantWidened, RunEnded,
-    Suspension, ToolSuspended,
+use agent_core::answer_events::{
+    AnswerPlace, AnsweredBy, Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, GrantWidened,
 };
+use agent_core::approval;
+use agent_core::budget::Budget;
+use agent_core::config::authority::{ApprovalRule, Asks, Authority};
+use agent_core::config::selector::Selector;
+use agent_core::digest::Digest;
+use agent_core::effect::EffectClass;
+use agent_core::event::{ModelReplied, ModelRequested, Recorded, Suspension, ToolSuspended};
+use agent_core::grant::RuleSource;
+use agent_core::machine::Action;
+use agent_core::name::CallNumber;
+use agent_core::outcome::{Metering, ToolOutcome};
 use agent_core::pending::CallStatus;
+use agent_core::run_events::RunEnded;
+use agent_core::state::State;
+use agent_core::stop::StopReason;
+use agent_core::units::{Fuel, Millis, UnixMillis};
+use proptest::prelude::*;
 
-use super::*;
+use super::world::{World, files_write, reply, request, returned, world};
 
 const BY: AnsweredBy = AnsweredBy { user: 1000, place: AnswerPlace::Command };
 const CALL: CallNumber = CallNumber(1);

@@ -1,9 +1,17 @@
 //! Calls of which nobody knows whether they had their effect, under each policy.
 
-use agent_core::event::{AnswerPlace, AnsweredBy, DoubtResolved, Resolution, ResolvedBy};
+use agent_core::answer_events::{AnswerPlace, AnsweredBy, DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
+use agent_core::effect::EffectClass;
+use agent_core::machine::Action;
+use agent_core::name::CallNumber;
+use agent_core::outcome::{MeteredFuel, Metering};
 use agent_core::pending::{Arbiter, CallStatus};
+use agent_core::run_events::DoubtPolicy;
+use agent_core::state::State;
+use agent_core::stop::StopReason;
+use agent_core::units::Fuel;
 
-use super::*;
+use super::world::{World, request, world};
 
 const CALL: CallNumber = CallNumber(1);
 

@@ -9,8 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use agent_core::answer_events::{AnswerPlace, Approval, ApprovalDecided, ApprovalSubject};
 use agent_core::digest::Digest;
-use agent_core::event::{AnswerPlace, Approval, ApprovalDecided, ApprovalSubject, Recorded};
+use agent_core::event::Recorded;
 use agent_core::name::{CallNumber, RunId};
 use agent_core::pending::PendingCall;
 use agent_core::state::State;

@@ -6,8 +6,9 @@ use std::io::{BufReader, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use agent_core::event::{Event, Recorded, RunAdopted, RunStarted};
+use agent_core::event::{Event, Recorded};
 use agent_core::name::RunId;
+use agent_core::run_events::{RunAdopted, RunStarted};
 use agent_core::state::State;
 use anyhow::{Context, bail, ensure};
 

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use agent_core::budget::{Budget, BudgetChange, Spent};
-use agent_core::event::{RunEnded, Strictness};
 use agent_core::hardening::{Hardening, Wall};
 use agent_core::name::RunId;
+use agent_core::run_events::{RunEnded, Strictness};
 use agent_core::stop::StopReason;
 use agent_core::units::Bytes;
 use agent_sandbox::Sandbox;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use agent_core::config::authority::Authority;
-use agent_core::event::{ModelChoice, RunRebased};
 use agent_core::hardening::Hardening;
+use agent_core::run_events::{ModelChoice, RunRebased};
 use agent_core::settled::{OpenWork, open_work};
 use agent_core::state::State;
 use anyhow::{Context, bail, ensure};
@@ -136,7 +136,7 @@ impl Rebase {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn rebased(&self, tools: Vec<agent_core::event::LockedTool>) -> anyhow::Result<RunRebased> {
+    fn rebased(&self, tools: Vec<agent_core::run_events::LockedTool>) -> anyhow::Result<RunRebased> {
         let (before, agent) = (&self.state.started, &self.agent);
         let models = self.models()?;
         Ok(match &agent.file {
@@ -171,7 +171,7 @@ impl Rebase {
             let name = running::absolute_script(name)?;
             let known = before.iter().find(|known| known.name == name).cloned();
             let tool_mode = self.agent.tool_mode.or(before.first().map(|first| first.tool_mode));
-            let tool_mode = tool_mode.unwrap_or(agent_core::event::ToolMode::Native);
+            let tool_mode = tool_mode.unwrap_or(agent_core::run_events::ToolMode::Native);
             Ok(known.unwrap_or(ModelChoice { name, base_url: None, tool_mode }))
         };
         wanted.iter().map(choice).collect()

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
-use agent_core::event::{Record, ToolFinished};
+use agent_core::event::ToolFinished;
 use agent_core::limits::Limits;
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Fault, MeteredFuel, ToolOutcome};
+use agent_core::run_events::Record;
 use agent_core::units::{Fuel, Millis};
 use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport};

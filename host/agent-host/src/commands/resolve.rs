@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use agent_core::event::{AnswerPlace, DoubtResolved, Resolution, ResolvedBy};
+use agent_core::answer_events::{AnswerPlace, DoubtResolved, Resolution, ResolvedBy};
 use agent_core::name::{CallNumber, RunId};
 use agent_core::state::State;
 use anyhow::{Context, bail};

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use agent_core::digest::Digest;
-use agent_core::event::RunResumed;
 use agent_core::hardening::Hardening;
 use agent_core::name::Name;
+use agent_core::run_events::RunResumed;
 use agent_core::state::State;
 use agent_sandbox::Sandbox;
 use agent_sandbox::component::Component;

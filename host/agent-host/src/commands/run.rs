@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use agent_core::config::authority::Authority;
 use agent_core::config::problem::ProblemKind;
-use agent_core::event::{ModelChoice, Record, RunStarted};
 use agent_core::hardening::Hardening;
 use agent_core::metadata::Metadata;
 use agent_core::name::ToolName;
+use agent_core::run_events::{ModelChoice, Record, RunStarted};
 use agent_core::state::State;
 use anyhow::{Context, bail, ensure};
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use agent_core::config::authority::Authority;
-use agent_core::event::Strictness;
+use agent_core::run_events::Strictness;
 use anyhow::bail;
 
 use super::confined::Confined;

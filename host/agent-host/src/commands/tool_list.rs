@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use agent_core::event::Strictness;
+use agent_core::run_events::Strictness;
 
 use crate::cli::ToolListArgs;
 use crate::home::Home;

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
+use agent_core::answer_events::ToolInDoubt;
 use agent_core::approval;
 use agent_core::digest::Digest;
 use agent_core::effect::{Effect, EffectRequest, UndoEntry};
-use agent_core::event::{Durability, Record, Suspension, ToolFinished, ToolInDoubt, ToolStarted, ToolSuspended};
+use agent_core::event::{Suspension, ToolFinished, ToolStarted, ToolSuspended};
 use agent_core::grant::{Capability, EnvGrant};
 use agent_core::limits::Limits;
 use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Fault, RefusedCall, ToolOutcome};
 use agent_core::pending::{Attempt, CallStatus, Origin};
+use agent_core::run_events::{Durability, Record};
 use agent_core::state::State;
 use agent_core::units::{Fuel, UnixMillis};
 use agent_sandbox::Sandbox;
@@ -248,7 +250,7 @@ impl Terms {
 struct Plan {
     index: usize,
     asked: ToolCall,
-    locked: agent_core::event::LockedTool,
+    locked: agent_core::run_events::LockedTool,
     grant: agent_core::grant::Grant,
     authority: Digest,
     origin: Option<Origin>,

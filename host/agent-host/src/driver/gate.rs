@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use agent_core::answer_events::Approval;
 use agent_core::approval;
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling};
-use agent_core::event::{Approval, EffectDone, EffectIntended, Suspension};
+use agent_core::event::{EffectDone, EffectIntended, Suspension};
 use agent_core::file_events::PathsMarked;
 use agent_core::grant::RuleSource;
 use agent_core::name::{CallNumber, ToolName};

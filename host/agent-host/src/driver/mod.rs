@@ -16,15 +16,16 @@ pub use self::gate::idempotency_key;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_core::approval;
-use agent_core::event::{
-    AnswerPlace, ApprovalDecided, ApprovalRequested, DoubtResolved, ModelFailed, ModelReplied, ModelRequested,
-    ResolvedBy, RunEnded, ToolFinished, ToolInDoubt,
+use agent_core::answer_events::{
+    AnswerPlace, ApprovalDecided, ApprovalRequested, DoubtResolved, ResolvedBy, ToolInDoubt,
 };
+use agent_core::approval;
+use agent_core::event::{ModelFailed, ModelReplied, ModelRequested, ToolFinished};
 use agent_core::machine::{self, Action};
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ModelRequest};
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Metering, Said, ToolOutcome};
+use agent_core::run_events::RunEnded;
 use agent_core::state::State;
 use agent_core::stop::StopReason;
 use agent_core::units::{Fuel, Millis};

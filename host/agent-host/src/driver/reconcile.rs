@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
+use agent_core::answer_events::{DoubtResolved, Resolution, ResolvedBy};
 use agent_core::config::decide::Verdict;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, HttpMethod, Refusal, Ruling};
-use agent_core::event::{DoubtResolved, Event, LockedTool, Resolution, ResolvedBy};
+use agent_core::event::Event;
 use agent_core::grant::{Access, Grant};
 use agent_core::json::JsonText;
 use agent_core::name::{CallNumber, ToolName};
 use agent_core::pending::CallStatus;
+use agent_core::run_events::LockedTool;
 use agent_core::units::Fuel;
 use agent_sandbox::call::Call;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};

@@ -3,7 +3,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use agent_core::event::{Event, Recorded, RunEnded};
+use agent_core::event::{Event, Recorded};
+use agent_core::run_events::RunEnded;
 use agent_core::state::State;
 use anyhow::{Context, ensure};
 

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use agent_core::answer_events::{AnswerPlace, Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject};
 use agent_core::approval;
 use agent_core::digest::Digest;
 use agent_core::effect::EffectRequest;
-use agent_core::event::{AnswerPlace, Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, Suspension};
+use agent_core::event::Suspension;
 use agent_core::name::CallNumber;
 use agent_sandbox::gate::GateClosed;
 use anyhow::Context;

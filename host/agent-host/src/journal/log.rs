@@ -1,8 +1,9 @@
 //! The log of one run: the only way in which events enter the journal. The driver holds one for as long as it drives the run.
 
 use agent_core::digest::Digest;
-use agent_core::event::{Durability, Event, Recorded};
+use agent_core::event::{Event, Recorded};
 use agent_core::name::RunId;
+use agent_core::run_events::Durability;
 use agent_core::units::UnixMillis;
 
 use super::BLOB_BYTES_MAX;

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::digest::Digest;
-use agent_core::event::{Durability, Event, KINDS_ABOUT_THE_RECORD, KINDS_OF_ANSWERS, Recorded, RunStarted};
+use agent_core::event::{Event, KINDS_ABOUT_THE_RECORD, KINDS_OF_ANSWERS, Recorded};
 use agent_core::file_events::KINDS_ABOUT_FILES;
 use agent_core::name::{Name, RunId};
+use agent_core::run_events::{Durability, RunStarted};
 use agent_core::session::SessionPlace;
 use agent_core::units::UnixMillis;
 use agent_sandbox::kv::{KvChange, StoreSize};

@@ -30,8 +30,9 @@ mod tests;
 pub mod verify;
 
 use agent_core::digest::Digest;
-use agent_core::event::{Event, Recorded, RunStarted};
+use agent_core::event::{Event, Recorded};
 use agent_core::name::{Name, RunId};
+use agent_core::run_events::RunStarted;
 use agent_core::units::UnixMillis;
 use agent_sandbox::kv::StoreSize;
 

@@ -1,8 +1,9 @@
 //! Reading a whole run: each event is checked against the chain, and against this host's mark where only our own count.
 
 use agent_core::digest::Digest;
-use agent_core::event::{Durability, Event, Recorded};
+use agent_core::event::{Event, Recorded};
 use agent_core::name::RunId;
+use agent_core::run_events::Durability;
 
 use super::chain::{Chain, Damage, DamageKind, Marker, Stored};
 use super::error::JournalError;

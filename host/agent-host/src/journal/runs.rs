@@ -5,9 +5,10 @@ use std::path::Path;
 use std::fmt;
 use std::str::FromStr;
 
-use agent_core::event::{Event, Recorded, RunStarted};
+use agent_core::event::{Event, Recorded};
 use agent_core::metadata::{Entry, Metadata};
 use agent_core::name::{Name, RunId};
+use agent_core::run_events::RunStarted;
 use agent_core::session::SessionPlace;
 use agent_core::stop::StopReason;
 use agent_core::units::UnixMillis;

@@ -1,8 +1,9 @@
 //! What can be proved about a run from its journal alone: `agent-host journal verify`.
 
 use agent_core::digest::Digest;
-use agent_core::event::{Event, HeadSigned};
+use agent_core::event::Event;
 use agent_core::name::RunId;
+use agent_core::run_events::HeadSigned;
 use agent_core::state::State;
 
 use crate::signing::{self, Signed};

@@ -24,8 +24,8 @@ mod live_test;
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod provider_test;
 
-use agent_core::event;
 use agent_core::model::{ModelFailure, ModelReply, ModelRequest};
+use agent_core::run_events;
 use async_trait::async_trait;
 
 use self::json_mode::{FirstTurn, JsonToolMode};
@@ -48,11 +48,11 @@ pub(crate) trait Model: Send + Sync {
 ///
 /// # Errors
 /// Where the name means nothing, a key is missing, or an option would have no effect.
-pub(crate) async fn open(choice: &event::ModelChoice) -> anyhow::Result<Box<dyn Model>> {
+pub(crate) async fn open(choice: &run_events::ModelChoice) -> anyhow::Result<Box<dyn Model>> {
     let tool_mode = match choice.tool_mode {
-        event::ToolMode::Native => ToolMode::Native,
-        event::ToolMode::Json => ToolMode::Json(JsonToolMode::USUAL),
-        event::ToolMode::JsonCallFirst => {
+        run_events::ToolMode::Native => ToolMode::Native,
+        run_events::ToolMode::Json => ToolMode::Json(JsonToolMode::USUAL),
+        run_events::ToolMode::JsonCallFirst => {
             ToolMode::Json(JsonToolMode { first_turn: FirstTurn::Call, ..JsonToolMode::USUAL })
         }
     };
@@ -63,7 +63,7 @@ pub(crate) async fn open(choice: &event::ModelChoice) -> anyhow::Result<Box<dyn 
 ///
 /// # Errors
 /// See [`open`].
-pub(crate) async fn open_all(choices: &[event::ModelChoice]) -> anyhow::Result<Vec<Box<dyn Model>>> {
+pub(crate) async fn open_all(choices: &[run_events::ModelChoice]) -> anyhow::Result<Vec<Box<dyn Model>>> {
     let mut models = Vec::new();
     for choice in choices {
         models.push(open(choice).await?);

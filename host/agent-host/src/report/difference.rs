@@ -1,7 +1,7 @@
 //! What a rebase changes, line by line, for the person who decides: `-` goes, `+` comes.
 
 use agent_core::config::resolve::ToolAuthority;
-use agent_core::event::{LockedTool, ModelChoice, RunRebased, RunStarted};
+use agent_core::run_events::{LockedTool, ModelChoice, RunRebased, RunStarted};
 
 use super::authority::describe_grant;
 use super::text;

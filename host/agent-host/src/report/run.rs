@@ -2,15 +2,14 @@
 
 use std::io::{self, Write};
 
+use agent_core::answer_events::{AnswerPlace, Approval, ApprovalSubject, Resolution, ResolvedBy};
 use agent_core::budget::Spent;
 use agent_core::effect::Decision;
-use agent_core::event::{
-    AnswerPlace, Approval, ApprovalSubject, Event, Recorded, Resolution, ResolvedBy, RunStarted, Suspension,
-    ToolFinished,
-};
+use agent_core::event::{Event, Recorded, Suspension, ToolFinished};
 use agent_core::file_events::ChangesUndone;
 use agent_core::hardening::Hardening;
 use agent_core::outcome::{Content, LogLevel, LogRecord, MeteredFuel, Metering, ResourceBody, ToolOutcome};
+use agent_core::run_events::RunStarted;
 use agent_core::session::{Earlier, ForkedFrom, SessionPlace};
 use agent_core::state::State;
 use agent_core::stop::StopReason;

@@ -1,5 +1,6 @@
 //! One run, made by hand, with a bit of everything: what the snapshots show.
 
+use agent_core::answer_events::{AnswerPlace, AnsweredBy, DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
 use agent_core::budget::Budget;
 use agent_core::config::ceiling::Ceiling;
 use agent_core::config::resolve::ToolAuthority;
@@ -8,9 +9,7 @@ use agent_core::effect::{
     Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, Refusal, UndoEntry,
 };
 use agent_core::event::{
-    AnswerPlace, AnsweredBy, DoubtPolicy, DoubtResolved, Durability, EffectIntended, Event, LockedTool, ModelChoice,
-    ModelFailed, ModelReplied, ModelRequested, Record, Recorded, Resolution, ResolvedBy, RunEnded, RunResumed,
-    RunStarted, Strictness, ToolFinished, ToolInDoubt, ToolMode, ToolStarted,
+    EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested, Recorded, ToolFinished, ToolStarted,
 };
 use agent_core::file_events::{AttemptUndone, CallUndone, ChangesUndone, PathsMarked};
 use agent_core::grant::{Grant, RuleSource};
@@ -22,6 +21,9 @@ use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall
 use agent_core::name::{CallNumber, RunId};
 use agent_core::outcome::{Content, Fault, MeteredFuel, Metering, Printed, Said, ToolOutcome};
 use agent_core::path_state::{Becoming, Mark, PathKind, PathMark, Stamp};
+use agent_core::run_events::{
+    DoubtPolicy, Durability, LockedTool, ModelChoice, Record, RunEnded, RunResumed, RunStarted, Strictness, ToolMode,
+};
 use agent_core::session::{Earlier, EarlierRun, SessionPlace};
 use agent_core::stop::StopReason;
 use agent_core::tool::ToolDescriptor;

@@ -1,9 +1,10 @@
 //! The events of a run in the order in which a person reads them: turn by turn, and with each call what became of it.
 
 use agent_core::effect::Effect;
-use agent_core::event::{EffectIntended, Event, LockedTool, ModelReplied, Recorded, ToolFinished};
+use agent_core::event::{EffectIntended, Event, ModelReplied, Recorded, ToolFinished};
 use agent_core::model::ProposedCall;
 use agent_core::name::CallNumber;
+use agent_core::run_events::LockedTool;
 
 /// One step of the story.
 pub(super) enum Step<'a> {

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use agent_core::event::{RunRebased, RunStarted};
+use agent_core::run_events::{RunRebased, RunStarted};
 use agent_core::trace::Content;
 use agent_core::trace::projection::Projection;
 use jiff::tz::TimeZone;

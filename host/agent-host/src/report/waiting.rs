@@ -3,11 +3,11 @@
 
 use std::io::{self, Write};
 
+use agent_core::answer_events::ApprovalSubject;
 use agent_core::approval;
 use agent_core::config::decide::Verdict;
 use agent_core::digest::Digest;
 use agent_core::effect::EffectRequest;
-use agent_core::event::ApprovalSubject;
 use agent_core::grant::SecretGrant;
 use agent_core::name::CallNumber;
 use agent_core::pending::{CallStatus, PendingCall};

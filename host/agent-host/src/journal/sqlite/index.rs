@@ -1,8 +1,8 @@
 //! What runs are found by beside their names: the place in a session, and metadata. The first event of a run says both; these
 //! tables only make them quick to find, and see to it that no two runs take one place.
 
-use agent_core::event::RunStarted;
 use agent_core::name::{Name, RunId};
+use agent_core::run_events::RunStarted;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::store::Store;

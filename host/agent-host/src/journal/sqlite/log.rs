@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_core::digest::Digest;
-use agent_core::event::{Durability, Event, Recorded, RunStarted};
+use agent_core::event::{Event, Recorded};
 use agent_core::name::RunId;
+use agent_core::run_events::{Durability, RunStarted};
 use agent_core::units::UnixMillis;
 use rusqlite::Connection;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use agent_core::digest::Digest;
-use agent_core::event::Durability;
+use agent_core::run_events::Durability;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::group::{Group, Synced};

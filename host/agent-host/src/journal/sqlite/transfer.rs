@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use agent_core::event::{Event, RunStarted};
+use agent_core::event::Event;
 use agent_core::name::RunId;
+use agent_core::run_events::RunStarted;
 use agent_core::units::UnixMillis;
 use rusqlite::Connection;
 

@@ -1,10 +1,10 @@
 //! The contract of every journal: one suite, run over each of them. What only a file can show is tested beside the file.
 
 use agent_core::digest::Digest;
-use agent_core::event::{HeadSigned, RunAdopted};
 use agent_core::metadata::Metadata;
 use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::name::Name;
+use agent_core::run_events::{HeadSigned, RunAdopted};
 use agent_core::session::SessionPlace;
 use agent_sandbox::kv::{KvChange, StoreSize};
 use proptest::prelude::*;

@@ -6,13 +6,13 @@ mod media;
 mod simulation;
 
 use agent_core::budget::Budget;
-use agent_core::event::{
-    DoubtPolicy, Durability, Event, ModelChoice, ModelReplied, ModelRequested, Record, Recorded, RunEnded, RunStarted,
-    Strictness, ToolMode,
-};
+use agent_core::event::{Event, ModelReplied, ModelRequested, Recorded};
 use agent_core::hardening::Hardening;
 use agent_core::model::{ModelReply, TokenUsage};
 use agent_core::name::RunId;
+use agent_core::run_events::{
+    DoubtPolicy, Durability, ModelChoice, Record, RunEnded, RunStarted, Strictness, ToolMode,
+};
 use agent_core::stop::StopReason;
 use agent_core::units::UnixMillis;
 

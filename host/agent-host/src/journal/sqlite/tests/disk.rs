@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use agent_core::event::{Durability, RunStarted};
+use agent_core::run_events::{Durability, RunStarted};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use agent_core::event::{Durability, RunStarted};
+use agent_core::run_events::{Durability, RunStarted};
 
 use super::*;
 use crate::journal::runs::Wanted;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agent_core::digest::Digest;
-use agent_core::event::{EffectIntended, RunStarted};
+use agent_core::event::EffectIntended;
+use agent_core::run_events::RunStarted;
 use agent_core::session::{Earlier, EarlierRun};
 
 use super::*;

@@ -3,8 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use agent_core::answer_events::{Approval, ApprovalSubject, Resolution};
 use agent_core::effect::EffectClass;
-use agent_core::event::{Approval, ApprovalSubject, Event, Recorded, Resolution};
+use agent_core::event::{Event, Recorded};
 use agent_core::name::CallNumber;
 
 use super::world::Tool;

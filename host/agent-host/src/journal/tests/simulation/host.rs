@@ -4,15 +4,17 @@
 
 use std::collections::VecDeque;
 
+use agent_core::answer_events::{
+    AnswerPlace, AnsweredBy, Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, DoubtResolved, Resolution,
+    ResolvedBy, ToolInDoubt,
+};
 use agent_core::approval;
 use agent_core::digest::Digest;
 use agent_core::effect::{
     Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, UndoEntry,
 };
 use agent_core::event::{
-    AnswerPlace, AnsweredBy, Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, DoubtResolved, EffectDone,
-    EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested, Resolution, ResolvedBy, RunResumed, ToolFinished,
-    ToolInDoubt, ToolStarted,
+    EffectDone, EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested, ToolFinished, ToolStarted,
 };
 use agent_core::file_events::CallUndone;
 use agent_core::grant::RuleSource;
@@ -23,6 +25,7 @@ use agent_core::name::CallNumber;
 use agent_core::outcome::{Content, MeteredFuel, Metering, Said, ToolOutcome};
 use agent_core::path_state::Becoming;
 use agent_core::pending::CallStatus;
+use agent_core::run_events::RunResumed;
 use agent_core::state::{Phase, State};
 use agent_core::units::{Bytes, Fuel, Millis, UnixMillis};
 

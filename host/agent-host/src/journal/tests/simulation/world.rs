@@ -10,12 +10,12 @@ use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::resolve;
 use agent_core::config::selector::Selector;
 use agent_core::digest::Digest;
-use agent_core::event::{LockedTool, RunStarted};
 use agent_core::grant::{Access, Capability, Recovery, RuleSource};
 use agent_core::json::JsonText;
 use agent_core::limits::LimitsChange;
 use agent_core::message::{Message, Part};
 use agent_core::model::{ModelReply, ProposedCall, TokenUsage};
+use agent_core::run_events::{LockedTool, RunStarted};
 use agent_core::tool::ToolDescriptor;
 
 use crate::journal::simulated::dice::Dice;

@@ -1,0 +1,197 @@
+//! What the events of a call make of it: one function per kind of event, which [`State::apply`] picks.
+
+use super::State;
+use crate::answer_events::{ApprovalRequested, DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
+use crate::approval;
+use crate::effect::{EffectRequest, EffectResult};
+use crate::event::{EffectDone, EffectIntended, Suspension, ToolFinished, ToolStarted, ToolSuspended};
+use crate::file_events::{CallUndone, ChangesUndone, PathsMarked};
+use crate::outcome::{Content, Fault, MeteredFuel, ToolOutcome};
+use crate::pending::{Arbiter, Attempt, CallStatus, Origin, Send, SendResult};
+
+impl State {
+    pub(super) fn approval_requested(&mut self, body: &ApprovalRequested) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        match &pending.status {
+            CallStatus::Proposed | CallStatus::Running(_) | CallStatus::Interrupted(_) => {}
+            CallStatus::InDoubt { .. } | CallStatus::Again { .. } | CallStatus::Finished(_) => {
+                return Err("the call has nothing to ask");
+            }
+        }
+        pending.asked.ask(body.subject.clone(), body.digest);
+        Ok(())
+    }
+
+    pub(super) fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        if !pending.asked.open.is_empty() {
+            return Err("a person was asked and has not answered");
+        }
+        let continued = match (&pending.status, body.continues) {
+            (CallStatus::Interrupted(attempt), Some(number)) if attempt.number == number => Some(attempt.clone()),
+            (_, Some(_)) => return Err("there is no such attempt to continue"),
+            (_, None) => None,
+        };
+        let before = match &pending.status {
+            CallStatus::Proposed => 0,
+            CallStatus::Interrupted(attempt)
+                if attempt.changes.is_empty() && (attempt.sends.is_empty() || body.continues.is_some()) =>
+            {
+                attempt.number
+            }
+            CallStatus::Again { attempts } => *attempts,
+            CallStatus::Interrupted(_) => return Err("the attempt before was not undone, or is not continued"),
+            CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {
+                return Err("the call cannot start from where it is");
+            }
+        };
+        if body.attempt != before + 1 {
+            return Err("the attempt is not the next");
+        }
+        let (sends, transcript) = continued.map(|attempt| (attempt.sends, attempt.transcript)).unwrap_or_default();
+        let (number, fuel, started) = (body.attempt, body.fuel, Box::new(body.clone()));
+        let (changes, marks, boot) = (Vec::new(), Vec::new(), None);
+        let origin = Origin { seed: body.seed.clone(), clock_start: body.clock_start };
+        let attempt = Attempt { number, fuel, started, changes, marks, boot, sends, transcript, origin };
+        pending.status = CallStatus::Running(attempt);
+        Ok(())
+    }
+
+    pub(super) fn effect_intended(&mut self, body: &EffectIntended) -> Result<(), &'static str> {
+        let attempt = self.attempt(body.call, body.attempt)?;
+        attempt.announce(&body.undo);
+        let Some(part) = body.transcript else { return Ok(()) };
+        let (number, request, class) = (body.number, body.request.clone(), body.class);
+        // A keyed write that is announced again is the same one.
+        attempt.sends.retain(|send| send.number != number);
+        attempt.sends.push(Send { number, request, class, result: None });
+        attempt.transcript.push(part);
+        let call = self.call(body.call).ok_or("no such call is pending")?;
+        let digest = approval::effect_digest(self, call, body.number, &body.request);
+        self.pending(body.call)?.asked.spend(&digest);
+        Ok(())
+    }
+
+    pub(super) fn effect_done(&mut self, body: &EffectDone) -> Result<(), &'static str> {
+        let sends = &mut self.attempt(body.call, body.attempt)?.sends;
+        let index = sends.iter().position(|send| send.number == body.effect.number).ok_or("it was not announced")?;
+        match body.effect.result {
+            // Certainly not sent: the call may run again as if it had never tried.
+            EffectResult::NotSent(_) | EffectResult::Refused => drop(sends.remove(index)),
+            EffectResult::Done(_) | EffectResult::Failed(_) => {
+                sends[index].result = Some(SendResult { effect: body.effect.clone(), answer: body.answer });
+            }
+            EffectResult::Unknown(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Of a call that has its outcome, nothing is kept here: who wants to undo it reads the events.
+    pub(super) fn paths_marked(&mut self, body: &PathsMarked) -> Result<(), &'static str> {
+        if body.call.0 >= self.next_call {
+            return Err("there is no such call");
+        }
+        if let Ok(attempt) = self.attempt(body.call, body.attempt) {
+            attempt.mark(body.boot, &body.marks)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn call_undone(&mut self, body: &CallUndone) -> Result<(), &'static str> {
+        self.attempt(body.call, body.attempt)?.forget_changes();
+        Ok(())
+    }
+
+    /// What was left alone of a call that has no outcome yet is a person's business from now on, who was told.
+    pub(super) fn changes_undone(&mut self, body: &ChangesUndone) -> Result<(), &'static str> {
+        for undone in &body.attempts {
+            if undone.call.0 >= self.next_call {
+                return Err("there is no such call");
+            }
+            if let Ok(attempt) = self.attempt(undone.call, undone.attempt) {
+                attempt.forget_changes();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tool_suspended(&mut self, body: &ToolSuspended) -> Result<(), &'static str> {
+        let attempt = self.attempt(body.call, body.attempt)?.clone();
+        if !attempt.changes.is_empty() {
+            return Err("the attempt was not undone");
+        }
+        if attempt.unresolved().is_some() {
+            return Err("a write of the attempt is in doubt");
+        }
+        let pending = self.pending(body.call)?;
+        match body.reason {
+            Suspension::Approval => pending.origin = Some(attempt.origin.clone()),
+            Suspension::Cancelled => {}
+        }
+        pending.status = CallStatus::Interrupted(attempt);
+        // It was stopped where it waited, so that its own count is known.
+        self.spent.fuel = self.spent.fuel.saturating_add(body.metering.fuel.counted());
+        Ok(())
+    }
+
+    pub(super) fn tool_finished(&mut self, body: &ToolFinished) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        let charged = match (&pending.status, body.metering.fuel) {
+            (CallStatus::Finished(_), _) => return Err("the call has its outcome already"),
+            (_, MeteredFuel::Exact(fuel)) => fuel,
+            (CallStatus::Running(attempt) | CallStatus::Interrupted(attempt), MeteredFuel::AtLeast(_)) => attempt.fuel,
+            (_, MeteredFuel::AtLeast(fuel)) => fuel,
+        };
+        pending.status = CallStatus::Finished(body.outcome.clone());
+        self.spent.fuel = self.spent.fuel.saturating_add(charged);
+        self.spent.tool_calls += 1;
+        self.end_turn_if_complete();
+        Ok(())
+    }
+
+    pub(super) fn tool_in_doubt(&mut self, body: &ToolInDoubt) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        let (CallStatus::Running(attempt) | CallStatus::Interrupted(attempt)) = &pending.status else {
+            return Err("no attempt of the call was made");
+        };
+        let (request, reason, attempts) = (body.request.clone(), body.reason.clone(), attempt.number);
+        pending.status = CallStatus::InDoubt { request, reason, arbiter: Arbiter::Policy, attempts };
+        Ok(())
+    }
+
+    pub(super) fn doubt_resolved(&mut self, body: &DoubtResolved) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        let CallStatus::InDoubt { request, reason, attempts, .. } = pending.status.clone() else {
+            return Err("the call is not in doubt");
+        };
+        pending.status = match &body.resolution {
+            Resolution::Happened(text) => {
+                CallStatus::Finished(ToolOutcome::Returned { content: vec![Content::Text(text.clone())] })
+            }
+            Resolution::DidNotHappen => CallStatus::Finished(ToolOutcome::Failed {
+                message: "the call was interrupted, and its effect did not happen".to_owned(),
+            }),
+            Resolution::Retry => CallStatus::Again { attempts },
+            Resolution::LeftOpen => CallStatus::Finished(left_open(&request, &reason)),
+            Resolution::Unknown => CallStatus::InDoubt { request, reason, arbiter: Arbiter::Person, attempts },
+        };
+        let is_finished = pending.is_finished();
+        if let ResolvedBy::Component { metering, .. } = &body.by {
+            self.spent.fuel = self.spent.fuel.saturating_add(metering.fuel.counted());
+        }
+        if is_finished {
+            self.spent.tool_calls += 1;
+            self.end_turn_if_complete();
+        }
+        Ok(())
+    }
+}
+
+/// What the model is told of a call of which nobody knows whether it had its effect.
+fn left_open(request: &EffectRequest, reason: &str) -> ToolOutcome {
+    let message = format!(
+        "the call may or may not have done this: {request}. What is known: {reason}. It was not repeated. Before anything \
+         depends on it, find out whether it happened; do not do it again blindly, and say in your answer that this is open."
+    );
+    ToolOutcome::Faulted { fault: Fault::InDoubt, message }
+}

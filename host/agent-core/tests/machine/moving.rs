@@ -1,0 +1,59 @@
+//! Where a run can be forked or moved to other files, and what counts from then on.
+
+use agent_core::event::{Event, Recorded};
+use agent_core::machine::Action;
+use agent_core::name::CallNumber;
+use agent_core::outcome::{RefusedCall, ToolOutcome};
+use agent_core::run_events::{RunEnded, RunRebased};
+use agent_core::settled::fork_points;
+use agent_core::state::State;
+use agent_core::stop::StopReason;
+
+use super::world::{World, choice, locked, no_rules, returned, world};
+
+#[test]
+fn a_run_can_be_forked_and_moved_where_no_call_is_under_way() {
+    let mut world = world();
+    world.reply(&[("calc__evaluate", "1"), ("calc__evaluate", "2")]);
+    let first = world.start();
+    world.finish(first, returned("1"));
+    let second = world.start();
+    // 1 started, 2 requested, 3 replied, 4 and 5 the first call, 6 the second one, which goes on.
+    assert_eq!(fork_points(&world.events), Ok(vec![1, 2, 3, 5]));
+    assert!(try_record(&mut world, rebased(&["calc.evaluate"])).is_err());
+    world.finish(second, returned("2"));
+    world.answer("3");
+    assert_eq!(fork_points(&world.events), Ok(vec![1, 2, 3, 5, 7, 8]), "nothing is left to do after an answer");
+}
+
+#[test]
+fn what_a_run_is_moved_to_counts_from_then_on() {
+    let mut world = world();
+    world.reply(&[("calc__evaluate", "1"), ("files__read", "2")]);
+    world.record(RunEnded { stop: StopReason::Cancelled, answer: None, detail: None });
+    world.record(rebased(&["files.read"]));
+    world.crash();
+    let Action::SettleCall { call, outcome } = world.next() else { panic!("{:?}", world.next()) };
+    assert!(matches!(&outcome, ToolOutcome::Refused { reason: RefusedCall::UnknownTool, .. }), "{outcome:?}");
+    world.finish(call, outcome);
+    assert_eq!(world.start(), CallNumber(2));
+    let told = (world.state.started.instructions.as_str(), world.state.descriptors.len());
+    assert_eq!(told, ("be long", 1));
+    assert_eq!(State::fold(&world.events).unwrap().unwrap(), world.state);
+}
+
+fn rebased(tools: &[&str]) -> RunRebased {
+    RunRebased {
+        agent: "test".parse().unwrap(),
+        agent_file: None,
+        instructions: "be long".into(),
+        models: vec![choice("scripted:c")],
+        tools: tools.iter().map(|name| locked(name, &no_rules())).collect(),
+    }
+}
+
+fn try_record(world: &mut World, event: impl Into<Event>) -> Result<(), agent_core::state::Unexpected> {
+    let last = world.events.last().unwrap();
+    let next = Recorded { seq: last.seq + 1, event: event.into(), ..last.clone() };
+    world.state.clone().apply(&next)
+}
