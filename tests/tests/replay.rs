@@ -1,5 +1,5 @@
 //! Calls that were killed in their middle and go on there, and calls that are made again offline: what was paid is paid once,
-//! and the answer and the fuel are those of a run that nobody killed. A server outside the host counts.
+//! and the answer and, but for chance, the fuel are those of a run that nobody killed. A server outside the host counts.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -67,6 +67,14 @@ fn uninterrupted(payments: usize) -> (String, Value, Option<String>) {
     (answer, fuel, world.read("data/receipt.txt"))
 }
 
+/// Each run has its own random numbers, and the keys of the guest's hash tables are made of them: a few instructions more or
+/// fewer. What is charged twice or not at all is a large part of a call.
+fn assert_same_but_for_chance(fuel: &Value, undisturbed: &Value) {
+    let exact = |fuel: &Value| fuel["exact"].as_u64().unwrap_or_else(|| panic!("not counted: {fuel}"));
+    let (fuel, undisturbed) = (exact(fuel), exact(undisturbed));
+    assert!(fuel.abs_diff(undisturbed) <= undisturbed / 100, "{fuel} instead of {undisturbed}");
+}
+
 #[test]
 fn a_payment_that_was_answered_is_not_made_again_and_the_call_completes() {
     let (answer, fuel, receipt) = uninterrupted(1);
@@ -79,7 +87,7 @@ fn a_payment_that_was_answered_is_not_made_again_and_the_call_completes() {
         assert_eq!((resumed.code, resumed.out.as_str()), (Some(0), answer.as_str()), "{instant}: {}", resumed.err);
         assert_eq!(server.hits(), 1, "{instant}: it was paid once");
         let finished = bodies(&world, "ToolFinished");
-        assert_eq!(finished[0]["metering"]["fuel"], fuel, "{instant}");
+        assert_same_but_for_chance(&finished[0]["metering"]["fuel"], &fuel);
         assert_eq!(world.read("data/receipt.txt"), receipt, "{instant}");
         let effects = finished[0]["effects"].as_array().expect("effects");
         let replayed = |effect: &&Value| effect["replayed"] == true;
@@ -102,7 +110,7 @@ fn a_resume_that_is_killed_goes_on_from_the_next_payment() {
     let resumed = world.run(&["resume"]);
     assert_eq!((resumed.code, resumed.out.as_str()), (Some(0), answer.as_str()), "{}", resumed.err);
     assert_eq!((server.hits(), world.read("data/receipt.txt")), (2, receipt));
-    assert_eq!(bodies(&world, "ToolFinished")[0]["metering"]["fuel"], fuel);
+    assert_same_but_for_chance(&bodies(&world, "ToolFinished")[0]["metering"]["fuel"], &fuel);
 }
 
 #[test]
