@@ -11,6 +11,8 @@ use crate::script::{self, FILE_BYTES, Played, Work};
 const REPETITIONS: usize = 5;
 const FEW: usize = 20;
 const MANY: usize = 400;
+/// Beside 2,000 and 10,000 it is seen whether a turn costs more the later it is.
+const LENGTHS: [usize; 2] = [2_000, 10_000];
 /// Turns over which a turn's time is taken: the journal's clock ticks in milliseconds.
 const WINDOW: usize = 50;
 /// The first turns fill caches.
@@ -25,7 +27,20 @@ pub fn measure() {
     let content = (MANY * FILE_BYTES) as f64;
     let stored = Figure::new(read.iter().map(|grown| grown.many_bytes as f64 / content).collect());
     stored.print_against(Target::AtMost(1.5), "  bytes stored / bytes of results", Unit::Times);
+    for turns in LENGTHS {
+        print_long(turns);
+    }
     println!();
+}
+
+/// One run of many turns with short results, once: it takes long enough to be steady.
+fn print_long(turns: usize) {
+    let (world, _) = script::play(Work::Compute, turns, "relaxed");
+    let started = turn_starts(&world);
+    let (early, late) = (window(&started, WARM_UP), window(&started, turns - WINDOW));
+    println!("  a run of {turns} turns");
+    Figure::new(vec![late]).print("  a turn at its end", Unit::Microseconds);
+    Figure::new(vec![late / early]).print_against(Target::AtMost(2.0), "  late / early", Unit::Times);
 }
 
 /// One repetition. Times of a turn in microseconds.
@@ -44,10 +59,19 @@ fn grown(work: Work) -> Grown {
     let (_, few) = script::play(work, FEW, "relaxed");
     let (world, many) = script::play(work, MANY, "relaxed");
     let started = turn_starts(&world);
-    let window = |first: usize| (started[&(first + WINDOW)] - started[&first]) * 1e3 / WINDOW as f64;
     // A run is stored with its component, which is the same for any length: without it the comparison is stricter.
     let bytes = |played: &Played| played.journal_bytes - script::component_bytes(work.component());
-    Grown { early: window(WARM_UP), late: window(MANY - WINDOW), few_bytes: bytes(&few), many_bytes: bytes(&many) }
+    Grown {
+        early: window(&started, WARM_UP),
+        late: window(&started, MANY - WINDOW),
+        few_bytes: bytes(&few),
+        many_bytes: bytes(&many),
+    }
+}
+
+/// What one of the [`WINDOW`] turns after `first` took, in microseconds.
+fn window(started: &HashMap<usize, f64>, first: usize) -> f64 {
+    (started[&(first + WINDOW)] - started[&first]) * 1e3 / WINDOW as f64
 }
 
 /// When each turn's request was recorded, in milliseconds of its day.

@@ -15,11 +15,14 @@ const FOR_EVER: &str = "60s";
 /// After the last call, so that all threads have gone to rest.
 const REST: Duration = Duration::from_millis(300);
 
-/// The run's process; ended when this is dropped.
+/// The run's process, killed at the end.
 pub struct Idle {
-    child: Child,
-    _world: World,
+    process: Process,
+    world: World,
 }
+
+/// Killed when this is dropped.
+struct Process(Child);
 
 impl Idle {
     /// A run, relaxed, that has made `calls` calls.
@@ -32,12 +35,17 @@ impl Idle {
         let finished = said.map_while(Result::ok).filter(|line| line.contains("✓ calc.evaluate")).take(calls).count();
         assert_eq!(finished, calls, "the run ended early");
         std::thread::sleep(REST);
-        Self { child, _world: world }
+        Self { process: Process(child), world }
+    }
+
+    /// Kills it and leaves what it wrote.
+    pub fn kill(self) -> World {
+        self.world
     }
 
     /// A field of the process's status, in mebibytes: `VmRSS`.
     pub fn memory(&self, field: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a status");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).expect("a status");
         let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a known field");
         let kib = line.trim_start_matches(':').trim().trim_end_matches(" kB");
         kib.parse::<f64>().expect("a number") / 1024.0
@@ -45,14 +53,14 @@ impl Idle {
 
     /// Processor time of all threads, in microseconds.
     pub fn processor_time(&self) -> f64 {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("threads");
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.0.id())).expect("threads");
         threads.map(|thread| run_time(&thread.expect("a thread").path().join("schedstat"))).sum()
     }
 }
 
-impl Drop for Idle {
+impl Drop for Process {
     fn drop(&mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).expect("it ends");
+        self.0.kill().and_then(|()| self.0.wait()).expect("it ends");
     }
 }
 

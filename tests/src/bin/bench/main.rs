@@ -10,8 +10,10 @@ mod figure;
 mod growth;
 mod idle;
 mod memory;
+mod resume;
 mod script;
 mod start;
+mod syncs;
 mod turns;
 
 fn main() {
@@ -20,6 +22,8 @@ fn main() {
     );
     turns::measure();
     growth::measure();
+    syncs::measure();
+    resume::measure();
     start::measure();
     memory::measure();
 }
