@@ -1,6 +1,7 @@
 //! A model that plays a file: for demonstrations, examples and tests that need no key. It has no memory of its own: which
 //! reply is next follows from the conversation, so a resumed run goes on where it was. Only injected errors are counted here.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -67,7 +68,7 @@ impl Model for Scripted {
         }
         self.inject(index, reply)?;
         check_expected(reply, request.messages).map_err(|reason| slip(&reason))?;
-        let played = Played { script: &self.script, calls: calls_of(request.messages) };
+        let played = Played { script: &self.script, messages: request.messages, calls: OnceCell::new() };
         let (text, calls) = played.fill(reply).map_err(|reason| slip(&reason))?;
         let usage = TokenUsage { input: reply.usage.input, output: reply.usage.output };
         Ok(ModelReply { text, calls, usage, model: "scripted".to_owned() })
@@ -138,10 +139,12 @@ fn calls_of(messages: &[Message]) -> Vec<MadeCall<'_>> {
 /// The conversation so far, as a script can quote it.
 struct Played<'a> {
     script: &'a Script,
-    calls: Vec<MadeCall<'a>>,
+    messages: &'a [Message],
+    /// Read when something is quoted: a reply that quotes nothing must not get dearer with every turn.
+    calls: OnceCell<Vec<MadeCall<'a>>>,
 }
 
-impl Played<'_> {
+impl<'a> Played<'a> {
     fn fill(&self, reply: &ScriptedReply) -> Result<(String, Vec<ProposedCall>), String> {
         let mut look_up = |placeholder: &Placeholder| self.look_up(placeholder);
         let text = bounded(reply.text.fill(&mut look_up)?)?;
@@ -159,12 +162,13 @@ impl Played<'_> {
         })
     }
 
-    fn result(&self, source: &Source) -> Option<&ToolResult> {
+    fn result(&self, source: &Source) -> Option<&'a ToolResult> {
+        let calls = self.calls.get_or_init(|| calls_of(self.messages));
         match source {
-            Source::Number(number) => self.calls.get(*number)?.result,
+            Source::Number(number) => calls.get(*number)?.result,
             Source::Label(label) => {
                 let (reply, call) = self.script.labels.get(label)?;
-                self.calls.iter().find(|made| made.reply == *reply && made.call == *call)?.result
+                calls.iter().find(|made| made.reply == *reply && made.call == *call)?.result
             }
         }
     }

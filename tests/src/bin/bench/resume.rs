@@ -3,8 +3,6 @@
 use std::process::Command;
 use std::time::Instant;
 
-use agent_tests::World;
-
 use crate::figure::{Figure, Target, Unit};
 use crate::idle::Idle;
 use crate::script::{self, Work};
