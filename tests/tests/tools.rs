@@ -134,15 +134,117 @@ fn plain_exports_are_tools_by_reflection_alone() {
     let (world, plain) = (World::new(), guest("plain"));
     let call = |name: &str, arguments: Value| returned(&world, &plain, &[], name, &arguments);
     let large = u64::MAX - 1;
-    assert_eq!(call("plain.add", json!({"a": large, "b": "1"})), [json!(u64::MAX)]);
-    assert_eq!(call("plain.extremes", json!({}))[0][7], json!(i64::MIN));
-    assert_eq!(call("plain.reverse", json!({"bytes": [1, 2, 255]})), [json!([255, 2, 1])]);
+    assert_eq!(call("plain.add", json!({"a": large, "b": "1"})), [json!(u64::MAX.to_string())]);
+    assert_eq!(call("plain.extremes", json!({}))[0][7], json!(i64::MIN.to_string()));
+    assert_eq!(call("plain.reverse", json!({"bytes": [1, 2, 255]})), [json!("/wIB")]);
+    assert_eq!(call("plain.reverse", json!({"bytes": "/wIB"})), [json!("AQL/")]);
+    assert_eq!(call("plain.nested", json!({"value": {"some": 6}})), [json!({"some": 7})]);
+    assert_eq!(call("plain.nested", json!({"value": {"some": null}})), [json!({"some": null})]);
+    assert_eq!(call("plain.nested", json!({})), [json!(null)]);
     assert_eq!(call("plain.letters", json!({"text": "aé"})), [json!(["a", "é"])]);
     assert_ne!(call("plain.greet", json!({"name": "Ada"})), call("plain.greet", json!({"name": null})));
     let triangle = json!({"polygon": [{"x": 0, "y": 0}, {"x": 4, "y": 0}, {"x": 0, "y": 3}]});
     assert_eq!(call("plain.area", json!({ "shape": triangle })), [json!(6.0)]);
     let line = json!({"polygon": [{"x": 0, "y": 0}]});
     assert!(failed(&world, &plain, &[], "plain.area", &json!({ "shape": line })).contains("corners"));
+}
+
+#[test]
+fn wrong_arguments_are_told_where_they_are_wrong() {
+    let (world, plain) = (World::new(), guest("plain"));
+    let refused = |name: &str, arguments: Value| {
+        let said = world.run(&["tool", "call", "--tools", &plain, name, &arguments.to_string()]);
+        assert_ne!(said.code, Some(0), "{said:?}");
+        said.err.lines().next().unwrap_or_default().to_owned()
+    };
+    let drawing = |colour: &str, tag: Value| json!({"name": "x", "at": {"x": 0, "y": 1}, "shape": "nothing", "colour": colour, "style": [], "tags": [["a", 1], tag]});
+    for (name, arguments, expected) in [
+        (
+            "plain.describe",
+            drawing("mauve", json!(["b", 2])),
+            "arguments.colour: expected one of `red`, `green`, `blue`, found `mauve`",
+        ),
+        (
+            "plain.describe",
+            drawing("red", json!(["b", -1])),
+            "arguments.tags[1][1]: expected an integer from 0 to 18446744073709551615, found `-1`",
+        ),
+        ("plain.describe", drawing("red", json!(["b"])), "arguments.tags[1]: expected 2 items, found 1"),
+        ("plain.reverse", json!({"bytes": "?"}), "arguments.bytes: not base64: invalid symbol 63, offset 0"),
+    ] {
+        let said = refused(name, arguments);
+        assert!(said.ends_with(expected), "{said}");
+    }
+}
+
+#[test]
+fn every_schema_keeps_to_what_model_providers_accept() {
+    let (tools, plain) = (given("AGENT_HOST_TEST_TOOLS").display().to_string(), guest("plain"));
+    let listed = World::new().run(&["tool", "list", "--json", "--tools", &tools, "--tools", &plain]).ok();
+    let listed: Vec<Value> = serde_json::from_str(&listed).expect("a JSON array");
+    for tool in &listed {
+        let (name, schema) = (&tool["name"], &tool["input_schema"]);
+        if let Err(problem) = jsonschema::draft202012::meta::validate(schema) {
+            panic!("{name}: no JSON Schema 2020-12: {problem}");
+        }
+        assert_eq!(schema["type"], "object", "{name}: providers take an object only");
+        for keyword in ["anyOf", "oneOf", "allOf", "not", "enum"] {
+            assert!(schema.get(keyword).is_none(), "{name}: `{keyword}` at the outermost level is refused");
+        }
+        let mut properties = 0;
+        check_schema(schema, name, 0, &mut properties);
+        assert!(properties <= 5_000, "{name}: {properties} properties");
+    }
+}
+
+/// The rules that OpenAI and Anthropic document for schemas of tools; where they differ, the narrower.
+fn check_schema(schema: &Value, name: &Value, depth: usize, properties: &mut usize) {
+    const KEYWORDS: [&str; 19] = [
+        "$defs",
+        "$ref",
+        "$schema",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "items",
+        "maximum",
+        "maxItems",
+        "minimum",
+        "minItems",
+        "pattern",
+        "properties",
+        "required",
+        "type",
+    ];
+    assert!(depth <= 10, "{name}: nested deeper than is accepted");
+    let members = schema.as_object().unwrap_or_else(|| panic!("{name}: {schema} is no object"));
+    for (keyword, value) in members {
+        assert!(KEYWORDS.contains(&keyword.as_str()), "{name}: `{keyword}` is not accepted everywhere");
+        match (keyword.as_str(), value) {
+            ("properties" | "$defs", Value::Object(named)) => {
+                for (key, schema) in named {
+                    *properties += 1;
+                    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+                    assert!((1..=64).contains(&key.len()) && key.chars().all(plain), "{name}: property `{key}`");
+                    check_schema(schema, name, depth + 1, properties);
+                }
+            }
+            ("items", schema) => check_schema(schema, name, depth + 1, properties),
+            ("additionalProperties", Value::Object(_)) => check_schema(value, name, depth + 1, properties),
+            ("anyOf", Value::Array(schemas)) => {
+                schemas.iter().for_each(|schema| check_schema(schema, name, depth, properties));
+            }
+            ("enum", Value::Array(values)) => assert!(values.len() <= 1_000, "{name}: {} values", values.len()),
+            _ => {}
+        }
+    }
+    if members.get("type").is_some_and(|ty| ty == "array") {
+        assert!(members.contains_key("items"), "{name}: an array without `items` is refused");
+    }
 }
 
 #[test]

@@ -129,6 +129,9 @@ pub struct LockedTool {
     pub descriptor: ToolDescriptor,
     /// The digest of the component that offers it. Its bytes are in the journal under this digest.
     pub component: Digest,
+    /// The component's export that it calls, where the manifest has rules about exports: a manifest is not in the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<String>,
     /// What the tool may do.
     pub authority: ToolAuthority,
 }

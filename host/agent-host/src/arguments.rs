@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agent_core::json::JsonText;
 use agent_core::name::ToolName;
 use agent_core::tool::ToolDescriptor;
+use agent_sandbox::component::Component;
 use agent_sandbox::defence::{self, Defence};
+use agent_sandbox::describe::Door;
 use agent_sandbox::sandbox::check_arguments;
 use jsonschema::{PatternOptions, Validator};
 
@@ -24,11 +26,18 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// As [`check`], for a tool whose schema stays the same.
+    /// As [`check_for`], for a tool whose schema stays the same.
     ///
     /// # Errors
     /// See [`check`].
-    pub fn check(&self, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
+    pub fn check_for(&self, component: &Component, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
+        match component.door {
+            Door::Exports => check_exactly(component, text, tool),
+            Door::World => self.check(text, tool),
+        }
+    }
+
+    fn check(&self, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let validator = match compiled.get(&tool.name) {
             Some(known) => Arc::clone(known),
@@ -39,7 +48,29 @@ impl Schemas {
     }
 }
 
-/// The arguments as checked JSON, or what is wrong with them in words that the model can act on.
+/// The arguments as checked JSON, or what is wrong with them in words that the model can act on. The types of an exported
+/// function know more than a schema can say, and take what is certain to be meant; where a component wrote a schema of its own, that
+/// decides.
+///
+/// # Errors
+/// Where `text` is too long, no JSON object, or not what the tool takes.
+pub fn check_for(component: &Component, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
+    match component.door {
+        Door::Exports => check_exactly(component, text, tool),
+        Door::World => check(text, &tool.input_schema),
+    }
+}
+
+fn check_exactly(component: &Component, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
+    let arguments = read(text)?;
+    if !defence::is_off(Defence::Arguments) {
+        let checked = component.check_arguments(&tool.name.operation, arguments.as_str());
+        checked.map_err(|problem| format!("the arguments do not fit: {problem}"))?;
+    }
+    Ok(arguments)
+}
+
+/// The arguments as JSON checked by this schema.
 ///
 /// # Errors
 /// Where `text` is too long, no JSON object, or breaks the schema.
@@ -60,13 +91,17 @@ pub fn compile(schema: &JsonText) -> Result<Validator, String> {
     compiled.map_err(|error| format!("the tool's schema is not usable: {error}"))
 }
 
-fn check_by(validator: &Validator, text: &str) -> Result<JsonText, String> {
+fn read(text: &str) -> Result<JsonText, String> {
     if text.len() > BYTES_MAX {
         return Err(format!("the arguments are longer than {BYTES_MAX} bytes"));
     }
     // Providers send nothing at all for a tool without parameters.
     let text = if text.trim().is_empty() { "{}" } else { text };
-    let arguments = JsonText::parse(text).map_err(|error| format!("the arguments are not JSON: {error}"))?;
+    JsonText::parse(text).map_err(|error| format!("the arguments are not JSON: {error}"))
+}
+
+fn check_by(validator: &Validator, text: &str) -> Result<JsonText, String> {
+    let arguments = read(text)?;
     let value = arguments.to_value().map_err(|error| format!("the arguments are not usable: {error}"))?;
     if !value.is_object() {
         return Err("the arguments must be a JSON object".to_owned());
@@ -75,7 +110,7 @@ fn check_by(validator: &Validator, text: &str) -> Result<JsonText, String> {
         return Ok(arguments);
     }
     // A stranger wrote the schema, and nothing counts what checking by it takes: not one value more than any call may have.
-    check_arguments(text)?;
+    check_arguments(arguments.as_str())?;
     let problems: Vec<_> = validator.iter_errors(&value).take(PROBLEMS_MAX).map(|error| problem(&error)).collect();
     if problems.is_empty() { Ok(arguments) } else { Err(format!("the arguments do not fit: {}", problems.join("; "))) }
 }

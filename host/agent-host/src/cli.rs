@@ -6,8 +6,8 @@ use agent_core::run_events::{Durability, Record, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, rebase, replay, resolve, rm, show, trace,
-    verify,
+    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, rebase, replay, resolve, rm, show,
+    tool_pack, trace, verify,
 };
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
@@ -308,6 +308,8 @@ pub enum ToolCommand {
     Call(ToolCallArgs),
     /// Build a tool by the command in its `tool.toml`.
     Build(ToolBuildArgs),
+    /// Put a tool's manifest and documentation into its component: one file that needs nothing beside it.
+    Pack(tool_pack::ToolPackArgs),
 }
 
 /// `agent-host tool list`.

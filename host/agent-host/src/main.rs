@@ -41,6 +41,7 @@ mod stores;
 mod strict;
 mod tool_build;
 mod tool_identity;
+mod tool_words;
 mod toolset;
 mod trace;
 mod trust;
@@ -61,7 +62,8 @@ use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, opened, rebase, replay, resolve, resume,
-    rm, run, show, tool_build as build, tool_call, tool_inspect, tool_list, trace as tracer, trust as trusting, verify,
+    rm, run, show, tool_build as build, tool_call, tool_inspect, tool_list, tool_pack, trace as tracer,
+    trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
@@ -121,6 +123,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tool(ToolCommand::Call(args)) => behind_walls(tool_call::prepare(args)),
         // Runs compilers, which do what compilers do: no wall, and none that they would inherit.
         Command::Tool(ToolCommand::Build(args)) => drive(build::build(args)),
+        Command::Tool(ToolCommand::Pack(args)) => tool_pack::pack(&args),
         Command::Journal(command) => journal(command),
         Command::CompileWorker(_) | Command::ProbeDirectory(_) => {
             unreachable!("such a process is done before there is a runtime")

@@ -76,7 +76,20 @@ impl Plan {
         let bytes = input::read_bytes(&self.artifact, COMPONENT_BYTES_MAX as u64)
             .with_context(|| format!("cannot read `{from}`"))?;
         let bytes = if docs == Docs::default() { bytes } else { docs_section::append(&bytes, &docs) };
-        std::fs::write(&component, bytes).with_context(|| format!("cannot write `{to}`"))?;
+        write_whole(&component, &bytes).with_context(|| format!("cannot write `{to}`"))?;
         Ok(component)
     }
+}
+
+/// Writes a component that somebody may be about to load: as a whole or not at all.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".agent-host-").tempfile_in(folder)?;
+    std::io::Write::write_all(&mut file, bytes)?;
+    // As any new file: the temporary one is for its owner alone.
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }

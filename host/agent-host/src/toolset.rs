@@ -8,23 +8,21 @@ use std::sync::Arc;
 
 use agent_core::config::authority::Authority;
 use agent_core::config::ceiling::Ceiling;
+use agent_core::config::exports::ExportRules;
 use agent_core::config::manifest::Manifest;
 use agent_core::config::resolve::{ToolAuthority, resolve};
 use agent_core::digest::Digest;
-use agent_core::hidden::without_tags;
-use agent_core::json::JsonText;
 use agent_core::name::{Name, ToolName};
 use agent_core::run_events::LockedTool;
-use agent_core::tool::ToolDescriptor;
 use agent_sandbox::Sandbox;
 use agent_sandbox::cache::CacheRejected;
 use agent_sandbox::compile::CompileLimit;
 use agent_sandbox::component::{COMPONENT_BYTES_MAX, CodeOrigin, Component, LoadError};
 use agent_sandbox::defence::{Defence, is_off};
-use agent_sandbox::describe::Door;
+use agent_sandbox::describe::{Door, manifest_section};
 use anyhow::{Context, anyhow, ensure};
 
-use crate::{input, missing_defences, named, schema_guard};
+use crate::{input, missing_defences, named, schema_guard, tool_words};
 
 /// A manifest's name within its folder.
 pub const MANIFEST: &str = "tool.toml";
@@ -48,6 +46,37 @@ pub struct Found {
     pub manifest: Option<Manifest>,
     /// The manifest's text, for whoever binds something to it; empty where there is none.
     pub manifest_text: String,
+    /// Where the manifest is.
+    pub manifest_at: ManifestAt,
+    /// How it was come upon.
+    pub origin: Origin,
+}
+
+/// Where a component's manifest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestAt {
+    /// There is none.
+    Nowhere,
+    /// In a file beside the component, which comes before one inside.
+    Beside,
+    /// In the component itself.
+    Inside,
+}
+
+/// How a component was come upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody named it, and cannot do without it.
+    Named,
+    /// It stands in a folder that somebody named. Where it cannot be used, the others of the folder can.
+    InFolder,
+}
+
+/// What stands in a folder of tools and cannot be used.
+struct Bad {
+    /// The component, or the tool's folder.
+    path: PathBuf,
+    problem: anyhow::Error,
 }
 
 /// A component and its manifest as they were read: once, so that what was looked at, trusted and hashed is what is loaded.
@@ -71,62 +100,131 @@ pub struct Loaded {
     pub ceiling: Ceiling,
 }
 
-/// The components that are at these paths: a component, a tool's folder, or a folder of either.
+/// The components that are at these paths: a component, a tool's folder, or a folder of either. What cannot be used of a folder
+/// is reported and left out.
 ///
 /// # Errors
 /// Where a path has none, a manifest has problems, a tool is not built, or two have one name.
 pub fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
-    let mut found = Vec::new();
-    for path in paths {
-        let before = found.len();
-        find_in(path, &mut found)?;
-        let hint = "a tool is a `.wasm` component or a folder with a `tool.toml`";
-        ensure!(found.len() > before, "there is no tool in `{}`\n  hint: {hint}", path.display());
-    }
+    let Survey { found, bad } = survey(paths)?;
     refuse_twins(&found)?;
+    bad.iter().for_each(say_bad);
     Ok(found)
 }
 
-fn find_in(path: &Path, found: &mut Vec<Found>) -> anyhow::Result<()> {
-    let shown = path.display();
-    let metadata = std::fs::metadata(path).with_context(|| format!("cannot find tools at `{shown}`"))?;
-    if metadata.is_file() {
-        add(found, bare(path)?)?;
-    } else if path.join(MANIFEST).is_file() {
-        add(found, described(path)?)?;
-    } else {
-        let entries = std::fs::read_dir(path).with_context(|| format!("cannot list `{shown}`"))?;
-        let mut paths =
-            entries.take(ENTRIES_MAX).map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-        paths.sort();
-        for path in paths {
-            if path.join(MANIFEST).is_file() {
-                add(found, described(&path)?)?;
-            } else if path.extension().is_some_and(|extension| extension == "wasm") {
-                add(found, bare(&path)?)?;
-            }
+/// What is at some paths: the components that can be read, and what is wrong with the others.
+#[derive(Default)]
+struct Survey {
+    found: Vec<Found>,
+    bad: Vec<Bad>,
+}
+
+fn survey(paths: &[PathBuf]) -> anyhow::Result<Survey> {
+    let mut survey = Survey::default();
+    for path in paths {
+        let (before, bad_before) = (survey.found.len(), survey.bad.len());
+        survey.add(path)?;
+        if survey.found.len() == before {
+            return Err(none_in(path, survey.bad.split_off(bad_before)));
         }
     }
-    Ok(())
+    Ok(survey)
 }
 
-fn add(found: &mut Vec<Found>, one: Found) -> anyhow::Result<()> {
-    if found.len() == COMPONENTS_MAX {
-        let message = format!("there are more than {COMPONENTS_MAX} components, from `{}` on", one.wasm.display());
-        return Err(named::Name::RequestTooLarge.because(message).into());
+/// Why there is no tool in `path`.
+fn none_in(path: &Path, bad: Vec<Bad>) -> anyhow::Error {
+    let hint = "a tool is a `.wasm` component or a folder with a `tool.toml`";
+    let none = || anyhow!("there is no tool in `{}`\n  hint: {hint}", path.display());
+    let others = bad.len().saturating_sub(1);
+    match bad.into_iter().next() {
+        None => none(),
+        Some(only) if others == 0 => only.problem,
+        Some(first) => {
+            let shown = path.display();
+            first.problem.context(format!("none of the {} tools in `{shown}` can be used; the first", others + 1))
+        }
     }
-    found.push(one);
-    Ok(())
 }
 
-/// A component without manifest is called what its file is called.
+/// The others work without it, but somebody put it there.
+fn say_bad(bad: &Bad) {
+    let (shown, problem) = (bad.path.display(), &bad.problem);
+    let _ = writeln!(anstream::stderr(), "warning: `{shown}` is left out: {problem:#}");
+}
+
+impl Survey {
+    fn add(&mut self, path: &Path) -> anyhow::Result<()> {
+        let shown = path.display();
+        let metadata = std::fs::metadata(path).with_context(|| format!("cannot find tools at `{shown}`"))?;
+        if metadata.is_file() {
+            return self.keep(bare(path)?);
+        }
+        if path.join(MANIFEST).is_file() {
+            return self.keep(described(path)?);
+        }
+        for path in entries(path).with_context(|| format!("cannot list `{shown}`"))? {
+            let found = if path.join(MANIFEST).is_file() {
+                described(&path)
+            } else if path.extension().is_some_and(|extension| extension == "wasm") {
+                bare(&path)
+            } else {
+                continue;
+            };
+            match found {
+                Ok(found) => self.keep(Found { origin: Origin::InFolder, ..found })?,
+                Err(problem) => self.bad.push(Bad { path, problem }),
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, one: Found) -> anyhow::Result<()> {
+        if self.found.len() == COMPONENTS_MAX {
+            let message = format!("there are more than {COMPONENTS_MAX} components, from `{}` on", one.wasm.display());
+            return Err(named::Name::RequestTooLarge.because(message).into());
+        }
+        self.found.push(one);
+        Ok(())
+    }
+}
+
+fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)?.take(ENTRIES_MAX);
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// A component without a manifest beside it: what the one inside says, else it is called what its file is called.
 ///
 /// # Errors
-/// Where that is no name.
+/// Where that is no name, or the manifest has problems.
 pub fn bare(path: &Path) -> anyhow::Result<Found> {
+    let cannot = || format!("cannot read component `{}`", path.display());
+    let bytes = std::fs::metadata(path).with_context(cannot)?.len();
+    // What is too large is refused when it is read, and nothing in it counts.
+    let inside = if bytes > COMPONENT_BYTES_MAX as u64 {
+        None
+    } else {
+        manifest_inside(path, &input::read_bytes(path, COMPONENT_BYTES_MAX as u64).with_context(cannot)?)?
+    };
+    if let Some((manifest, manifest_text)) = inside {
+        let (name, wasm, manifest) = (manifest.name.clone(), path.to_owned(), Some(manifest));
+        let (manifest_at, origin) = (ManifestAt::Inside, Origin::Named);
+        return Ok(Found { name, wasm, manifest, manifest_text, manifest_at, origin });
+    }
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let name = stem.to_ascii_lowercase().parse().map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
-    Ok(Found { name, wasm: path.to_owned(), manifest: None, manifest_text: String::new() })
+    let (wasm, manifest_text, manifest_at) = (path.to_owned(), String::new(), ManifestAt::Nowhere);
+    Ok(Found { name, wasm, manifest: None, manifest_text, manifest_at, origin: Origin::Named })
+}
+
+/// The manifest that a component carries, with its text.
+fn manifest_inside(path: &Path, bytes: &[u8]) -> anyhow::Result<Option<(Manifest, String)>> {
+    let shown = format!("{} (its embedded manifest)", path.display());
+    let text = manifest_section::read(bytes).map_err(|problem| anyhow!("`{}`: {problem}", path.display()))?;
+    let Some(text) = text else { return Ok(None) };
+    Ok(Some((Manifest::parse(&shown, &text)?, text)))
 }
 
 fn described(folder: &Path) -> anyhow::Result<Found> {
@@ -142,7 +240,8 @@ fn described(folder: &Path) -> anyhow::Result<Found> {
         manifest.name,
         wasm.display()
     );
-    Ok(Found { name: manifest.name.clone(), wasm, manifest: Some(manifest), manifest_text })
+    let (name, manifest_at) = (manifest.name.clone(), ManifestAt::Beside);
+    Ok(Found { name, wasm, manifest: Some(manifest), manifest_text, manifest_at, origin: Origin::Named })
 }
 
 /// Reads the manifest in a tool's folder, and gives its text too.
@@ -187,6 +286,12 @@ pub fn read(found: Found) -> anyhow::Result<Unloaded> {
         return Err(anyhow::Error::from(LoadError::TooLarge { bytes }).context(format!("cannot load `{shown}`")));
     }
     let bytes = input::read_bytes(&found.wasm, bytes.max(COMPONENT_BYTES_MAX as u64)).with_context(cannot)?;
+    // It was read before, for its manifest: what that allows must be said by the component that is loaded.
+    let said = manifest_section::read(&bytes).ok().flatten().unwrap_or_default();
+    ensure!(
+        found.manifest_at == ManifestAt::Beside || said == found.manifest_text,
+        "component `{shown}` was changed while it was read\n  hint: try again when its build is done"
+    );
     Ok(Unloaded { found, bytes })
 }
 
@@ -201,7 +306,8 @@ pub fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Unloaded>> {
 fn read_within(found: Vec<Found>, bytes_max: usize) -> anyhow::Result<Vec<Unloaded>> {
     let (mut all, mut bytes) = (Vec::with_capacity(found.len()), 0);
     for found in found {
-        let one = read(found)?;
+        let one = unless_bad(&found.wasm.clone(), found.origin, read(found))?;
+        let Some(one) = one else { continue };
         bytes += one.bytes.len();
         if bytes > bytes_max && !is_off(Defence::ComponentSize) {
             let message = format!("the components have more than {bytes_max} bytes together");
@@ -212,13 +318,27 @@ fn read_within(found: Vec<Found>, bytes_max: usize) -> anyhow::Result<Vec<Unload
     Ok(all)
 }
 
+/// What is wrong with a component of a folder is reported; what was named itself must be good.
+fn unless_bad<T>(path: &Path, origin: Origin, result: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+    match (result, origin) {
+        (Ok(good), _) => Ok(Some(good)),
+        (Err(problem), Origin::Named) => Err(problem),
+        (Err(problem), Origin::InFolder) => {
+            say_bad(&Bad { path: path.to_owned(), problem });
+            Ok(None)
+        }
+    }
+}
+
 /// Loads one component.
 ///
 /// # Errors
 /// Where it is not a component that this host can run.
 pub fn load(sandbox: &Sandbox, Unloaded { found, bytes }: Unloaded) -> anyhow::Result<Loaded> {
     let shown = found.wasm.display().to_string();
-    let component = load_bytes(sandbox, &found.name, &bytes).with_context(|| format!("cannot load `{shown}`"))?;
+    let exports = found.manifest.as_ref().map(|manifest| manifest.exports.clone()).unwrap_or_default();
+    let component =
+        load_bytes(sandbox, &found.name, &bytes, &exports).with_context(|| format!("cannot load `{shown}`"))?;
     check_schemas(&component).with_context(|| format!("cannot load `{shown}`"))?;
     let imports: Vec<_> = component.imports.iter().map(|import| import.capability).collect();
     let ceiling =
@@ -230,8 +350,13 @@ pub fn load(sandbox: &Sandbox, Unloaded { found, bytes }: Unloaded) -> anyhow::R
 ///
 /// # Errors
 /// Where this host cannot run it.
-pub fn load_bytes(sandbox: &Sandbox, name: &Name, bytes: &[u8]) -> anyhow::Result<Arc<Component>> {
-    let loaded = tokio::task::block_in_place(|| sandbox.load(name, bytes)).map_err(with_cure)?;
+pub fn load_bytes(
+    sandbox: &Sandbox,
+    name: &Name,
+    bytes: &[u8],
+    exports: &ExportRules,
+) -> anyhow::Result<Arc<Component>> {
+    let loaded = tokio::task::block_in_place(|| sandbox.load_by(name, bytes, exports)).map_err(with_cure)?;
     if let CodeOrigin::Compiled { rejected: Some(rejected), .. } = &loaded.code {
         say_rejected(name, rejected);
     }
@@ -253,6 +378,7 @@ fn with_cure(error: LoadError) -> anyhow::Error {
         | LoadError::UnknownImport { .. }
         | LoadError::Link(_)
         | LoadError::Description(_)
+        | LoadError::Exports(_)
         | LoadError::Host(_) => return error.into(),
     };
     let hint = format!("build it smaller (`--release`, `wasm-opt -Oz`), or, if you trust it, {cure}");
@@ -286,7 +412,15 @@ fn check_schemas(component: &Component) -> Result<(), LoadError> {
 /// Where two have one name, and see [`load`].
 pub fn load_all(sandbox: &Sandbox, tools: Vec<Unloaded>) -> anyhow::Result<Vec<Loaded>> {
     refuse_twins(tools.iter().map(|tool| &tool.found))?;
-    tools.into_iter().map(|tool| load(sandbox, tool)).collect()
+    let only = tools.len() == 1;
+    let mut loaded = Vec::with_capacity(tools.len());
+    for tool in tools {
+        // Without any tool nothing of what was named is there.
+        let origin = if only { Origin::Named } else { tool.found.origin };
+        let wasm = tool.found.wasm.clone();
+        loaded.extend(unless_bad(&wasm, origin, load(sandbox, tool))?);
+    }
+    Ok(loaded)
 }
 
 /// Every tool of `loaded` with what it may do under `rules`. A tool that a rule forbids altogether is not offered.
@@ -296,14 +430,16 @@ pub fn load_all(sandbox: &Sandbox, tools: Vec<Unloaded>) -> anyhow::Result<Vec<L
 pub fn lock(loaded: &[Loaded], rules: &[Authority]) -> anyhow::Result<Vec<LockedTool>> {
     let mut locked = Vec::new();
     for component in loaded {
-        for descriptor in &component.component.tools {
+        let has_rules = component.found.manifest.as_ref().is_some_and(|manifest| !manifest.exports.is_empty());
+        for (descriptor, export) in component.component.tools.iter().zip(&component.component.exports) {
             let authority = authority(component, &descriptor.name, rules)?;
             if authority.forbidden_by().is_some() {
                 continue;
             }
             locked.push(LockedTool {
-                descriptor: explained(descriptor, &authority),
+                descriptor: tool_words::explained(descriptor, &authority),
                 component: component.component.digest,
+                export: has_rules.then(|| export.clone()),
                 authority,
             });
         }
@@ -321,34 +457,6 @@ pub fn authority(loaded: &Loaded, tool: &ToolName, rules: &[Authority]) -> anyho
     let weakened: Vec<Authority> = rules.iter().map(|rules| missing_defences::weakened(rules, tool)).collect();
     let rules: Vec<&Authority> = weakened.iter().collect();
     Ok(resolve(tool, &loaded.component.digest, &loaded.ceiling, &limits, &rules)?)
-}
-
-/// The description as the model sees it: with the mounts that the tool has in this run.
-fn explained(descriptor: &ToolDescriptor, authority: &ToolAuthority) -> ToolDescriptor {
-    let mut descriptor = visible(descriptor);
-    let mounts: Vec<_> =
-        authority.grant.fs.iter().map(|fs| format!("`{}` ({})", fs.mount, access_word(fs.access))).collect();
-    if !mounts.is_empty() {
-        descriptor.description = format!("{}\nFiles: {}.", descriptor.description.trim_end(), mounts.join(", "));
-    }
-    descriptor
-}
-
-/// Without characters that only a machine reads: a model would follow words that no person sees.
-fn visible(descriptor: &ToolDescriptor) -> ToolDescriptor {
-    let schema = without_tags(descriptor.input_schema.as_str());
-    ToolDescriptor {
-        name: descriptor.name.clone(),
-        description: without_tags(&descriptor.description).into_owned(),
-        input_schema: JsonText::parse(&schema).unwrap_or_else(|_| descriptor.input_schema.clone()),
-    }
-}
-
-fn access_word(access: agent_core::grant::Access) -> &'static str {
-    match access {
-        agent_core::grant::Access::Read => "read only; relative paths begin here",
-        agent_core::grant::Access::Write => "read and write; relative paths begin here",
-    }
 }
 
 /// The components by digest, as the driver looks them up.

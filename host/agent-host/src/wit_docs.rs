@@ -1,14 +1,21 @@
-//! The documentation of a tool's exported functions, from the WIT files beside its manifest. Toolchains drop these comments, so
-//! `agent-host tool build` puts them into the component, where a model will read them.
+//! The documentation of a tool's exported functions and of what they take, from the WIT files beside its manifest. Toolchains drop
+//! these comments, so `agent-host tool build` and `tool pack` put them into the component, where a model will read them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use agent_sandbox::describe::docs_section::Docs;
+use agent_sandbox::describe::docs_section::{self, Docs};
 use anyhow::anyhow;
-use wit_parser::{Function, PackageId, Resolve, WorldItem, WorldKey};
+use wit_parser::{Docs as Comment, Function, PackageId, Resolve, Type, TypeDefKind, TypeId, WorldItem, WorldKey};
 
 /// The folder with WIT files beside a manifest.
 pub const FOLDER: &str = "wit";
+
+/// Deepest place in a parameter that is looked at: schemas of deeper ones are not made.
+const DEPTH_MAX: usize = 64;
+
+/// Most places of one function: its types, written out, may be many more than a model would read of.
+const PARTS_MAX: usize = 500;
 
 /// The comments of every function that a world in `folder` exports. Without the folder there is nothing to say.
 ///
@@ -22,45 +29,174 @@ pub fn read(folder: &Path) -> anyhow::Result<Docs> {
     let pushed =
         resolve.push_dir(folder).map_err(|error| anyhow!("the WIT in `{}` is not valid: {error}", folder.display()));
     let (package, _) = pushed?;
-    Ok(Docs { functions: documented(&resolve, package).collect() })
+    let mut docs = Docs::default();
+    for (name, function) in exported(&resolve, package) {
+        if let Some(text) = words(&function.docs) {
+            docs.functions.insert(name.clone(), text);
+        }
+        let mut places = Places { resolve: &resolve, parts: BTreeMap::new(), inside: Vec::new() };
+        function.params.iter().for_each(|param| places.of(&param.ty, &param.name));
+        if !places.parts.is_empty() {
+            docs.parts.insert(name, places.parts);
+        }
+    }
+    Ok(within_bounds(docs))
 }
 
-fn documented(resolve: &Resolve, package: PackageId) -> impl Iterator<Item = (String, String)> {
+/// What is said of functions matters more than what is said of their parts.
+fn within_bounds(mut docs: Docs) -> Docs {
+    while docs_section::encoded_len(&docs) > docs_section::BYTES_MAX && docs.parts.pop_last().is_some() {}
+    docs
+}
+
+fn exported(resolve: &Resolve, package: PackageId) -> impl Iterator<Item = (String, &Function)> {
     let worlds = resolve.packages[package].worlds.values();
-    worlds.flat_map(|world| &resolve.worlds[*world].exports).flat_map(|(key, item)| item_docs(resolve, key, item))
+    worlds.flat_map(|world| &resolve.worlds[*world].exports).flat_map(|(key, item)| functions(resolve, key, item))
 }
 
-fn item_docs(resolve: &Resolve, key: &WorldKey, item: &WorldItem) -> Vec<(String, String)> {
+fn functions<'r>(resolve: &'r Resolve, key: &WorldKey, item: &'r WorldItem) -> Vec<(String, &'r Function)> {
     match item {
-        WorldItem::Function(function) => function_docs("", function).into_iter().collect(),
+        WorldItem::Function(function) => vec![(function.name.clone(), function)],
         WorldItem::Interface { id, .. } => {
-            let prefix = format!("{}#", resolve.name_world_key(key));
-            resolve.interfaces[*id].functions.values().filter_map(|function| function_docs(&prefix, function)).collect()
+            let interface = resolve.name_world_key(key);
+            let functions = resolve.interfaces[*id].functions.values();
+            functions.map(|function| (format!("{interface}#{}", function.name), function)).collect()
         }
         WorldItem::Type { .. } => Vec::new(),
     }
 }
 
-fn function_docs(prefix: &str, function: &Function) -> Option<(String, String)> {
-    let docs = function.docs.contents.as_deref()?.trim();
-    (!docs.is_empty()).then(|| (format!("{prefix}{}", function.name), docs.to_owned()))
+fn words(docs: &Comment) -> Option<String> {
+    let text = docs.contents.as_deref()?.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The places in a function's parameters, as `docs_section` writes them, with what is said there.
+struct Places<'r> {
+    resolve: &'r Resolve,
+    parts: BTreeMap<String, String>,
+    /// The types that this place is in.
+    inside: Vec<TypeId>,
+}
+
+impl Places<'_> {
+    /// What is said of a type at `place`, and of all that it is made of.
+    fn of(&mut self, ty: &Type, place: &str) {
+        let Type::Id(id) = ty else { return };
+        if self.inside.len() == DEPTH_MAX || self.parts.len() >= PARTS_MAX {
+            return;
+        }
+        let definition = &self.resolve.types[*id];
+        // What is said where a type is used comes before what is said of the type itself.
+        self.say(place, &definition.docs);
+        self.inside.push(*id);
+        self.within(&definition.kind, place);
+        self.inside.pop();
+    }
+
+    fn say(&mut self, place: &str, docs: &Comment) {
+        if let (Some(text), true) = (words(docs), self.parts.len() < PARTS_MAX) {
+            self.parts.entry(place.to_owned()).or_insert(text);
+        }
+    }
+
+    fn within(&mut self, kind: &TypeDefKind, place: &str) {
+        match kind {
+            TypeDefKind::Record(record) => record.fields.iter().for_each(|field| {
+                self.named(place, (&field.name, &field.docs), Some(&field.ty));
+            }),
+            TypeDefKind::Variant(variant) => variant.cases.iter().for_each(|case| {
+                self.named(place, (&case.name, &case.docs), case.ty.as_ref());
+            }),
+            TypeDefKind::Enum(names) => {
+                names.cases.iter().for_each(|case| self.named(place, (&case.name, &case.docs), None));
+            }
+            TypeDefKind::Flags(flags) => {
+                flags.flags.iter().for_each(|flag| self.named(place, (&flag.name, &flag.docs), None));
+            }
+            TypeDefKind::Tuple(tuple) => {
+                tuple.types.iter().enumerate().for_each(|(index, ty)| self.of(ty, &format!("{place}[{index}]")));
+            }
+            TypeDefKind::Result(result) => {
+                for (name, ty) in [("ok", &result.ok), ("err", &result.err)] {
+                    ty.iter().for_each(|ty| self.of(ty, &format!("{place}.{name}")));
+                }
+            }
+            TypeDefKind::Option(inner) => self.option(inner, place),
+            TypeDefKind::Type(inner) => self.of(inner, place),
+            TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _) => self.of(item, &format!("{place}[]")),
+            TypeDefKind::Map(_, value) => self.of(value, &format!("{place}{{}}")),
+            // No tool takes these.
+            TypeDefKind::Resource
+            | TypeDefKind::Handle(_)
+            | TypeDefKind::Future(_)
+            | TypeDefKind::Stream(_)
+            | TypeDefKind::Unknown => {}
+        }
+    }
+
+    fn named(&mut self, place: &str, (name, docs): (&str, &Comment), ty: Option<&Type>) {
+        let place = format!("{place}.{name}");
+        self.say(&place, docs);
+        ty.iter().for_each(|ty| self.of(ty, &place));
+    }
+
+    /// An option adds nothing to a place, but for one whose value is an option again.
+    fn option(&mut self, inner: &Type, place: &str) {
+        let is_option = |ty: &Type| match ty {
+            Type::Id(id) => matches!(self.resolve.types[*id].kind, TypeDefKind::Option(_)),
+            _ => false,
+        };
+        if is_option(inner) { self.of(inner, &format!("{place}.some")) } else { self.of(inner, place) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn docs(wit: &str) -> anyhow::Result<Docs> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("calc.wit"), wit)?;
+        read(folder.path())
+    }
+
     #[test]
     fn comments_are_found_under_the_names_that_a_component_exports() -> anyhow::Result<()> {
-        let folder = tempfile::tempdir()?;
         let wit = "package local:calc@0.1.0;\n\
                    interface more {\n  /// Rounds a number.\n  round: func(x: f64) -> f64;\n  silent: func();\n}\n\
                    world calc {\n  export more;\n  /// Calculates exactly.\n  export evaluate: func(expression: string) -> string;\n}\n";
-        std::fs::write(folder.path().join("calc.wit"), wit)?;
-        let docs: Vec<_> = read(folder.path())?.functions.into_iter().collect();
+        let docs: Vec<_> = docs(wit)?.functions.into_iter().collect();
         let expected = [("evaluate", "Calculates exactly."), ("local:calc/more@0.1.0#round", "Rounds a number.")];
         assert_eq!(docs, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
-        assert_eq!(read(&folder.path().join("none"))?, Docs::default());
+        assert_eq!(read(Path::new("/nowhere"))?, Docs::default());
+        Ok(())
+    }
+
+    #[test]
+    fn comments_of_fields_and_cases_are_found_at_their_places() -> anyhow::Result<()> {
+        let wit = "package local:shop;\n\
+            world shop {\n  export desk;\n}\n\
+            interface desk {\n\
+              /// A colour.\n  enum colour { /// As roses.\n red, blue }\n\
+              flags mark { /// Not used.\n new, sold }\n\
+              /// How large.\n  variant size { /// In metres.\n exact(f64), any }\n\
+              record item { /// What is paid, in cents.\n price: u32, colour: option<colour>, /// Its own.\n size: size, }\n\
+              order: func(items: list<item>, marks: tuple<mark, string>, again: option<option<colour>>);\n\
+            }\n";
+        let docs = docs(wit)?;
+        let parts: Vec<_> = docs.parts["local:shop/desk#order"].iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let expected = [
+            ("again.some", "A colour."),
+            ("again.some.red", "As roses."),
+            ("items[].colour", "A colour."),
+            ("items[].colour.red", "As roses."),
+            ("items[].price", "What is paid, in cents."),
+            ("items[].size", "Its own."),
+            ("items[].size.exact", "In metres."),
+            ("marks[0].new", "Not used."),
+        ];
+        assert_eq!(parts, expected);
         Ok(())
     }
 }

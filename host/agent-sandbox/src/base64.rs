@@ -1,7 +1,14 @@
-//! Base64 (RFC 4648, with padding) of the bytes in a tool's result. Twenty lines instead of a dependency, since nothing here
-//! decodes.
+//! Base64 (RFC 4648) of the bytes in arguments and results. Written with padding; read with or without.
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// Some writers leave the padding out, and nothing else of a text may be in doubt.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// How long the text of this many bytes is.
 pub(crate) fn encoded_len(bytes: usize) -> usize {
@@ -10,24 +17,40 @@ pub(crate) fn encoded_len(bytes: usize) -> usize {
 
 /// The text of `bytes`.
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(encoded_len(bytes.len()));
-    for group in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let digit = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-            out.push(if place <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    out
+    LENIENT.encode(bytes)
+}
+
+/// The bytes that `text` stands for, or why it is no base64.
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
+    LENIENT.decode(text).map_err(|error| error.to_string().trim_end_matches('.').to_lowercase())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_vectors_of_the_rfc() {
-        let shown = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| super::encode(text.as_bytes()));
-        assert_eq!(shown, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
-        assert_eq!(super::encode(&[0xff, 0xfe, 0xfd]), "//79");
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!((encode(bytes.as_bytes()).as_str(), encoded_len(bytes.len())), (text, text.len()));
+            assert_eq!(decode(text), Ok(bytes.as_bytes().to_vec()));
+            assert_eq!(decode(text.trim_end_matches('=')), Ok(bytes.as_bytes().to_vec()));
+        }
+        assert_eq!(encode(&[0xff, 0xfe, 0xfd]), "//79");
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_no_base64() {
+        for text in ["Zh==", "Zm9v\n", "__79", "Zm9vA"] {
+            assert!(decode(text).is_err(), "{text}");
+        }
     }
 }

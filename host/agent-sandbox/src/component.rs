@@ -30,6 +30,8 @@ pub struct Component {
     pub digest: Digest,
     /// Its operations, as the model sees them.
     pub tools: Vec<ToolDescriptor>,
+    /// The export behind each of them, in their order.
+    pub exports: Vec<String>,
     /// How it presents them.
     pub door: Door,
     /// What it asks of the host.
@@ -39,6 +41,8 @@ pub struct Component {
     /// Where its code came from.
     pub code: CodeOrigin,
     pub(crate) entry: Entry,
+    /// The component's own name of each operation.
+    pub(crate) own_names: BTreeMap<Name, Name>,
     /// Where its next call begins.
     pub(crate) pace: Pace,
     /// Bounds its calls whose files may not answer.
@@ -135,6 +139,9 @@ pub enum LoadError {
     /// What it says about its own tools cannot be used.
     #[error("the component's description of its tools cannot be used: {0}")]
     Description(String),
+    /// What its manifest says of its exports does not fit.
+    #[error("the manifest does not fit the component: {0}")]
+    Exports(String),
     /// The host itself failed.
     #[error("the sandbox failed while it loaded the component: {0}")]
     Host(String),
@@ -177,7 +184,8 @@ impl LoadError {
             | Self::TextFormat
             | Self::Invalid(_)
             | Self::Link(_)
-            | Self::Description(_) => "component_invalid",
+            | Self::Description(_)
+            | Self::Exports(_) => "component_invalid",
             Self::Host(_) => "host_error",
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use agent_core::outcome::{Fault, MeteredFuel};
 use agent_core::units::{Bytes, Fuel, Millis};
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::{ComponentExportIndex, InstancePre, Val};
+use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
 use wasmtime::{Engine, Store};
 
 use crate::bindings::ToolPre;
@@ -15,11 +15,14 @@ use crate::bindings::exports::agent_host::tool::tools::{Part, ToolInfo};
 use crate::bindings::reconciler::ReconcilerPre;
 use crate::bindings::reconciler::exports::agent_host::tool::reconcile::{Finding, Write};
 use crate::defence::{self, Defence};
+use crate::describe::exports::Lowered;
 use crate::engine::YIELD_INTERVAL_FUEL;
 use crate::layer::{self, Layer};
 use crate::patience::Patience;
+use crate::plainly::{self, PlainAnswer};
 use crate::state::{Account, CallParts, CallState};
 use crate::stop::Stop;
+use crate::value::shape::Shape;
 
 /// How long what a call began may take to end once the guest is gone: a request that was sent is recorded before the call is
 /// reported, and has a shorter deadline of its own. What hangs beyond this is the host's failure and not an outcome.
@@ -28,7 +31,13 @@ const ACCOUNT_WAIT: Duration = Duration::from_secs(60);
 /// What to call.
 pub(crate) enum Target {
     /// An exported function.
-    Export { pre: InstancePre<CallState>, function: ComponentExportIndex, arguments: Vec<Val>, returns: bool },
+    Export {
+        pre: InstancePre<CallState>,
+        function: ComponentExportIndex,
+        arguments: Lowered,
+        /// What it returns, if it returns anything.
+        result: Option<Arc<Shape>>,
+    },
     /// `call-tool` of our own world.
     CallTool { pre: ToolPre<CallState>, operation: String, arguments: String },
     /// `list-tools` of our own world.
@@ -39,7 +48,8 @@ pub(crate) enum Target {
 
 /// What it answered.
 pub(crate) enum Answer {
-    Value(Option<Val>),
+    Value(Option<(Val, Arc<Shape>)>),
+    Plain(PlainAnswer),
     Parts(Result<Vec<Part>, String>),
     Tools(Vec<ToolInfo>),
     Finding(Finding),
@@ -127,14 +137,12 @@ async fn race(store: &mut Store<CallState>, target: Target, patience: &Patience,
 
 async fn drive(store: &mut Store<CallState>, target: Target) -> wasmtime::Result<Answer> {
     match target {
-        Target::Export { pre, function, arguments, returns } => {
+        Target::Export { pre, function, arguments, result } => {
             let instance = pre.instantiate_async(&mut *store).await?;
             let function = instance
                 .get_func(&mut *store, function)
                 .ok_or_else(|| wasmtime::Error::msg("the export is not a function"))?;
-            let mut results = if returns { vec![Val::Bool(false)] } else { Vec::new() };
-            function.call_async(store, &arguments, &mut results).await?;
-            Ok(Answer::Value(results.pop()))
+            call_export(store, function, arguments, result).await
         }
         Target::CallTool { pre, operation, arguments } => {
             let tool = pre.instantiate_async(&mut *store).await?;
@@ -151,4 +159,19 @@ async fn drive(store: &mut Store<CallState>, target: Target) -> wasmtime::Result
             Ok(Answer::Finding(found.await?))
         }
     }
+}
+
+async fn call_export(
+    store: &mut Store<CallState>,
+    function: Func,
+    arguments: Lowered,
+    result: Option<Arc<Shape>>,
+) -> wasmtime::Result<Answer> {
+    let values = match arguments {
+        Lowered::Plain(plain) => return plainly::call(store, function, plain).await.map(Answer::Plain),
+        Lowered::Values(values) => values,
+    };
+    let mut results = if result.is_some() { vec![Val::Bool(false)] } else { Vec::new() };
+    function.call_async(store, &values, &mut results).await?;
+    Ok(Answer::Value(results.pop().zip(result)))
 }

@@ -40,6 +40,7 @@ pub mod mount;
 mod pace;
 mod patience;
 mod plain_text;
+mod plainly;
 pub mod reconcile;
 pub mod replay;
 mod report;

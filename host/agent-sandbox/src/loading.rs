@@ -4,6 +4,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use agent_core::config::exports::ExportRules;
 use agent_core::digest::Digest;
 use agent_core::json::JsonText;
 use agent_core::name::{Name, ToolName};
@@ -19,7 +20,7 @@ use crate::code::VerifiedCode;
 use crate::compile::{self, CompileRequest};
 use crate::component::{CodeOrigin, Component, Entry, Import, LoadError};
 use crate::defence::{Defence, is_off};
-use crate::describe::{Description, Door, Unsupported, Unusable, docs_section, exports, world};
+use crate::describe::{Description, Door, Unsupported, Unusable, docs_section, exports, selection, world};
 use crate::distant::DistantCalls;
 use crate::pace::Pace;
 use crate::plain_text::error_line;
@@ -49,14 +50,26 @@ impl Sandbox {
     /// # Errors
     /// Where it cannot be used, with what the user can do about it.
     pub fn load(&self, name: &Name, bytes: &[u8]) -> Result<Arc<Component>, LoadError> {
+        self.load_by(name, bytes, &ExportRules::default())
+    }
+
+    /// The same, where a manifest says which exports are tools.
+    ///
+    /// # Errors
+    /// As [`Sandbox::load`], and where the rules do not fit the component.
+    pub fn load_by(&self, name: &Name, bytes: &[u8], rules: &ExportRules) -> Result<Arc<Component>, LoadError> {
         structure::check(bytes)?;
         let digest = Digest::of(bytes);
         let (code, origin) = self.code(name, digest, bytes)?;
         let imports = self.imports(&code)?;
         let pre = self.linked(&code).map_err(|error| LoadError::Link(error_line(&error)))?;
         let offer = self.offer(&code, pre, bytes).map_err(|Unusable(problem)| LoadError::Description(problem))?;
+        let selected = selection::select(offer.descriptions, rules);
+        let selected = selected.map_err(|Unusable(problem)| LoadError::Exports(problem))?;
         Ok(Arc::new(Component {
-            tools: offer.descriptions.into_iter().map(|description| descriptor(name, description)).collect(),
+            exports: selected.descriptions.iter().map(|description| description.export.clone()).collect(),
+            tools: selected.descriptions.into_iter().map(|description| descriptor(name, description)).collect(),
+            own_names: selected.own_names,
             name: name.clone(),
             digest,
             door: offer.door,

@@ -78,7 +78,8 @@ impl Sandbox {
             Slot::Cancelled => return Ok(unknown(report::not_started(report::cancelled()))),
         };
         call.mounts.retain(|mount| !Mount::is_distant(mount));
-        let (operation, arguments) = (call.operation.to_string(), call.arguments.as_str().to_owned());
+        let own = component.own_names.get(&call.operation).unwrap_or(&call.operation);
+        let (operation, arguments) = (own.to_string(), call.arguments.as_str().to_owned());
         let target = Target::Reconcile { pre, operation, arguments, write: to_wit(write) };
         let (limits, secrets) = (call.limits.clone(), call.secrets.clone());
         let finished = self.run(&Lent::default(), component, target, (call, slot), cancel).await?.0;

@@ -1,5 +1,7 @@
 //! What came of a call, told to the caller: an answer within its bounds, or why there is none.
 
+use std::sync::Arc;
+
 use agent_core::effect::{Decision, Effect, Refusal};
 use agent_core::json::JsonText;
 use agent_core::limits::Limits;
@@ -19,8 +21,9 @@ use crate::fault::{Stopped, classify};
 use crate::gate::GateClosed;
 use crate::invoke::{Answer, Ending, Finished};
 use crate::plain_text;
+use crate::plainly::PlainValue;
 use crate::transcript::Transcript;
-use crate::value::{Mismatch, NODES_MAX, json::Json, lift::lift};
+use crate::value::{Mismatch, NODES_MAX, json::Json, lift::lift, shape::Shape};
 
 /// Longest media type: RFC 6838 allows 127 characters on each side of the slash.
 const MIME_TYPE_BYTES_MAX: usize = 255;
@@ -172,22 +175,25 @@ fn outcome_of(answer: Answer, limits: &Limits) -> ToolOutcome {
     let limit = defence::limit(Defence::Results, limits.result_bytes.0);
     let mut room = Room { limit, left: limit };
     let outcome = match answer {
-        Answer::Value(None) => Ok(ToolOutcome::Returned { content: Vec::new() }),
-        Answer::Value(Some(Val::Result(Ok(None)))) => Ok(ToolOutcome::Returned { content: Vec::new() }),
-        Answer::Value(Some(Val::Result(Ok(Some(val))))) => room.value(*val).map(returned),
-        Answer::Value(Some(Val::Result(Err(None)))) => Ok(failed("the tool failed without saying why".to_owned())),
-        Answer::Value(Some(Val::Result(Err(Some(val))))) => room.failure(*val).map(failed),
-        Answer::Value(Some(val)) => room.value(val).map(returned),
+        Answer::Value(value) => room.answer(value),
+        Answer::Plain(Ok(PlainValue::Nothing)) => Ok(nothing()),
+        Answer::Plain(Ok(PlainValue::Text(text))) => room.text(text).map(|text| returned(Content::Text(text))),
+        Answer::Plain(Ok(PlainValue::Bytes(bytes))) => room.bytes(&bytes).map(returned),
+        Answer::Plain(Err(message)) => room.text(message).map(failed),
         Answer::Parts(Ok(parts)) => room.parts(parts).map(|content| ToolOutcome::Returned { content }),
         Answer::Parts(Err(message)) => room.text(message).map(failed),
         Answer::Finding(Finding::Happened(text)) => room.text(text).map(|text| returned(Content::Text(text))),
-        Answer::Finding(Finding::DidNotHappen | Finding::Unknown) => Ok(ToolOutcome::Returned { content: Vec::new() }),
+        Answer::Finding(Finding::DidNotHappen | Finding::Unknown) => Ok(nothing()),
         Answer::Tools(_) => unreachable!("only `describe` asks for tools"),
     };
     outcome.unwrap_or_else(|Invalid(problem)| ToolOutcome::Faulted {
         fault: Fault::ResultInvalid,
         message: plain_text::one_line(&format!("the tool's result cannot be used: {problem}"), 4_000),
     })
+}
+
+fn nothing() -> ToolOutcome {
+    ToolOutcome::Returned { content: Vec::new() }
 }
 
 fn returned(content: Content) -> ToolOutcome {
@@ -228,23 +234,46 @@ impl Room {
         Ok(text)
     }
 
+    /// What a function returned. The error of a result is the tool's failure; a result without value says nothing.
+    fn answer(&mut self, value: Option<(Val, Arc<Shape>)>) -> Result<ToolOutcome, Invalid> {
+        let Some((val, shape)) = value else { return Ok(nothing()) };
+        match (val, &*shape) {
+            (Val::Result(Ok(Some(val))), Shape::Result { ok: Some(shape), .. }) => {
+                self.value(*val, shape).map(returned)
+            }
+            (Val::Result(Err(Some(val))), Shape::Result { err: Some(shape), .. }) => {
+                self.failure(*val, shape).map(failed)
+            }
+            (Val::Result(Ok(_)), _) => Ok(nothing()),
+            (Val::Result(Err(_)), _) => Ok(failed("the tool failed without saying why".to_owned())),
+            (val, shape) => self.value(val, shape).map(returned),
+        }
+    }
+
     /// A string is text; everything else is JSON.
-    fn value(&mut self, val: Val) -> Result<Content, Invalid> {
+    fn value(&mut self, val: Val, shape: &Shape) -> Result<Content, Invalid> {
         match val {
             Val::String(text) => self.text(text).map(Content::Text),
-            val => self.lifted(&val).map(Content::Json),
+            val => self.lifted(&val, shape).map(Content::Json),
         }
     }
 
-    fn failure(&mut self, val: Val) -> Result<String, Invalid> {
+    fn failure(&mut self, val: Val, shape: &Shape) -> Result<String, Invalid> {
         match val {
             Val::String(text) => self.text(text),
-            val => Ok(self.lifted(&val)?.as_str().to_owned()),
+            val => Ok(self.lifted(&val, shape)?.as_str().to_owned()),
         }
     }
 
-    fn lifted(&mut self, val: &Val) -> Result<JsonText, Invalid> {
-        let text = lift(val, usize::try_from(self.left).unwrap_or(usize::MAX))?;
+    /// The same as bytes among other values: a string of base64.
+    fn bytes(&mut self, bytes: &[u8]) -> Result<Content, Invalid> {
+        self.take(base64::encoded_len(bytes.len()).saturating_add(2))?;
+        let text = format!("\"{}\"", base64::encode(bytes));
+        JsonText::parse(&text).map(Content::Json).map_err(|error| Invalid(error.to_string()))
+    }
+
+    fn lifted(&mut self, val: &Val, shape: &Shape) -> Result<JsonText, Invalid> {
+        let text = lift(val, shape, usize::try_from(self.left).unwrap_or(usize::MAX))?;
         self.take(text.len())?;
         JsonText::parse(&text).map_err(|error| Invalid(error.to_string()))
     }

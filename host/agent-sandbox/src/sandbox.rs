@@ -304,17 +304,33 @@ fn target(component: &Component, call: &Call) -> Result<Target, Box<CallReport>>
     };
     let invalid = |mismatch: Mismatch| Box::new(report::refused(RefusedCall::ArgsInvalid, mismatch.to_string()));
     let json = arguments(call.arguments.as_str()).map_err(invalid)?;
+    let own = component.own_names.get(&call.operation).ok_or_else(unknown)?;
     match &component.entry {
         Entry::Exports { pre, operations } => {
-            let export = operations.get(&call.operation).ok_or_else(unknown)?;
+            let export = operations.get(own).ok_or_else(unknown)?;
             let arguments = export.lower(&json).map_err(invalid)?;
-            Ok(Target::Export { pre: pre.clone(), function: export.function, arguments, returns: export.returns })
+            Ok(Target::Export { pre: pre.clone(), function: export.function, arguments, result: export.result.clone() })
         }
         Entry::World { pre, .. } => {
-            component.tools.iter().find(|tool| tool.name.operation == call.operation).ok_or_else(unknown)?;
-            let (operation, arguments) = (call.operation.to_string(), call.arguments.as_str().to_owned());
+            let (operation, arguments) = (own.to_string(), call.arguments.as_str().to_owned());
             Ok(Target::CallTool { pre: pre.clone(), operation, arguments })
         }
+    }
+}
+
+impl Component {
+    /// Whether these arguments are what the operation takes, as far as the component's types say it: all of it where its exports
+    /// are its tools, only the bounds of any call where it has schemas of its own.
+    ///
+    /// # Errors
+    /// What is wrong with them, and where.
+    pub fn check_arguments(&self, operation: &Name, text: &str) -> Result<(), String> {
+        let json = arguments(text).map_err(|mismatch| mismatch.to_string())?;
+        let export = match &self.entry {
+            Entry::Exports { operations, .. } => self.own_names.get(operation).and_then(|own| operations.get(own)),
+            Entry::World { .. } => None,
+        };
+        export.map_or(Ok(()), |export| export.lower(&json).map(drop).map_err(|mismatch| mismatch.to_string()))
     }
 }
 

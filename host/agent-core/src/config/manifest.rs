@@ -2,6 +2,7 @@
 //! rules. Read when a component is loaded, from the file beside it or from the section embedded in it.
 
 use super::ceiling::{Ceiling, EnvCeiling, FsCeiling, FsRequest, HttpCeiling, HttpRequest, KvRequest, standard_store};
+use super::exports::{ExportRules, read_exports};
 use super::file::read_file;
 use super::foreign_name::EnvName;
 use super::limit::{StatedBy, read_limits};
@@ -31,6 +32,8 @@ pub struct Manifest {
     pub ceiling: Ceiling,
     /// The limits that the author lowers.
     pub limits: LimitsChange,
+    /// Which exports are tools, and under which names.
+    pub exports: ExportRules,
 }
 
 /// How a component is made. Only `tool build` runs this, and only where the operator trusts the folder.
@@ -64,8 +67,9 @@ fn read_manifest(root: &mut Table<'_>) -> Option<Manifest> {
     let build = root.table("build", read_build).flatten();
     let ceiling = root.table("capabilities", read_ceiling).unwrap_or_else(Ceiling::nothing);
     let limits = root.table("limits", |table| read_limits(table, StatedBy::Author)).unwrap_or_default();
+    let exports = root.table("exports", read_exports).unwrap_or_default();
     let (name, version, description) = tool?;
-    Some(Manifest { name, version, description, build, ceiling, limits })
+    Some(Manifest { name, version, description, build, ceiling, limits, exports })
 }
 
 fn read_tool(table: &mut Table<'_>) -> Option<(Name, String, String)> {
@@ -86,7 +90,7 @@ fn read_version(value: &Value<'_>) -> Option<String> {
 }
 
 /// A description reaches the model and the person who approves: neither may see something else than the other.
-fn read_description(value: &Value<'_>) -> Option<String> {
+pub(super) fn read_description(value: &Value<'_>) -> Option<String> {
     let text = value.string()?;
     let hidden = |c: char| is_invisible(c) || (c.is_control() && c != '\n' && c != '\t');
     let problem = if text.trim().is_empty() {
@@ -291,6 +295,7 @@ log_records = 0
                 ],
             },
             limits: LimitsChange(limits.into()),
+            exports: ExportRules::default(),
         };
         assert_eq!(Manifest::parse("tool.toml", FETCH)?, expected);
         Ok(())

@@ -8,6 +8,7 @@ pub mod agent_file;
 pub mod authority;
 pub mod ceiling;
 pub mod decide;
+pub mod exports;
 mod file;
 pub mod foreign_name;
 pub mod host_path;

@@ -199,7 +199,7 @@ pub(crate) fn locked(name: &str, rules: &Authority) -> LockedTool {
         resolve(&name, &component, &ceiling, &agent_core::limits::LimitsChange::default(), &[rules]).unwrap();
     let input_schema = JsonText::parse(r#"{"type":"object"}"#).unwrap();
     let descriptor = ToolDescriptor { name, description: "a tool".into(), input_schema };
-    LockedTool { descriptor, component, authority }
+    LockedTool { descriptor, component, export: None, authority }
 }
 
 pub(crate) fn request() -> EffectRequest {

@@ -106,7 +106,7 @@ pub(crate) fn locked(name: &str) -> LockedTool {
     let (tool, component) = (descriptor.name.clone(), Digest::of(name.as_bytes()));
     let (ceiling, grant) = (Ceiling::nothing(), Grant::nothing());
     let authority = ToolAuthority { tool, component, ceiling, grant, approvals: Vec::new(), denies: Vec::new() };
-    LockedTool { descriptor, component, authority }
+    LockedTool { descriptor, component, export: None, authority }
 }
 
 pub(crate) fn requested(turn: u32, attempt: u32, model: usize) -> ModelRequested {

@@ -27,6 +27,7 @@ pub mod tool_build;
 pub mod tool_call;
 pub mod tool_inspect;
 pub mod tool_list;
+pub mod tool_pack;
 pub mod trace;
 pub mod trust;
 pub mod verify;

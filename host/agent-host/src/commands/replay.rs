@@ -192,13 +192,20 @@ impl Replayer {
         }
         let told = transcript.len();
         let component = self.components.get(&made.locked.component).context("a component of the run is not loaded")?;
-        let report = self.sandbox.call(component, self.call(recorded, made, transcript)?).await?;
+        let report = self.sandbox.call(component, self.call(component, recorded, made, transcript)?).await?;
         Ok(compare(&recorded.finished, &report, told))
     }
 
-    fn call(&self, recorded: &RecordedCall, made: &Made, transcript: Transcript) -> anyhow::Result<Call> {
-        let schema = &made.locked.descriptor.input_schema;
-        let arguments = arguments::check(&recorded.asked.arguments, schema).map_err(anyhow::Error::msg)?;
+    fn call(
+        &self,
+        component: &Component,
+        recorded: &RecordedCall,
+        made: &Made,
+        transcript: Transcript,
+    ) -> anyhow::Result<Call> {
+        let descriptor = &made.locked.descriptor;
+        let arguments = arguments::check_for(component, &recorded.asked.arguments, descriptor);
+        let arguments = arguments.map_err(anyhow::Error::msg)?;
         let mut seed = [0; 32];
         hex::decode_to_slice(&made.started.seed, &mut seed).context("the seed of a recorded call is none")?;
         let limits = Limits { fuel: made.started.fuel, deadline: DEADLINE, ..made.grant.limits.clone() };

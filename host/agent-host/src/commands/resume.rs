@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+use agent_core::config::exports::ExportRules;
 use agent_core::digest::Digest;
 use agent_core::hardening::Hardening;
 use agent_core::name::Name;
@@ -193,7 +194,15 @@ pub fn components(
     for (digest, name) in names {
         let missing = || format!("the journal lacks component `{name}` ({digest})");
         let bytes = journal.blob(&digest)?.with_context(missing)?;
-        components.insert(digest, toolset::load_bytes(sandbox, name, &bytes)?);
+        components.insert(digest, toolset::load_bytes(sandbox, name, &bytes, &exports(state, digest))?);
     }
     Ok(components)
+}
+
+/// The rules by which the tools of a component were found, where a manifest had some: it is not in the journal.
+fn exports(state: &State, component: Digest) -> ExportRules {
+    let tools = state.started.tools.iter().filter(|tool| tool.component == component);
+    let chosen: Option<Vec<_>> =
+        tools.map(|tool| Some((tool.export.as_deref()?, &tool.descriptor.name.operation))).collect();
+    chosen.map_or_else(ExportRules::default, |chosen| ExportRules::exactly(chosen.into_iter()))
 }

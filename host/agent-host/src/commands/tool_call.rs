@@ -122,7 +122,8 @@ async fn started(
     if let Some(rule) = authority.forbidden_by() {
         bail!("tool `{name}` may not be called\n  rule: {rule}");
     }
-    let arguments = arguments::check(&asked.arguments, &descriptor.input_schema).map_err(anyhow::Error::msg)?;
+    let arguments =
+        arguments::check_for(&loaded.component, &asked.arguments, descriptor).map_err(anyhow::Error::msg)?;
     let grant = authority.grant.clone();
     let mounts = Mounts::default().open(&grant).await?;
     let env = crate::driver::granted_environment(&grant);

@@ -75,7 +75,8 @@ pub async fn prepare(
     fuel_left: Fuel,
 ) -> anyhow::Result<Prepared> {
     let plan = plan(&ports.recorder.state(), number)?;
-    let arguments = match ports.schemas.check(&plan.asked.arguments, &plan.locked.descriptor) {
+    let component = ports.components.get(&plan.locked.component).context("a component of the run is not loaded")?;
+    let arguments = match ports.schemas.check_for(component, &plan.asked.arguments, &plan.locked.descriptor) {
         Ok(arguments) => arguments,
         Err(message) => return Ok(Prepared::Refused(refused(RefusedCall::ArgsInvalid, message))),
     };
@@ -96,7 +97,6 @@ pub async fn prepare(
             });
         }
     };
-    let component = ports.components.get(&plan.locked.component).context("a component of the run is not loaded")?;
     let Terms { limits, seed, clock_start } = match &along {
         Some(along) => Terms::of(&along.started, &plan.grant.limits)?,
         None => Terms::fresh((&plan.grant.limits, fuel_left), plan.origin.as_ref())?,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::authority::describe_grant;
 use super::{HEADING, QUIET, text};
-use crate::toolset::{Loaded, MANIFEST};
+use crate::toolset::{Loaded, MANIFEST, ManifestAt};
 
 /// Widest line of a tool's own words.
 const LINE_CHARS_MAX: usize = 2_000;
@@ -51,7 +51,8 @@ fn write_head(loaded: &Loaded, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  interface  {}", door(loaded.component.door))?;
     match &loaded.found.manifest {
         Some(manifest) => {
-            writeln!(out, "  manifest   {MANIFEST}, version {}", manifest.version)?;
+            let place = if loaded.found.manifest_at == ManifestAt::Inside { "embedded" } else { MANIFEST };
+            writeln!(out, "  manifest   {place}, version {}", manifest.version)?;
             writeln!(out, "  says       {}", text::line(&manifest.description, LINE_CHARS_MAX))
         }
         None => writeln!(out, "  manifest   none: it may be granted whatever it imports"),

@@ -225,7 +225,7 @@ pub(crate) fn tool(name: &str) -> LockedTool {
     let (ceiling, grant) = (Ceiling::nothing(), Grant::nothing());
     let component = Digest::of(name.as_bytes());
     let authority = ToolAuthority { tool, component, ceiling, grant, approvals: Vec::new(), denies: Vec::new() };
-    LockedTool { descriptor, component, authority }
+    LockedTool { descriptor, component, export: None, authority }
 }
 
 fn requested(turn: u32, attempt: u32) -> Event {

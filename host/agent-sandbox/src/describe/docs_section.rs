@@ -1,21 +1,25 @@
 //! The custom section `agent-host:docs`: a tool's documentation inside its component, since toolchains drop the comments of
-//! WIT files. `agent-host tool build` appends it, `describe` reads it.
+//! WIT files. `agent-host tool build` and `tool pack` write it, `describe` reads it.
 //!
 //! It is a custom section at the outermost level of the component, and holds one JSON object:
 //!
 //! ```json
-//! { "version": 1, "functions": { "evaluate": "Evaluates …", "local:calc/tools@0.1.0#round": "Rounds …" } }
+//! {
+//!   "version": 1,
+//!   "functions": { "evaluate": "Evaluates …", "local:calc/tools@0.1.0#round": "Rounds …" },
+//!   "parts": { "evaluate": { "options.digits": "How many digits.", "options.mode.exact": "No rounding." } }
+//! }
 //! ```
 //!
-//! A key is the name of an exported function, with its exported interface and `#` in front if it has one. Of several such
-//! sections the last one counts, so that a tool can be built again without being taken apart.
+//! A key is the name of an exported function, with its exported interface and `#` in front if it has one. A part is a place in
+//! its parameters: a parameter's name, then for each step inwards `.field`, `.case`, `[]` for the elements of a list, `[0]` for
+//! a place of a tuple and `{}` for the values of a map; an option adds nothing.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wasmparser::{Parser, Payload};
 
-use crate::describe::Unusable;
+use crate::describe::{Unusable, package_docs, section};
 
 /// The section's name.
 const NAME: &str = "agent-host:docs";
@@ -24,13 +28,15 @@ const NAME: &str = "agent-host:docs";
 const VERSION: u32 = 1;
 
 /// Largest section: a description of 2 KiB for each of a hundred functions.
-const BYTES_MAX: usize = 256 << 10;
+pub const BYTES_MAX: usize = 256 << 10;
 
 /// Documentation of a component's functions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Docs {
     /// By `function` or `interface#function`.
     pub functions: BTreeMap<String, String>,
+    /// Of places in a function's parameters, by the same names and then by place.
+    pub parts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// The stored form.
@@ -39,12 +45,23 @@ pub struct Docs {
 struct StoredDocs {
     version: u32,
     functions: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// The documentation in `component`, empty where it has none.
+/// The documentation in `component`, empty where it has none. What our own section does not say, one that other tools wrote may.
 pub(crate) fn read(component: &[u8]) -> Result<Docs, Unusable> {
+    let mut docs = read_own(component)?;
+    for (function, text) in package_docs::read(component) {
+        docs.functions.entry(function).or_insert(text);
+    }
+    Ok(docs)
+}
+
+/// The documentation in our own section.
+pub(crate) fn read_own(component: &[u8]) -> Result<Docs, Unusable> {
     let unusable = |problem: String| Unusable(format!("section `{NAME}`: {problem}"));
-    let Some(section) = last_section(component) else { return Ok(Docs::default()) };
+    let Some(section) = section::last(component, NAME) else { return Ok(Docs::default()) };
     if section.len() > BYTES_MAX {
         return Err(unusable(format!("larger than {BYTES_MAX} bytes")));
     }
@@ -52,52 +69,27 @@ pub(crate) fn read(component: &[u8]) -> Result<Docs, Unusable> {
     if stored.version > VERSION {
         return Err(unusable(format!("version {} is newer than this host, which reads {VERSION}", stored.version)));
     }
-    Ok(Docs { functions: stored.functions })
+    Ok(Docs { functions: stored.functions, parts: stored.parts })
 }
 
-/// `component` with `docs` at its end.
+/// `component` with `docs` at its end, instead of any that it had.
 #[must_use]
 pub fn append(component: &[u8], docs: &Docs) -> Vec<u8> {
-    let stored = StoredDocs { version: VERSION, functions: docs.functions.clone() };
-    let json = match serde_json::to_vec(&stored) {
+    section::replace(component, NAME, &encoded(docs))
+}
+
+/// How many bytes `docs` take in a component.
+#[must_use]
+pub fn encoded_len(docs: &Docs) -> usize {
+    encoded(docs).len()
+}
+
+fn encoded(docs: &Docs) -> Vec<u8> {
+    let stored = StoredDocs { version: VERSION, functions: docs.functions.clone(), parts: docs.parts.clone() };
+    match serde_json::to_vec(&stored) {
         Ok(json) => json,
         Err(error) => unreachable!("a map of strings always has a JSON text: {error}"),
-    };
-    let mut content = Vec::with_capacity(NAME.len() + json.len() + 2);
-    write_length(&mut content, NAME.len());
-    content.extend_from_slice(NAME.as_bytes());
-    content.extend_from_slice(&json);
-    let mut out = component.to_vec();
-    out.push(CUSTOM_SECTION_ID);
-    write_length(&mut out, content.len());
-    out.extend_from_slice(&content);
-    out
-}
-
-const CUSTOM_SECTION_ID: u8 = 0;
-
-/// Unsigned LEB128.
-fn write_length(out: &mut Vec<u8>, mut length: usize) {
-    while length > 0x7f {
-        out.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
     }
-    out.push(length as u8);
-}
-
-fn last_section(component: &[u8]) -> Option<&[u8]> {
-    let mut depth = 0_usize;
-    let mut found = None;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.ok()? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if depth == 0 && section.name() == NAME => found = Some(section.data()),
-            // Every other payload is somebody else's.
-            _ => {}
-        }
-    }
-    found
 }
 
 #[cfg(test)]
@@ -107,7 +99,8 @@ mod tests {
     const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
     fn docs(text: &str) -> Docs {
-        Docs { functions: [("add".to_owned(), text.to_owned())].into() }
+        let parts = [("a.b[]".to_owned(), "A number.".to_owned())].into();
+        Docs { functions: [("add".to_owned(), text.to_owned())].into(), parts: [("add".to_owned(), parts)].into() }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Any component: each exported function is an operation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use agent_core::name::Name;
 use agent_core::tool::DESCRIPTION_BYTES_MAX;
@@ -9,8 +10,10 @@ use wasmtime::component::{Component, ComponentExportIndex, Val};
 
 use crate::describe::docs_section::Docs;
 use crate::describe::naming::{self, ExportPath};
-use crate::describe::{Description, Unsupported, Unusable, refuse_hidden, schema};
+use crate::describe::schema::{self, Notes};
+use crate::describe::{Description, Unsupported, Unusable, refuse_hidden, refuse_hidden_in_schema};
 use crate::plain_text;
+use crate::plainly::{PlainArguments, PlainCall};
 use crate::value::json::Json;
 use crate::value::lower::lower_fields;
 use crate::value::shape::{self, Budget, Field, Shape, UnsupportedType};
@@ -19,67 +22,98 @@ use crate::value::{Mismatch, Path};
 /// Longest signature in a description made up here.
 const SIGNATURE_CHARS_MAX: usize = 400;
 
+/// Longest name of a parameter or field: what a provider takes as a name of a property.
+const PROPERTY_BYTES_MAX: usize = 64;
+
+/// Why an asynchronous function is none.
+const ASYNC: &str = "it is an asynchronous function of WASI 0.3; export it as a plain `func` for 0.2";
+
 /// A function that can be called.
 pub(crate) struct Export {
     pub(crate) function: ComponentExportIndex,
-    pub(crate) returns: bool,
+    /// What it returns, if it returns anything.
+    pub(crate) result: Option<Arc<Shape>>,
     parameters: Parameters,
+    /// How bytes reach it without a value for each of them, where its types are that plain.
+    plain: Option<PlainCall>,
+}
+
+/// A function's arguments on their way to it.
+pub(crate) enum Lowered {
+    Values(Vec<Val>),
+    Plain(PlainArguments),
 }
 
 /// How the members of the arguments reach the function.
 enum Parameters {
     /// Each is a parameter.
     Each(Vec<Field>),
-    /// All together are its only parameter, a record.
-    OneRecord(Vec<Field>),
+    /// All together are its only parameter, a record of this name.
+    OneRecord(String, Vec<Field>),
 }
 
 impl Parameters {
     fn fields(&self) -> &[Field] {
         match self {
-            Self::Each(fields) | Self::OneRecord(fields) => fields,
+            Self::Each(fields) | Self::OneRecord(_, fields) => fields,
+        }
+    }
+
+    /// Where the fields are in the function's parameters.
+    fn place(&self) -> &str {
+        match self {
+            Self::Each(_) => "",
+            Self::OneRecord(name, _) => name,
         }
     }
 }
 
 impl Export {
     /// The function's arguments from a JSON object.
-    pub(crate) fn lower(&self, arguments: &Json<'_>) -> Result<Vec<Val>, Mismatch> {
-        let fields = lower_fields(arguments, self.parameters.fields(), &Path::root("arguments"))?;
-        Ok(match self.parameters {
+    pub(crate) fn lower(&self, arguments: &Json<'_>) -> Result<Lowered, Mismatch> {
+        let path = Path::root("arguments");
+        if let Some(plain) = &self.plain {
+            return plain.lower(arguments, self.parameters.fields(), &path).map(Lowered::Plain);
+        }
+        let fields = lower_fields(arguments, self.parameters.fields(), &path)?;
+        Ok(Lowered::Values(match self.parameters {
             Parameters::Each(_) => fields.into_iter().map(|(_, val)| val).collect(),
-            Parameters::OneRecord(_) => vec![Val::Record(fields)],
-        })
+            Parameters::OneRecord(..) => vec![Val::Record(fields)],
+        }))
     }
 }
 
 /// What a component exports.
 pub(crate) struct Found {
+    /// Each with the full name of its export.
     pub(crate) descriptions: Vec<Description>,
     pub(crate) operations: BTreeMap<Name, Export>,
     pub(crate) unsupported: Vec<Unsupported>,
 }
 
-/// Looks at everything that `component` exports.
+/// Looks at everything that `component` exports. Whatever `docs` says, what the component itself is called by decides.
 pub(crate) fn find(component: &Component, docs: &Docs) -> Result<Found, Unusable> {
     let mut search = Search { component, callable: Vec::new(), unsupported: Vec::new() };
     search.walk();
     let Search { callable, mut unsupported, .. } = search;
     let paths: Vec<_> = callable.iter().map(|callable| callable.path.clone()).collect();
-    let names = naming::assign(&paths)?;
-    unsupported.sort_by(|a, b| a.export.cmp(&b.export));
-    let mut found = Found { descriptions: Vec::new(), operations: BTreeMap::new(), unsupported };
-    for (name, callable) in names.into_iter().zip(callable) {
-        found.descriptions.push(callable.describe(name.clone(), docs)?);
-        found.operations.insert(name, callable.export);
+    let mut found = Found { descriptions: Vec::new(), operations: BTreeMap::new(), unsupported: Vec::new() };
+    for (name, callable) in naming::assign(&paths).into_iter().zip(callable) {
+        match name {
+            Ok(name) => {
+                found.descriptions.push(callable.describe(name.clone(), docs)?);
+                found.operations.insert(name, callable.export);
+            }
+            Err(reason) => unsupported.push(Unsupported { export: callable.path.full(), reason }),
+        }
     }
-    Ok(found)
+    unsupported.sort_by(|a, b| a.export.cmp(&b.export));
+    Ok(Found { unsupported, ..found })
 }
 
 /// A function on its way to becoming an operation.
 struct Callable {
     path: ExportPath,
-    result: Option<Shape>,
     export: Export,
 }
 
@@ -91,13 +125,17 @@ impl Callable {
             return Err(Unusable(format!("the description of `{full}` is longer than {DESCRIPTION_BYTES_MAX} bytes")));
         }
         refuse_hidden(&format!("the description of `{operation}`"), &description)?;
-        Ok(Description { operation, description, input_schema: schema::object(self.export.parameters.fields()) })
+        let (nothing, parameters) = (Notes::new(), &self.export.parameters);
+        let notes = docs.parts.get(&self.path.full()).unwrap_or(&nothing);
+        let input_schema = schema::object(parameters.fields(), parameters.place(), notes);
+        refuse_hidden_in_schema(&input_schema)?;
+        Ok(Description { export: self.path.full(), operation, description, input_schema })
     }
 
     /// What can be said of a function without documentation: its name and its types.
     fn signature(&self) -> String {
         let parameters = shape::listed(self.export.parameters.fields());
-        let result = self.result.as_ref().map(|shape| format!(" -> {shape}")).unwrap_or_default();
+        let result = self.export.result.as_ref().map(|shape| format!(" -> {shape}")).unwrap_or_default();
         let origin = self.path.interface.as_ref().map(|interface| format!(" of {interface}")).unwrap_or_default();
         plain_text::one_line(&format!("{}({parameters}){result}{origin}", self.path.function), SIGNATURE_CHARS_MAX)
     }
@@ -143,14 +181,19 @@ impl Search<'_> {
             return Err("it is a command, which this host cannot run as a tool yet".to_owned());
         }
         if function.async_() {
-            return Err(UnsupportedType::Concurrent.to_string());
+            return Err(ASYNC.to_owned());
         }
         let mut budget = Budget::new();
         let parameters = parameters(function, &mut budget).map_err(|error| error.to_string())?;
+        parameters.fields().iter().try_for_each(|field| check_properties(&field.name, &field.shape))?;
         let result = function.results().next().map(|ty| Shape::of(&ty, &mut budget)).transpose();
         let result = result.map_err(|error| error.to_string())?;
-        let index = self.index(&path).ok_or("it cannot be found again under its name")?;
-        Ok(Callable { export: Export { function: index, returns: result.is_some(), parameters }, path, result })
+        let function = self.index(&path).ok_or("it cannot be found again under its name")?;
+        let plain = match &parameters {
+            Parameters::Each(fields) => PlainCall::of(fields, result.as_ref()),
+            Parameters::OneRecord(..) => None,
+        };
+        Ok(Callable { export: Export { function, result: result.map(Arc::new), parameters, plain }, path })
     }
 
     fn index(&self, path: &ExportPath) -> Option<ComponentExportIndex> {
@@ -179,7 +222,35 @@ impl Search<'_> {
 fn parameters(function: &ComponentFunc, budget: &mut Budget) -> Result<Parameters, UnsupportedType> {
     let mut fields = shape::fields(function.params(), budget)?;
     match fields.as_mut_slice() {
-        [Field { shape: Shape::Record(inner), .. }] => Ok(Parameters::OneRecord(std::mem::take(inner))),
+        [Field { name, shape: Shape::Record(inner) }] => {
+            Ok(Parameters::OneRecord(std::mem::take(name), std::mem::take(inner)))
+        }
         _ => Ok(Parameters::Each(fields)),
+    }
+}
+
+/// Whether every object of these arguments has names that a provider takes.
+fn check_properties(name: &str, shape: &Shape) -> Result<(), String> {
+    if name.len() > PROPERTY_BYTES_MAX {
+        let name = crate::value::excerpt(name);
+        return Err(format!("its parameter or field `{name}` has a name longer than {PROPERTY_BYTES_MAX} bytes"));
+    }
+    match shape {
+        Shape::Record(fields) => fields.iter().try_for_each(|field| check_properties(&field.name, &field.shape)),
+        Shape::Variant(cases) => cases
+            .iter()
+            .try_for_each(|case| case.payload.as_ref().map_or(Ok(()), |shape| check_properties(&case.name, shape))),
+        Shape::List(shape) | Shape::Option(shape) | Shape::Map { value: shape, .. } => check_properties("", shape),
+        Shape::Tuple(shapes) => shapes.iter().try_for_each(|shape| check_properties("", shape)),
+        Shape::Result { ok, err } => [ok, err].into_iter().flatten().try_for_each(|shape| check_properties("", shape)),
+        Shape::Bool
+        | Shape::Integer(_)
+        | Shape::Float32
+        | Shape::Float64
+        | Shape::Char
+        | Shape::String
+        | Shape::Bytes
+        | Shape::Enum(_)
+        | Shape::Flags(_) => Ok(()),
     }
 }

@@ -8,8 +8,12 @@ use crate::plain_text;
 
 pub mod docs_section;
 pub(crate) mod exports;
+pub mod manifest_section;
 pub(crate) mod naming;
+mod package_docs;
 pub(crate) mod schema;
+mod section;
+pub(crate) mod selection;
 pub(crate) mod world;
 
 /// How a component presents its tools.
@@ -31,7 +35,10 @@ pub struct Unsupported {
 }
 
 /// One operation before it has its component's name.
+#[derive(Debug, Clone)]
 pub(crate) struct Description {
+    /// The export's full name; that of the operation itself where the component lists its tools.
+    pub(crate) export: String,
     pub(crate) operation: Name,
     pub(crate) description: String,
     pub(crate) input_schema: serde_json::Value,

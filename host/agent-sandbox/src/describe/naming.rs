@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use agent_core::digest::Digest;
 use agent_core::name::{NAME_BYTES_MAX, Name};
 
-use crate::describe::Unusable;
-
 /// Hexadecimal digits that make a shortened name distinct.
 const SUFFIX_DIGITS: usize = 6;
 
@@ -38,8 +36,8 @@ impl ExportPath {
     }
 }
 
-/// A name for each of `paths`, in their order, no two the same.
-pub(crate) fn assign(paths: &[ExportPath]) -> Result<Vec<Name>, Unusable> {
+/// A name for each of `paths`, in their order, no two the same; or why one has none.
+pub(crate) fn assign(paths: &[ExportPath]) -> Vec<Result<Name, String>> {
     let plain: Vec<_> = paths.iter().map(|path| fit(&path.function)).collect();
     let qualified = respelled(&plain, paths, |path| fit(&path.qualified()));
     // Two packages may have an interface of the same name.
@@ -58,11 +56,12 @@ fn respelled(texts: &[String], paths: &[ExportPath], spell: impl Fn(&ExportPath)
     texts.iter().zip(paths).map(spell_one).collect()
 }
 
-fn name(text: &str, path: &ExportPath, taken: &mut BTreeMap<String, String>) -> Result<Name, Unusable> {
-    if let Some(other) = taken.insert(text.to_owned(), path.full()) {
-        return Err(Unusable(format!("exports `{other}` and `{}` would both be called `{text}`", path.full())));
+fn name(text: &str, path: &ExportPath, taken: &mut BTreeMap<String, String>) -> Result<Name, String> {
+    if let Some(other) = taken.get(text) {
+        return Err(format!("it would be called `{text}`, as `{other}` is"));
     }
-    text.parse().map_err(|error| Unusable(format!("export `{}`: {error}", path.full())))
+    taken.insert(text.to_owned(), path.full());
+    text.parse().map_err(|error: agent_core::name::InvalidName| error.to_string())
 }
 
 /// `text` in the alphabet and length of a [`Name`]. WIT names are kebab-case, so only capitals and length can be wrong.
@@ -89,8 +88,8 @@ mod tests {
             function: (*function).to_owned(),
         };
         let names = assign(&paths.iter().map(path).collect::<Vec<_>>());
-        let names = names.map(|names| names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>());
-        assert_eq!(names, Ok(expected.iter().map(|name| (*name).to_owned()).collect()));
+        let names = names.into_iter().map(|name| name.map_or_else(|why| why, |name| name.to_string()));
+        assert_eq!(names.collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -98,6 +97,12 @@ mod tests {
         check(&[("", "run-URL"), ("a:b/math@0.1.0", "add")], &["run-url", "add"]);
         check(&[("a:b/math@0.1.0", "add"), ("a:b/set", "add"), ("", "sub")], &["math-add", "set-add", "sub"]);
         check(&[("", "add"), ("a:b/set", "add")], &["add", "set-add"]);
+    }
+
+    #[test]
+    fn what_has_no_name_says_why() {
+        let odd = "`[static]counter.total` is not a name: use 1 to 31 of a-z, 0-9, `-` and single `_`, beginning with a letter";
+        check(&[("a:b/c", "[static]counter.total"), ("a:b/c", "add")], &[odd, "add"]);
     }
 
     #[test]

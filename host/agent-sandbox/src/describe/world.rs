@@ -100,7 +100,7 @@ fn describe_one(tool: ToolInfo) -> Result<Description, Unusable> {
     refuse_hidden("its description", &tool.description).map_err(|error| unusable(error.to_string()))?;
     let input_schema = object_schema(&tool.input_schema).map_err(unusable)?;
     refuse_hidden_in_schema(&input_schema).map_err(|error| unusable(error.to_string()))?;
-    Ok(Description { description: tool.description, input_schema, operation })
+    Ok(Description { export: tool.name, description: tool.description, input_schema, operation })
 }
 
 /// The schema, if it is a JSON object of type `object`, no deeper and no larger than arguments may be.

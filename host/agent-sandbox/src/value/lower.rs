@@ -1,12 +1,15 @@
 //! Arguments: a JSON tree becomes component values of the given shapes, or an error that names the place.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use wasmtime::component::Val;
 
 use super::json::{Json, exact_integer};
-use super::shape::{Case, Field, Integer, Shape};
-use super::{Mismatch, Path, excerpt};
+use super::lift::key_text;
+use super::shape::{Case, Field, Integer, Key, Shape};
+use super::{INFINITE, INFINITE_BELOW, MIXED_BYTES_MAX, Mismatch, NOT_A_NUMBER, Path, SOME, excerpt};
+use crate::base64;
 
 /// The value of `json` as a `shape`.
 pub(crate) fn lower(json: &Json<'_>, shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
@@ -15,15 +18,24 @@ pub(crate) fn lower(json: &Json<'_>, shape: &Shape, path: &Path<'_>) -> Result<V
         (Shape::Integer(integer), json) => lower_integer(json, *integer, path),
         (Shape::Float32, Json::Number(text)) => lower_float(text, path).map(Val::Float32),
         (Shape::Float64, Json::Number(text)) => lower_float(text, path).map(Val::Float64),
+        (Shape::Float32, Json::String(text)) if not_finite(text).is_some() => {
+            Ok(Val::Float32(not_finite(text).unwrap_or_default() as f32))
+        }
+        (Shape::Float64, Json::String(text)) if not_finite(text).is_some() => {
+            Ok(Val::Float64(not_finite(text).unwrap_or_default()))
+        }
         (Shape::Char, Json::String(text)) => lower_char(text, path),
         (Shape::String, Json::String(text)) => Ok(Val::String(text.clone().into_owned())),
+        (Shape::Bytes, json) => lower_bytes(json, path).and_then(|bytes| byte_list(&bytes, path)),
         (Shape::List(item), Json::Array(items)) => lower_list(items, item, path),
+        (Shape::Map { key, value }, Json::Object(members)) => lower_map(members, *key, value, path),
         (Shape::Record(fields), json) => lower_fields(json, fields, path).map(Val::Record),
         (Shape::Tuple(shapes), Json::Array(items)) => lower_tuple(items, shapes, path),
         (Shape::Variant(cases), json) => lower_variant(json, cases, path),
         (Shape::Enum(names), Json::String(name)) => lower_name(name, names, path).map(Val::Enum),
         (Shape::Flags(names), Json::Array(items)) => lower_flags(items, names, path),
         (Shape::Option(_), Json::Null) => Ok(Val::Option(None)),
+        (Shape::Option(inner), json) if inner.may_be_null() => lower_some(json, inner, path),
         (Shape::Option(inner), json) => Ok(Val::Option(Some(Box::new(lower(json, inner, path)?)))),
         (Shape::Result { ok, err }, json) => lower_result(json, ok.as_deref(), err.as_deref(), path),
         (shape, json) => Err(expected(&wanted(shape), json, path)),
@@ -32,22 +44,59 @@ pub(crate) fn lower(json: &Json<'_>, shape: &Shape, path: &Path<'_>) -> Result<V
 
 /// The members of an object, in the order of `fields`. An absent option is `none`; a member that is no field is an error.
 pub(crate) fn lower_fields(json: &Json<'_>, fields: &[Field], path: &Path<'_>) -> Result<Vec<(String, Val)>, Mismatch> {
-    let Json::Object(members) = json else { return Err(expected("an object", json, path)) };
-    if let Some((stranger, _)) = members.iter().find(|(key, _)| fields.iter().all(|field| field.name != *key)) {
-        let known = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join("`, `");
-        let hint =
-            if known.is_empty() { "none is expected".to_owned() } else { format!("expected `{}`", excerpt(&known)) };
-        return Err(path.field(stranger).mismatch(format!("unknown field; {hint}")));
-    }
+    let members = members(json, fields, path)?;
     fields.iter().map(|field| Ok((field.name.clone(), lower_field(members, field, path)?))).collect()
 }
 
-fn lower_field(members: &[(Cow<'_, str>, Json<'_>)], field: &Field, path: &Path<'_>) -> Result<Val, Mismatch> {
+/// The same for fields of which none is an option, each taken by `lower`.
+pub(crate) fn lower_fields_as(
+    json: &Json<'_>,
+    fields: &[Field],
+    path: &Path<'_>,
+    mut lower: impl FnMut(&Json<'_>, &Shape, &Path<'_>) -> Result<(), Mismatch>,
+) -> Result<(), Mismatch> {
+    let members = members(json, fields, path)?;
+    fields.iter().try_for_each(|field| {
+        let here = path.field(&field.name);
+        let member = members.iter().find(|(key, _)| *key == field.name).ok_or_else(|| missing(field, &here))?;
+        lower(&member.1, &field.shape, &here)
+    })
+}
+
+/// The members of an object that has no others than `fields`.
+fn members<'j, 't>(json: &'j Json<'t>, fields: &[Field], path: &Path<'_>) -> Result<&'j Members<'t>, Mismatch> {
+    let Json::Object(members) = json else { return Err(expected("an object", json, path)) };
+    let Some((stranger, _)) = members.iter().find(|(key, _)| fields.iter().all(|field| field.name != *key)) else {
+        return Ok(members);
+    };
+    let known = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join("`, `");
+    let hint = if known.is_empty() { "none is expected".to_owned() } else { format!("expected `{}`", excerpt(&known)) };
+    Err(path.field(stranger).mismatch(format!("unknown field; {hint}")))
+}
+
+/// The members of an object, in their order.
+type Members<'t> = [(Cow<'t, str>, Json<'t>)];
+
+fn lower_field(members: &Members<'_>, field: &Field, path: &Path<'_>) -> Result<Val, Mismatch> {
     let here = path.field(&field.name);
     match members.iter().find(|(key, _)| *key == field.name) {
         Some((_, json)) => lower(json, &field.shape, &here),
-        None if matches!(field.shape, Shape::Option(_)) => Ok(Val::Option(None)),
-        None => Err(here.mismatch(format!("missing; expected {}", wanted(&field.shape)))),
+        None if field.shape.may_be_null() => Ok(Val::Option(None)),
+        None => Err(missing(field, &here)),
+    }
+}
+
+fn missing(field: &Field, path: &Path<'_>) -> Mismatch {
+    path.mismatch(format!("missing; expected {}", wanted(&field.shape)))
+}
+
+/// A text.
+pub(crate) fn lower_text(json: &Json<'_>, path: &Path<'_>) -> Result<String, Mismatch> {
+    match json {
+        Json::String(text) => Ok(text.clone().into_owned()),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+            Err(expected(&wanted(&Shape::String), json, path))
+        }
     }
 }
 
@@ -59,6 +108,84 @@ fn lower_integer(json: &Json<'_>, integer: Integer, path: &Path<'_>) -> Result<V
         _ => None,
     };
     value.and_then(|value| integer.val(value)).ok_or_else(|| expected(&wanted(&Shape::Integer(integer)), json, path))
+}
+
+/// The bytes that a base64 text stands for; an array of numbers is taken too.
+pub(crate) fn lower_bytes(json: &Json<'_>, path: &Path<'_>) -> Result<Vec<u8>, Mismatch> {
+    match json {
+        Json::String(text) => base64::decode(text).map_err(|why| path.mismatch(format!("not base64: {why}"))),
+        Json::Array(items) => {
+            items.iter().enumerate().map(|(index, item)| lower_byte(item, &path.item(index))).collect()
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => {
+            Err(expected(&wanted(&Shape::Bytes), json, path))
+        }
+    }
+}
+
+fn lower_byte(json: &Json<'_>, path: &Path<'_>) -> Result<u8, Mismatch> {
+    match lower_integer(json, Integer::U8, path)? {
+        Val::U8(byte) => Ok(byte),
+        _ => unreachable!("a byte was asked for"),
+    }
+}
+
+fn byte_list(bytes: &[u8], path: &Path<'_>) -> Result<Val, Mismatch> {
+    if bytes.len() > MIXED_BYTES_MAX {
+        let has = bytes.len();
+        return Err(
+            path.mismatch(format!("{has} bytes, more than the {MIXED_BYTES_MAX} that this function can be given"))
+        );
+    }
+    Ok(Val::List(bytes.iter().copied().map(Val::U8).collect()))
+}
+
+fn lower_map(members: &Members<'_>, key: Key, shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
+    let (mut entries, mut seen) = (Vec::with_capacity(members.len()), HashSet::new());
+    for (name, json) in members {
+        let here = path.field(name);
+        let key = lower_key(name, key, &here)?;
+        // Two spellings of one number are two keys to JSON and one to the tool.
+        if !seen.insert(key_text(&key)) {
+            return Err(here.mismatch("this key occurs twice, in other words"));
+        }
+        entries.push((key, lower(json, shape, &here)?));
+    }
+    Ok(Val::Map(entries))
+}
+
+fn lower_key(text: &str, key: Key, path: &Path<'_>) -> Result<Val, Mismatch> {
+    match key {
+        Key::String => Ok(Val::String(text.to_owned())),
+        Key::Char => lower_char(text, path),
+        Key::Integer(integer) => lower_integer(&Json::Number(text), integer, path),
+        Key::Bool => match text {
+            "true" => Ok(Val::Bool(true)),
+            "false" => Ok(Val::Bool(false)),
+            _ => Err(path.mismatch(format!("expected the key `true` or `false`, found `{}`", excerpt(text)))),
+        },
+    }
+}
+
+/// The value of an option whose own value may be null.
+fn lower_some(json: &Json<'_>, inner: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
+    match json {
+        Json::Object(members) if members.len() == 1 && members[0].0 == SOME => {
+            let value = lower(&members[0].1, inner, &path.field(SOME))?;
+            Ok(Val::Option(Some(Box::new(value))))
+        }
+        _ => Err(expected(&format!("null or an object with `{SOME}`"), json, path)),
+    }
+}
+
+/// The float that one of the words for what is no number stands for.
+fn not_finite(text: &str) -> Option<f64> {
+    match text {
+        NOT_A_NUMBER => Some(f64::NAN),
+        INFINITE => Some(f64::INFINITY),
+        INFINITE_BELOW => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
 }
 
 trait Float: std::str::FromStr {
@@ -175,8 +302,9 @@ fn wanted(shape: &Shape) -> String {
         Shape::Float32 | Shape::Float64 => "a number".to_owned(),
         Shape::Char => "one character".to_owned(),
         Shape::String => "a string".to_owned(),
+        Shape::Bytes => "a string of base64".to_owned(),
         Shape::List(_) | Shape::Tuple(_) => "an array".to_owned(),
-        Shape::Record(_) => "an object".to_owned(),
+        Shape::Record(_) | Shape::Map { .. } => "an object".to_owned(),
         Shape::Variant(cases) => wanted_case(cases.iter().map(|case| (case.name.as_str(), case.payload.as_ref()))),
         Shape::Enum(names) => format!("one of `{}`", excerpt(&names.join("`, `"))),
         Shape::Flags(names) => format!("an array of `{}`", excerpt(&names.join("`, `"))),
@@ -238,6 +366,37 @@ mod tests {
         check(Shape::Variant(cases.clone()), r#"{"none":null}"#, r#"Variant("none", None)"#);
         check(Shape::Variant(cases.clone()), r#"{"some":true}"#, r#"Variant("some", Some(Bool(true)))"#);
         check(Shape::Variant(cases), r#""some""#, "arguments.x.some: missing its value; expected true or false");
+    }
+
+    #[test]
+    fn bytes_are_base64_or_numbers() {
+        check(Shape::Bytes, r#""/wA=""#, "List([U8(255), U8(0)])");
+        check(Shape::Bytes, "[255, 0]", "List([U8(255), U8(0)])");
+        check(Shape::Bytes, r#""/w!""#, "arguments.x: not base64: invalid symbol 33, offset 2");
+        check(Shape::Bytes, "[256]", "arguments.x[0]: expected an integer from 0 to 255, found `256`");
+        check(Shape::Bytes, "7", "arguments.x: expected a string of base64, found `7`");
+        let many = format!("\"{}\"", "AAAA".repeat(100_000));
+        check(Shape::Bytes, &many, "arguments.x: 300000 bytes, more than the 262144 that this function can be given");
+    }
+
+    #[test]
+    fn maps_have_keys_of_their_type() {
+        let map = |key| Shape::Map { key, value: Box::new(Shape::Bool) };
+        check(map(Key::String), r#"{"":true}"#, r#"Map([(String(""), Bool(true))])"#);
+        check(map(Key::Bool), r#"{"no":true}"#, "arguments.x.no: expected the key `true` or `false`, found `no`");
+        let numbers = || map(Key::Integer(Integer::U8));
+        check(numbers(), r#"{"7":false}"#, "Map([(U8(7), Bool(false))])");
+        check(numbers(), r#"{"7":false,"7.0":true}"#, "arguments.x.7.0: this key occurs twice, in other words");
+        check(numbers(), r#"{"x":false}"#, "arguments.x.x: expected an integer from 0 to 255, found `x`");
+    }
+
+    #[test]
+    fn an_option_in_an_option_says_which_is_absent() {
+        let nested = || Shape::Option(Box::new(Shape::Option(Box::new(Shape::Bool))));
+        check(nested(), "null", "Option(None)");
+        check(nested(), r#"{"some":null}"#, "Option(Some(Option(None)))");
+        check(nested(), r#"{"some":true}"#, "Option(Some(Option(Some(Bool(true)))))");
+        check(nested(), "true", "arguments.x: expected null or an object with `some`, found a boolean");
     }
 
     #[test]

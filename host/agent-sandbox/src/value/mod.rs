@@ -1,8 +1,9 @@
 //! Values between JSON and WIT: what the model writes becomes what a component's function takes, and back.
 //!
 //! [`shape`] is a WIT type as we need it, [`json`] reads a text into a bounded tree whose numbers stay text, [`lower`] makes
-//! arguments of it and [`lift`] writes results. Numbers are exact or refused, never silently changed. `describe` derives
-//! shapes when a component is loaded; `invoke` and `answer` use them in every call.
+//! arguments of it and [`lift`] writes results. What one writes the other reads as the same value, whatever the type; numbers are
+//! exact or refused, never silently changed. `describe` derives shapes when a component is loaded; `invoke` and `report` use
+//! them in every call.
 
 use std::fmt;
 
@@ -16,6 +17,21 @@ mod round_trip;
 
 /// Deepest nesting of a value, in arguments and in results. People do not write deeper, and our own recursion stays small.
 pub(crate) const DEPTH_MAX: usize = 64;
+
+/// Most bytes of a `list<u8>` among the arguments of a function that also takes other things than bytes and texts: each byte is
+/// a value of forty bytes on its way. Functions of bytes and texts alone take as much as arguments may have.
+pub(crate) const MIXED_BYTES_MAX: usize = 256 << 10;
+
+/// Largest integer that every reader of JSON holds: beyond it, floats have gaps.
+pub(crate) const INTEGER_SAFE_MAX: i128 = (1 << 53) - 1;
+
+/// Names the value of an option whose own value may be null, as `{"some": null}`.
+pub(crate) const SOME: &str = "some";
+
+/// Floats for which JSON has no number.
+pub(crate) const NOT_A_NUMBER: &str = "NaN";
+pub(crate) const INFINITE: &str = "Infinity";
+pub(crate) const INFINITE_BELOW: &str = "-Infinity";
 
 /// Most values (each scalar, list and object counts as one) in arguments and in results.
 pub(crate) const NODES_MAX: usize = 10_000;

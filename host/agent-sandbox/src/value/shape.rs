@@ -16,18 +16,34 @@ pub(crate) enum Shape {
     Float64,
     Char,
     String,
+    /// `list<u8>`, which travels as base64.
+    Bytes,
+    /// Of anything but bytes.
     List(Box<Shape>),
+    Map {
+        key: Key,
+        value: Box<Shape>,
+    },
     Record(Vec<Field>),
     Tuple(Vec<Shape>),
     Variant(Vec<Case>),
     Enum(Vec<String>),
-    /// Never directly inside another option: JSON has only one null.
+    /// Where it is directly inside another one, that one's value is `{"some": …}`: JSON has only one null.
     Option(Box<Shape>),
     Result {
         ok: Option<Box<Shape>>,
         err: Option<Box<Shape>>,
     },
     Flags(Vec<String>),
+}
+
+/// What the keys of a map are: JSON writes each as a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Key {
+    Bool,
+    Integer(Integer),
+    Char,
+    String,
 }
 
 /// A named member of a record, or a named parameter.
@@ -64,10 +80,10 @@ pub(crate) enum UnsupportedType {
     Resource,
     #[error("it uses a stream or future, which need WASI 0.3")]
     Concurrent,
-    #[error("it uses an option directly inside an option, which JSON cannot tell apart")]
-    NestedOption,
-    #[error("it uses a type of a later component model: {0}")]
-    Later(&'static str),
+    #[error("it uses a list of fixed length, which this host's engine cannot carry yet")]
+    FixedLengthList,
+    #[error("it uses a map whose keys are neither numbers nor texts")]
+    MapKey,
     #[error("its types nest deeper than {DEPTH_MAX}")]
     TooDeep,
     #[error("its types, written out, have more than {NODES_MAX} parts")]
@@ -96,7 +112,11 @@ impl Shape {
             Type::Float64 => Self::Float64,
             Type::Char => Self::Char,
             Type::String => Self::String,
-            Type::List(list) => Self::List(Box::new(Self::of(&list.ty(), budget)?)),
+            Type::List(list) => match Self::of(&list.ty(), budget)? {
+                Self::Integer(Integer::U8) => Self::Bytes,
+                item => Self::List(Box::new(item)),
+            },
+            Type::Map(map) => Self::Map { key: Key::of(&map.key())?, value: Box::new(Self::of(&map.value(), budget)?) },
             Type::Record(record) => Self::Record(fields(record.fields().map(|f| (f.name, f.ty)), budget)?),
             Type::Tuple(tuple) => Self::Tuple(tuple.types().map(|ty| Self::of(&ty, budget)).collect::<Result<_, _>>()?),
             Type::Variant(variant) => Self::Variant(
@@ -104,18 +124,19 @@ impl Shape {
             ),
             Type::Enum(names) => Self::Enum(budget.names(names.names())?),
             Type::Flags(names) => Self::Flags(budget.names(names.names())?),
-            Type::Option(option) => match Self::of(&option.ty(), budget)? {
-                Self::Option(_) => return Err(UnsupportedType::NestedOption),
-                inner => Self::Option(Box::new(inner)),
-            },
+            Type::Option(option) => Self::Option(Box::new(Self::of(&option.ty(), budget)?)),
             Type::Result(result) => {
                 Self::Result { ok: payload(result.ok(), budget)?, err: payload(result.err(), budget)? }
             }
             Type::Own(_) | Type::Borrow(_) => return Err(UnsupportedType::Resource),
             Type::Future(_) | Type::Stream(_) | Type::ErrorContext => return Err(UnsupportedType::Concurrent),
-            Type::Map(_) => return Err(UnsupportedType::Later("map")),
-            Type::FixedLengthList(_) => return Err(UnsupportedType::Later("list of fixed length")),
+            Type::FixedLengthList(_) => return Err(UnsupportedType::FixedLengthList),
         })
+    }
+
+    /// Whether `null` is one of its values.
+    pub(crate) fn may_be_null(&self) -> bool {
+        matches!(self, Self::Option(_))
     }
 }
 
@@ -129,6 +150,29 @@ pub(crate) fn fields<'a>(
 
 fn payload(ty: Option<Type>, budget: &mut Budget) -> Result<Option<Box<Shape>>, UnsupportedType> {
     ty.map(|ty| Shape::of(&ty, budget).map(Box::new)).transpose()
+}
+
+impl Key {
+    fn of(ty: &Type) -> Result<Self, UnsupportedType> {
+        match Shape::of(ty, &mut Budget::new())? {
+            Shape::Bool => Ok(Self::Bool),
+            Shape::Integer(integer) => Ok(Self::Integer(integer)),
+            Shape::Char => Ok(Self::Char),
+            Shape::String => Ok(Self::String),
+            Shape::Float32
+            | Shape::Float64
+            | Shape::Bytes
+            | Shape::List(_)
+            | Shape::Map { .. }
+            | Shape::Record(_)
+            | Shape::Tuple(_)
+            | Shape::Variant(_)
+            | Shape::Enum(_)
+            | Shape::Option(_)
+            | Shape::Result { .. }
+            | Shape::Flags(_) => Err(UnsupportedType::MapKey),
+        }
+    }
 }
 
 impl Case {
@@ -164,6 +208,24 @@ impl Budget {
 }
 
 impl Integer {
+    pub(crate) const ALL: [Self; 8] =
+        [Self::S8, Self::U8, Self::S16, Self::U16, Self::S32, Self::U32, Self::S64, Self::U64];
+
+    /// The number in a component value of this type.
+    pub(crate) fn value(self, val: &Val) -> Option<i128> {
+        match (self, val) {
+            (Self::S8, Val::S8(value)) => Some((*value).into()),
+            (Self::U8, Val::U8(value)) => Some((*value).into()),
+            (Self::S16, Val::S16(value)) => Some((*value).into()),
+            (Self::U16, Val::U16(value)) => Some((*value).into()),
+            (Self::S32, Val::S32(value)) => Some((*value).into()),
+            (Self::U32, Val::U32(value)) => Some((*value).into()),
+            (Self::S64, Val::S64(value)) => Some((*value).into()),
+            (Self::U64, Val::U64(value)) => Some((*value).into()),
+            (_, _) => None,
+        }
+    }
+
     pub(crate) fn min(self) -> i128 {
         match self {
             Self::S8 => i8::MIN.into(),
@@ -232,7 +294,9 @@ impl fmt::Display for Shape {
             Self::Float64 => f.write_str("f64"),
             Self::Char => f.write_str("char"),
             Self::String => f.write_str("string"),
+            Self::Bytes => f.write_str("list<u8>"),
             Self::List(item) => write!(f, "list<{item}>"),
+            Self::Map { key, value } => write!(f, "map<{key}, {value}>"),
             Self::Record(fields) => write!(f, "{{{}}}", listed(fields)),
             Self::Tuple(items) => write!(f, "tuple<{}>", listed(items)),
             Self::Variant(cases) => write!(f, "variant<{}>", listed(cases)),
@@ -245,6 +309,17 @@ impl fmt::Display for Shape {
                 (None, Some(err)) => write!(f, "result<_, {err}>"),
                 (Some(ok), Some(err)) => write!(f, "result<{ok}, {err}>"),
             },
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool => f.write_str("bool"),
+            Self::Integer(integer) => integer.fmt(f),
+            Self::Char => f.write_str("char"),
+            Self::String => f.write_str("string"),
         }
     }
 }

@@ -6,26 +6,7 @@ use agent_sandbox::engine::Residue;
 use agent_sandbox::sandbox::SandboxOptions;
 use serde_json::json;
 
-use crate::support::{call, load, options, request, shown};
-
-/// A component whose function takes and returns the same type, in memory: what it is given it gives back.
-fn echo(types: &str, parameter: &str) -> String {
-    format!(
-        r#"(component
-            (core module $m
-                (memory (export "memory") 2)
-                (global $free (mut i32) (i32.const 1024))
-                (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-                    (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
-                    (global.get $free)
-                    (global.set $free (i32.add (global.get $free) (local.get 3))))
-                (func (export "echo") (param i32) (result i32) (local.get 0)))
-            (core instance $i (instantiate $m))
-            {types}
-            (func (export "echo") (param "value" {parameter}) (result {parameter})
-                (canon lift (core func $i "echo") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#
-    )
-}
+use crate::support::{call, echo, load, options, request, shown};
 
 /// More than sixteen flat values, so that parameters and results both travel through memory.
 const ORDER: &str = r#"
@@ -56,9 +37,9 @@ async fn check_order(change: &str, expected: &str) {
 
 fn order() -> serde_json::Value {
     json!({
-        "id": u64::MAX, "delta": i64::MIN, "small": -128, "letter": "ß", "share": 0.1, "price": 1e300, "title": "a \"b\"\n",
+        "id": u64::MAX.to_string(), "delta": i64::MIN.to_string(), "small": -128, "letter": "ß", "share": 0.1, "price": 1e300, "title": "a \"b\"\n",
         "note": null, "color": "green", "marks": ["new", "rare"], "size": { "named": "XL" }, "pair": [true, 65535],
-        "items": [0, 255], "sure": false, "outcome": { "err": 7 },
+        "items": "AP8=", "sure": false, "outcome": { "err": 7 },
     })
 }
 
@@ -122,18 +103,74 @@ async fn an_error_of_the_tool_is_a_failure_not_a_fault() {
 }
 
 #[tokio::test]
-async fn a_float_that_json_cannot_say_is_an_invalid_result() {
+async fn a_float_that_json_cannot_say_is_said_in_words() {
     let component = load(
         r#"(component
             (core module $m (func (export "run") (result f64) (f64.div (f64.const 0) (f64.const 0))))
             (core instance $i (instantiate $m))
             (func (export "run") (result float64) (canon lift (core func $i "run"))))"#,
     );
-    let said = shown(&call(&component, "run", "{}").await.outcome);
-    assert_eq!(
-        said,
-        "result_invalid: the tool's result cannot be used: result: not a finite number, which JSON cannot say"
-    );
+    assert_eq!(shown(&call(&component, "run", "{}").await.outcome), "returned \"NaN\"");
+}
+
+/// Takes bytes and a text, and gives back the bytes or, where there are none, the text as its error.
+const BYTES: &str = r#"(component
+    (core module $m
+        (memory (export "memory") 64)
+        (global $free (mut i32) (i32.const 1024))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            (global.get $free)
+            (global.set $free (i32.add (global.get $free) (local.get 3))))
+        (func (export "run") (param $bytes i32) (param $count i32) (param $text i32) (param $length i32) (result i32)
+            (i32.store (i32.const 0) (i32.eqz (local.get $count)))
+            (i32.store (i32.const 4) (select (local.get $bytes) (local.get $text) (local.get $count)))
+            (i32.store (i32.const 8) (select (local.get $count) (local.get $length) (local.get $count)))
+            (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (func (export "run") (param "bytes" (list u8)) (param "text" string) (result (result (list u8) (error string)))
+        (canon lift (core func $i "run") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#;
+
+#[tokio::test]
+async fn many_bytes_go_in_and_out_as_base64() {
+    let component = load(BYTES);
+    let base64 = "AAECAwQF".repeat(80_000);
+    let arguments = format!(r#"{{"bytes":"{base64}","text":""}}"#);
+    assert_eq!(shown(&call(&component, "run", &arguments).await.outcome), format!("returned \"{base64}\""));
+    let none = r#"{"text":"no bytes","bytes":[]}"#;
+    assert_eq!(shown(&call(&component, "run", none).await.outcome), "failed no bytes");
+    let wrong = shown(&call(&component, "run", r#"{"text":1,"bytes":""}"#).await.outcome);
+    assert_eq!(wrong, "args_invalid: arguments.text: expected a string, found `1`");
+    let missing = shown(&call(&component, "run", r#"{"text":""}"#).await.outcome);
+    assert_eq!(missing, "args_invalid: arguments.bytes: missing; expected a string of base64");
+}
+
+/// A text that is none: its two bytes are no UTF-8.
+const NO_TEXT: &str = r#"(component
+    (core module $m
+        (memory (export "memory") 1)
+        (data (i32.const 8) "\c3\28")
+        (func (export "run") (result i32)
+            (i32.store (i32.const 0) (i32.const 8))
+            (i32.store (i32.const 4) (i32.const 2))
+            (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (func (export "run") (result string) (canon lift (core func $i "run") (memory (core memory $i "memory")))))"#;
+
+#[tokio::test]
+async fn a_text_that_is_no_utf_8_is_a_fault_of_the_tool() {
+    let said = shown(&call(&load(NO_TEXT), "run", "{}").await.outcome);
+    assert!(said.contains("utf-8"), "{said}");
+}
+
+#[tokio::test]
+async fn arguments_that_are_too_much_are_refused_before_the_guest_starts() {
+    let component = load(BYTES);
+    let large = format!(r#"{{"bytes":"","text":"{}"}}"#, "x".repeat(10 << 20));
+    let said = shown(&call(&component, "run", &large).await.outcome);
+    assert_eq!(said, "args_invalid: arguments: larger than 1048576 bytes");
+    let deep = format!(r#"{{"bytes":"","text":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    let said = shown(&call(&component, "run", &deep).await.outcome);
+    assert!(said.starts_with("args_invalid: arguments.text[0]") && said.ends_with("nested deeper than 64"), "{said}");
 }
 
 /// Returns the disjunction of all its memory, plus how often it was called in this instance; then fills its memory.

@@ -182,12 +182,16 @@ fn descriptions_come_from_the_docs_section_or_from_the_signature() {
     .unwrap();
     let plain = load_bytes(&bytes);
     assert_eq!(plain.tools[0].description, "set(count: u8, sure: bool) of local:demo/tools@0.1.0");
-    let docs = Docs { functions: [("local:demo/tools@0.1.0#set".to_owned(), "Sets it.".to_owned())].into() };
+    let set = || "local:demo/tools@0.1.0#set".to_owned();
+    let parts = [("count".to_owned(), "How many.".to_owned())].into();
+    let docs = Docs { functions: [(set(), "Sets it.".to_owned())].into(), parts: [(set(), parts)].into() };
     let documented = load_bytes(&docs_section::append(&bytes, &docs));
     assert_eq!(documented.tools[0].description, "Sets it.");
+    let schema = documented.tools[0].input_schema.to_value().unwrap();
+    assert_eq!(schema["properties"]["count"]["description"], "How many.");
     assert_ne!(plain.digest, documented.digest);
 
-    let docs = Docs { functions: [("local:demo/tools@0.1.0#set".to_owned(), "x".repeat(2049))].into() };
+    let docs = Docs { functions: [(set(), "x".repeat(2049))].into(), ..Docs::default() };
     check(&docs_section::append(&bytes, &docs), "component_invalid: the component's description of its tools");
 }
 

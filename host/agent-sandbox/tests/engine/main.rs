@@ -7,5 +7,6 @@ mod cached;
 mod calling;
 mod limits;
 mod loading;
+mod round_trip;
 mod support;
 mod world;

@@ -126,3 +126,22 @@ pub fn guest(definitions: &str, body: &str) -> String {
             (func (export "run") (canon lift (core func $i "run"))))"#
     )
 }
+
+/// A component whose function takes and returns the same type, in memory: what it is given it gives back.
+pub fn echo(types: &str, parameter: &str) -> String {
+    format!(
+        r#"(component
+            (core module $m
+                (memory (export "memory") 2)
+                (global $free (mut i32) (i32.const 1024))
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+                    (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+                    (global.get $free)
+                    (global.set $free (i32.add (global.get $free) (local.get 3))))
+                (func (export "echo") (param i32) (result i32) (local.get 0)))
+            (core instance $i (instantiate $m))
+            {types}
+            (func (export "echo") (param "value" {parameter}) (result {parameter})
+                (canon lift (core func $i "echo") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#
+    )
+}

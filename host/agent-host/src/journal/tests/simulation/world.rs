@@ -255,7 +255,8 @@ fn locked(name: &str) -> LockedTool {
     let (component, ceiling) = (Digest::of(b"component"), Ceiling::of_imports(&[Capability::Fs]));
     let authority = resolve(&name, &component, &ceiling, &LimitsChange::default(), &[&rules()]).unwrap();
     let input_schema = JsonText::parse(r#"{"type":"object"}"#).unwrap();
-    LockedTool { descriptor: ToolDescriptor { name, description: String::new(), input_schema }, component, authority }
+    let descriptor = ToolDescriptor { name, description: String::new(), input_schema };
+    LockedTool { descriptor, component, export: None, authority }
 }
 
 /// `files` may write in one directory, and a person is asked before each call of `safe`.

@@ -1,0 +1,38 @@
+//! The custom section `agent-host:manifest`: the text of a tool's `tool.toml` inside its component, so that one file carries all
+//! that its author says of it. `agent-host tool pack` writes it; where no `tool.toml` stands beside the component, it counts.
+
+use crate::describe::section;
+
+/// The section's name.
+const NAME: &str = "agent-host:manifest";
+
+/// The manifest's text in `component`; `None` where it has none.
+///
+/// # Errors
+/// Where it is not text.
+pub fn read(component: &[u8]) -> Result<Option<String>, String> {
+    let Some(data) = section::last(component, NAME) else { return Ok(None) };
+    let text = std::str::from_utf8(data).map_err(|_| format!("section `{NAME}` is not UTF-8 text"))?;
+    Ok(Some(text.to_owned()))
+}
+
+/// `component` with this manifest instead of any that it had.
+#[must_use]
+pub fn write(component: &[u8], manifest: &str) -> Vec<u8> {
+    section::replace(component, NAME, manifest.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_read_as_it_was_written_last() {
+        let empty = b"\0asm\x0d\0\x01\0";
+        assert_eq!(read(empty), Ok(None));
+        let packed = write(&write(empty, "[tool]"), "[tool] # ß");
+        assert_eq!(read(&packed), Ok(Some("[tool] # ß".to_owned())));
+        let broken = section::replace(empty, NAME, &[0xff]);
+        assert_eq!(read(&broken), Err("section `agent-host:manifest` is not UTF-8 text".to_owned()));
+    }
+}
