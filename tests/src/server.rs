@@ -21,6 +21,8 @@ pub enum Manner {
     Answer(&'static str),
     /// Takes the request and never answers.
     Silent,
+    /// Takes the first request and hangs up; answers every later one 200 with this body.
+    HangUpOnce(&'static str),
     /// Takes a POST and never answers; answers everything else 200 with this body.
     SilentToPosts(&'static str),
 }
@@ -91,12 +93,14 @@ fn serve(mut stream: TcpStream, manner: Manner, hits: &AtomicUsize, requests: &M
             return;
         }
         let is_post = head.starts_with("POST ");
-        hits.fetch_add(1, Ordering::SeqCst);
+        let before = hits.fetch_add(1, Ordering::SeqCst);
         if let Ok(mut requests) = requests.lock() {
             requests.push(head);
         }
         let text = match manner {
             Manner::Answer(text) => text,
+            Manner::HangUpOnce(_) if before == 0 => return,
+            Manner::HangUpOnce(text) => text,
             Manner::SilentToPosts(text) if !is_post => text,
             Manner::Silent | Manner::SilentToPosts(_) => {
                 std::thread::sleep(Duration::from_secs(600));

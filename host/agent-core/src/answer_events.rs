@@ -109,6 +109,24 @@ pub struct ToolInDoubt {
     pub request: EffectRequest,
     /// What is known.
     pub reason: String,
+    /// What the call goes by where somebody says that it is to be made again.
+    pub retry: RetryFrom,
+    /// What the attempt used; `None` where it ended with its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metering: Option<Metering>,
+    /// What the attempt did, as far as its host lived to tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<Effect>,
+}
+
+/// What a call in doubt goes by where it is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryFrom {
+    /// What it was told: it does the same again, sends only what has no answer, with the same keys, and goes on.
+    Record,
+    /// Nothing: it begins anew, because it would not come to the same point by its record.
+    Start,
 }
 
 /// See [`crate::event::Event::DoubtResolved`].

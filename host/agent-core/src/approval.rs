@@ -46,6 +46,8 @@ pub enum Put {
 struct Answer {
     digest: Digest,
     said: Approval,
+    /// When it was recorded.
+    at: UnixMillis,
 }
 
 /// What an approval means for a call that could start.
@@ -69,17 +71,22 @@ impl Asked {
     }
 
     /// Notes the answer to an open question.
-    pub(crate) fn answer(&mut self, decided: &ApprovalDecided) -> Result<(), &'static str> {
+    pub(crate) fn answer(&mut self, decided: &ApprovalDecided, at: UnixMillis) -> Result<(), &'static str> {
         let answers = |open: &Question| open.digest == decided.digest && open.subject == decided.subject;
         let index = self.open.iter().position(answers).ok_or("nothing waits for that answer")?;
         self.open.remove(index);
-        self.answers.push(Answer { digest: decided.digest, said: decided.answer.clone() });
+        self.answers.push(Answer { digest: decided.digest, said: decided.answer.clone(), at });
         Ok(())
     }
 
     /// An answer is for one write: once that is announced, the same one again needs another answer.
     pub(crate) fn spend(&mut self, digest: &Digest) {
         self.answers.retain(|answer| answer.digest != *digest || matches!(answer.said, Approval::Denied { .. }));
+    }
+
+    /// The attempt that asked is over, and is in doubt: the next one asks anew.
+    pub(crate) fn withdraw(&mut self) {
+        self.open.clear();
     }
 
     /// Whether a person was asked anything.
@@ -92,11 +99,15 @@ impl Asked {
         self.open.iter_mut().for_each(|open| open.put = Put::ByAnEarlierHost);
     }
 
-    /// How many approvals of exactly this hold at that time: each is for one use.
+    /// How many approvals of exactly this hold at that time: each is for one use. None holds before it was given: then the clock
+    /// was set back, and nobody knows how old it is.
     #[must_use]
     pub fn approvals(&self, digest: &Digest, now: UnixMillis) -> usize {
         let holds = |answer: &&Answer| match answer.said {
-            Approval::Approved { expires } => answer.digest == *digest && now <= expires,
+            Approval::Approved { expires } => {
+                let longest = UnixMillis(answer.at.0.saturating_add(APPROVAL_TIME_MAX.0));
+                answer.digest == *digest && (answer.at..=expires.min(longest)).contains(&now)
+            }
             Approval::Denied { .. } => false,
         };
         self.answers.iter().filter(holds).count()

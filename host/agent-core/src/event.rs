@@ -273,6 +273,8 @@ pub struct ToolSuspended {
 pub enum Suspension {
     /// It waits for a person's approval of one of its effects, and the person does not answer at once.
     Approval,
+    /// A keyed write of it has no answer: the next one sends it again, with the same key.
+    Unanswered,
     /// The run was stopped.
     Cancelled,
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::effect::{Before, EffectClass, EffectRequest, UndoEntry};
 use crate::event::{EffectIntended, Event, Recorded};
 use crate::grant::Grant;
-use crate::name::CallNumber;
+use crate::name::{CallNumber, RunId};
 use crate::path_state::{Mark, PathKind, PathMark, Stamp};
 use crate::state::{State, Unexpected};
 use crate::units::Bytes;
@@ -17,6 +17,8 @@ pub struct RunChanges {
     pub attempts: Vec<AttemptChanges>,
     /// Everything that was said of their paths, in order: by the attempts themselves, and by what undid them.
     pub said: Vec<Said>,
+    /// The run that this one was forked from. What that one had changed before is its own, and undone there.
+    pub forked_from: Option<RunId>,
 }
 
 /// One thing said of a path.
@@ -105,13 +107,12 @@ pub fn of_run(events: &[Recorded]) -> Result<RunChanges, Unexpected> {
     let mut changes = RunChanges::default();
     let Some(first) = events.first() else { return Ok(changes) };
     let mut state = State::begin(first)?;
+    changes.forked_from = state.started.forked_from.as_ref().map(|from| from.run.clone());
     for recorded in &events[1..] {
-        if let Event::ToolStarted(started) = &recorded.event
-            && let Some(begun) = begun(&state, started.call, started.attempt)
-        {
-            changes.attempts.push(begun);
+        // Copied events have the first one's epoch; whoever goes on with a fork takes it over first.
+        if changes.forked_from.is_none() || recorded.epoch != first.epoch {
+            changes.see(&state, &recorded.event);
         }
-        changes.follow(&recorded.event);
         state.apply(recorded)?;
     }
     Ok(changes)
@@ -243,6 +244,15 @@ fn begun(state: &State, call: CallNumber, attempt: u32) -> Option<AttemptChanges
 }
 
 impl RunChanges {
+    fn see(&mut self, state: &State, event: &Event) {
+        if let Event::ToolStarted(started) = event
+            && let Some(begun) = begun(state, started.call, started.attempt)
+        {
+            self.attempts.push(begun);
+        }
+        self.follow(event);
+    }
+
     fn follow(&mut self, event: &Event) {
         if let Event::EffectIntended(body) = event
             && let Some(found) = self.find(body.call, body.attempt)

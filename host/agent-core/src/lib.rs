@@ -12,6 +12,7 @@ pub mod approval;
 pub mod budget;
 pub mod config;
 pub mod digest;
+pub mod doubt;
 pub mod effect;
 pub mod event;
 pub mod file_changes;

@@ -1,15 +1,16 @@
 //! The machine: what a run wants next, decided from its state alone. The driver does it and reports a fact; there is no other
 //! way on, and no recovery path beside this one: resume is fold, then [`next`].
 
-use crate::answer_events::{ApprovalSubject, Resolution};
+use crate::answer_events::{ApprovalSubject, Resolution, RetryFrom, ToolInDoubt};
 use crate::approval::{self, Standing};
 use crate::config::resolve::ToolAuthority;
+use crate::doubt::{self, Why};
 use crate::effect::EffectRequest;
 use crate::grant::Grant;
 use crate::model::{ModelFailure, ModelFailureKind};
 use crate::name::CallNumber;
 use crate::outcome::{Fault, RefusedCall, ToolOutcome};
-use crate::pending::{Arbiter, Attempt, CallStatus, PendingCall, Send};
+use crate::pending::{Arbiter, Attempt, CallStatus, PendingCall};
 use crate::run_events::{DoubtPolicy, RunEnded};
 use crate::state::{Asking, Phase, State};
 use crate::stop::StopReason;
@@ -67,14 +68,7 @@ pub enum Action {
     /// Restore what an interrupted attempt had changed.
     UndoCall(CallNumber),
     /// Record that a call may or may not have had its effect.
-    MarkInDoubt {
-        /// The call.
-        call: CallNumber,
-        /// What is unknown.
-        request: EffectRequest,
-        /// What is known.
-        reason: String,
-    },
+    MarkInDoubt(Box<ToolInDoubt>),
     /// Record what the run's policy says about a call in doubt.
     SettleDoubt {
         /// The call.
@@ -198,7 +192,8 @@ fn advance(
         CallStatus::Finished(_) | CallStatus::Running(_) => None,
         CallStatus::InDoubt { arbiter, .. } => settle_doubt(state, pending, *arbiter),
         CallStatus::Proposed => propose(state, calls, index, pending, free()),
-        CallStatus::Again { attempts } => free().then(|| start(state, pending, attempts + 1)),
+        CallStatus::Again { attempt, .. } if !attempt.changes.is_empty() => Some(Action::UndoCall(pending.number)),
+        CallStatus::Again { attempt, .. } => free().then(|| start(state, pending, attempt.number + 1)),
         CallStatus::Interrupted(attempt) => {
             recover(pending, attempt).or_else(|| if_approved(state, pending, attempt.number + 1, free()))
         }
@@ -239,28 +234,29 @@ fn start(state: &State, pending: &PendingCall, attempt: u32) -> Action {
     Action::CallTool { call: pending.number, attempt, fuel: state.budget.fuel.saturating_sub(state.spent.fuel) }
 }
 
-/// What an interrupted attempt needs before it may run again, or go on after its last answered write; `None` where it may.
+/// What an interrupted attempt needs before it may run again, or go on after its last answered write; `None` where it may. What
+/// it changed is undone first: whatever is said of its writes then, the files are as they were.
 fn recover(pending: &PendingCall, attempt: &Attempt) -> Option<Action> {
-    let doubt = |send: &Send, reason: &str| {
-        let (request, reason) = (send.request.clone(), reason.to_owned());
-        Some(Action::MarkInDoubt { call: pending.number, request, reason })
+    let doubt = |reason: &str| {
+        let why = Why { change: None, reason: reason.to_owned(), retry: RetryFrom::Record };
+        doubt::about(pending.number, attempt, why).map(|doubt| Action::MarkInDoubt(Box::new(doubt)))
     };
-    if let Some(send) = attempt.unrepeatable() {
-        return doubt(send, "the host ended after it was announced and before its answer was recorded");
-    }
     if !attempt.changes.is_empty() {
         return Some(Action::UndoCall(pending.number));
     }
-    let killed = format!("the host was killed during each of {CALL_ATTEMPTS_MAX} attempts");
-    if pending.kills < CALL_ATTEMPTS_MAX {
+    if attempt.unrepeatable().is_some() {
+        return doubt("the host ended after it was announced and before its answer was recorded");
+    }
+    if pending.cut_short < CALL_ATTEMPTS_MAX {
         return None;
     }
+    let cut_short = format!("each of {CALL_ATTEMPTS_MAX} attempts was cut short");
     // What it sent has happened, whatever becomes of the rest: a person must know of that.
-    if let Some(send) = attempt.sends.last() {
-        return doubt(send, &killed);
-    }
-    let outcome = ToolOutcome::Faulted { fault: Fault::Interrupted, message: killed };
-    Some(Action::SettleCall { call: pending.number, outcome })
+    doubt(&cut_short).or_else(|| {
+        let message = format!("the host was killed during each of {CALL_ATTEMPTS_MAX} attempts");
+        let outcome = ToolOutcome::Faulted { fault: Fault::Interrupted, message };
+        Some(Action::SettleCall { call: pending.number, outcome })
+    })
 }
 
 /// Why the budget does not allow the call at this place of its turn.

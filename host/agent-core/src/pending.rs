@@ -1,9 +1,10 @@
 //! A proposed call on its way to its outcome: how far it is, and what its attempts have announced. Part of the state, which
 //! moves it on; the machine reads it to say what the call wants next.
 
+use crate::answer_events::RetryFrom;
 use crate::approval::Asked;
 use crate::digest::Digest;
-use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
+use crate::effect::{Effect, EffectClass, EffectRequest, EffectResult, UndoEntry};
 use crate::event::ToolStarted;
 use crate::message::{ToolCall, ToolResult};
 use crate::name::CallNumber;
@@ -24,10 +25,10 @@ pub struct PendingCall {
     pub status: CallStatus,
     /// What it asked a person.
     pub asked: Asked,
-    /// How often its host was killed during an attempt.
-    pub kills: u32,
-    /// How every further attempt begins, once one waited for a person: so that it comes to the same point with the same
-    /// request, for which the person's answer is.
+    /// How often an attempt was cut short: by the end of its host, or because a keyed write of it had no answer.
+    pub cut_short: u32,
+    /// How every further attempt begins, once one waited for a person or was in doubt: so that it comes to the same point with
+    /// the same request, for which the person's answer is, and which has the same key.
     pub origin: Option<Origin>,
 }
 
@@ -57,13 +58,17 @@ pub enum CallStatus {
         reason: String,
         /// Who is to say.
         arbiter: Arbiter,
-        /// Attempts so far.
-        attempts: u32,
+        /// What it goes by where it is made again.
+        retry: RetryFrom,
+        /// The attempt that is in doubt.
+        attempt: Attempt,
     },
     /// A person wants it to run again in spite of the doubt.
     Again {
-        /// Attempts so far.
-        attempts: u32,
+        /// The attempt that was in doubt.
+        attempt: Attempt,
+        /// What the next one goes by.
+        from: RetryFrom,
     },
     /// It has its outcome.
     Finished(ToolOutcome),
@@ -110,8 +115,23 @@ pub struct Send {
     pub request: EffectRequest,
     /// Keyed or opaque.
     pub class: EffectClass,
-    /// Its result, once that is known.
-    pub result: Option<SendResult>,
+    /// How often it was announced. From the second time on, that it could not be sent says nothing about the first.
+    pub announced: u32,
+    /// What is known of it.
+    pub state: SendState,
+}
+
+/// What is known of a keyed or opaque write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendState {
+    /// It may be under way.
+    Announced,
+    /// No answer came. The guest has not gone on since, as far as its record says.
+    Unanswered,
+    /// No answer came, and the guest may have been told so: done again along its record, it would not send it again.
+    GivenUp,
+    /// It has its answer.
+    Answered(Box<SendResult>),
 }
 
 /// What came of a keyed or opaque write.
@@ -167,16 +187,69 @@ impl Attempt {
         self.marks.clear();
     }
 
-    /// The announced write whose result is not recorded.
-    #[must_use]
-    pub fn unresolved(&self) -> Option<&Send> {
-        self.sends.iter().find(|send| send.result.is_none())
+    /// A write is announced, perhaps one that an attempt before has announced.
+    pub(crate) fn announce_send(&mut self, number: u32, request: &EffectRequest, class: EffectClass) {
+        let before = self.sends.iter().position(|send| send.number == number).map(|index| self.sends.remove(index));
+        for send in &mut self.sends {
+            if send.state == SendState::Unanswered {
+                send.state = SendState::GivenUp;
+            }
+        }
+        let announced = before.map_or(1, |before| before.announced + 1);
+        let (request, state) = (request.clone(), SendState::Announced);
+        self.sends.push(Send { number, request, class, announced, state });
     }
 
-    /// The announced write whose result is not recorded and that must not be sent again.
+    /// A write that was announced has this result.
+    pub(crate) fn settle_send(&mut self, result: SendResult) -> Result<(), &'static str> {
+        let number = result.effect.number;
+        let index = self.sends.iter().position(|send| send.number == number).ok_or("it was not announced")?;
+        let send = &mut self.sends[index];
+        match result.effect.result {
+            // Certainly not sent: the call may run again as if it had never tried.
+            EffectResult::NotSent(_) | EffectResult::Refused if send.announced == 1 => drop(self.sends.remove(index)),
+            // Not this time.
+            EffectResult::NotSent(_) | EffectResult::Refused | EffectResult::Unknown(_) => {
+                send.state = SendState::Unanswered;
+            }
+            EffectResult::Done(_) | EffectResult::Failed(_) => send.state = SendState::Answered(Box::new(result)),
+        }
+        Ok(())
+    }
+
+    /// What it has sent, as the attempt finds it that continues it: its guest has been told nothing yet.
+    pub(crate) fn handed_on(self) -> (Vec<Send>, Vec<Digest>) {
+        let mut sends = self.sends;
+        for send in &mut sends {
+            if send.state == SendState::Unanswered {
+                send.state = SendState::Announced;
+            }
+        }
+        (sends, self.transcript)
+    }
+
+    /// An announced write whose result is not recorded.
+    #[must_use]
+    pub fn unresolved(&self) -> Option<&Send> {
+        self.sends.iter().find(|send| send.result().is_none())
+    }
+
+    /// An announced write whose result is not recorded and that must not be sent again, or would not be.
     #[must_use]
     pub fn unrepeatable(&self) -> Option<&Send> {
-        self.sends.iter().find(|send| send.result.is_none() && send.class != EffectClass::KeyedWrite)
+        let repeatable = |send: &Send| send.class == EffectClass::KeyedWrite && send.state != SendState::GivenUp;
+        self.sends.iter().find(|send| send.result().is_none() && !repeatable(send))
+    }
+}
+
+impl Send {
+    /// Its result, once that is known.
+    #[must_use]
+    pub fn result(&self) -> Option<&SendResult> {
+        match &self.state {
+            SendState::Answered(result) => Some(result.as_ref()),
+            SendState::Announced | SendState::Unanswered | SendState::GivenUp => None,
+        }
     }
 }
 
@@ -190,7 +263,7 @@ pub(crate) fn interrupt(pending: &mut PendingCall) -> Option<u64> {
                 pending.origin = Some(attempt.origin.clone());
             }
             pending.status = CallStatus::Interrupted(attempt.clone());
-            pending.kills += 1;
+            pending.cut_short += 1;
             Some(fuel)
         }
         CallStatus::Proposed

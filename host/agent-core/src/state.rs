@@ -2,6 +2,8 @@
 //! events always gives the same state. `machine` reads it to say what comes next.
 
 mod calls;
+pub mod folding;
+mod trial;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::run_events::{RunEnded, RunRebased, RunResumed, RunStarted};
 use crate::tool::ToolDescriptor;
 use crate::units::{Fuel, Millis, UnixMillis};
 use crate::{session, settled};
+use folding::Folding;
 
 /// Everything that the machine knows of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,13 +136,9 @@ impl State {
     /// # Errors
     /// Where one does not follow; `None` where there is none.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a Recorded>) -> Result<Option<Self>, Unexpected> {
-        let mut events = events.into_iter();
-        let Some(first) = events.next() else { return Ok(None) };
-        let mut state = Self::begin(first)?;
-        for event in events {
-            state.apply(event)?;
-        }
-        Ok(Some(state))
+        let mut folding = Folding::default();
+        events.into_iter().for_each(|event| folding.see(event));
+        folding.end()
     }
 
     /// The state after one more event.
@@ -159,7 +158,7 @@ impl State {
             // A killed host leaves a gap before the next one's first event, in which the run was not active.
             self.spent.time = Millis(self.spent.time.0.saturating_add(recorded.at.since(self.last_at).0));
         }
-        self.dispatch(recorded).map_err(|why| unexpected(recorded, why))?;
+        self.dispatch(&recorded.event, recorded.at).map_err(|why| unexpected(recorded, why))?;
         self.seq = recorded.seq;
         self.last_at = recorded.at;
         self.last_epoch = recorded.epoch;
@@ -189,7 +188,8 @@ impl State {
     pub fn waits_for_person(&self) -> bool {
         let calls = self.calls();
         let is_running = |call: &PendingCall| matches!(call.status, CallStatus::Running(_));
-        calls.iter().any(|call| !call.asked.open.is_empty()) && !calls.iter().any(is_running)
+        let asks = |call: &PendingCall| !call.is_finished() && !call.asked.open.is_empty();
+        calls.iter().any(asks) && !calls.iter().any(is_running)
     }
 
     /// The calls of the turn that is going on.
@@ -207,14 +207,14 @@ impl State {
         self.calls().iter().find(|call| call.number == number)
     }
 
-    fn dispatch(&mut self, recorded: &Recorded) -> Result<(), &'static str> {
-        match &recorded.event {
+    fn dispatch(&mut self, event: &Event, at: UnixMillis) -> Result<(), &'static str> {
+        match event {
             Event::RunStarted(_) => Err("the run has begun already"),
             Event::ModelRequested(body) => self.model_requested(body),
             Event::ModelReplied(body) => self.model_replied(body),
             Event::ModelFailed(body) => self.model_failed(body),
             Event::ApprovalRequested(body) => self.approval_requested(body),
-            Event::ApprovalDecided(body) => self.pending(body.call)?.asked.answer(body),
+            Event::ApprovalDecided(body) => self.pending(body.call)?.asked.answer(body, at),
             Event::GrantWidened(body) => self.grant_widened(&body.tool, &body.authority),
             Event::ToolStarted(body) => self.tool_started(body),
             Event::EffectIntended(body) => self.effect_intended(body),
@@ -260,6 +260,19 @@ impl State {
         }
     }
 
+    /// The attempt of that number, while what it has changed could still be undone.
+    fn attempt_with_changes(&mut self, number: CallNumber, attempt: u32) -> Option<&mut Attempt> {
+        match &mut self.pending(number).ok()?.status {
+            CallStatus::Running(found)
+            | CallStatus::Interrupted(found)
+            | CallStatus::InDoubt { attempt: found, .. }
+            | CallStatus::Again { attempt: found, .. } => {
+                Some(found).filter(|found| found.number == attempt && !found.changes.is_empty())
+            }
+            CallStatus::Proposed | CallStatus::Finished(_) => None,
+        }
+    }
+
     fn model_requested(&mut self, body: &ModelRequested) -> Result<(), &'static str> {
         let asking = self.asking(body.turn)?;
         asking.model = body.model;
@@ -300,7 +313,7 @@ impl State {
         let id = format!("call_{number}");
         let call = ToolCall { id, tool: proposed.tool.clone(), arguments: proposed.arguments.clone() };
         let status = CallStatus::Proposed;
-        PendingCall { number, call, tool, status, asked: Asked::default(), kills: 0, origin: None }
+        PendingCall { number, call, tool, status, asked: Asked::default(), cut_short: 0, origin: None }
     }
 
     fn grant_widened(&mut self, tool: &str, authority: &ToolAuthority) -> Result<(), &'static str> {

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use agent_core::answer_events::{DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
-use agent_core::effect::{EffectClass, EffectResult};
-use agent_core::event::ModelFailed;
+use agent_core::answer_events::{DoubtResolved, Resolution, ResolvedBy};
+use agent_core::digest::Digest;
+use agent_core::effect::{Effect, EffectClass, EffectResult};
+use agent_core::event::{ModelFailed, ToolStarted};
 use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::name::CallNumber;
 use agent_core::outcome::ToolOutcome;
@@ -26,7 +27,8 @@ mod links;
 mod run;
 
 use run::{
-    ANSWER, Run, effect, ended, finished, get, intended, replied, requested, resumed, returned, shown, started, write,
+    ANSWER, Run, effect, ended, finished, get, in_doubt, intended, replied, requested, resumed, returned, shown,
+    started, write,
 };
 
 #[test]
@@ -182,7 +184,8 @@ fn what_a_killed_host_left_open_ends_with_it_and_says_so() {
             "invoke_agent support < - 0..400 !interrupted interrupted",
         ]
     );
-    assert_eq!(told[2].text(&names::EFFECT_KEY), Some("ah1-key"));
+    let key = Digest::of(b"ah1-key").to_string();
+    assert_eq!(told[2].text(&names::EFFECT_KEY), Some(key.as_str()), "who reads it cannot use it");
     let open = shown(&projection.open(UnixMillis(450)));
     assert_eq!(open.len(), 4);
     assert!(open[0].ends_with("0..450 open"), "{open:?}");
@@ -190,7 +193,7 @@ fn what_a_killed_host_left_open_ends_with_it_and_says_so() {
     // A resume ends the same spans, whenever it comes; the drive that follows links to the one before.
     let run = run
         .with(resumed())
-        .with(ToolInDoubt { call: CallNumber(1), request: write("/data/a"), reason: "?".into() })
+        .with(in_doubt(1))
         .with(ended(StopReason::SuspendedDoubt))
         .with(DoubtResolved {
             call: CallNumber(1),
@@ -212,6 +215,27 @@ fn what_a_killed_host_left_open_ends_with_it_and_says_so() {
     assert_eq!(drives[1].status, Status::Fine, "to wait for a person is no failure");
     let notes: Vec<Vec<&str>> = drives.iter().map(|span| span.notes.iter().map(|note| note.name).collect()).collect();
     assert_eq!(notes, [vec![], vec!["agenthost.call_in_doubt"], vec!["agenthost.doubt_resolved"]]);
+}
+
+/// What was done before the kill has its spans there, and happened once.
+#[test]
+fn an_attempt_that_continues_another_says_so_and_shows_only_what_is_its_own() {
+    let done = |number, url: &str| effect(number, get(url), EffectResult::Done("200".into()));
+    let told_again = Effect { replayed: true, ..done(1, "https://h/a") };
+    let run = Run::new()
+        .with(requested(1, 1, 0))
+        .with(replied(1, "", &["orders__look-up"]))
+        .with(started(1, 1))
+        .with(resumed())
+        .with(ToolStarted { continues: Some(1), ..started(1, 2) })
+        .with(finished(1, returned("x"), vec![told_again, done(2, "https://h/b")]));
+    let spans = run.spans();
+    let tools: Vec<_> = spans.iter().filter(|span| span.subject == Subject::Tool).collect();
+    let flags: Vec<_> = tools.iter().map(|span| span.get(&names::REPLAYED)).collect();
+    assert_eq!(flags, [None, Some(&Value::Flag(true))]);
+    let effects: Vec<_> = spans.iter().filter(|span| span.subject == Subject::Effect).collect();
+    assert_eq!(effects.iter().map(|span| span.text(&names::URL_FULL)).collect::<Vec<_>>(), [Some("https://h/b")]);
+    assert_eq!(tools[1].number(&names::EFFECTS), Some(1));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Planted defects: what a test build does wrong on request, `AGENT_HOST_DEFECT=NAME`, so that the crash harness is seen to
 //! catch it. A build without the feature `failpoints` has none.
 
-use agent_core::event::{EffectIntended, Recorded};
+use agent_core::event::EffectIntended;
+use agent_core::state::State;
 
 /// A defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,23 +63,16 @@ static PUT_OFF: std::sync::Mutex<Vec<EffectIntended>> = std::sync::Mutex::new(Ve
 
 /// [`Defect::RepeatDoubt`]: takes back every announcement of a write that has no result.
 #[cfg(feature = "failpoints")]
-pub fn forget_announcements(events: &mut [Recorded]) {
-    use agent_core::event::Event;
+pub fn forget_announcements(state: &mut State) {
+    use agent_core::pending::CallStatus;
+    use agent_core::state::Phase;
+    let Phase::Acting(calls) = &mut state.phase else { return };
     if !is_planted(Defect::RepeatDoubt) {
         return;
     }
-    let results: std::collections::HashSet<_> = events
-        .iter()
-        .filter_map(|recorded| match &recorded.event {
-            Event::EffectDone(done) => Some((done.call, done.attempt, done.effect.number)),
-            _ => None,
-        })
-        .collect();
-    for recorded in events {
-        if let Event::EffectIntended(intended) = &mut recorded.event
-            && !results.contains(&(intended.call, intended.attempt, intended.number))
-        {
-            intended.transcript = None;
+    for call in calls {
+        if let CallStatus::Running(attempt) | CallStatus::Interrupted(attempt) = &mut call.status {
+            attempt.sends.retain(|send| send.result().is_some());
         }
     }
 }
@@ -97,4 +91,4 @@ pub const fn put_off() -> [EffectIntended; 0] {
 
 /// Nothing, in a build for use.
 #[cfg(not(feature = "failpoints"))]
-pub const fn forget_announcements(_events: &mut [Recorded]) {}
+pub const fn forget_announcements(_state: &mut State) {}

@@ -53,6 +53,8 @@ pub(crate) struct Attempt {
     /// Everything that it changed was restored.
     pub(crate) undone: bool,
     pub(crate) intents: BTreeMap<u64, Intent>,
+    /// A person said that the call is to be made again.
+    pub(crate) by_word: bool,
 }
 
 /// Something that an attempt announced.
@@ -63,6 +65,8 @@ pub(crate) struct Intent {
     pub(crate) result: Option<Value>,
     /// An attempt before announced it, which this one continues.
     pub(crate) inherited: bool,
+    /// This attempt announced it once more: what the one before had sent may have arrived, whatever becomes of this.
+    pub(crate) repeated: bool,
 }
 
 impl Intent {
@@ -73,23 +77,34 @@ impl Intent {
     /// Whether it may have happened, and nobody knows.
     fn is_open(&self) -> bool {
         let known = |result: &Value| result.get("unknown").is_none();
-        self.is_send() && !self.result.as_ref().is_some_and(known)
+        self.is_send() && (!self.result.as_ref().is_some_and(known) || self.repeated && self.is_not_sent())
     }
 
-    /// Whether the attempt that continues the one which announced it may announce it again.
-    pub(crate) fn may_be_repeated(&self) -> bool {
-        self.inherited && self.class == "keyed_write" && self.is_open()
+    /// Whether the attempt that continues the one which announced it may announce it again: a keyed write, or any of which a
+    /// person said so.
+    pub(crate) fn may_be_repeated(&self, by_word: bool) -> bool {
+        self.inherited && (by_word || self.class == "keyed_write") && self.is_open()
+    }
+
+    fn is_not_sent(&self) -> bool {
+        self.result.as_ref().is_some_and(|result| result == "refused" || result.get("not_sent").is_some())
     }
 
     /// Whether it certainly did not happen.
     fn is_void(&self) -> bool {
-        self.result.as_ref().is_some_and(|result| result == "refused" || result.get("not_sent").is_some())
+        self.is_not_sent() && !self.repeated
     }
 }
 
 impl Attempt {
     pub(crate) fn open_send(&self) -> Option<(u64, &Intent)> {
         self.intents.iter().find(|(_, intent)| intent.is_open()).map(|(number, intent)| (*number, intent))
+    }
+
+    /// One without a result that must not be made again.
+    pub(crate) fn doubtful_send(&self) -> Option<u64> {
+        let doubtful = |(_, intent): &(&u64, &Intent)| intent.is_open() && intent.class != "keyed_write";
+        self.intents.iter().find(doubtful).map(|(number, _)| *number)
     }
 
     pub(crate) fn has_changes(&self) -> bool {
@@ -135,12 +150,12 @@ impl Call {
         if number != last.map_or(1, |last| last.number + 1) {
             return Err((Invariant::I6, format!("it starts attempt {number}, which is not the next")));
         }
+        if last.is_some_and(Attempt::has_changes) {
+            return Err((Invariant::I4, "it runs the call again before its changes were undone".to_owned()));
+        }
         if let Some(last) = last.filter(|_| !retried) {
             if !last.interrupted {
                 return Err((Invariant::I6, "an attempt of the call is going on".to_owned()));
-            }
-            if last.has_changes() {
-                return Err((Invariant::I4, "it runs the call again before its changes were undone".to_owned()));
             }
             let open = last.open_send().filter(|(_, intent)| intent.class != "keyed_write" || !continues);
             if let Some((number, _)) = open {
@@ -155,7 +170,7 @@ impl Call {
             }
         }
         let intents = last.filter(|_| continues).map(Attempt::sent).unwrap_or_default();
-        self.attempts.push(Attempt { number, interrupted: false, undone: false, intents });
+        self.attempts.push(Attempt { number, interrupted: false, undone: false, intents, by_word: retried });
         Ok(())
     }
 

@@ -243,11 +243,13 @@ impl Walk {
         let call = self.call(body)?;
         let going_on = call.attempt(number(body, "attempt")).filter(|attempt| !attempt.interrupted);
         let Some(attempt) = going_on else { return broken(Invariant::I6, "no such attempt is going on") };
-        let intent = Intent { class: class.clone(), result: None, inherited: false };
-        if attempt.intents.insert(effect, intent).is_some_and(|before| !before.may_be_repeated()) {
+        let repeated = attempt.intents.contains_key(&effect);
+        let (by_word, intent) =
+            (attempt.by_word, Intent { class: class.clone(), result: None, inherited: false, repeated });
+        if attempt.intents.insert(effect, intent).is_some_and(|before| !before.may_be_repeated(by_word)) {
             return broken(Invariant::I6, format!("effect {effect} was announced before"));
         }
-        attempt.undone = false;
+        attempt.undone &= class != "owned_write";
         for entry in body.get("undo").and_then(Value::as_array).into_iter().flatten() {
             let content = entry.pointer("/before/content/digest").and_then(Value::as_str);
             if content.is_some_and(|digest| !is_kept(blobs, digest)) {
@@ -323,7 +325,7 @@ impl Walk {
             return broken(Invariant::I6, "no such attempt is going on");
         };
         attempt.interrupted = true;
-        if let Some((effect, _)) = attempt.open_send() {
+        if let Some(effect) = attempt.doubtful_send() {
             return broken(Invariant::I7, format!("the attempt is given up while write {effect} is in doubt"));
         }
         if attempt.has_changes() {

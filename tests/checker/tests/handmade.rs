@@ -179,6 +179,28 @@ fn continued() -> Vec<Told> {
     events
 }
 
+/// The same event of a write that carries a key.
+fn keyed((epoch, kind, mut body): Told) -> Told {
+    body["class"] = json!("keyed_write");
+    body["idempotency_key"] = json!("ah1-key");
+    (epoch, kind, body)
+}
+
+/// The same attempt, as one that goes on from the one before.
+fn going_on((epoch, kind, mut body): Told) -> Told {
+    body["continues"] = json!(1);
+    (epoch, kind, body)
+}
+
+/// A keyed write without an answer: its attempt is given up, in a living host, and the next one sends it again.
+fn sent_again() -> Vec<Told> {
+    let mut events = sound()[..4].to_vec();
+    events.push(keyed(intended(1, 1)));
+    events.push((1, "ToolSuspended", json!({"call": 1, "attempt": 1, "reason": "unanswered"})));
+    events.extend([going_on(call_started(1, 2)), keyed(intended(1, 2)), done(1, 2), finished(1, &returned())]);
+    events
+}
+
 fn hit() -> Hit {
     Hit { method: "POST".to_owned(), url: URL.to_owned(), key: None, acted: true }
 }
@@ -217,6 +239,10 @@ fn sound_journals_pass() {
     assert_eq!(first(&sound(), &evidence), None);
     assert_eq!(first(&doubted(), &Evidence { hits: Some(vec![hit(), hit()]), ..nothing() }), None);
     assert_eq!(first(&continued(), &Evidence { hits: Some(vec![hit()]), ..nothing() }), None);
+    assert_eq!(first(&sent_again(), &nothing()), None);
+    let mut along = doubted();
+    along[10] = going_on(call_started(4, 2));
+    assert_eq!(first(&along, &Evidence { hits: Some(vec![hit(), hit()]), ..nothing() }), None, "along its record");
 }
 
 #[test]
@@ -271,6 +297,11 @@ fn i4_a_payment_made_twice() {
     let mut events = continued()[..8].to_vec();
     events.push(intended(2, 2));
     caught(&events, &nothing(), Invariant::I6, Some(9), "was announced before");
+    // Nor were its files restored before a person's word had it made again.
+    let mut events = sound()[..4].to_vec();
+    events.extend([changing(1, &json!("absent")), resumed(2), doubt(2), resolved(2, &json!("retry"))]);
+    events.push(call_started(2, 2));
+    caught(&events, &nothing(), Invariant::I4, Some(9), "before its changes were undone");
     // Files that it had changed were not restored.
     let mut events = sound()[..4].to_vec();
     events.extend([changing(1, &json!("absent")), resumed(2), call_started(2, 2)]);
@@ -313,6 +344,13 @@ fn i7_a_doubt_that_is_hidden() {
     let mut events = sound()[..5].to_vec();
     events.extend([resumed(2), ended(2, "error", None)]);
     caught(&events, &nothing(), Invariant::I7, Some(7), "not shown");
+    // That it could not be sent again says nothing about the first time.
+    let mut events = sent_again();
+    events[8].2["effect"]["result"] = json!({"not_sent": "refused"});
+    caught(&events, &nothing(), Invariant::I7, Some(10), "in doubt");
+    let mut events = sent_again();
+    events[4] = intended(1, 1);
+    caught(&events, &nothing(), Invariant::I7, Some(6), "given up");
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use super::State;
 use crate::answer_events::{ApprovalRequested, DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
 use crate::approval;
-use crate::effect::{EffectRequest, EffectResult};
+use crate::effect::EffectRequest;
 use crate::event::{EffectDone, EffectIntended, Suspension, ToolFinished, ToolStarted, ToolSuspended};
 use crate::file_events::{CallUndone, ChangesUndone, PathsMarked};
-use crate::outcome::{Content, Fault, MeteredFuel, ToolOutcome};
-use crate::pending::{Arbiter, Attempt, CallStatus, Origin, Send, SendResult};
+use crate::outcome::{Content, Fault, MeteredFuel, Metering, ToolOutcome};
+use crate::pending::{Arbiter, Attempt, CallStatus, Origin, SendResult};
+use crate::units::Fuel;
 
 impl State {
     pub(super) fn approval_requested(&mut self, body: &ApprovalRequested) -> Result<(), &'static str> {
@@ -23,32 +24,11 @@ impl State {
     }
 
     pub(super) fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
+        self.may_start(body)?;
         let pending = self.pending(body.call)?;
-        if !pending.asked.open.is_empty() {
-            return Err("a person was asked and has not answered");
-        }
-        let continued = match (&pending.status, body.continues) {
-            (CallStatus::Interrupted(attempt), Some(number)) if attempt.number == number => Some(attempt.clone()),
-            (_, Some(_)) => return Err("there is no such attempt to continue"),
-            (_, None) => None,
-        };
-        let before = match &pending.status {
-            CallStatus::Proposed => 0,
-            CallStatus::Interrupted(attempt)
-                if attempt.changes.is_empty() && (attempt.sends.is_empty() || body.continues.is_some()) =>
-            {
-                attempt.number
-            }
-            CallStatus::Again { attempts } => *attempts,
-            CallStatus::Interrupted(_) => return Err("the attempt before was not undone, or is not continued"),
-            CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {
-                return Err("the call cannot start from where it is");
-            }
-        };
-        if body.attempt != before + 1 {
-            return Err("the attempt is not the next");
-        }
-        let (sends, transcript) = continued.map(|attempt| (attempt.sends, attempt.transcript)).unwrap_or_default();
+        let before = followed(&pending.status, body.continues)?;
+        let continued = before.filter(|_| body.continues.is_some()).cloned();
+        let (sends, transcript) = continued.map(Attempt::handed_on).unwrap_or_default();
         let (number, fuel, started) = (body.attempt, body.fuel, Box::new(body.clone()));
         let (changes, marks, boot) = (Vec::new(), Vec::new(), None);
         let origin = Origin { seed: body.seed.clone(), clock_start: body.clock_start };
@@ -61,10 +41,7 @@ impl State {
         let attempt = self.attempt(body.call, body.attempt)?;
         attempt.announce(&body.undo);
         let Some(part) = body.transcript else { return Ok(()) };
-        let (number, request, class) = (body.number, body.request.clone(), body.class);
-        // A keyed write that is announced again is the same one.
-        attempt.sends.retain(|send| send.number != number);
-        attempt.sends.push(Send { number, request, class, result: None });
+        attempt.announce_send(body.number, &body.request, body.class);
         attempt.transcript.push(part);
         let call = self.call(body.call).ok_or("no such call is pending")?;
         let digest = approval::effect_digest(self, call, body.number, &body.request);
@@ -73,32 +50,26 @@ impl State {
     }
 
     pub(super) fn effect_done(&mut self, body: &EffectDone) -> Result<(), &'static str> {
-        let sends = &mut self.attempt(body.call, body.attempt)?.sends;
-        let index = sends.iter().position(|send| send.number == body.effect.number).ok_or("it was not announced")?;
-        match body.effect.result {
-            // Certainly not sent: the call may run again as if it had never tried.
-            EffectResult::NotSent(_) | EffectResult::Refused => drop(sends.remove(index)),
-            EffectResult::Done(_) | EffectResult::Failed(_) => {
-                sends[index].result = Some(SendResult { effect: body.effect.clone(), answer: body.answer });
-            }
-            EffectResult::Unknown(_) => {}
-        }
-        Ok(())
+        let result = SendResult { effect: body.effect.clone(), answer: body.answer };
+        self.attempt(body.call, body.attempt)?.settle_send(result)
     }
 
-    /// Of a call that has its outcome, nothing is kept here: who wants to undo it reads the events.
+    /// Of a call that has its outcome, nothing is kept here: who wants to undo it reads the events. Nor of what was undone before,
+    /// which a person may have undone once more.
     pub(super) fn paths_marked(&mut self, body: &PathsMarked) -> Result<(), &'static str> {
         if body.call.0 >= self.next_call {
             return Err("there is no such call");
         }
-        if let Ok(attempt) = self.attempt(body.call, body.attempt) {
+        if let Some(attempt) = self.attempt_with_changes(body.call, body.attempt) {
             attempt.mark(body.boot, &body.marks)?;
         }
         Ok(())
     }
 
     pub(super) fn call_undone(&mut self, body: &CallUndone) -> Result<(), &'static str> {
-        self.attempt(body.call, body.attempt)?.forget_changes();
+        let attempt =
+            self.attempt_with_changes(body.call, body.attempt).ok_or("no such attempt has changed anything")?;
+        attempt.forget_changes();
         Ok(())
     }
 
@@ -108,7 +79,7 @@ impl State {
             if undone.call.0 >= self.next_call {
                 return Err("there is no such call");
             }
-            if let Ok(attempt) = self.attempt(undone.call, undone.attempt) {
+            if let Some(attempt) = self.attempt_with_changes(undone.call, undone.attempt) {
                 attempt.forget_changes();
             }
         }
@@ -120,12 +91,13 @@ impl State {
         if !attempt.changes.is_empty() {
             return Err("the attempt was not undone");
         }
-        if attempt.unresolved().is_some() {
+        if attempt.unrepeatable().is_some() {
             return Err("a write of the attempt is in doubt");
         }
         let pending = self.pending(body.call)?;
         match body.reason {
             Suspension::Approval => pending.origin = Some(attempt.origin.clone()),
+            Suspension::Unanswered => pending.cut_short += 1,
             Suspension::Cancelled => {}
         }
         pending.status = CallStatus::Interrupted(attempt);
@@ -151,17 +123,25 @@ impl State {
 
     pub(super) fn tool_in_doubt(&mut self, body: &ToolInDoubt) -> Result<(), &'static str> {
         let pending = self.pending(body.call)?;
-        let (CallStatus::Running(attempt) | CallStatus::Interrupted(attempt)) = &pending.status else {
-            return Err("no attempt of the call was made");
+        let (attempt, charged) = match &pending.status {
+            CallStatus::Running(attempt) => (attempt.clone(), charged(attempt, body.metering.as_ref())),
+            // What they used was charged when their host was gone.
+            CallStatus::Interrupted(attempt) | CallStatus::Again { attempt, .. } => (attempt.clone(), Fuel(0)),
+            CallStatus::Proposed | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {
+                return Err("no attempt of the call was made");
+            }
         };
-        let (request, reason, attempts) = (body.request.clone(), body.reason.clone(), attempt.number);
-        pending.status = CallStatus::InDoubt { request, reason, arbiter: Arbiter::Policy, attempts };
+        let (request, reason, retry) = (body.request.clone(), body.reason.clone(), body.retry);
+        pending.asked.withdraw();
+        pending.origin = Some(attempt.origin.clone());
+        pending.status = CallStatus::InDoubt { request, reason, arbiter: Arbiter::Policy, retry, attempt };
+        self.spent.fuel = self.spent.fuel.saturating_add(charged);
         Ok(())
     }
 
     pub(super) fn doubt_resolved(&mut self, body: &DoubtResolved) -> Result<(), &'static str> {
         let pending = self.pending(body.call)?;
-        let CallStatus::InDoubt { request, reason, attempts, .. } = pending.status.clone() else {
+        let CallStatus::InDoubt { request, reason, retry, attempt, .. } = pending.status.clone() else {
             return Err("the call is not in doubt");
         };
         pending.status = match &body.resolution {
@@ -171,9 +151,9 @@ impl State {
             Resolution::DidNotHappen => CallStatus::Finished(ToolOutcome::Failed {
                 message: "the call was interrupted, and its effect did not happen".to_owned(),
             }),
-            Resolution::Retry => CallStatus::Again { attempts },
+            Resolution::Retry => CallStatus::Again { attempt, from: retry },
             Resolution::LeftOpen => CallStatus::Finished(left_open(&request, &reason)),
-            Resolution::Unknown => CallStatus::InDoubt { request, reason, arbiter: Arbiter::Person, attempts },
+            Resolution::Unknown => CallStatus::InDoubt { request, reason, arbiter: Arbiter::Person, retry, attempt },
         };
         let is_finished = pending.is_finished();
         if let ResolvedBy::Component { metering, .. } = &body.by {
@@ -184,6 +164,34 @@ impl State {
             self.end_turn_if_complete();
         }
         Ok(())
+    }
+}
+
+/// The attempt that a new one follows, which goes on from it where it says so; `None` where it is the first.
+pub(super) fn followed(status: &CallStatus, continues: Option<u32>) -> Result<Option<&Attempt>, &'static str> {
+    let before = match status {
+        CallStatus::Proposed => None,
+        CallStatus::Interrupted(attempt) if attempt.sends.is_empty() || continues.is_some() => Some(attempt),
+        CallStatus::Interrupted(_) => return Err("the attempt before is not continued"),
+        CallStatus::Again { attempt, .. } => Some(attempt),
+        CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_) => {
+            return Err("the call cannot start from where it is");
+        }
+    };
+    if before.is_some_and(|before| !before.changes.is_empty()) {
+        return Err("the attempt before was not undone");
+    }
+    if continues.is_some_and(|number| before.is_none_or(|before| before.number != number)) {
+        return Err("there is no such attempt to continue");
+    }
+    Ok(before)
+}
+
+/// What an attempt in doubt is charged: its whole limit where its own count is lost.
+fn charged(attempt: &Attempt, metering: Option<&Metering>) -> Fuel {
+    match metering.map(|metering| metering.fuel) {
+        Some(MeteredFuel::Exact(fuel)) => fuel,
+        Some(MeteredFuel::AtLeast(_)) | None => attempt.fuel,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use super::model_call::{self, mark_cut};
 use super::names::{self, Subject, operation};
-use super::tool_call::{Attempt, BreakOff};
+use super::tool_call::Attempt;
 use super::{Content, Ended, Link, Note, Side, Span, SpanId, Status, content};
 use crate::digest::Digest;
 use crate::event::{ModelReplied, Recorded, ToolFinished};
@@ -90,7 +90,7 @@ impl Drive {
     /// Ends the turn and all that goes on in it.
     fn break_turn(&mut self, facts: &Facts, at: UnixMillis) -> Vec<Span> {
         let Some(mut turn) = self.turn.take() else { return Vec::new() };
-        let broken = |attempt: Attempt| attempt.break_off(facts, at, BreakOff::Interrupted);
+        let broken = |attempt: Attempt| attempt.break_off(facts, at);
         let mut ended: Vec<Span> = turn.tools.into_iter().flat_map(broken).collect();
         ended.extend(turn.model.map(|mut span| {
             span.end(at, Ended::Interrupted);

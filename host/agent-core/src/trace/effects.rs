@@ -5,6 +5,7 @@ use url::Url;
 use super::facts::Facts;
 use super::names::{self, Subject};
 use super::{Content, Ended, Side, Span, SpanId, Status, Value};
+use crate::digest::Digest;
 use crate::effect::{
     Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, HttpMethod, KvOperation,
 };
@@ -46,7 +47,7 @@ pub(super) fn recorded(facts: &Facts, within: Within, effect: &Effect, announced
     span.end(done.unwrap_or(took).min(within.end), Ended::Done);
     describe_result(facts, &mut span, effect);
     if let Some(key) = announced.and_then(|announced| announced.body.idempotency_key.as_deref()) {
-        span.set(&names::EFFECT_KEY, key);
+        span.set(&names::EFFECT_KEY, without_use(key));
     }
     span
 }
@@ -60,10 +61,15 @@ pub(super) fn announced(facts: &Facts, within: Within, announced: &Announced) ->
     let mut span = begin(facts, within, (body.number, &body.request, body.class), announced.at);
     span.set(&names::EFFECT_RESULT, "announced");
     if let Some(key) = &body.idempotency_key {
-        span.set(&names::EFFECT_KEY, key.as_str());
+        span.set(&names::EFFECT_KEY, without_use(key));
     }
     span.end(within.end, Ended::Interrupted);
     span
+}
+
+/// An idempotency key as it may leave: who reads traces can tell by it whether two writes were one, and cannot use it.
+fn without_use(key: &str) -> String {
+    Digest::of(key.as_bytes()).to_string()
 }
 
 /// The stable name of a class.

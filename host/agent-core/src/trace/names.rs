@@ -137,6 +137,7 @@ attributes! {
     BYTES_OUT = "agenthost.effect.bytes_out", Integer, [Effect Sometimes];
     BYTES_IN = "agenthost.effect.bytes_in", Integer, [Effect Sometimes];
     IN_DOUBT = "agenthost.in_doubt", Flag, [Tool Sometimes];
+    REPLAYED = "agenthost.replayed", Flag, [Tool Sometimes];
     SUSPENDED = "agenthost.suspended", Text, [Tool Sometimes];
     INTERRUPTED = "agenthost.interrupted", Flag, [Run Sometimes, Turn Sometimes, Model Sometimes, Tool Sometimes, Effect Sometimes];
     UNDONE = "agenthost.undone", Integer, [Note Sometimes];

@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::model_call;
 use super::names::{self, Attribute, note};
 use super::talk::Talk;
-use super::tool_call::{self, Attempt, BreakOff};
+use super::tool_call::{self, Attempt};
 use super::{Content, Link, Note, Span, Value};
 use crate::answer_events::{Approval, ApprovalSubject, DoubtResolved, Resolution, ToolInDoubt};
 use crate::digest::Digest;
@@ -270,7 +270,7 @@ impl Projection {
 
     fn tool_in_doubt(&mut self, facts: &Facts, recorded: &Recorded, body: &ToolInDoubt) -> Vec<Span> {
         match self.drive.as_mut().and_then(|drive| drive.take_attempt(body.call)) {
-            Some(attempt) => attempt.break_off(facts, recorded.at, BreakOff::InDoubt),
+            Some(attempt) => attempt.doubt(facts, recorded.at, body),
             None => self.tell(recorded.at, note::CALL_IN_DOUBT, body.call, []),
         }
     }

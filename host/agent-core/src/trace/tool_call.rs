@@ -6,6 +6,7 @@ use super::effects::{self, Announced, EFFECT_SPANS_MAX, Within};
 use super::facts::Facts;
 use super::names::{self, Subject, operation};
 use super::{Content, Ended, Side, Span, SpanId, Status, content, model_call::mark_cut};
+use crate::answer_events::ToolInDoubt;
 use crate::effect::{Effect, EffectClass, EffectResult};
 use crate::event::{EffectDone, EffectIntended, Recorded, Suspension, ToolFinished, ToolStarted, ToolSuspended};
 use crate::message::ToolCall;
@@ -29,6 +30,9 @@ impl Attempt {
         let mut span = begin(facts, recorded, body.call, asked);
         span.set(&names::ATTEMPT, body.attempt);
         span.set(&names::COMPONENT, body.component.to_string());
+        if body.continues.is_some() {
+            span.set(&names::REPLAYED, true);
+        }
         Self { call: body.call, span, seq: recorded.seq, announced: Vec::new() }
     }
 
@@ -56,6 +60,7 @@ impl Attempt {
     pub(super) fn suspend(mut self, facts: &Facts, at: UnixMillis, body: &ToolSuspended) -> Vec<Span> {
         let reason = match body.reason {
             Suspension::Approval => "approval",
+            Suspension::Unanswered => "unanswered",
             Suspension::Cancelled => "cancelled",
         };
         self.span.set(&names::SUSPENDED, reason);
@@ -67,23 +72,35 @@ impl Attempt {
         self.span.end(at, Ended::Done);
         let within = self.within();
         let find = |effect: &Effect| self.announced.iter().find(|known| known.body.number == effect.number);
-        let shown = all.iter().take(EFFECT_SPANS_MAX);
+        // What was only told again has its span in the attempt that did it.
+        let own: Vec<&Effect> = all.iter().filter(|effect| !effect.replayed).collect();
+        let shown = own.iter().take(EFFECT_SPANS_MAX);
         let spans: Vec<Span> = shown.map(|effect| effects::recorded(facts, within, effect, find(effect))).collect();
-        count_effects(&mut self.span, all, spans.len());
+        count_effects(&mut self.span, all, &own);
+        omit(&mut self.span, own.len(), spans.len());
         std::iter::once(self.span).chain(spans).collect()
     }
 
-    /// It has no outcome and will have none: its host ended, the run was stopped, or it is in doubt.
-    pub(super) fn break_off(mut self, facts: &Facts, at: UnixMillis, why: BreakOff) -> Vec<Span> {
-        match why {
-            BreakOff::Interrupted => self.span.end(at, Ended::Interrupted),
-            BreakOff::InDoubt => {
-                self.span.set(&names::IN_DOUBT, true);
-                self.span.fail("in_doubt", None);
+    /// It has no outcome and will have none: its host ended, or the run was stopped.
+    pub(super) fn break_off(mut self, facts: &Facts, at: UnixMillis) -> Vec<Span> {
+        self.span.end(at, Ended::Interrupted);
+        self.with_announced(facts)
+    }
+
+    /// It may or may not have had its effect.
+    pub(super) fn doubt(mut self, facts: &Facts, at: UnixMillis, body: &ToolInDoubt) -> Vec<Span> {
+        self.span.set(&names::IN_DOUBT, true);
+        self.span.fail("in_doubt", None);
+        match &body.metering {
+            Some(metering) => {
+                describe_use(&mut self.span, metering);
+                self.with_effects(facts, at, &body.effects)
+            }
+            None => {
                 self.span.end(at, Ended::Done);
+                self.with_announced(facts)
             }
         }
-        self.with_announced(facts)
     }
 
     /// As it stands, while it goes on.
@@ -104,13 +121,6 @@ impl Attempt {
     fn within(&self) -> Within {
         Within { span: self.span.id, seq: self.seq, call: self.call, start: self.span.start, end: self.span.end }
     }
-}
-
-/// Why an attempt has no outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BreakOff {
-    Interrupted,
-    InDoubt,
 }
 
 /// What the model asked for.
@@ -190,13 +200,13 @@ fn describe_use(span: &mut Span, metering: &Metering) {
     span.set(&names::HOST_CALLS, metering.host_calls);
 }
 
-fn count_effects(span: &mut Span, all: &[Effect], shown: usize) {
-    let refused = all.iter().filter(|effect| effect.result == EffectResult::Refused).count();
-    span.set(&names::EFFECTS, all.len() as u64);
+/// How many effects are its own; which kinds of authority it used, all that it was told again included.
+fn count_effects(span: &mut Span, all: &[Effect], own: &[&Effect]) {
+    let refused = own.iter().filter(|effect| effect.result == EffectResult::Refused).count();
+    span.set(&names::EFFECTS, own.len() as u64);
     if refused > 0 {
         span.set(&names::EFFECTS_REFUSED, refused as u64);
     }
-    omit(span, all.len(), shown);
     let used = all.iter().filter(|effect| effect.result != EffectResult::Refused);
     let highest = used.clone().map(|effect| effect.class).max().unwrap_or(EffectClass::Pure);
     span.set(&names::EFFECT_CLASS, effects::class_name(highest));

@@ -1,6 +1,6 @@
 //! Calls of which nobody knows whether they had their effect, under each policy.
 
-use agent_core::answer_events::{AnswerPlace, AnsweredBy, DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
+use agent_core::answer_events::{AnswerPlace, AnsweredBy, DoubtResolved, Resolution, ResolvedBy, RetryFrom};
 use agent_core::effect::EffectClass;
 use agent_core::machine::Action;
 use agent_core::name::CallNumber;
@@ -11,7 +11,7 @@ use agent_core::state::State;
 use agent_core::stop::StopReason;
 use agent_core::units::Fuel;
 
-use super::world::{World, request, world};
+use super::world::{World, world};
 
 const CALL: CallNumber = CallNumber(1);
 
@@ -25,7 +25,7 @@ fn doubtful(doubt: DoubtPolicy) -> World {
     world.reply(&[("calc__evaluate", "1")]);
     world.start();
     world.intend(CALL, 1, EffectClass::OpaqueWrite);
-    world.record(ToolInDoubt { call: CALL, request: request(), reason: "its answer is not known".into() });
+    world.doubt(CALL, RetryFrom::Record);
     world
 }
 

@@ -1,6 +1,5 @@
 //! Calls whose host was killed: what is undone, continued, run again or put in doubt, and what that costs.
 
-use agent_core::answer_events::ToolInDoubt;
 use agent_core::budget::Budget;
 use agent_core::effect::{EffectClass, EffectResult};
 use agent_core::event::{Event, Recorded, ToolStarted};
@@ -40,8 +39,8 @@ fn an_announced_write_without_result_is_doubt_and_suspends_the_run() {
             world.done(call, 1, result);
         }
         world.crash();
-        let Action::MarkInDoubt { call, request, reason } = world.next() else { panic!("{:?}", world.next()) };
-        world.record(ToolInDoubt { call, request, reason });
+        let Action::MarkInDoubt(doubt) = world.next() else { panic!("{:?}", world.next()) };
+        world.record(*doubt);
         assert_eq!(world.stop(), Some(StopReason::SuspendedDoubt));
     }
 }
@@ -68,7 +67,7 @@ fn a_call_whose_writes_were_answered_is_undone_and_continued() {
             assert_eq!(world.start(), call);
         }
     }
-    assert!(matches!(world.next(), Action::MarkInDoubt { .. }), "{:?}", world.next());
+    assert!(matches!(world.next(), Action::MarkInDoubt(_)), "{:?}", world.next());
 }
 
 #[test]

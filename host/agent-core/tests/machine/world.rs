@@ -1,5 +1,6 @@
 //! A run in memory that a test moves on by hand, and small things to put into it.
 
+use agent_core::answer_events::{RetryFrom, ToolInDoubt};
 use agent_core::budget::Budget;
 use agent_core::config::authority::{Authority, FsRule, GrantRule};
 use agent_core::config::ceiling::Ceiling;
@@ -73,6 +74,7 @@ impl World {
     pub(crate) fn record(&mut self, event: impl Into<Event>) {
         let last = self.events.last().unwrap();
         let next = Recorded { seq: last.seq + 1, at: UnixMillis(self.now), event: event.into(), ..last.clone() };
+        self.state.check(&next.event).unwrap_or_else(|error| panic!("{error}: {:?}", next.event));
         self.state.apply(&next).unwrap_or_else(|error| panic!("{error}: {:?}", next.event));
         self.events.push(next);
     }
@@ -121,7 +123,9 @@ impl World {
     /// The attempt that the next one of a call continues: one that has sent something.
     pub(crate) fn continues(&self, call: CallNumber) -> Option<u32> {
         match &self.state.call(call).unwrap().status {
-            CallStatus::Interrupted(attempt) if !attempt.sends.is_empty() => Some(attempt.number),
+            CallStatus::Interrupted(attempt) | CallStatus::Again { attempt, from: RetryFrom::Record } => {
+                (!attempt.sends.is_empty()).then_some(attempt.number)
+            }
             _ => None,
         }
     }
@@ -132,6 +136,10 @@ impl World {
     }
 
     pub(crate) fn intend(&mut self, call: CallNumber, attempt: u32, class: EffectClass) {
+        self.intend_number(call, attempt, class, 1);
+    }
+
+    pub(crate) fn intend_number(&mut self, call: CallNumber, attempt: u32, class: EffectClass, number: u32) {
         let owned = class == EffectClass::OwnedWrite;
         let entry = UndoEntry {
             mount: "/data".into(),
@@ -146,8 +154,8 @@ impl World {
         self.record(EffectIntended {
             call,
             attempt,
-            number: 1,
-            request: request(),
+            number,
+            request: if owned { request() } else { of_number(number) },
             class,
             undo: owned.then_some(entry).into_iter().collect(),
             idempotency_key: None,
@@ -156,9 +164,13 @@ impl World {
     }
 
     pub(crate) fn done(&mut self, call: CallNumber, attempt: u32, result: EffectResult) {
+        self.done_number(call, attempt, result, 1);
+    }
+
+    pub(crate) fn done_number(&mut self, call: CallNumber, attempt: u32, result: EffectResult, number: u32) {
         let effect = Effect {
-            number: 1,
-            request: request(),
+            number,
+            request: of_number(number),
             class: EffectClass::OpaqueWrite,
             egress: true,
             decision: Decision::Allow { rule: RuleSource("test".into()) },
@@ -171,6 +183,13 @@ impl World {
             replayed: false,
         };
         self.record(EffectDone { call, attempt, effect, answer: None });
+    }
+
+    /// A living host cannot say what became of a call, which used nothing.
+    pub(crate) fn doubt(&mut self, call: CallNumber, retry: RetryFrom) {
+        let (request, reason) = (request(), "its answer is not known".into());
+        let (metering, effects) = (Some(Metering::nothing()), Vec::new());
+        self.record(ToolInDoubt { call, request, reason, retry, metering, effects });
     }
 
     /// The host is killed and another one takes the run up.
@@ -204,6 +223,16 @@ pub(crate) fn locked(name: &str, rules: &Authority) -> LockedTool {
 
 pub(crate) fn request() -> EffectRequest {
     EffectRequest::File { operation: FileOperation::Write, path: "/data/a".into(), to: None }
+}
+
+/// What a call does to the world: the first, to a file that nobody can give back; the others are requests.
+fn of_number(number: u32) -> EffectRequest {
+    if number == 1 { request() } else { post(number) }
+}
+
+pub(crate) fn post(number: u32) -> EffectRequest {
+    let (method, url) = ("POST".into(), format!("https://shop.test/{number}"));
+    EffectRequest::Http { method, url, body_bytes: Bytes(0), digest: Digest::of(b"") }
 }
 
 pub(crate) fn reply(text: &str, calls: &[(&str, &str)]) -> ModelReply {

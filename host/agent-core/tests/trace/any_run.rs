@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agent_core::answer_events::{DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
+use agent_core::answer_events::{DoubtResolved, Resolution, ResolvedBy};
 use agent_core::effect::{EffectClass, EffectResult};
 use agent_core::event::{EffectDone, Event, ModelFailed};
 use agent_core::file_events::CallUndone;
@@ -100,7 +100,7 @@ fn any_run(choices: &[u8]) -> Run {
                 let Some(CallStatus::Interrupted(attempt)) = state.call(call).map(|call| &call.status) else { break };
                 run.record(CallUndone { call, attempt: attempt.number, restored: 1 });
             }
-            Action::MarkInDoubt { call, request, reason } => run.record(ToolInDoubt { call, request, reason }),
+            Action::MarkInDoubt(doubt) => run.record(*doubt),
             Action::Wait if running.is_empty() => run.record(resumed()),
             Action::Wait => {
                 let (call, attempt, sent) = running.remove(usize::from(choice) % running.len());

@@ -1,5 +1,6 @@
 //! A run in memory whose trace is drawn, and small things to put into it.
 
+use agent_core::answer_events::{RetryFrom, ToolInDoubt};
 use agent_core::budget::Budget;
 use agent_core::config::ceiling::Ceiling;
 use agent_core::config::resolve::ToolAuthority;
@@ -195,6 +196,12 @@ pub(crate) fn intended(call: u32, attempt: u32, number: u32, class: EffectClass)
         idempotency_key: (class == EffectClass::KeyedWrite).then(|| "ah1-key".into()),
         transcript: (class > EffectClass::OwnedWrite).then(|| Digest::of(b"")),
     }
+}
+
+pub(crate) fn in_doubt(call: u32) -> ToolInDoubt {
+    let (call, request, reason) = (CallNumber(call), write("/data/a"), "?".into());
+    let (metering, effects) = (Some(Metering::nothing()), Vec::new());
+    ToolInDoubt { call, request, reason, retry: RetryFrom::Record, metering, effects }
 }
 
 pub(crate) fn resumed() -> RunResumed {

@@ -11,7 +11,6 @@ use std::process::{Command, ExitCode};
 
 use agent_core::answer_events::{AnswerPlace, Approval, ApprovalDecided, ApprovalSubject};
 use agent_core::digest::Digest;
-use agent_core::event::Recorded;
 use agent_core::name::{CallNumber, RunId};
 use agent_core::pending::PendingCall;
 use agent_core::state::State;
@@ -20,6 +19,7 @@ use anyhow::{Context, bail, ensure};
 use crate::asking;
 use crate::clock;
 use crate::commands::resume::runs_folder;
+use crate::commands::taking;
 use crate::hardening::reach::Reach;
 use crate::hardening::{self, Files};
 use crate::home::Home;
@@ -99,8 +99,8 @@ fn answer(args: &AskedArgs, word: &Word) -> anyhow::Result<ExitCode> {
     let journal = open_journal(args)?;
     let run = journal.find_run(args.run.as_deref())?;
     let Some(call) = args.call else { return list(&journal, &run, args.agent.as_deref()) };
-    let (events, log) = journal.resume_run(&run, TakeOver::IfDead).map_err(where_it_asks)?;
-    let mut waited = Waited::of(&run, &events, CallNumber(call))?;
+    let (state, log) = taking::take_or(&journal, &run, TakeOver::IfDead, where_it_asks)?;
+    let mut waited = Waited::of(state, CallNumber(call))?;
     let answer = waited.put(word)?;
     for (subject, digest) in std::mem::take(&mut waited.questions) {
         let by = person::answered(AnswerPlace::Command);
@@ -138,7 +138,7 @@ fn where_it_asks(error: JournalError) -> anyhow::Error {
 }
 
 fn list(journal: &SqliteJournal, run: &RunId, agent: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let state = State::fold(&journal.events(run)?)?.with_context(|| format!("run {run} has no events"))?;
+    let state = taking::look(journal, run)?;
     let waiting = waiting::of_run(&state);
     let mut out = anstream::stdout();
     if waiting.is_empty() {
@@ -159,8 +159,8 @@ struct Waited {
 }
 
 impl Waited {
-    fn of(run: &RunId, events: &[Recorded], number: CallNumber) -> anyhow::Result<Self> {
-        let state = State::fold(events)?.with_context(|| format!("run {run} has no events"))?;
+    fn of(state: State, number: CallNumber) -> anyhow::Result<Self> {
+        let run = &state.run;
         let waiting = waiting::of_run(&state).into_iter().find(|waiting| waiting.call == number);
         let questions = match waiting.map(|waiting| waiting.wants) {
             Some(Wants::Approval(questions)) => questions,
@@ -225,7 +225,9 @@ impl Waited {
     }
 
     fn record(&mut self, log: &dyn RunLog, decided: ApprovalDecided) -> anyhow::Result<()> {
-        let recorded = log.append(clock::now(), decided.into(), Durable::Now)?;
+        let decided = decided.into();
+        self.state.check(&decided)?;
+        let recorded = log.append(clock::now(), decided, Durable::Now)?;
         Ok(self.state.apply(&recorded)?)
     }
 

@@ -1,7 +1,7 @@
 //! `agent-host changes`: the files that a run changed, call by call, and undoing that. What the journal says is shown without a
 //! look at the files; `--diff` and `--undo` open the directories that the run was granted, and nothing else.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -165,8 +165,19 @@ fn show(
     }
     if none {
         writeln!(out, "no file was changed")?;
+        hint_at_origin(changes, &mut out)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A fork shares what was said, and owns nothing that was done.
+fn hint_at_origin(changes: &RunChanges, out: &mut dyn Write) -> io::Result<()> {
+    match &changes.forked_from {
+        Some(from) => {
+            writeln!(out, "  hint: what was done before the fork is run {from}'s own: `agent-host changes {from}`")
+        }
+        None => Ok(()),
+    }
 }
 
 /// The directories that attempts changed, opened; and what is known of what was left there.
@@ -265,7 +276,9 @@ impl Undoing {
         let numbers: Vec<usize> =
             (0..self.changes.attempts.len()).rev().filter(|number| self.is_to_undo(*number)).collect();
         if numbers.is_empty() {
-            writeln!(anstream::stdout(), "there is nothing to undo in run {}", self.run)?;
+            let mut out = anstream::stdout();
+            writeln!(out, "there is nothing to undo in run {}", self.run)?;
+            hint_at_origin(&self.changes, &mut out)?;
             return Ok(ExitCode::SUCCESS);
         }
         self.ask(&numbers)?;

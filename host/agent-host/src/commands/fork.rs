@@ -4,6 +4,7 @@ use std::io::Write;
 
 use agent_core::event::{Event, KINDS_ABOUT_THE_RECORD, Recorded};
 use agent_core::name::RunId;
+use agent_core::run_events::{RunRebased, RunStarted};
 use agent_core::session::ForkedFrom;
 use agent_core::settled::{fork_points, open_work};
 use agent_core::state::State;
@@ -46,7 +47,9 @@ pub fn run(args: &ForkArgs, journal: &dyn Journal, out: &mut dyn Write) -> anyho
     let last = stored.iter().find(|stored| stored.seq == at).context("the run became shorter meanwhile")?;
     let from = ForkedFrom { run: source.clone(), seq: at, hash: last.hash };
     let fork = clock::new_run()?;
-    journal.begin_with(&fork, &shared(&events, at, &from))?;
+    let mut begun = shared(&events, at, &from);
+    begun.extend(without_widened(&events, at)?.map(|rebased| (clock::now(), rebased.into())));
+    journal.begin_with(&fork, &begun)?;
     if args.json {
         writeln!(out, "{}", serde_json::json!({ "run": fork, "forked_from": from }))?;
     } else {
@@ -74,6 +77,18 @@ fn shared(events: &[Recorded], at: u64, from: &ForkedFrom) -> Vec<(UnixMillis, E
         event => (recorded.at, event.clone()),
     };
     shared.map(begun).collect()
+}
+
+/// What a person had allowed in the middle of the other run was for that run: the fork is moved to what it began with, and asks
+/// again.
+fn without_widened(events: &[Recorded], at: u64) -> anyhow::Result<Option<RunRebased>> {
+    let shared: Vec<_> = events.iter().take_while(|recorded| recorded.seq <= at).collect();
+    if !shared.iter().any(|recorded| matches!(recorded.event, Event::GrantWidened(_))) {
+        return Ok(None);
+    }
+    let state = State::fold(shared)?.context("a run without events")?;
+    let RunStarted { agent, agent_file, instructions, models, tools, .. } = state.started;
+    Ok(Some(RunRebased { agent, agent_file, instructions, models, tools }))
 }
 
 fn point(run: &RunId, events: &[Recorded], wanted: Option<u64>) -> anyhow::Result<u64> {

@@ -23,6 +23,7 @@ pub mod resume;
 pub mod rm;
 pub mod run;
 pub mod show;
+pub mod taking;
 pub mod tool_build;
 pub mod tool_call;
 pub mod tool_inspect;

@@ -11,10 +11,10 @@ use agent_core::hardening::Hardening;
 use agent_core::run_events::{ModelChoice, RunRebased};
 use agent_core::settled::{OpenWork, open_work};
 use agent_core::state::State;
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 
 use super::confined::Confined;
-use super::{launch, run as running};
+use super::{launch, run as running, taking};
 use crate::agent::Agent;
 use crate::cli::{AllowArgs, ToolsArgs};
 use crate::clock;
@@ -64,8 +64,7 @@ pub async fn prepare(args: RebaseArgs) -> anyhow::Result<Confined> {
     let mut agent = args.agent.as_deref().map_or_else(Agent::plain, Agent::read)?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&agent.runs, &key)?);
     let run = journal.find_run(args.run.as_deref())?;
-    let (events, log) = journal.resume_run(&run, TakeOver::IfDead)?;
-    let state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
+    let (state, log) = taking::take(&*journal, &run, TakeOver::IfDead)?;
     check_settled(&state)?;
     let person = Person::at_terminal();
     let rules = operator::rules(&home, &person, &args.allow, &agent).await?;
@@ -130,7 +129,9 @@ impl Rebase {
         for component in &loaded {
             self.journal.put_blob(&component.bytes)?;
         }
-        let recorded = self.log.append(clock::now(), rebased.into(), Durable::Now)?;
+        let rebased = rebased.into();
+        self.state.check(&rebased)?;
+        let recorded = self.log.append(clock::now(), rebased, Durable::Now)?;
         self.state.apply(&recorded)?;
         writeln!(anstream::stdout(), "recorded; go on with `agent-host resume {run}`")?;
         Ok(ExitCode::SUCCESS)

@@ -4,14 +4,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use agent_core::answer_events::{AnswerPlace, DoubtResolved, Resolution, ResolvedBy};
+use agent_core::answer_events::{AnswerPlace, DoubtResolved, Resolution, ResolvedBy, RetryFrom};
 use agent_core::name::{CallNumber, RunId};
+use agent_core::pending::CallStatus;
 use agent_core::state::State;
 use anyhow::{Context, bail};
 
 use crate::clock;
-use crate::commands::approve;
 use crate::commands::resume::runs_folder;
+use crate::commands::{approve, taking};
 use crate::hardening::reach::Reach;
 use crate::hardening::{self, Files};
 use crate::home::Home;
@@ -54,7 +55,8 @@ struct ResolutionArgs {
     /// It did not happen; the model is told so.
     #[arg(long)]
     did_not: bool,
-    /// Make the call again, though its effect may then happen twice.
+    /// Make the call again, though what is in doubt may then happen twice. It goes on from there, along what it was told
+    /// before; where it cannot, it begins anew.
     #[arg(long)]
     retry: bool,
 }
@@ -75,8 +77,7 @@ pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
     }
     let journal = SqliteJournal::open_existing(&runs, &key)?;
     let run = journal.find_run(Some(&args.run))?;
-    let (events, log) = journal.resume_run(&run, TakeOver::IfDead)?;
-    let mut state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
+    let (mut state, log) = taking::take(&journal, &run, TakeOver::IfDead)?;
     let call = CallNumber(args.call);
     show(&state, call)?;
     let resolution = match given {
@@ -84,7 +85,9 @@ pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
         None => ask(&run, call)?,
     };
     let by = ResolvedBy::Person(person::answered(AnswerPlace::Command));
-    let recorded = log.append(clock::now(), DoubtResolved { call, resolution, by }.into(), Durable::Now)?;
+    let resolved = DoubtResolved { call, resolution, by }.into();
+    state.check(&resolved)?;
+    let recorded = log.append(clock::now(), resolved, Durable::Now)?;
     state.apply(&recorded)?;
     drop(log);
     if args.resume {
@@ -108,6 +111,9 @@ fn show(state: &State, number: CallNumber) -> anyhow::Result<()> {
     let call = state.call(number).context("the call is not pending")?;
     for line in waiting::call_lines(call) {
         writeln!(err, "    {}", text::whole(&line))?;
+    }
+    if matches!(call.status, CallStatus::InDoubt { retry: RetryFrom::Start, .. }) {
+        writeln!(err, "    made again, it begins anew: all that it sent is sent once more")?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 
 use super::confined::Confined;
-use super::launch;
+use super::{launch, taking};
 use crate::asking;
 use crate::cli::ResumeArgs;
 use crate::defect;
@@ -52,9 +52,8 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
     let run = journal.find_run(args.run.as_deref())?;
     let take_over = if args.take_over { TakeOver::Always } else { TakeOver::IfDead };
-    let (mut events, log) = journal.resume_run(&run, take_over)?;
-    defect::forget_announcements(&mut events);
-    let mut state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
+    let (mut state, log) = taking::take(&*journal, &run, take_over)?;
+    defect::forget_announcements(&mut state);
     if let Some(stopped) = state.stopped.as_ref().filter(|stopped| !stopped.stop.is_resumable()) {
         bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
     }

@@ -3,20 +3,23 @@
 
 use std::sync::Arc;
 
-use agent_core::answer_events::ToolInDoubt;
+use agent_core::answer_events::{RetryFrom, ToolInDoubt};
 use agent_core::approval;
 use agent_core::digest::Digest;
+use agent_core::doubt::Why;
 use agent_core::effect::{Effect, EffectRequest, UndoEntry};
 use agent_core::event::{Suspension, ToolFinished, ToolStarted, ToolSuspended};
+use agent_core::file_events::CallUndone;
 use agent_core::grant::{Capability, EnvGrant};
 use agent_core::limits::Limits;
+use agent_core::machine;
 use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Fault, RefusedCall, ToolOutcome};
 use agent_core::pending::{Attempt, CallStatus, Origin};
 use agent_core::run_events::{Durability, Record};
 use agent_core::state::State;
-use agent_core::units::{Fuel, UnixMillis};
+use agent_core::units::{Fuel, Millis, UnixMillis};
 use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport, Remains, Variable};
 use agent_sandbox::gate::EffectGate;
@@ -27,6 +30,7 @@ use anyhow::{Context, bail};
 use tracing::Instrument;
 
 use super::continuing::{self, Beginning};
+use super::doubting::{self, Unresolved, leave_in_doubt};
 use super::gate::CallGate;
 use super::mounts::at_files;
 use super::ports::Ports;
@@ -43,12 +47,7 @@ pub enum Prepared {
     /// It may not.
     Refused(ToolOutcome),
     /// It was interrupted after it had sent something, and cannot be continued from there.
-    InDoubt {
-        /// What was sent.
-        request: EffectRequest,
-        /// Why it cannot.
-        reason: String,
-    },
+    InDoubt(Box<ToolInDoubt>),
 }
 
 /// A call whose start is recorded.
@@ -84,17 +83,18 @@ pub async fn prepare(
     let along = match continuing::beginning(ports, number, &engine)? {
         Beginning::Anew => None,
         Beginning::Along(along) => Some(*along),
-        Beginning::Never { request, reason } => return Ok(Prepared::InDoubt { request, reason }),
+        Beginning::Never(reason) => return in_doubt(ports, number, doubting::from_start(reason)),
     };
     let mounts = match ports.mounts.open(&plan.grant).await {
         Ok(mounts) => mounts,
         Err(error) => {
             let message = format!("{:#}", anyhow::Error::from(error));
-            return Ok(match sent(ports, number) {
-                // What the model would be told is not all that is known.
-                Some(request) => Prepared::InDoubt { request, reason: format!("it cannot be continued: {message}") },
-                None => Prepared::Refused(ToolOutcome::Failed { message }),
-            });
+            if doubting::has_sent(ports, number) {
+                // What the model would be told is not all that is known. The folder may be there again when a person looks.
+                let (change, reason) = (None, format!("it cannot be continued: {message}"));
+                return in_doubt(ports, number, Why { change, reason, retry: RetryFrom::Record });
+            }
+            return Ok(Prepared::Refused(ToolOutcome::Failed { message }));
         }
     };
     let Terms { limits, seed, clock_start } = match &along {
@@ -149,6 +149,11 @@ pub async fn prepare(
     })))
 }
 
+fn in_doubt(ports: &Ports, number: CallNumber, why: Why) -> anyhow::Result<Prepared> {
+    let doubt = doubting::of_call(ports, number, why).context("a call is not continued that had sent nothing")?;
+    Ok(Prepared::InDoubt(Box::new(doubt)))
+}
+
 impl StartedCall {
     /// Runs the call and records what came of it. One that its host ended has no outcome: it is undone, and goes on later.
     ///
@@ -172,13 +177,15 @@ impl StartedCall {
                 return Ok(());
             }
             let reason = "one of its file operations still waits for its file system, so nothing can be undone yet";
-            return left_in_doubt(&ports, number, changed(&changes[0]), reason.to_owned());
+            let why = doubting::about_change(changed(&changes[0]), reason.to_owned());
+            return leave_in_doubt(&ports, number, why, Some(report));
         }
-        if matches!(report.outcome, ToolOutcome::Faulted { .. }) {
+        let unresolved = doubting::unresolved(&ports, number);
+        let again = matches!(unresolved, Some(Unresolved::Repeatable)) && !cancelled;
+        if again || matches!(report.outcome, ToolOutcome::Faulted { .. }) {
             // A person who stops a run finds the files as they were, and does not have to resume it for that.
-            let restored = restore(&ports, &mounts, number, attempt).await?;
-            if restored == Restored::InDoubt {
-                return Ok(());
+            if let Restored::Not { why, restored } = restore(&ports, &mounts, number, attempt).await? {
+                return left_alone(&ports, CallUndone { call: number, attempt, restored }, why, Some(report));
             }
         } else if survives_power_loss(&ports) {
             sync_to_disk(&mounts, changes, report.effects.clone())
@@ -191,8 +198,13 @@ impl StartedCall {
             return suspend(&ports, (number, attempt), gate.suspension(), report);
         }
         failpoint::hit("tool-returned");
-        if let (Some(why), Some(request)) = (not_continued(&report.outcome), sent(&ports, number)) {
-            return left_in_doubt(&ports, number, request, why);
+        if let Some(why) = doubting::not_continued(&report.outcome).filter(|_| doubting::has_sent(&ports, number)) {
+            return leave_in_doubt(&ports, number, why, Some(report));
+        }
+        if again {
+            ports.reporter.tool_suspended(number);
+            wait_to_send_again(&ports, attempt).await;
+            return suspend(&ports, (number, attempt), Suspension::Unanswered, report);
         }
         ports.reporter.tool_finished(number, &asked, &report);
         finish(&ports, number, report, &stores)
@@ -204,15 +216,45 @@ impl StartedCall {
 /// # Errors
 /// Where a path cannot be restored or nothing can be recorded.
 pub async fn undo_interrupted(ports: &Arc<Ports>, number: CallNumber) -> anyhow::Result<()> {
-    let (attempt, grant) = {
+    let (attempt, mut grant) = {
         let state = ports.recorder.state();
         let attempt = interrupted(&state, number)?.clone();
         (attempt, plan(&state, number)?.grant)
     };
-    let mounts = ports.mounts.open(&grant).await?;
+    // What it did not change need not be there any more.
+    grant.fs.retain(|fs| attempt.changes.iter().any(|entry| entry.mount == fs.mount));
     ports.reporter.undoing(number, attempt.changes.len());
     failpoint::hit("undo-begun");
-    restore(ports, &mounts, number, attempt.number).await.map(drop)
+    let restored = match ports.mounts.open(&grant).await {
+        Ok(mounts) => restore(ports, &mounts, number, attempt.number).await?,
+        Err(error) => {
+            let reason = format!("its changes could not be undone: {:#}", anyhow::Error::from(error));
+            Restored::Not { why: doubting::about_change(changed(&attempt.changes[0]), reason), restored: 0 }
+        }
+    };
+    match restored {
+        Restored::All => Ok(()),
+        Restored::Not { why, restored } => {
+            left_alone(ports, CallUndone { call: number, attempt: attempt.number, restored }, why, None)
+        }
+    }
+}
+
+/// Something that an attempt had changed is not as it was: a person must know of that, and what can be restored has been.
+fn left_alone(ports: &Ports, undone: CallUndone, why: Why, report: Option<CallReport>) -> anyhow::Result<()> {
+    leave_in_doubt(ports, undone.call, why, report)?;
+    // Not to be tried once more where the person says that the call is to be made again: what is left is theirs.
+    ports.recorder.record(undone, Durable::Later).map(drop)
+}
+
+/// Waits before a keyed write without an answer is sent again, longer each time: a server that is down is not hammered.
+async fn wait_to_send_again(ports: &Ports, attempt: u32) {
+    let doubled = machine::RETRY_WAIT.0.saturating_mul(1 << attempt.saturating_sub(1).min(10));
+    let wait = Millis(doubled.min(machine::RETRY_WAIT_MAX.0));
+    tokio::select! {
+        () = ports.cancel.cancelled() => {}
+        () = tokio::time::sleep(wait.to_duration()) => {}
+    }
 }
 
 /// What the running attempt has changed, in order: what to sync, or to restore.
@@ -279,15 +321,17 @@ fn begin_with(origin: Option<&Origin>) -> anyhow::Result<([u8; 32], UnixMillis)>
 
 fn interrupted(state: &State, number: CallNumber) -> anyhow::Result<&Attempt> {
     match state.call(number).map(|pending| &pending.status) {
-        Some(CallStatus::Interrupted(attempt)) => Ok(attempt),
-        _ => bail!("call {number} was not interrupted"),
+        Some(CallStatus::Interrupted(attempt) | CallStatus::Again { attempt, .. }) => Ok(attempt),
+        Some(CallStatus::Proposed | CallStatus::Running(_) | CallStatus::InDoubt { .. } | CallStatus::Finished(_))
+        | None => bail!("call {number} was not interrupted"),
     }
 }
 
 fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallStores) -> anyhow::Result<()> {
-    if let Some(request) = unresolved(ports, number) {
+    if let Some(Unresolved::Doubtful(request)) = doubting::unresolved(ports, number) {
         let reason = format!("{}; the call ended with `{}`", unknown(&request), report.outcome.name());
-        return left_in_doubt(ports, number, request, reason);
+        let why = Why { change: None, reason, retry: RetryFrom::Record };
+        return leave_in_doubt(ports, number, why, Some(report));
     }
     let transcript = kept_transcript(ports, &report)?;
     let (outcome, metering, effects) = (report.outcome, report.metering, report.effects);
@@ -306,26 +350,20 @@ fn suspend(
     reason: Suspension,
     report: CallReport,
 ) -> anyhow::Result<()> {
-    if let Some(request) = unresolved(ports, call) {
+    if let Some(Unresolved::Doubtful(request)) = doubting::unresolved(ports, call) {
         let why = match reason {
             Suspension::Approval => "the call was set aside to wait for a person",
+            Suspension::Unanswered => "another write has no answer, either",
             Suspension::Cancelled => "the run was stopped",
         };
-        let doubt = format!("{}; {why}", unknown(&request));
-        return left_in_doubt(ports, call, request, doubt);
+        let reason = format!("{}; {why}", unknown(&request));
+        let why = Why { change: None, reason, retry: RetryFrom::Record };
+        return leave_in_doubt(ports, call, why, Some(report));
     }
     let (metering, effects) = (report.metering, report.effects);
     ports.recorder.record(ToolSuspended { call, attempt, reason, metering, effects }, Durable::Later)?;
     failpoint::hit("tool-suspended");
     Ok(())
-}
-
-/// A write that was announced and has no known result: doubt, whatever the guest made of it.
-fn unresolved(ports: &Ports, number: CallNumber) -> Option<EffectRequest> {
-    match ports.recorder.state().call(number).map(|pending| &pending.status) {
-        Some(CallStatus::Running(attempt)) => attempt.unresolved().map(|send| send.request.clone()),
-        _ => None,
-    }
 }
 
 fn unknown(request: &EffectRequest) -> &'static str {
@@ -342,35 +380,6 @@ fn kept_transcript(ports: &Ports, report: &CallReport) -> anyhow::Result<Option<
         return Ok(None);
     }
     Ok(Some(ports.journal.put_blob(&report.transcript.to_bytes())?))
-}
-
-/// Why a call that was to do the same again, and then to go on, did not. What it had sent has happened, so this is doubt and no
-/// outcome.
-fn not_continued(outcome: &ToolOutcome) -> Option<String> {
-    match outcome {
-        ToolOutcome::Faulted { fault: Fault::ReplayDiverged, message } => Some(format!("replay_diverged: {message}")),
-        ToolOutcome::Refused { message, .. } => Some(format!("it was not continued: {message}")),
-        ToolOutcome::Faulted { .. } | ToolOutcome::Returned { .. } | ToolOutcome::Failed { .. } => None,
-    }
-}
-
-/// The last that a call which is under way has sent, in this attempt or before.
-fn sent(ports: &Ports, number: CallNumber) -> Option<EffectRequest> {
-    match ports.recorder.state().call(number).map(|pending| &pending.status) {
-        Some(CallStatus::Running(attempt) | CallStatus::Interrupted(attempt)) => {
-            attempt.sends.last().map(|send| send.request.clone())
-        }
-        _ => None,
-    }
-}
-
-pub(super) fn left_in_doubt(
-    ports: &Ports,
-    call: CallNumber,
-    request: EffectRequest,
-    reason: String,
-) -> anyhow::Result<()> {
-    ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now).map(drop)
 }
 
 async fn sync_to_disk(mounts: &[Mount], changes: Vec<UndoEntry>, effects: Vec<Effect>) -> anyhow::Result<()> {

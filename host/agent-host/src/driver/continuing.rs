@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use agent_core::answer_events::RetryFrom;
 use agent_core::digest::Digest;
-use agent_core::effect::EffectRequest;
 use agent_core::event::ToolStarted;
 use agent_core::name::CallNumber;
 use agent_core::pending::{Attempt, CallStatus, Send};
@@ -20,13 +20,8 @@ pub enum Beginning {
     Anew,
     /// Along the record of the attempt before.
     Along(Box<Along>),
-    /// Not at all: what was sent cannot be told again.
-    Never {
-        /// The last of what was sent.
-        request: EffectRequest,
-        /// Why.
-        reason: String,
-    },
+    /// Not at all: what was sent cannot be told again, for this reason.
+    Never(String),
 }
 
 /// What an attempt needs that continues another.
@@ -42,12 +37,39 @@ pub struct Along {
 /// # Errors
 /// Where the journal cannot be read, or lacks what its events name.
 pub fn beginning(ports: &Ports, call: CallNumber, engine: &str) -> anyhow::Result<Beginning> {
-    let attempt = match ports.recorder.state().call(call).map(|pending| &pending.status) {
-        Some(CallStatus::Interrupted(attempt)) => attempt.clone(),
-        _ => return Ok(Beginning::Anew),
+    let (attempt, word) = match ports.recorder.state().call(call).map(|pending| &pending.status) {
+        Some(CallStatus::Interrupted(attempt)) => (attempt.clone(), Word::NotGiven),
+        Some(CallStatus::Again { attempt, from: RetryFrom::Record }) => (attempt.clone(), Word::Again),
+        Some(
+            CallStatus::Again { from: RetryFrom::Start, .. }
+            | CallStatus::Proposed
+            | CallStatus::Running(_)
+            | CallStatus::InDoubt { .. }
+            | CallStatus::Finished(_),
+        )
+        | None => return Ok(Beginning::Anew),
     };
-    let Some(last) = attempt.sends.last() else { return Ok(Beginning::Anew) };
-    let never = |reason: String| Beginning::Never { request: last.request.clone(), reason };
+    if attempt.sends.is_empty() {
+        return Ok(Beginning::Anew);
+    }
+    match (along(ports, attempt, engine)?, word) {
+        (Beginning::Never(reason), Word::Again) => {
+            ports.reporter.note(&format!("call {call} is made again from its start: {reason}"));
+            Ok(Beginning::Anew)
+        }
+        (beginning, _) => Ok(beginning),
+    }
+}
+
+/// Whether a person said that the call is to be made again.
+enum Word {
+    NotGiven,
+    Again,
+}
+
+/// Along the record of an attempt that has sent something, where that is possible.
+fn along(ports: &Ports, attempt: Attempt, engine: &str) -> anyhow::Result<Beginning> {
+    let never = Beginning::Never;
     if attempt.started.engine != engine {
         let then = &attempt.started.engine;
         return Ok(never(format!("replay_diverged: the call ran on `{then}`, and this host has `{engine}`")));
@@ -62,7 +84,7 @@ pub fn beginning(ports: &Ports, call: CallNumber, engine: &str) -> anyhow::Resul
     for send in &attempt.sends {
         match answered(ports, send)? {
             Answer::Whole(answered) => drop(answers.insert(send.number, *answered)),
-            // A keyed write, which goes out again.
+            // It goes out again: a keyed write, or one of which a person said so.
             Answer::Awaited => {}
             Answer::NotKept => {
                 return Ok(never("it happened, but what the call was told of it is not kept".to_owned()));
@@ -88,7 +110,7 @@ enum Answer {
 }
 
 fn answered(ports: &Ports, send: &Send) -> anyhow::Result<Answer> {
-    let Some(result) = &send.result else { return Ok(Answer::Awaited) };
+    let Some(result) = send.result() else { return Ok(Answer::Awaited) };
     let Some(digest) = &result.answer else { return Ok(Answer::NotKept) };
     let Some(answer) = ports.journal.blob(digest)? else { bail!("the journal lacks the answer to a request") };
     Ok(Answer::Whole(Box::new(Answered { effect: result.effect.clone(), answer })))

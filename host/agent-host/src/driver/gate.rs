@@ -80,6 +80,8 @@ impl EffectGate for CallGate {
             Verdict::Deny(denial) => match asking::widen(&self.ports, &self.tool, self.index, self.call, request).await
             {
                 Some(permit) => allowed(permit),
+                // The attempt ends with the run: its guest must not take that for a person's no.
+                None if self.ports.cancel.is_cancelled() => std::future::pending().await,
                 None => Ruling::plain(denial.into(), request.class(false)),
             },
         }

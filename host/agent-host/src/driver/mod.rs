@@ -2,6 +2,7 @@
 
 mod call;
 mod continuing;
+mod doubting;
 mod gate;
 pub mod mounts;
 pub mod ports;
@@ -16,9 +17,7 @@ pub use self::gate::idempotency_key;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_core::answer_events::{
-    AnswerPlace, ApprovalDecided, ApprovalRequested, DoubtResolved, ResolvedBy, ToolInDoubt,
-};
+use agent_core::answer_events::{AnswerPlace, ApprovalDecided, ApprovalRequested, DoubtResolved, ResolvedBy};
 use agent_core::approval;
 use agent_core::event::{ModelFailed, ModelReplied, ModelRequested, ToolFinished};
 use agent_core::machine::{self, Action};
@@ -106,8 +105,8 @@ impl Driver {
             Action::CallTool { call, attempt, fuel } => return self.start_call(call, attempt, fuel).await,
             Action::SettleCall { call, outcome } => self.settle(call, outcome)?,
             Action::UndoCall(call) => call::undo_interrupted(&self.ports, call).await?,
-            Action::MarkInDoubt { call, request, reason } => {
-                self.ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
+            Action::MarkInDoubt(doubt) => {
+                self.ports.recorder.record(*doubt, Durable::Now)?;
                 failpoint::hit("doubt-recorded");
             }
             Action::SettleDoubt { call, resolution } => {
@@ -210,9 +209,7 @@ impl Driver {
         match call::prepare(&self.ports, call, attempt, fuel).await? {
             call::Prepared::Ready(started) => drop(self.running.spawn(started.run())),
             call::Prepared::Refused(outcome) => self.settle(call, outcome)?,
-            call::Prepared::InDoubt { request, reason } => {
-                self.ports.recorder.record(ToolInDoubt { call, request, reason }, Durable::Now)?;
-            }
+            call::Prepared::InDoubt(doubt) => drop(self.ports.recorder.record(*doubt, Durable::Now)?),
         }
         Ok(Step::On)
     }

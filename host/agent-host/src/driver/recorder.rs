@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use agent_core::event::{Event, Recorded};
 use agent_core::run_events::RunEnded;
 use agent_core::state::State;
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use crate::clock;
 use crate::journal::log::{Durable, RunLog};
@@ -47,8 +47,9 @@ impl Recorder {
         let event = event.into();
         let durable = durable.max(Durable::needed_by(&event));
         let mut state = self.state();
-        // A call that could not be waited for may still have something to say, and a journal with it would not fold.
-        ensure!(state.is_open_to(&event), "the run has stopped, so `{}` is not recorded", event.kind());
+        // What does not follow must not be recorded: a journal with it would not fold any more. A call that could not be waited
+        // for may still have something to say, for instance.
+        state.check(&event).context("it is not recorded, and the run is as it was")?;
         let recorded = self.log.append_with(clock::now(), event, durable, changes)?;
         state.apply(&recorded).context("the run's state does not allow what has just happened")?;
         Ok(recorded)

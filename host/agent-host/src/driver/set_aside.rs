@@ -110,7 +110,8 @@ impl Asking {
     /// Ends the attempt, and never returns: whoever waits for the answer is gone with it.
     async fn set_aside(&self) -> Result<Approval, GateClosed> {
         if self.ports.cancel.is_cancelled() {
-            return Err(GateClosed("the run was stopped".to_owned()));
+            // The attempt ends with the run. Nothing is told to its guest meanwhile, who would take it for a person's no.
+            return std::future::pending().await;
         }
         let mut under_way = self.under_way.subscribe();
         // What is not answered by then is in doubt, as after any other end.

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use agent_core::doubt::Why;
 use agent_core::effect::{Before, EffectRequest, FileOperation, UndoEntry};
 use agent_core::file_events::{CallUndone, PathsMarked};
-
 use agent_core::name::CallNumber;
 use agent_core::path_state::PathMark;
 use agent_core::pending::{Attempt, CallStatus};
@@ -15,7 +15,7 @@ use agent_sandbox::sync;
 use agent_sandbox::undo::{self, Ledger, Pressing, Restarted, UndoError, UndoReport};
 use anyhow::Context;
 
-use super::call::left_in_doubt;
+use super::doubting;
 use super::mounts::at_files;
 use super::ports::Ports;
 use crate::boot;
@@ -23,12 +23,16 @@ use crate::failpoint;
 use crate::journal::log::Durable;
 
 /// Whether everything that an attempt had changed is as it was.
-#[derive(PartialEq, Eq)]
 pub enum Restored {
     /// It is.
     All,
     /// Something could not be restored, or is not as the call left it: the call is in doubt.
-    InDoubt,
+    Not {
+        /// For this reason.
+        why: Why,
+        /// Paths that are as before.
+        restored: u32,
+    },
 }
 
 /// Restores what an attempt of a call had changed.
@@ -49,19 +53,19 @@ pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, att
     };
     let Some(report) = at_files(mounts, work).await else {
         let reason = "its changes could not be undone: their file system does not answer".to_owned();
-        return left_in_doubt(ports, call, changed(&changes[0]), reason).map(|()| Restored::InDoubt);
+        return Ok(Restored::Not { why: doubting::about_change(changed(&changes[0]), reason), restored: 0 });
     };
     let report = report.with_context(|| format!("cannot undo what call {call} had changed"))?;
     for missing in &report.missing {
         ports.reporter.not_given_back(&missing.path, &missing.reason);
     }
+    let restored = u32::try_from(report.restored.len()).unwrap_or(u32::MAX);
     if let Some(left) = report.left.first() {
         let all: Vec<_> = report.left.iter().map(|left| format!("{}: {}", left.path, left.reason)).collect();
         let request = EffectRequest::File { operation: FileOperation::Write, path: left.path.clone(), to: None };
         let reason = format!("its changes could not be undone: {}", all.join("; "));
-        return left_in_doubt(ports, call, request, reason).map(|()| Restored::InDoubt);
+        return Ok(Restored::Not { why: doubting::about_change(request, reason), restored });
     }
-    let restored = u32::try_from(report.restored.len()).unwrap_or(u32::MAX);
     ports.recorder.record(CallUndone { call, attempt, restored }, Durable::Now)?;
     failpoint::hit("call-undone");
     Ok(Restored::All)
@@ -107,9 +111,9 @@ fn tell(
 
 fn attempt_of(ports: &Ports, call: CallNumber, attempt: u32) -> Option<Attempt> {
     match ports.recorder.state().call(call).map(|pending| &pending.status) {
-        Some(CallStatus::Running(found) | CallStatus::Interrupted(found)) if found.number == attempt => {
-            Some(found.clone())
-        }
+        Some(
+            CallStatus::Running(found) | CallStatus::Interrupted(found) | CallStatus::Again { attempt: found, .. },
+        ) if found.number == attempt => Some(found.clone()),
         _ => None,
     }
 }

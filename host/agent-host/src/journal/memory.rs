@@ -21,7 +21,7 @@ use super::error::JournalError;
 use super::key::HostKey;
 use super::lease::{Holder, Presence, TakeOver};
 use super::log::{Durable, Level, RunLog, body_of, chained};
-use super::reading::{Reading, Trust, Whole};
+use super::reading::{Each, Reading, Trust, Whole};
 use super::runs::{self, CANDIDATES_MAX, Kept, RunSummary, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld, entry_hash};
 use super::verify::{Verified, Walk};
@@ -150,8 +150,8 @@ impl<B: Backing> Process<B> {
         Ok(())
     }
 
-    fn read(&self, book: &Book, run: &RunId, trust: Trust) -> Result<Whole, JournalError> {
-        let mut reading = Reading::begin(run.clone(), &self.marker, trust);
+    fn read(&self, book: &Book, run: &RunId, (trust, each): (Trust, Each<'_>)) -> Result<Whole, JournalError> {
+        let mut reading = Reading::begin(run.clone(), &self.marker, trust, each);
         let kept = book.run(run);
         kept.map_or(&[][..], |kept| &kept.events).iter().try_for_each(|stored| reading.see(stored))?;
         reading.end(kept.map(KeptRun::end))
@@ -224,7 +224,12 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         Ok((self.0.log(chain, durability), recorded))
     }
 
-    fn resume_run(&self, run: &RunId, take_over: TakeOver) -> Result<(Vec<Recorded>, Box<dyn RunLog>), JournalError> {
+    fn resume_into(
+        &self,
+        run: &RunId,
+        take_over: TakeOver,
+        each: &mut dyn FnMut(Recorded),
+    ) -> Result<Box<dyn RunLog>, JournalError> {
         let mut shared = self.0.lock();
         let kept = shared.book.run(run).ok_or_else(|| JournalError::NoSuchRun { prefix: run.to_string() })?;
         let epoch = kept.epoch + 1;
@@ -234,15 +239,15 @@ impl<B: Backing> Journal for MemoryJournal<B> {
             }
             Some(_) | None => {}
         }
-        let whole = self.0.read(&shared.book, run, Trust::OursOnly)?;
+        let whole = self.0.read(&shared.book, run, (Trust::OursOnly, each))?;
         let durability = whole.durability()?;
         let claim = Change::Claim { run: run.clone(), epoch, holder: self.0.holder.clone() };
         self.0.commit(&mut shared, vec![claim], Level::Written)?;
-        Ok((whole.events, self.0.log(Chain { epoch, ..whole.chain }, durability)))
+        Ok(self.0.log(Chain { epoch, ..whole.chain }, durability))
     }
 
-    fn events(&self, run: &RunId) -> Result<Vec<Recorded>, JournalError> {
-        self.0.read(&self.0.lock().book, run, Trust::Anyones).map(|whole| whole.events)
+    fn read_into(&self, run: &RunId, each: &mut dyn FnMut(Recorded)) -> Result<(), JournalError> {
+        self.0.read(&self.0.lock().book, run, (Trust::Anyones, each)).map(drop)
     }
 
     fn events_after(&self, run: &RunId, seq: u64, count_max: usize) -> Result<Vec<(Recorded, Digest)>, JournalError> {
@@ -272,7 +277,7 @@ impl<B: Backing> Journal for MemoryJournal<B> {
 
     fn stored(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
         let shared = self.0.lock();
-        self.0.read(&shared.book, run, Trust::Anyones)?;
+        self.0.read(&shared.book, run, (Trust::Anyones, &mut drop))?;
         Ok(shared.book.run(run).map(|kept| kept.events.clone()).unwrap_or_default())
     }
 

@@ -69,18 +69,44 @@ pub trait Journal: Send + Sync {
     /// Where they were not recorded, or there is such a run.
     fn begin_with(&self, run: &RunId, events: &[(UnixMillis, Event)]) -> Result<(), JournalError>;
 
-    /// Reads a run and takes it over under the next epoch.
+    /// Reads a run into `each`, event by event, and takes it over under the next epoch. What was read counts only where this
+    /// returns the log.
     ///
     /// # Errors
     /// `RunLocked` where another process drives it, `NotOurs` where not every event carries this host's mark, `RunDamaged`
     /// where one is not intact, `LeaseLost` where somebody was faster.
-    fn resume_run(&self, run: &RunId, take_over: TakeOver) -> Result<(Vec<Recorded>, Box<dyn RunLog>), JournalError>;
+    fn resume_into(
+        &self,
+        run: &RunId,
+        take_over: TakeOver,
+        each: &mut dyn FnMut(Recorded),
+    ) -> Result<Box<dyn RunLog>, JournalError>;
+
+    /// As [`Journal::resume_into`], for who needs all events at once.
+    ///
+    /// # Errors
+    /// See [`Journal::resume_into`].
+    fn resume_run(&self, run: &RunId, take_over: TakeOver) -> Result<(Vec<Recorded>, Box<dyn RunLog>), JournalError> {
+        let mut events = Vec::new();
+        let log = self.resume_into(run, take_over, &mut |recorded| events.push(recorded))?;
+        Ok((events, log))
+    }
+
+    /// Reads the events of a run into `each`, whoever wrote them. What was read counts only where this returns well.
+    ///
+    /// # Errors
+    /// Where there is no such run, or one of its events is not intact.
+    fn read_into(&self, run: &RunId, each: &mut dyn FnMut(Recorded)) -> Result<(), JournalError>;
 
     /// The events of a run, whoever wrote them.
     ///
     /// # Errors
-    /// Where there is no such run, or one of its events is not intact.
-    fn events(&self, run: &RunId) -> Result<Vec<Recorded>, JournalError>;
+    /// See [`Journal::read_into`].
+    fn events(&self, run: &RunId) -> Result<Vec<Recorded>, JournalError> {
+        let mut events = Vec::new();
+        self.read_into(run, &mut |recorded| events.push(recorded))?;
+        Ok(events)
+    }
 
     /// At most `count_max` events of a run after number `seq`, each with its hash, for somebody who follows a run that goes on:
     /// what comes before them is not read again, and so not checked.

@@ -18,24 +18,28 @@ pub(super) enum Trust {
     Anyones,
 }
 
-/// A run that is being read.
+/// A run that is being read, event by event: what is done with each says who reads, and a long run is never held as a whole.
 pub(super) struct Reading<'a> {
     marker: &'a Marker,
     trust: Trust,
     chain: Chain,
-    events: Vec<Recorded>,
+    durability: Option<Durability>,
+    each: Each<'a>,
 }
+
+/// Takes each event as it is read. That the run hangs together is known only at its end.
+pub(super) type Each<'a> = &'a mut dyn FnMut(Recorded);
 
 /// A run that was read to its end and hangs together.
 pub(super) struct Whole {
-    pub(super) events: Vec<Recorded>,
     pub(super) chain: Chain,
+    durability: Option<Durability>,
 }
 
 impl<'a> Reading<'a> {
     /// Before the first event.
-    pub(super) fn begin(run: RunId, marker: &'a Marker, trust: Trust) -> Self {
-        Self { marker, trust, chain: Chain::begin(run), events: Vec::new() }
+    pub(super) fn begin(run: RunId, marker: &'a Marker, trust: Trust, each: Each<'a>) -> Self {
+        Self { marker, trust, chain: Chain::begin(run), durability: None, each }
     }
 
     /// Takes the next event.
@@ -47,19 +51,23 @@ impl<'a> Reading<'a> {
             return Err(JournalError::NotOurs { run: run.clone(), seq: stored.seq });
         }
         let event = |source| JournalError::Event { run: run.clone(), seq: stored.seq, source };
-        self.events.push(stored.to_recorded(run).map_err(event)?);
+        let recorded = stored.to_recorded(run).map_err(event)?;
+        if let (1, Event::RunStarted(started)) = (recorded.seq, &recorded.event) {
+            self.durability = Some(started.durability);
+        }
+        (self.each)(recorded);
         Ok(())
     }
 
     /// The run, if it ends where the journal says that it does: at the event of this number and hash. `None` where there is no
     /// such run.
     pub(super) fn end(self, end: Option<(u64, Digest)>) -> Result<Whole, JournalError> {
-        let Self { chain, events, .. } = self;
+        let Self { chain, durability, .. } = self;
         let run = &chain.run;
         let Some(end) = end else { return Err(JournalError::NoSuchRun { prefix: run.to_string() }) };
         match verify::end_damage(&chain, end) {
             Some(damage) => Err(JournalError::RunDamaged { run: run.clone(), damage }),
-            None => Ok(Whole { events, chain }),
+            None => Ok(Whole { chain, durability }),
         }
     }
 }
@@ -67,12 +75,9 @@ impl<'a> Reading<'a> {
 impl Whole {
     /// How much of the run survives what, by its first event.
     pub(super) fn durability(&self) -> Result<Durability, JournalError> {
-        match self.events.first().map(|first| &first.event) {
-            Some(Event::RunStarted(started)) => Ok(started.durability),
-            Some(_) | None => {
-                let damage = Damage { seq: 1, kind: DamageKind::Missing };
-                Err(JournalError::RunDamaged { run: self.chain.run.clone(), damage })
-            }
-        }
+        self.durability.ok_or_else(|| {
+            let damage = Damage { seq: 1, kind: DamageKind::Missing };
+            JournalError::RunDamaged { run: self.chain.run.clone(), damage }
+        })
     }
 }

@@ -219,6 +219,7 @@ fn call_note(event: &Event) -> Option<String> {
         }
         Event::ToolSuspended(body) => Some(match body.reason {
             Suspension::Approval => format!("attempt {} set aside: it waits for a person", body.attempt),
+            Suspension::Unanswered => format!("attempt {} ended: a request is sent again with its key", body.attempt),
             Suspension::Cancelled => format!("attempt {} ended: the run was stopped", body.attempt),
         }),
         Event::DoubtResolved(body) => {

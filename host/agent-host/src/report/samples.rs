@@ -1,6 +1,8 @@
 //! One run, made by hand, with a bit of everything: what the snapshots show.
 
-use agent_core::answer_events::{AnswerPlace, AnsweredBy, DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
+use agent_core::answer_events::{
+    AnswerPlace, AnsweredBy, DoubtResolved, Resolution, ResolvedBy, RetryFrom, ToolInDoubt,
+};
 use agent_core::budget::Budget;
 use agent_core::config::ceiling::Ceiling;
 use agent_core::config::resolve::ToolAuthority;
@@ -109,6 +111,9 @@ pub(crate) fn events() -> Vec<Event> {
             call: CallNumber(3),
             request: post(),
             reason: "the host ended before the answer came".to_owned(),
+            retry: RetryFrom::Record,
+            metering: None,
+            effects: Vec::new(),
         }
         .into(),
         RunEnded {

@@ -38,7 +38,7 @@ use super::error::JournalError;
 use super::key::HostKey;
 use super::lease::TakeOver;
 use super::log::{Level, RunLog};
-use super::reading::{Reading, Trust, Whole};
+use super::reading::{Each, Reading, Trust, Whole};
 use super::removal::{Found, Progress, SweepMode, Swept, Tombstone};
 use super::runs::{RunSummary, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld};
@@ -159,7 +159,12 @@ impl Journal for SqliteJournal {
         Ok((Box::new(log), recorded))
     }
 
-    fn resume_run(&self, run: &RunId, take_over: TakeOver) -> Result<(Vec<Recorded>, Box<dyn RunLog>), JournalError> {
+    fn resume_into(
+        &self,
+        run: &RunId,
+        take_over: TakeOver,
+        each: &mut dyn FnMut(Recorded),
+    ) -> Result<Box<dyn RunLog>, JournalError> {
         let store = &self.store;
         store.at_work()?;
         let former = store.read(|connection| log::check_free(store, connection, run, take_over))?;
@@ -168,14 +173,14 @@ impl Journal for SqliteJournal {
             store.settle()?;
         }
         reserve::keep(store.folder());
-        let whole = store.read(|connection| read(store, connection, run, Trust::OursOnly))?;
+        let whole = store.read(|connection| read(store, connection, run, (Trust::OursOnly, each)))?;
         let durability = whole.durability()?;
         let log = log::take(store, whole.chain, durability, take_over)?;
-        Ok((whole.events, Box::new(log)))
+        Ok(Box::new(log))
     }
 
-    fn events(&self, run: &RunId) -> Result<Vec<Recorded>, JournalError> {
-        self.store.read(|connection| read(&self.store, connection, run, Trust::Anyones)).map(|whole| whole.events)
+    fn read_into(&self, run: &RunId, each: &mut dyn FnMut(Recorded)) -> Result<(), JournalError> {
+        self.store.read(|connection| read(&self.store, connection, run, (Trust::Anyones, each))).map(drop)
     }
 
     fn events_after(&self, run: &RunId, seq: u64, count_max: usize) -> Result<Vec<(Recorded, Digest)>, JournalError> {
@@ -272,8 +277,13 @@ impl Journal for SqliteJournal {
 }
 
 /// Reads a whole run and checks that it hangs together.
-fn read(store: &Store, connection: &Connection, run: &RunId, trust: Trust) -> Result<Whole, JournalError> {
-    let mut reading = Reading::begin(run.clone(), &store.marker, trust);
+fn read(
+    store: &Store,
+    connection: &Connection,
+    run: &RunId,
+    (trust, each): (Trust, Each<'_>),
+) -> Result<Whole, JournalError> {
+    let mut reading = Reading::begin(run.clone(), &store.marker, trust, each);
     rows::read(connection, run, |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
     reading.end(end_of(store, connection, run)?)
 }

@@ -1,5 +1,6 @@
 //! The host functions as a guest calls them, with a gate that writes down what it is asked.
 
+mod at_once;
 mod files;
 mod handles;
 mod others;

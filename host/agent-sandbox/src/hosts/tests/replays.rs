@@ -23,8 +23,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynOutputStream, StreamError};
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
 use wasmtime_wasi_http::p2::bindings::http::types::{
-    HostFields, HostFutureIncomingResponse, HostIncomingBody, HostIncomingResponse, HostOutgoingBody,
-    HostOutgoingRequest, Method, Scheme,
+    FutureIncomingResponse, HostFields, HostFutureIncomingResponse, HostIncomingBody, HostIncomingResponse,
+    HostOutgoingBody, HostOutgoingRequest, Method, Scheme,
 };
 use wasmtime_wasi_io::bindings::wasi::io::poll::HostPollable;
 use wasmtime_wasi_io::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
@@ -38,32 +38,32 @@ use crate::undo::{self, Ledger, Restarted};
 
 /// What a journal would have of a call.
 #[derive(Default)]
-struct Kept {
-    parts: Vec<Transcript>,
-    answers: BTreeMap<u32, Answered>,
+pub(super) struct Kept {
+    pub(super) parts: Vec<Transcript>,
+    pub(super) answers: BTreeMap<u32, Answered>,
     pending: BTreeMap<u32, Vec<u8>>,
     undo: Vec<Undo>,
     marks: Vec<PathMark>,
-    lines: Vec<String>,
+    pub(super) lines: Vec<String>,
 }
 
 /// A gate that keeps it.
-struct Keeper {
+pub(super) struct Keeper {
     inner: Arc<Notes>,
     kept: Mutex<Kept>,
 }
 
 impl Keeper {
-    fn new(answer: Answer) -> Arc<Self> {
+    pub(super) fn new(answer: Answer) -> Arc<Self> {
         Arc::new(Self { inner: notes(answer), kept: Mutex::default() })
     }
 
-    fn kept<T>(&self, look: impl FnOnce(&mut Kept) -> T) -> T {
+    pub(super) fn kept<T>(&self, look: impl FnOnce(&mut Kept) -> T) -> T {
         look(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What a resume after a kill would do: along the transcript up to the last intent.
-    fn replay(&self) -> Replay {
+    pub(super) fn replay(&self) -> Replay {
         self.kept(|kept| Replay {
             transcript: Transcript::joined(kept.parts.iter().cloned()),
             answers: kept.answers.clone(),
@@ -118,7 +118,7 @@ impl EffectGate for Keeper {
 }
 
 /// A server that counts what it answers.
-struct Bank {
+pub(super) struct Bank {
     url: String,
     hits: Arc<AtomicUsize>,
 }
@@ -147,21 +147,21 @@ impl Bank {
         Ok(Self { url, hits })
     }
 
-    fn hits(&self) -> usize {
+    pub(super) fn hits(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
     }
 }
 
 /// How a guest behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Habits<'a> {
-    bank: &'a str,
-    path: &'a str,
+pub(super) struct Habits<'a> {
+    pub(super) bank: &'a str,
+    pub(super) path: &'a str,
     /// Stops here, as a killed host does: the rest is lost.
-    stops_after_paying: bool,
+    pub(super) stops_after_paying: bool,
 }
 
-type Told = Result<String, String>;
+pub(super) type Told = Result<String, String>;
 
 fn text(error: impl std::fmt::Display) -> String {
     format!("{error:#}")
@@ -239,6 +239,15 @@ async fn put(state: &mut CallState, stream: &Resource<DynOutputStream>, content:
 }
 
 async fn pay(state: &mut CallState, habits: Habits<'_>) -> Told {
+    let answer = order(state, habits).await?;
+    receipt(state, answer).await
+}
+
+/// Sends the money, and does not wait.
+pub(super) async fn order(
+    state: &mut CallState,
+    habits: Habits<'_>,
+) -> Result<Resource<FutureIncomingResponse>, String> {
     let fields = HostFields::new(state).map_err(text)?;
     let request = HostOutgoingRequest::new(state, fields).map_err(text)?;
     let set = |done: wasmtime::Result<Result<(), ()>>| done.map_err(text)?.map_err(|()| "not set".to_owned());
@@ -252,6 +261,11 @@ async fn pay(state: &mut CallState, habits: Habits<'_>) -> Told {
     put(state, &stream, "10 coins").await?;
     HostOutputStream::drop(state, stream).await.map_err(text)?;
     HostOutgoingBody::finish(state, body, None).map_err(text)?;
+    Ok(answer)
+}
+
+/// Waits for what the bank says.
+pub(super) async fn receipt(state: &mut CallState, answer: Resource<FutureIncomingResponse>) -> Told {
     let ready = HostFutureIncomingResponse::subscribe(state, borrowed(&answer)).map_err(text)?;
     HostPollable::block(state, ready).await.map_err(text)?;
     let answer = HostFutureIncomingResponse::get(state, answer).map_err(text)?.ok_or("not ready")?;
@@ -265,13 +279,13 @@ async fn pay(state: &mut CallState, habits: Habits<'_>) -> Told {
 }
 
 /// A folder with orders, and what a call in it came to.
-struct Shop {
-    temp: tempfile::TempDir,
-    bank: Bank,
+pub(super) struct Shop {
+    pub(super) temp: tempfile::TempDir,
+    pub(super) bank: Bank,
 }
 
 impl Shop {
-    async fn open() -> io::Result<Self> {
+    pub(super) async fn open() -> io::Result<Self> {
         let temp = tempfile::tempdir()?;
         std::fs::write(temp.path().join("orders"), "one two three")?;
         for name in ["a", "b", "c"] {
@@ -280,7 +294,7 @@ impl Shop {
         Ok(Self { temp, bank: Bank::open().await? })
     }
 
-    fn habits(&self) -> Habits<'_> {
+    pub(super) fn habits(&self) -> Habits<'_> {
         Habits { bank: &self.bank.url, path: "/pay", stops_after_paying: false }
     }
 

@@ -3,6 +3,7 @@
 mod damage;
 mod disk;
 mod files;
+mod long;
 mod process;
 mod removal;
 mod transfer;

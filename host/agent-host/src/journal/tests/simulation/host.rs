@@ -6,15 +6,17 @@ use std::collections::VecDeque;
 
 use agent_core::answer_events::{
     AnswerPlace, AnsweredBy, Approval, ApprovalDecided, ApprovalRequested, ApprovalSubject, DoubtResolved, Resolution,
-    ResolvedBy, ToolInDoubt,
+    ResolvedBy, RetryFrom, ToolInDoubt,
 };
 use agent_core::approval;
 use agent_core::digest::Digest;
+use agent_core::doubt::{self, Why};
 use agent_core::effect::{
     Before, Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, UndoEntry,
 };
 use agent_core::event::{
-    EffectDone, EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested, ToolFinished, ToolStarted,
+    EffectDone, EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested, Suspension, ToolFinished,
+    ToolStarted, ToolSuspended,
 };
 use agent_core::file_events::CallUndone;
 use agent_core::grant::RuleSource;
@@ -167,10 +169,8 @@ impl Host {
             Action::CallTool { call, attempt, .. } => self.start(ledger, call, attempt)?,
             Action::SettleCall { call, outcome } => self.finish(ledger, call, outcome)?,
             Action::UndoCall(call) => self.undo(world, ledger, call)?,
-            Action::MarkInDoubt { call, request, reason } if self.mutation != Mutation::RunAgain => {
-                self.record(ledger, ToolInDoubt { call, request, reason })?;
-            }
-            Action::MarkInDoubt { call, .. } => self.run_again(world, ledger, call)?,
+            Action::MarkInDoubt(doubt) if self.mutation != Mutation::RunAgain => self.record(ledger, *doubt)?,
+            Action::MarkInDoubt(doubt) => self.run_again(world, ledger, doubt.call)?,
             Action::SettleDoubt { .. } | Action::Reconcile(_) => unreachable!("a person is asked in these runs"),
             Action::Wait => {
                 let chosen = self.dice.below(self.running.len());
@@ -239,7 +239,9 @@ impl Host {
         let pending = self.state.call(call).unwrap();
         let asked = pending.call.clone();
         let sent = match &pending.status {
-            CallStatus::Interrupted(attempt) if !attempt.sends.is_empty() => Some(attempt),
+            CallStatus::Interrupted(attempt) | CallStatus::Again { attempt, .. } => {
+                Some(attempt).filter(|attempt| !attempt.sends.is_empty())
+            }
             _ => None,
         };
         let continues = sent.map(|attempt| attempt.number);
@@ -325,13 +327,18 @@ impl Host {
             }
             Moment::Finish => {
                 self.running.remove(chosen);
-                let unresolved = match self.state.call(call).map(|pending| &pending.status) {
-                    Some(CallStatus::Running(attempt)) => attempt.unresolved().map(|send| send.request.clone()),
-                    Some(_) | None => None,
+                let Some(CallStatus::Running(now)) = self.state.call(call).map(|pending| &pending.status) else {
+                    return Err(ledger.broke("a call ends that is not under way".to_owned()));
                 };
-                if let Some(request) = unresolved {
-                    let reason = "its answer is not known".to_owned();
-                    return self.record(ledger, ToolInDoubt { call, request, reason });
+                let metering = Metering { fuel: MeteredFuel::Exact(Fuel(10)), ..Metering::nothing() };
+                if now.unrepeatable().is_some() {
+                    let (change, reason) = (None, "its answer is not known".to_owned());
+                    let doubt = doubt::about(call, now, Why { change, reason, retry: RetryFrom::Record }).unwrap();
+                    return self.record(ledger, ToolInDoubt { metering: Some(metering), ..doubt });
+                }
+                if now.unresolved().is_some() {
+                    let (reason, effects) = (Suspension::Unanswered, Vec::new());
+                    return self.record(ledger, ToolSuspended { call, attempt, reason, metering, effects });
                 }
                 let content = vec![Content::Text(tool.answer(number))];
                 self.finish(ledger, call, ToolOutcome::Returned { content })
@@ -365,7 +372,9 @@ impl Host {
     }
 
     fn undo(&mut self, world: &mut World, ledger: &mut Ledger, call: CallNumber) -> Result<(), JournalError> {
-        let Some(CallStatus::Interrupted(attempt)) = self.state.call(call).map(|pending| pending.status.clone()) else {
+        let Some(CallStatus::Interrupted(attempt) | CallStatus::Again { attempt, .. }) =
+            self.state.call(call).map(|pending| pending.status.clone())
+        else {
             return Err(ledger.broke("a call is undone that was not interrupted".to_owned()));
         };
         for entry in attempt.changes.iter().rev().filter(|_| self.mutation != Mutation::SkipUndo) {

@@ -1,0 +1,137 @@
+//! Calls that may or may not have had their effect: what is undone, what is said, and what is done again. A server outside the
+//! host counts.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use agent_tests::payments::{Grant, bodies, killed_at, paying, words};
+use agent_tests::server::{Manner, Server};
+use agent_tests::{World, guest};
+
+fn run_id(world: &World) -> String {
+    world.events(&[])[0]["run"].as_str().expect("a run").to_owned()
+}
+
+fn keys(server: &Server) -> Vec<String> {
+    let key = |head: &String| {
+        let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with("idempotency-key:"));
+        line.expect("a key").to_owned()
+    };
+    let mut keys: Vec<String> = server.requests().iter().map(key).collect();
+    keys.dedup();
+    keys
+}
+
+/// Writes a file, posts to the server, writes another file.
+fn writing_and_posting(world: &World, server: &Server) -> Vec<String> {
+    let url = server.url();
+    let call = format!("{{ first = \"a.txt\", second = \"b.txt\", content = \"new\", url = \"{url}/pay\" }}");
+    let script = format!(
+        "version = 1\n[[reply]]\ncalls = [{{ tool = \"polite.write_post_write\", arguments = {call} }}]\n[[reply]]\n\
+         text = \"done\"\n"
+    );
+    let model = format!("scripted:{}", world.write("replies.toml", script).display());
+    let data = world.write("data/a.txt", "old").parent().expect("a folder").display().to_string();
+    let polite = guest("polite");
+    let words = ["run", "--tools", &polite, "--allow-write", &data, "--allow-net", &url, "--model", &model, "go"];
+    words.map(str::to_owned).to_vec()
+}
+
+#[test]
+fn what_a_killed_call_had_written_is_undone_before_it_is_in_doubt_and_written_once_by_a_retry() {
+    let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
+    killed_at(&world, &words(&writing_and_posting(&world, &server)), "send-intended#1");
+    assert_eq!(world.read("data/a.txt").as_deref(), Some("new"));
+    assert_eq!(world.run(&["resume"]).code, Some(22));
+    assert_eq!(world.read("data/a.txt").as_deref(), Some("old"), "whatever is said of the request");
+    let _ = world.run(&["journal", "resolve", &run_id(&world), "1", "--retry"]).ok();
+    assert_eq!(world.run(&["resume"]).ok(), "done\n");
+    assert_eq!((server.hits(), world.read("data/b.txt").as_deref()), (1, Some("new")));
+    assert_eq!(bodies(&world, "ToolStarted")[1]["continues"], 1);
+    assert_eq!(world.run(&["journal", "verify"]).code, Some(0));
+}
+
+#[test]
+fn a_retry_repeats_only_what_has_no_answer() {
+    let (world, server) = (World::new(), Server::start(Manner::Answer("receipt")));
+    killed_at(&world, &words(&paying(&world, &server, 2, Grant::Opaque, &[])), "send-answered#2");
+    assert_eq!(server.hits(), 2);
+    assert_eq!(world.run(&["resume"]).code, Some(22));
+    let reason = bodies(&world, "ToolInDoubt")[0]["reason"].as_str().expect("text").to_owned();
+    assert!(reason.contains("what it sent: POST ") && reason.contains("(answered: 200)"), "{reason}");
+    let _ = world.run(&["journal", "resolve", &run_id(&world), "1", "--retry"]).ok();
+    let resumed = world.run(&["resume"]);
+    assert_eq!((resumed.code, server.hits()), (Some(0), 3), "{resumed:?}");
+    assert_eq!(world.read("data/receipt.txt").as_deref(), Some("paying\nreceipt\nreceipt\n"));
+}
+
+#[test]
+fn a_keyed_payment_without_an_answer_is_sent_again_by_the_living_host() {
+    let (world, server) = (World::new(), Server::start(Manner::HangUpOnce("receipt")));
+    let said = world.run(&words(&paying(&world, &server, 1, Grant::Keyed, &[])));
+    assert_eq!((said.code, server.hits()), (Some(0), 2), "{said:?}");
+    assert_eq!(keys(&server).len(), 1, "one key for one payment");
+    assert_eq!(world.read("data/receipt.txt").as_deref(), Some("paying\nreceipt\n"));
+    assert_eq!(bodies(&world, "ToolSuspended")[0]["reason"], "unanswered");
+}
+
+/// Three commands that each did what they said, and a run that no command could read afterwards.
+#[test]
+fn an_undo_can_be_repeated_while_its_call_has_no_outcome() {
+    let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
+    killed_at(&world, &words(&writing_and_posting(&world, &server)), "send-intended#1");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    world.write("data/a.txt", "edited");
+    let run = run_id(&world);
+    for _ in 0..3 {
+        let said = world.run(&["changes", &run, "--undo", "--yes"]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+    }
+    world.write("data/a.txt", "old");
+    let _ = world.run(&["changes", &run, "--undo", "--yes"]);
+    assert_eq!(world.run(&["journal", "verify"]).code, Some(0));
+    assert_eq!(world.run(&["resume"]).code, Some(22));
+}
+
+#[test]
+fn a_file_that_somebody_edited_does_not_hide_what_was_paid() {
+    let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
+    killed_at(&world, &words(&writing_and_posting(&world, &server)), "send-done#1");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    world.write("data/a.txt", "edited");
+    assert_eq!((world.run(&["resume"]).code, server.hits()), (Some(22), 1));
+    let doubt = &bodies(&world, "ToolInDoubt")[0];
+    assert_eq!(doubt["request"]["http"]["method"], "POST");
+    let reason = doubt["reason"].as_str().expect("text");
+    assert!(reason.contains("/data/a.txt") && reason.contains("(answered: 200)"), "{reason}");
+    assert_eq!(world.read("data/a.txt").as_deref(), Some("edited"));
+}
+
+#[test]
+fn a_folder_that_is_gone_leaves_the_call_in_doubt_and_the_run_resumable() {
+    let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
+    killed_at(&world, &words(&writing_and_posting(&world, &server)), "send-done#1");
+    std::fs::rename(world.work().join("data"), world.work().join("moved")).expect("it is there");
+    let resumed = world.run(&["resume"]);
+    assert_eq!((resumed.code, server.hits()), (Some(22), 1), "{resumed:?}");
+    assert_eq!(world.run(&["journal", "resolve", &run_id(&world), "1", "--did-not"]).code, Some(0));
+    std::fs::rename(world.work().join("moved"), world.work().join("data")).expect("it is there");
+    assert_eq!(world.run(&["resume"]).ok(), "done\n");
+}
+
+#[test]
+fn a_fork_does_not_undo_what_its_origin_did() {
+    let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
+    assert_eq!(world.run(&words(&writing_and_posting(&world, &server))).ok(), "done\n");
+    let run = run_id(&world);
+    let finished =
+        world.events(&[]).iter().find(|event| event["kind"] == "ToolFinished").expect("a call")["seq"].clone();
+    let forked = world.run(&["journal", "fork", &run, "--at", &finished.to_string(), "--json"]).ok();
+    let fork: serde_json::Value = serde_json::from_str(&forked).expect("JSON");
+    let fork = fork["run"].as_str().expect("a run");
+    let undone = world.run(&["changes", fork, "--undo", "--yes"]).ok();
+    assert!(undone.contains("nothing to undo") && undone.contains(&format!("agent-host changes {run}")), "{undone}");
+    assert!(world.run(&["changes", fork]).ok().starts_with("no file was changed"));
+    assert_eq!(world.read("data/b.txt").as_deref(), Some("new"));
+    assert_eq!(world.run(&["changes", &run, "--undo", "--yes"]).code, Some(0));
+    assert_eq!((world.read("data/a.txt").as_deref(), world.read("data/b.txt")), (Some("old"), None));
+}
