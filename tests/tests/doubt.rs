@@ -74,6 +74,21 @@ fn a_keyed_payment_without_an_answer_is_sent_again_by_the_living_host() {
     assert_eq!(bodies(&world, "ToolSuspended")[0]["reason"], "unanswered");
 }
 
+/// What a person said yes to is sent again as the same write: nobody is asked twice about one payment.
+#[test]
+fn an_approved_payment_is_sent_again_without_another_question() {
+    let (world, server) = (World::new(), Server::start(Manner::HangUpOnce("receipt")));
+    let arguments = paying(&world, &server, 1, Grant::Keyed, &[]);
+    let policy = world.read("policy.toml").expect("a policy");
+    world.write("policy.toml", format!("{policy}\n[[approval]]\neffect = \"http\"\nmethods = [\"POST\"]\n"));
+    let suspended = world.run(&words(&arguments));
+    assert!(suspended.err.contains("suspended-approval"), "{suspended:?}");
+    let _ = world.run(&["approve", &run_id(&world), "1", "--yes"]).ok();
+    let resumed = world.run(&["resume"]);
+    assert_eq!((resumed.code, server.hits()), (Some(0), 2), "{resumed:?}");
+    assert_eq!((bodies(&world, "ApprovalRequested").len(), keys(&server).len()), (1, 1));
+}
+
 /// Three commands that each did what they said, and a run that no command could read afterwards.
 #[test]
 fn an_undo_can_be_repeated_while_its_call_has_no_outcome() {

@@ -13,6 +13,7 @@ use agent_core::digest::Digest;
 use agent_core::effect::EffectRequest;
 use agent_core::event::Suspension;
 use agent_core::name::CallNumber;
+use agent_core::pending::{CallStatus, PendingCall};
 use agent_sandbox::gate::GateClosed;
 use anyhow::Context;
 use tokio::sync::watch;
@@ -92,6 +93,9 @@ impl Asking {
             return Ok(Standing::Answered(Approval::Denied { reason: reason.map(str::to_owned) }));
         }
         let now = clock::now();
+        if was_announced(pending, subject) {
+            return Ok(Standing::Answered(Approval::yes(now)));
+        }
         if self.used(&digest) < pending.asked.approvals(&digest, now) {
             self.count_use(digest);
             return Ok(Standing::Answered(Approval::yes(now)));
@@ -119,6 +123,25 @@ impl Asking {
         self.is_set_aside.store(true, Ordering::Release);
         self.end.cancel();
         std::future::pending().await
+    }
+}
+
+/// Whether an attempt before has announced this very write, and has no answer: a person had said yes to it then, and what is sent
+/// again, or told again without being sent, is no other.
+fn was_announced(pending: &PendingCall, subject: &ApprovalSubject) -> bool {
+    match (&pending.status, subject) {
+        (CallStatus::Running(attempt), ApprovalSubject::Effect { number, request }) => {
+            attempt.sends.iter().any(|send| send.number == *number && send.request == *request)
+        }
+        (
+            CallStatus::Proposed
+            | CallStatus::Running(_)
+            | CallStatus::Interrupted(_)
+            | CallStatus::InDoubt { .. }
+            | CallStatus::Again { .. }
+            | CallStatus::Finished(_),
+            ApprovalSubject::Call | ApprovalSubject::Effect { .. },
+        ) => false,
     }
 }
 
