@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod collector;
+pub mod forged;
 pub mod payments;
 pub mod peer;
 pub mod process;

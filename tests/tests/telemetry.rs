@@ -277,6 +277,39 @@ fn the_next_host_sends_what_a_killed_one_left() {
     assert_eq!(seen.len(), whole.len() + all.len() - left.len(), "none of them twice");
 }
 
+/// What lies in a folder that somebody shipped is not sent with the operator's own headers, and not in the trace of any run that its
+/// author likes; and nothing that is broken there keeps the trace of the next run back.
+#[test]
+fn what_is_damaged_or_a_strangers_is_not_sent_and_keeps_nothing_back() {
+    let (world, collector) = (World::new(), Collector::start());
+    let traced = Traced::to(&world, &collector.url());
+    let arguments = arguments(&world);
+    assert_eq!(traced.run(&words(&arguments)).ok(), ANSWER);
+    let mut all = expected(&world, &[]);
+    let traces = world.work().join(".agent-host/traces");
+    let endpoint = std::fs::read_dir(traces).expect("a folder").flatten().next().expect("the endpoint's").path();
+    let [damaged, foreign, intact] = [(); 3].map(|()| {
+        assert_eq!(world.run(&words(&arguments)).ok(), ANSWER);
+        let run = world.events(&[])[0]["run"].as_str().expect("a run").to_owned();
+        std::fs::write(endpoint.join(&run), "").expect("a cursor");
+        run
+    });
+    all.extend(expected(&world, &[&intact]));
+    let journal = rusqlite::Connection::open(world.work().join(".agent-host/journal.db")).expect("the journal");
+    let body = "UPDATE blobs SET bytes = x'00' WHERE digest = (SELECT blob FROM events WHERE run = ?1 AND kind = \
+                'ToolFinished' AND blob IS NOT NULL LIMIT 1)";
+    assert_eq!(journal.execute(body, [&damaged]).expect("a blob"), 1);
+    assert!(journal.execute("UPDATE events SET mac = NULL WHERE run = ?1", [&foreign]).expect("its marks") > 1);
+    drop(journal);
+    let said = traced.run(&words(&arguments));
+    assert!(said.code == Some(0) && !said.err.contains("the trace is not complete"), "{said:?}");
+    all.extend(expected(&world, &[]));
+    assert_eq!(distinct(&received(&collector, all.len())), all);
+    for (run, sent) in [(&intact, true), (&damaged, false), (&foreign, false)] {
+        assert_eq!(endpoint.join(format!("{run}.sent")).exists(), sent, "{run}");
+    }
+}
+
 /// A server that answers every request with these bytes.
 fn answering(bytes: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -70,18 +70,28 @@ impl Asked {
         self.open.push(Question { subject, digest, put: Put::ByThisHost });
     }
 
-    /// Notes the answer to an open question.
+    /// Notes the answer to an open question, recorded at that time. A yes holds no longer than that says, whatever it says itself:
+    /// the event may have been written by anybody.
     pub(crate) fn answer(&mut self, decided: &ApprovalDecided, at: UnixMillis) -> Result<(), &'static str> {
         let answers = |open: &Question| open.digest == decided.digest && open.subject == decided.subject;
         let index = self.open.iter().position(answers).ok_or("nothing waits for that answer")?;
         self.open.remove(index);
-        self.answers.push(Answer { digest: decided.digest, said: decided.answer.clone(), at });
+        let said = match &decided.answer {
+            Approval::Approved { expires } => Approval::Approved { expires: (*expires).min(latest(at)) },
+            Approval::Denied { reason } => Approval::Denied { reason: reason.clone() },
+        };
+        self.answers.push(Answer { digest: decided.digest, said, at });
         Ok(())
     }
 
     /// An answer is for one write: once that is announced, the same one again needs another answer.
     pub(crate) fn spend(&mut self, digest: &Digest) {
         self.answers.retain(|answer| answer.digest != *digest || matches!(answer.said, Approval::Denied { .. }));
+    }
+
+    /// No yes of before counts any more. A no does.
+    pub(crate) fn forget_approvals(&mut self) {
+        self.answers.retain(|answer| matches!(answer.said, Approval::Denied { .. }));
     }
 
     /// The attempt that asked is over, and is in doubt: the next one asks anew.
@@ -127,8 +137,13 @@ impl Approval {
     /// A yes that is said now.
     #[must_use]
     pub fn yes(now: UnixMillis) -> Self {
-        Self::Approved { expires: UnixMillis(now.0.saturating_add(APPROVAL_TIME_MAX.0)) }
+        Self::Approved { expires: latest(now) }
     }
+}
+
+/// Until when a yes may hold that is said at that time.
+fn latest(at: UnixMillis) -> UnixMillis {
+    UnixMillis(at.0.saturating_add(APPROVAL_TIME_MAX.0))
 }
 
 /// Whether a call that could start may, as far as persons are concerned.

@@ -7,6 +7,7 @@
 
 #![warn(unreachable_pub)]
 
+pub mod adoption;
 pub mod answer_events;
 pub mod approval;
 pub mod budget;

@@ -66,6 +66,9 @@ pub struct ModelFailure {
     pub retry_after: Option<Millis>,
 }
 
+/// Calls of one reply. Far more than are ever made of them; what is beyond is no plan but noise, and every call costs an event.
+pub const CALLS_MAX: usize = 10_000;
+
 /// Kinds of failure. The names are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

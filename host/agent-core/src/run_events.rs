@@ -168,6 +168,8 @@ pub struct RunRebased {
 pub struct RunAdopted {
     /// The digest of the file that they came in.
     pub file: Digest,
+    /// What each tool holds from now on, in the order of the run's tools: what it held, under the rules of this host as well.
+    pub authorities: Vec<ToolAuthority>,
 }
 
 /// See [`crate::event::Event::HeadSigned`].

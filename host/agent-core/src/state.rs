@@ -5,6 +5,7 @@ mod calls;
 pub mod folding;
 mod trial;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::approval::Asked;
@@ -13,10 +14,10 @@ use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::event::{Event, ModelFailed, ModelReplied, ModelRequested, Recorded};
 use crate::message::{Message, Part, Role, ToolCall, ToolResult};
-use crate::model::{ModelFailure, ProposedCall};
+use crate::model::{CALLS_MAX, ModelFailure, ProposedCall};
 use crate::name::{CallNumber, RunId};
 use crate::pending::{Attempt, CallStatus, PendingCall, interrupt};
-use crate::run_events::{RunEnded, RunRebased, RunResumed, RunStarted};
+use crate::run_events::{LockedTool, RunEnded, RunRebased, RunResumed, RunStarted};
 use crate::tool::ToolDescriptor;
 use crate::units::{Fuel, Millis, UnixMillis};
 use crate::{session, settled};
@@ -52,6 +53,10 @@ pub struct State {
     next_call: u32,
     last_at: UnixMillis,
     last_epoch: u64,
+    /// The place of each tool, by its wire name: a stranger's run has as many tools as he likes.
+    places: Arc<HashMap<String, usize>>,
+    /// Whether a person was asked anything in this turn: otherwise nobody needs to look through its calls.
+    has_asked: bool,
 }
 
 /// What is going on in a run.
@@ -127,6 +132,8 @@ impl State {
             next_call: 1,
             last_at: first.at,
             last_epoch: first.epoch,
+            places: places(&started.tools),
+            has_asked: false,
             started: started.clone(),
         })
     }
@@ -189,7 +196,7 @@ impl State {
         let calls = self.calls();
         let is_running = |call: &PendingCall| matches!(call.status, CallStatus::Running(_));
         let asks = |call: &PendingCall| !call.is_finished() && !call.asked.open.is_empty();
-        calls.iter().any(asks) && !calls.iter().any(is_running)
+        self.has_asked && calls.iter().any(asks) && !calls.iter().any(is_running)
     }
 
     /// The calls of the turn that is going on.
@@ -204,7 +211,8 @@ impl State {
     /// The pending call of that number.
     #[must_use]
     pub fn call(&self, number: CallNumber) -> Option<&PendingCall> {
-        self.calls().iter().find(|call| call.number == number)
+        let calls = self.calls();
+        calls.get(place(calls, number)?)
     }
 
     fn dispatch(&mut self, event: &Event, at: UnixMillis) -> Result<(), &'static str> {
@@ -228,7 +236,8 @@ impl State {
             Event::DoubtResolved(body) => self.doubt_resolved(body),
             Event::RunResumed(body) => self.run_resumed(body),
             Event::RunRebased(body) => self.run_rebased(body),
-            Event::RunAdopted(_) | Event::HeadSigned(_) => Ok(()),
+            Event::RunAdopted(body) => self.run_adopted(body),
+            Event::HeadSigned(_) => Ok(()),
             Event::RunEnded(body) => {
                 self.stopped = Some(body.clone());
                 Ok(())
@@ -247,7 +256,8 @@ impl State {
     fn pending(&mut self, number: CallNumber) -> Result<&mut PendingCall, &'static str> {
         match &mut self.phase {
             Phase::Acting(calls) => {
-                calls.iter_mut().find(|call| call.number == number).ok_or("no such call is pending")
+                let place = place(calls, number);
+                place.and_then(|place| calls.get_mut(place)).ok_or("no such call is pending")
             }
             Phase::Asking(_) | Phase::Answered(_) => Err("no call is pending"),
         }
@@ -296,6 +306,10 @@ impl State {
 
     fn model_replied(&mut self, body: &ModelReplied) -> Result<(), &'static str> {
         self.asking(body.turn)?;
+        if body.reply.calls.len() > CALLS_MAX {
+            return Err("it asks for more calls than a reply may");
+        }
+        self.has_asked = false;
         self.spent.turns += 1;
         self.spent.input_tokens = self.spent.input_tokens.saturating_add(body.reply.usage.input);
         self.spent.output_tokens = self.spent.output_tokens.saturating_add(body.reply.usage.output);
@@ -308,7 +322,7 @@ impl State {
     fn propose(&mut self, proposed: &ProposedCall) -> PendingCall {
         let number = CallNumber(self.next_call);
         self.next_call += 1;
-        let tool = self.descriptors.iter().position(|tool| tool.name.wire() == proposed.tool);
+        let tool = self.places.get(&proposed.tool).copied();
         // Providers repeat identifiers, or give none; ours are unique, and theirs have no further meaning.
         let id = format!("call_{number}");
         let call = ToolCall { id, tool: proposed.tool.clone(), arguments: proposed.arguments.clone() };
@@ -317,7 +331,7 @@ impl State {
     }
 
     fn grant_widened(&mut self, tool: &str, authority: &ToolAuthority) -> Result<(), &'static str> {
-        let index = self.descriptors.iter().position(|known| known.name.wire() == tool).ok_or("no such tool")?;
+        let index = *self.places.get(tool).ok_or("no such tool")?;
         self.authorities[index] = authority.clone();
         Ok(())
     }
@@ -351,14 +365,14 @@ impl State {
         let RunRebased { agent, agent_file, instructions, models, tools } = body.clone();
         self.authorities = tools.iter().map(|tool| tool.authority.clone()).collect();
         self.descriptors = tools.iter().map(|tool| tool.descriptor.clone()).collect();
+        self.places = places(&tools);
         self.started = RunStarted { agent, agent_file, instructions, models, tools, ..self.started.clone() };
         match &mut self.phase {
             // The models may be others.
             Phase::Asking(asking) => *asking = Asking::turn(asking.turn),
             Phase::Acting(calls) => {
                 for pending in calls {
-                    let wanted = &pending.call.tool;
-                    pending.tool = self.descriptors.iter().position(|tool| tool.name.wire() == *wanted);
+                    pending.tool = self.places.get(&pending.call.tool).copied();
                 }
             }
             Phase::Answered(_) => {}
@@ -374,6 +388,10 @@ impl State {
     /// Results enter the conversation in the order in which the calls were proposed, whatever finished first.
     fn end_turn_if_complete(&mut self) {
         let Phase::Acting(calls) = &self.phase else { return };
+        // Results are copied, so that is done once and not for each call that ends.
+        if !calls.iter().all(PendingCall::is_finished) {
+            return;
+        }
         let Some(results) = calls.iter().map(PendingCall::result).collect::<Option<Vec<_>>>() else { return };
         for (call, result) in calls.iter().zip(&results) {
             self.failures_in_row = if result.is_error { self.failures_in_row + 1 } else { 0 };
@@ -382,6 +400,20 @@ impl State {
         self.say(Message { role: Role::Tool, parts: results.into_iter().map(Part::ToolResult).collect() });
         self.phase = Phase::Asking(Asking::turn(self.spent.turns + 1));
     }
+}
+
+/// Where a call of a turn stands: their numbers follow one another.
+fn place(calls: &[PendingCall], number: CallNumber) -> Option<usize> {
+    usize::try_from(number.0.checked_sub(calls.first()?.number.0)?).ok().filter(|place| *place < calls.len())
+}
+
+/// The first of each wire name, as the model's provider knows tools.
+fn places(tools: &[LockedTool]) -> Arc<HashMap<String, usize>> {
+    let mut places = HashMap::with_capacity(tools.len());
+    for (place, tool) in tools.iter().enumerate() {
+        places.entry(tool.descriptor.name.wire()).or_insert(place);
+    }
+    Arc::new(places)
 }
 
 impl Asking {

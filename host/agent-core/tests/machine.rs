@@ -19,6 +19,8 @@ use agent_core::stop::StopReason;
 use agent_core::units::{Bytes, Fuel, Millis};
 use proptest::prelude::*;
 
+#[path = "machine/adoption.rs"]
+mod adoption;
 #[path = "machine/again.rs"]
 mod again;
 #[path = "machine/approvals.rs"]

@@ -1,6 +1,7 @@
 //! agent-host runs an AI agent's loop and loads every tool as a WASI component. This file reads the command line, hands over
 //! to the verb, and turns what came of it into an exit code.
 
+mod adoption;
 mod agent;
 mod arguments;
 mod asking;

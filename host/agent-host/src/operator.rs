@@ -7,8 +7,9 @@ use agent_core::config::authority::{Authority, DenyRule, FsRule, GrantRule};
 use agent_core::config::host_path::HostPath;
 use agent_core::config::policy::parse_policy;
 use agent_core::config::problem::{Problem, ProblemKind, Problems};
+use agent_core::config::resolve::ToolAuthority;
 use agent_core::config::selector::Selector;
-use agent_core::grant::{Access, RuleSource};
+use agent_core::grant::{Access, RuleSource, SecretGrant};
 use agent_core::pattern::UrlPattern;
 use agent_core::run_events::DoubtPolicy;
 use agent_core::secret::{SecretName, SecretSource};
@@ -70,13 +71,25 @@ fn own_state(home: &Home) -> anyhow::Result<Authority> {
 /// keeps from it.
 fn secret_files(rules: &[Authority]) -> anyhow::Result<Authority> {
     let secrets = rules.iter().flat_map(|rules| &rules.grants).flat_map(|grant| &grant.secrets);
+    around_files(secrets.filter_map(|secret| Some((&secret.name, secret.from.as_ref()?))))
+}
+
+/// The same for what tools of a run hold already.
+///
+/// # Errors
+/// Where such a file cannot be looked at.
+pub fn around_secrets<'g>(secrets: impl IntoIterator<Item = &'g SecretGrant>) -> anyhow::Result<Authority> {
+    around_files(secrets.into_iter().map(|secret| (&secret.name, &secret.from)))
+}
+
+fn around_files<'s>(secrets: impl Iterator<Item = (&'s SecretName, &'s SecretSource)>) -> anyhow::Result<Authority> {
     let mut denies = Vec::new();
-    for secret in secrets {
-        let Some(SecretSource::File(file)) = &secret.from else { continue };
+    for (name, from) in secrets {
+        let SecretSource::File(file) = from else { continue };
         // What no rule could name cannot be granted either, such as `/run`.
         let Ok(written) = file.as_str().parse::<HostPath>() else { continue };
-        let real = real_path::real(&written).with_context(|| format!("secret `{}`", secret.name))?;
-        let source = RuleSource(format!("agent-host, for the secret `{}`,", secret.name));
+        let real = real_path::real(&written).with_context(|| format!("secret `{name}`"))?;
+        let source = RuleSource(format!("agent-host, for the secret `{name}`,"));
         denies.push(DenyRule { fs: vec![written, real], ..DenyRule::of(Selector::Everything, source) });
     }
     Ok(Authority { denies, ..Authority::nothing() })
@@ -108,6 +121,18 @@ pub fn check_not_own_state(home: &Home, host: &HostPath) -> anyhow::Result<()> {
     let overlaps = |own: &HostPath| own.contains(host) || host.contains(own);
     let own = denies.iter().flat_map(|deny| &deny.fs).find(|own| overlaps(own));
     own.map_or(Ok(()), |own| bail!("`{host}` overlaps agent-host's own folder `{own}`"))
+}
+
+/// Whether what tools of a run hold already keeps away from the state folder: it may have been moved since.
+///
+/// # Errors
+/// Where one holds it, something in it or a directory around it.
+pub fn check_held(home: &Home, held: &[ToolAuthority]) -> anyhow::Result<()> {
+    for (tool, fs) in held.iter().flat_map(|held| held.grant.fs.iter().map(move |fs| (&held.tool, fs))) {
+        let host = fs.host.parse().map_err(|error| anyhow!("`{tool}` holds what cannot be granted: {error}"))?;
+        check_not_own_state(home, &host).with_context(|| format!("`{tool}` holds `{host}`"))?;
+    }
+    Ok(())
 }
 
 fn policy(path: &Path) -> anyhow::Result<Authority> {
@@ -206,7 +231,8 @@ pub fn would_get_of(agent: &Agent, standing: &[Authority]) -> Vec<String> {
 }
 
 /// What the file would have done where nobody knows whether a write happened, and you would otherwise be asked.
-fn without_you(doubt: DoubtPolicy) -> Option<&'static str> {
+#[must_use]
+pub fn without_you(doubt: DoubtPolicy) -> Option<&'static str> {
     match doubt {
         DoubtPolicy::Ask => None,
         DoubtPolicy::TellModel => Some("a write that may have happened: the model is told, and you are not asked"),

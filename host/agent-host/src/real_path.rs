@@ -44,7 +44,10 @@ pub fn real(written: &HostPath) -> anyhow::Result<HostPath> {
 }
 
 /// What of `path` exists, without links, and the rest as it is.
-fn deepest_real(path: &Path) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// Where it cannot be looked at, or a link in it leads nowhere.
+pub fn deepest_real(path: &Path) -> anyhow::Result<PathBuf> {
     for existing in path.ancestors() {
         match existing.canonicalize() {
             // Joining nothing would add a slash.

@@ -16,6 +16,8 @@ use anyhow::Context;
 /// A call that has ended.
 #[derive(Debug)]
 pub struct RecordedCall {
+    /// The number of the event that ended it.
+    pub seq: u64,
     /// What the model asked for.
     pub asked: ToolCall,
     /// What was made of it; `None` where it was not started at all.
@@ -62,7 +64,7 @@ pub fn of(events: &[Recorded]) -> anyhow::Result<(Vec<RecordedCall>, State)> {
             Event::ToolFinished(finished) => {
                 let asked = state.call(finished.call).context("a call ended that was not asked for")?.call.clone();
                 let (made, finished) = (under_way.remove(&finished.call), finished.clone());
-                calls.push(RecordedCall { asked, made, finished });
+                calls.push(RecordedCall { seq: recorded.seq, asked, made, finished });
             }
             _ => {}
         }

@@ -29,6 +29,17 @@ pub(crate) struct Widened<'a> {
     pub(crate) authority: &'a RawValue,
 }
 
+#[derive(Deserialize)]
+pub(crate) struct Adopted<'a> {
+    #[serde(borrow)]
+    pub(crate) authorities: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Holder {
+    pub(crate) tool: String,
+}
+
 pub(crate) fn text<'v>(body: &'v Value, name: &str) -> &'v str {
     body.get(name).and_then(Value::as_str).unwrap_or_default()
 }

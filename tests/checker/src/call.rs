@@ -196,6 +196,12 @@ impl Call {
         }
     }
 
+    /// A person is to be asked again what was approved on another host.
+    pub(crate) fn forget_approvals(&mut self) {
+        let approved = self.questions.iter_mut().filter(|question| question.approved == Some(true));
+        approved.for_each(|question| question.approved = None);
+    }
+
     /// Takes a person's answer.
     pub(crate) fn answer(&mut self, digest: &str, approved: bool) -> Result<(), Broken> {
         let open = |question: &&mut Question| question.digest == digest && question.approved.is_none();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::body::{Started, Widened, digest_of, is_kept, number, text, unreadable};
+use crate::body::{Adopted, Holder, Started, Widened, digest_of, is_kept, number, text, unreadable};
 use crate::call::{Announced, Broken, Call, Intent, Question};
 use crate::evidence::Spent;
 use crate::file::{Blobs, Event, Run};
@@ -144,7 +144,8 @@ impl Walk {
             "RunRebased" => self.take_tools(event, body, blobs),
             "ChangesUndone" => self.changes_undone(body),
             // About paths, which the host alone follows; about the record, and not about the run.
-            "PathsMarked" | "RunAdopted" | "HeadSigned" => Ok(()),
+            "PathsMarked" | "HeadSigned" => Ok(()),
+            "RunAdopted" => self.run_adopted(event),
             "RunResumed" => self.run_resumed(),
             "RunEnded" => self.run_ended(body),
             unknown => broken(Invariant::I9, format!("there is no such kind of event: {unknown}")),
@@ -175,6 +176,17 @@ impl Walk {
                 return broken(Invariant::I9, "the component that a tool is pinned to is not kept");
             }
         }
+        Ok(())
+    }
+
+    /// What the tools hold from now on. No approval of before counts any more.
+    fn run_adopted(&mut self, event: &Event) -> Result<(), Broken> {
+        let adopted: Adopted<'_> = serde_json::from_str(&event.body).map_err(unreadable)?;
+        for authority in adopted.authorities {
+            let holder: Holder = serde_json::from_str(authority.get()).map_err(unreadable)?;
+            self.authorities.insert(holder.tool.replacen('.', "__", 1), digest_of(authority));
+        }
+        self.calls.values_mut().for_each(Call::forget_approvals);
         Ok(())
     }
 

@@ -20,6 +20,7 @@ impl State {
             }
         }
         pending.asked.ask(body.subject.clone(), body.digest);
+        self.has_asked = true;
         Ok(())
     }
 

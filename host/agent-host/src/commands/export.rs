@@ -39,7 +39,9 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let file = args.file.as_deref().map(create).transpose()?;
     let journal = opened::journal(args.agent.as_deref())?;
     let events = journal.stored(&run)?;
-    let blobs = named(&journal.events(&run)?);
+    // Of these events and no others: the run may go on meanwhile.
+    let recorded = events.iter().map(|stored| stored.to_recorded(&run));
+    let blobs = named(&recorded.collect::<Result<Vec<_>, _>>()?);
     let blob = |digest: &Digest| {
         journal.blob(digest)?.with_context(|| format!("the journal lacks {digest}, which the run names"))
     };

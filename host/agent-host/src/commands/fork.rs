@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use agent_core::event::{Event, KINDS_ABOUT_THE_RECORD, Recorded};
+use agent_core::event::{Event, Recorded};
 use agent_core::name::RunId;
 use agent_core::run_events::{RunRebased, RunStarted};
 use agent_core::session::ForkedFrom;
@@ -48,7 +48,10 @@ pub fn run(args: &ForkArgs, journal: &dyn Journal, out: &mut dyn Write) -> anyho
     let from = ForkedFrom { run: source.clone(), seq: at, hash: last.hash };
     let fork = clock::new_run()?;
     let mut begun = shared(&events, at, &from);
-    begun.extend(without_widened(&events, at)?.map(|rebased| (clock::now(), rebased.into())));
+    begun.extend(match adopted_later(&events, at)? {
+        Some(adopted) => Some(adopted),
+        None => without_widened(&events, at)?.map(|rebased| (clock::now(), rebased.into())),
+    });
     journal.begin_with(&fork, &begun)?;
     if args.json {
         writeln!(out, "{}", serde_json::json!({ "run": fork, "forked_from": from }))?;
@@ -66,8 +69,8 @@ pub fn run(args: &ForkArgs, journal: &dyn Journal, out: &mut dyn Write) -> anyho
 /// What the fork begins with. It takes no place in a session: the run that it was forked from has that.
 fn shared(events: &[Recorded], at: u64, from: &ForkedFrom) -> Vec<(UnixMillis, Event)> {
     let shared = events.iter().filter(|recorded| recorded.seq <= at);
-    // They are about the other run's record.
-    let shared = shared.filter(|recorded| !KINDS_ABOUT_THE_RECORD.contains(&recorded.event.kind()));
+    // It is about the other run's record.
+    let shared = shared.filter(|recorded| !matches!(recorded.event, Event::HeadSigned(_)));
     let begun = |recorded: &Recorded| match &recorded.event {
         Event::RunStarted(started) => {
             let mut started = started.clone();
@@ -77,6 +80,25 @@ fn shared(events: &[Recorded], at: u64, from: &ForkedFrom) -> Vec<(UnixMillis, E
         event => (recorded.at, event.clone()),
     };
     shared.map(begun).collect()
+}
+
+/// The last adoption after the shared events, which are a stranger's then: the terms on which the operator vouched for the other
+/// run hold in the fork, too.
+fn adopted_later(events: &[Recorded], at: u64) -> anyhow::Result<Option<(UnixMillis, Event)>> {
+    let later = events.iter().rev().take_while(|recorded| recorded.seq > at);
+    let mut adoptions = later.filter(|recorded| matches!(recorded.event, Event::RunAdopted(_)));
+    let Some(adopted) = adoptions.next() else { return Ok(None) };
+    let state = usize::try_from(at).ok().and_then(|at| events.get(..at)).map(State::fold).transpose()?.flatten();
+    let mut next = state.context("a run without events")?;
+    let (run, seq) = (next.run.clone(), adopted.seq);
+    let follows = next.apply(&Recorded { seq: at + 1, ..adopted.clone() });
+    follows.ok().with_context(|| {
+        format!(
+            "run {run} was let go on here at event {seq}, with other tools than it had at event {at}: it cannot be forked \
+             there\n  hint: fork it at event {seq} or later"
+        )
+    })?;
+    Ok(Some((adopted.at, adopted.event.clone())))
 }
 
 /// What a person had allowed in the middle of the other run was for that run: the fork is moved to what it began with, and asks

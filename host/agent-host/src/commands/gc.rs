@@ -71,7 +71,11 @@ fn write(swept: &Swept, mode: SweepMode, out: &mut dyn Write) -> std::io::Result
     if swept.complete {
         return Ok(());
     }
-    writeln!(out, "  hint: there was not time enough: the next one goes on, or give it more with `--time 5m`")
+    writeln!(
+        out,
+        "  hint: there was not time enough, or another process read the file all the time: the next one goes on; `--time 5m` \
+         gives it more"
+    )
 }
 
 fn bar() -> ProgressBar {

@@ -6,32 +6,22 @@ use std::io::{BufReader, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use agent_core::event::{Event, Recorded};
+use agent_core::event::Recorded;
 use agent_core::name::RunId;
-use agent_core::run_events::{RunAdopted, RunStarted};
 use agent_core::state::State;
 use anyhow::{Context, bail, ensure};
 
 use super::export::named;
 use super::opened;
+use crate::adoption::Terms;
 use crate::clock;
+use crate::home::Home;
 use crate::journal::chain::{Marker, Stored};
-use crate::journal::lease::TakeOver;
-use crate::journal::log::Durable;
-use crate::journal::portable::{self, Portable};
+use crate::journal::portable::{self, FILE_BYTES_MAX, Portable};
 use crate::journal::sqlite::{Import, SqliteJournal};
 use crate::journal::verify::{Marks, Verified, Walk};
 use crate::journal::{Journal as _, error::JournalError};
-use crate::report::{authority, text};
-
-/// The largest file that is read. Its largest parts, the components of a run, are a few megabytes each.
-const FILE_BYTES_MAX: u64 = 4 << 30;
-
-/// Lines that say what a run holds, at most; the rest is counted.
-const HELD_LINES_MAX: usize = 200;
-
-/// Longest of them: a stranger wrote them.
-const HELD_CHARS_MAX: usize = 200;
+use crate::report::vouching;
 
 /// `agent-host journal import`.
 #[derive(Debug, clap::Args)]
@@ -41,9 +31,12 @@ pub struct ImportArgs {
     /// Vouch for every event: shows what the run may do, asks, and marks it as this host's own, so that it can be resumed.
     #[arg(long)]
     trust: bool,
-    /// With `--trust`: without being asked.
+    /// With `--trust`: without being asked. What is vouched for is printed.
     #[arg(long, requires = "trust")]
     yes: bool,
+    /// With `--trust`: a server at which the run's models may be asked, and be sent your key
+    #[arg(long, env = "AGENT_HOST_BASE_URL", value_name = "URL")]
+    base_url: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -68,6 +61,7 @@ pub struct Checked {
 /// Where the file is no intact run, there is such a run already, or the operator does not vouch for it after all.
 pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut file = open(&args.file)?;
+    let terms = args.trust.then(|| Terms::read(&Home::open()?, args.base_url.as_deref())).transpose()?;
     let journal = opened::journal_or_new(args.agent.as_deref())?;
     let Checked { portable, verified, events } = check(&mut file, journal.marker())?;
     if let Some(damage) = verified.damage {
@@ -75,27 +69,67 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     }
     let run = portable.run.clone();
     let state = State::fold(&events)?.context("the run has no events")?;
-    let is_ours = verified.marks == Marks::Ours;
-    let adopts = args.trust && !is_ours;
-    if adopts {
-        let how = format!("`agent-host journal import --trust --yes {}` vouches for it", args.file.display());
-        let title = format!("let run {run} go on here with this?");
-        opened::confirm(&run, (title, held(&state, &events)), args.yes, &how)?;
-    }
-    let came = portable.file;
-    if !(adopts && is_there(&journal, &portable)?) {
+    let standing = Standing::of(verified.marks, &state);
+    let adoption = match (&terms, standing) {
+        (None, _) | (Some(_), Standing::Ended) => None,
+        (Some(terms), Standing::Strangers | Standing::GoesOn) => {
+            let adoption = terms.adopt(&state, &events, portable.file)?;
+            vouch(args, &run, vouching::lines(&state, &events)?)?;
+            Some(adoption)
+        }
+    };
+    if !(adoption.is_some() && is_there(&journal, &portable)?) {
         journal.check_new(&run)?;
         file.rewind()?;
         portable::read(&mut BufReader::new(&file), &mut |_, bytes| journal.put_blob(&bytes).map(drop))?;
-        journal.import(&Import { run: run.clone(), started: started(&events)?, events: portable.events })?;
+        let events = portable.events.into_iter().map(|stored| standing.kept(stored)).collect();
+        journal.import(&Import { run: run.clone(), started: state.started.clone(), events })?;
     }
-    if adopts {
-        journal.adopt(&run)?;
-        let (_, log) = journal.resume_run(&run, TakeOver::IfDead)?;
-        log.append(clock::now(), RunAdopted { file: came }.into(), Durable::Now)?;
-    }
-    say(args, &run, verified.intact, is_ours || adopts)?;
+    let adopted = adoption.map(|adoption| journal.adopt(&run, clock::now(), adoption)).transpose()?;
+    say(args, &run, verified.intact, if adopted.is_some() { Standing::Ended } else { standing })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a run from a file is to this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// This host did not record all of it.
+    Strangers,
+    /// This host recorded it, and it could go on. Its marks do not say that it did not go on already, from there or from a
+    /// later event, in another folder or on another machine: whatever it did then would be done again.
+    GoesOn,
+    /// This host recorded it, and it has its answer.
+    Ended,
+}
+
+impl Standing {
+    fn of(marks: Marks, state: &State) -> Self {
+        let goes_on = state.stopped.as_ref().is_none_or(|stopped| stopped.stop.is_resumable());
+        match marks {
+            Marks::NotOursFrom(_) => Self::Strangers,
+            Marks::Ours if goes_on => Self::GoesOn,
+            Marks::Ours => Self::Ended,
+        }
+    }
+
+    /// The event as it comes in. Marks that would let the run go on come back with the operator's word.
+    fn kept(self, stored: Stored) -> Stored {
+        match self {
+            Self::Strangers | Self::Ended => stored,
+            Self::GoesOn => stored.without_mark(),
+        }
+    }
+}
+
+/// The operator's word for all of it.
+fn vouch(args: &ImportArgs, run: &RunId, lines: Vec<String>) -> anyhow::Result<()> {
+    if args.yes {
+        let mut err = anstream::stderr();
+        writeln!(err, "run {run} goes on here with this:")?;
+        return Ok(lines.iter().try_for_each(|line| writeln!(err, "    {line}"))?);
+    }
+    let how = format!("`agent-host journal import --trust --yes {}` vouches for it", args.file.display());
+    opened::confirm(run, (format!("let run {run} go on here with this?"), lines), false, &how)
 }
 
 /// Whether exactly this run was imported before, to be looked at.
@@ -108,13 +142,6 @@ fn is_there(journal: &SqliteJournal, portable: &Portable) -> anyhow::Result<bool
             ensure!(same, "run {} is in this journal already, and is not the same as in the file", portable.run);
             Ok(true)
         }
-    }
-}
-
-fn started(events: &[Recorded]) -> anyhow::Result<RunStarted> {
-    match events.first().map(|first| &first.event) {
-        Some(Event::RunStarted(started)) => Ok(started.clone()),
-        Some(_) | None => bail!("the run has no beginning"),
     }
 }
 
@@ -158,43 +185,24 @@ pub fn check(file: &mut File, marker: &Marker) -> anyhow::Result<Checked> {
     Ok(Checked { portable, verified, events })
 }
 
-/// What the run may do, and what was decided in it.
-fn held(state: &State, events: &[Recorded]) -> Vec<String> {
-    let tools = state.started.tools.iter().zip(&state.authorities);
-    let mut lines: Vec<String> = Vec::new();
-    for (tool, held) in tools {
-        let (name, component) = (&tool.descriptor.name, tool.component.short());
-        lines.extend(
-            authority::describe_grant(&held.grant).iter().map(|grant| format!("{name} ({component}): {grant}")),
-        );
-    }
-    if let Some(more) = lines.len().checked_sub(HELD_LINES_MAX).filter(|more| *more > 0) {
-        lines.truncate(HELD_LINES_MAX);
-        lines.push(format!("… {more} more"));
-    }
-    lines = lines.iter().map(|line| text::line(line, HELD_CHARS_MAX)).collect();
-    lines.push(format!("instructions: {}", text::line(&state.started.instructions, HELD_CHARS_MAX)));
-    let decided = events.iter().filter(|recorded| {
-        matches!(recorded.event, Event::ApprovalDecided(_) | Event::GrantWidened(_) | Event::DoubtResolved(_))
-    });
-    lines.push(format!("{} decisions that somebody took in it elsewhere", decided.count()));
-    lines
-}
-
-fn say(args: &ImportArgs, run: &RunId, events: u64, counts: bool) -> anyhow::Result<()> {
+fn say(args: &ImportArgs, run: &RunId, events: u64, standing: Standing) -> anyhow::Result<()> {
     let mut out = anstream::stdout();
     if args.json {
-        writeln!(out, "{}", serde_json::json!({ "run": run, "events": events, "trusted": counts }))?;
+        let trusted = standing == Standing::Ended;
+        writeln!(out, "{}", serde_json::json!({ "run": run, "events": events, "trusted": trusted }))?;
         return Ok(());
     }
     writeln!(out, "imported run {run}: {events} events")?;
-    if !counts {
-        writeln!(
-            out,
-            "  it was not recorded by this host: it can be shown, verified and replayed; what it grants and approves does \
-             not count\n  hint: `agent-host journal import --trust {}` lets it go on here",
-            args.file.display()
-        )?;
-    }
+    let why = match standing {
+        Standing::Ended => return Ok(()),
+        Standing::Strangers => "it was not recorded by this host",
+        Standing::GoesOn => "it was recorded by this host, and may have gone on elsewhere since",
+    };
+    writeln!(
+        out,
+        "  {why}: it can be shown, verified and replayed; what it grants and approves does not count\n  hint: `agent-host \
+         journal import --trust {}` lets it go on here",
+        args.file.display()
+    )?;
     Ok(())
 }

@@ -251,7 +251,7 @@ fn print_json(run: &RunId, ended: &RunEnded, spent: &Spent, waits: &[Waiting]) -
         "spent": spent,
         "waits": json::waits(waits),
     });
-    writeln!(std::io::stdout(), "{object}").context("cannot write the result")
+    writeln!(std::io::stdout(), "{}", text::json(&object.to_string())).context("cannot write the result")
 }
 
 fn say_end(run: &RunId, ended: &RunEnded, spent: &Spent) {

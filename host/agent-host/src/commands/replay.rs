@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
-use agent_core::event::ToolFinished;
+use agent_core::event::{Event, Recorded, ToolFinished};
 use agent_core::limits::Limits;
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Fault, MeteredFuel, ToolOutcome};
@@ -35,6 +35,7 @@ use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::verify::Marks;
 use crate::recorded_calls::{self, Made, RecordedCall};
 use crate::report::text;
 use crate::secret_values::SecretValues;
@@ -68,7 +69,8 @@ pub async fn prepare(of: OfRuns<ReplayArgs>) -> anyhow::Result<Confined> {
     let runs = resume::runs_folder(of.agent.as_deref())?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
     let run = journal.find_run(of.args.run.as_deref())?;
-    let (mut calls, state) = recorded_calls::of(&journal.events(&run)?)?;
+    let events = journal.events(&run)?;
+    let (mut calls, state) = recorded_calls::of(&events)?;
     if state.started.record != Record::Full {
         bail!(
             "run {run} was not recorded in full, so its calls cannot be made again\n  hint: record the next one with \
@@ -81,15 +83,23 @@ pub async fn prepare(of: OfRuns<ReplayArgs>) -> anyhow::Result<Confined> {
             bail!("run {run} has no call {number} that has ended");
         }
     }
-    // What it needs to tell secrets apart may be gone by now; then it is compared with what is written of them.
-    let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant)).unwrap_or_default();
+    let ours_after = match journal.verify(&run)?.marks {
+        Marks::Ours => adopted_at(&events),
+        Marks::NotOursFrom(_) => u64::MAX,
+    };
+    let secrets = if calls.iter().any(|call| call.seq > ours_after) {
+        // What it needs to tell secrets apart may be gone by now; then it is compared with what is written of them.
+        SecretValues::read(state.authorities.iter().map(|authority| &authority.grant)).unwrap_or_default()
+    } else {
+        SecretValues::default()
+    };
     let mut reach = launch::reach(&home)?;
     reach.write(&runs);
     Ok(Confined::new(reach, move |hardening| async move {
         launch::sealed(hardening);
         let sandbox = launch::sandbox(&home, &key, of.args.json, state.started.strictness)?;
         let components = resume::components(journal.as_ref(), &sandbox, &state)?;
-        let replayer = Replayer { journal, sandbox, components, secrets };
+        let replayer = Replayer { journal, sandbox, components, secrets, ours_after };
         let mut rows = Vec::with_capacity(calls.len());
         for call in &calls {
             rows.push(replayer.row(call).await?);
@@ -105,12 +115,21 @@ pub async fn prepare(of: OfRuns<ReplayArgs>) -> anyhow::Result<Confined> {
     }))
 }
 
+/// The event up to which another host recorded the run.
+fn adopted_at(events: &[Recorded]) -> u64 {
+    let adopted = events.iter().rev().find(|recorded| matches!(recorded.event, Event::RunAdopted(_)));
+    adopted.map_or(0, |recorded| recorded.seq)
+}
+
 /// What makes calls again.
 struct Replayer {
     journal: Arc<dyn Journal>,
     sandbox: Arc<Sandbox>,
     components: HashMap<Digest, Arc<Component>>,
     secrets: SecretValues,
+    /// This host made the calls that ended after this event. What a stranger says that a call held is not given to it: the
+    /// variables and secrets here are not those that it was given there, and would come out with what it says now.
+    ours_after: u64,
 }
 
 /// What came of one call.
@@ -193,7 +212,12 @@ impl Replayer {
         let told = transcript.len();
         let component = self.components.get(&made.locked.component).context("a component of the run is not loaded")?;
         let report = self.sandbox.call(component, self.call(component, recorded, made, transcript)?).await?;
-        Ok(compare(&recorded.finished, &report, told))
+        let verdict = compare(&recorded.finished, &report, told);
+        Ok(if self.is_ours(recorded) { verdict } else { without_its_values(verdict, made) })
+    }
+
+    fn is_ours(&self, recorded: &RecordedCall) -> bool {
+        recorded.seq > self.ours_after
     }
 
     fn call(
@@ -215,13 +239,17 @@ impl Replayer {
         });
         let answers = answers.collect::<anyhow::Result<_>>()?;
         let end = ReplayEnd::StayOffline { effects: recorded.finished.effects.clone() };
+        let (env, secrets) = match self.is_ours(recorded) {
+            true => (granted_environment(&made.grant), self.secrets.of(&made.grant)),
+            false => (Vec::new(), SecretValues::default().of(&made.grant)),
+        };
         Ok(Call {
             operation: made.locked.descriptor.name.operation.clone(),
             arguments,
             mounts: Vec::new(),
             stores: Arc::new(NoStores),
-            env: granted_environment(&made.grant),
-            secrets: self.secrets.of(&made.grant),
+            env,
+            secrets,
             limits,
             seed,
             clock_start: made.started.clock_start,
@@ -237,6 +265,17 @@ impl Replayer {
 
     fn blob(&self, digest: &Digest) -> anyhow::Result<Vec<u8>> {
         self.journal.blob(digest)?.context("the journal lacks what a call was told")
+    }
+}
+
+/// Why a call may differ that another host made.
+fn without_its_values(verdict: Verdict, made: &Made) -> Verdict {
+    let held = made.grant.env.len() + made.grant.secrets.len();
+    match verdict {
+        Verdict::Differs(difference) if held > 0 => Verdict::Differs(format!(
+            "it held {held} variables or secrets of the host that made it, and is not given yours: {difference}"
+        )),
+        verdict => verdict,
     }
 }
 

@@ -34,6 +34,7 @@ use crate::journal::log::{Durable, RunLog};
 use crate::journal::sqlite::SqliteJournal;
 use crate::learning::Learning;
 use crate::model::{self, Model};
+use crate::operator;
 use crate::person::Person;
 use crate::secret_values::SecretValues;
 use crate::sessions;
@@ -57,6 +58,7 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     if let Some(stopped) = state.stopped.as_ref().filter(|stopped| !stopped.stop.is_resumable()) {
         bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
     }
+    operator::check_held(&home, &state.authorities)?;
     state.carry(sessions::conversation(&*journal, &state.started.earlier)?);
     let signing = launch::signing_key(&home)?;
     let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant))?;

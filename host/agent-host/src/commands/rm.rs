@@ -9,7 +9,7 @@ use agent_core::name::RunId;
 use super::opened;
 use crate::clock;
 use crate::journal::Journal as _;
-use crate::journal::removal::{SWEEP_TIME, SweepMode, Swept, Tombstone};
+use crate::journal::removal::{Rewrite, SWEEP_TIME, SweepMode, Swept, Tombstone};
 use crate::journal::sqlite::SqliteJournal;
 use crate::report::text;
 
@@ -47,16 +47,22 @@ pub fn rm(args: &RmArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         let object = serde_json::json!({
             "run": run, "events": tombstone.seq, "head": tombstone.head, "also_in": heirs,
-            "swept": swept.is_some_and(|swept| swept.complete), "rewritten": rewritten,
+            "swept": swept.is_some_and(|swept| swept.complete), "rewritten": rewritten == Rewrite::Done,
         });
         writeln!(out, "{object}")?;
     } else {
         write(&tombstone, &heirs, swept.as_ref(), &mut out)?;
-        if swept.is_some() && !rewritten {
-            writeln!(
-                out,
-                "  what it said is overwritten in the file; as that is large, it was not written anew, and copies may be left"
-            )?;
+        let left = match rewritten {
+            Rewrite::Done => None,
+            Rewrite::TooLarge => Some("as that is large, it was not written anew, and copies may be left"),
+            Rewrite::AtWork => Some("as a host is at work there, it was not written anew, and copies may be left"),
+            Rewrite::BeingRead => Some(
+                "as another process reads it, that stands in its log only, and what it said is left until `agent-host journal \
+                 gc` is complete",
+            ),
+        };
+        if let Some(left) = left {
+            writeln!(out, "  what it said is overwritten in the file; {left}")?;
         }
     }
     Ok(ExitCode::SUCCESS)

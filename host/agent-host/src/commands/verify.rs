@@ -15,7 +15,7 @@ use crate::journal::key::HostKey;
 use crate::journal::removal::{Found, Tombstone};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{Marks, Signature, Verified};
-use crate::report::json;
+use crate::report::{json, text};
 
 /// Checks that a run is complete and unchanged, and whether this host wrote it.
 #[derive(Debug, clap::Args)]
@@ -107,7 +107,7 @@ fn write_json(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> {
         "signed": signed_upto, "key": signed_by,
         "damage": verified.damage.as_ref().map(ToString::to_string),
     });
-    writeln!(out, "{object}")
+    writeln!(out, "{}", text::json(&object.to_string()))
 }
 
 fn write_proof(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> {

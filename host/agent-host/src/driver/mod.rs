@@ -21,7 +21,7 @@ use agent_core::answer_events::{AnswerPlace, ApprovalDecided, ApprovalRequested,
 use agent_core::approval;
 use agent_core::event::{ModelFailed, ModelReplied, ModelRequested, ToolFinished};
 use agent_core::machine::{self, Action};
-use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ModelRequest};
+use agent_core::model::{CALLS_MAX, ModelFailure, ModelFailureKind, ModelReply, ModelRequest};
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Metering, Said, ToolOutcome};
 use agent_core::run_events::RunEnded;
@@ -326,9 +326,6 @@ enum Rested {
     Long,
     Cancelled,
 }
-
-/// Calls of one reply. Far more than are ever made of them; what is beyond is no plan but noise, and every call costs an event.
-const CALLS_MAX: usize = 10_000;
 
 /// A reply that neither says anything nor asks for anything is no reply; neither is one that asks for everything.
 fn usable(reply: ModelReply) -> Result<ModelReply, ModelFailure> {

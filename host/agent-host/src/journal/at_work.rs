@@ -2,12 +2,12 @@
 //! who do; whoever sweeps holds it alone. So when blobs are removed that no event names, nobody has kept one for an event that
 //! is still to come. The system lets the lock go with the process.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::JournalError;
+use super::folder::open_own;
 
 const FILE: &str = "at-work.lock";
 
@@ -27,7 +27,7 @@ impl AtWork {
     /// Begins to write in `folder`; waits for a sweep.
     pub(super) fn begin(folder: &Path) -> Result<Self, JournalError> {
         let path = folder.join(FILE);
-        let file = open(&path)?;
+        let file = open_own(&path)?;
         let since = Instant::now();
         loop {
             match file.try_lock_shared() {
@@ -44,18 +44,11 @@ impl Alone {
     /// Keeps all writers away; `None` where one is at work.
     pub(super) fn begin(folder: &Path) -> Result<Option<Self>, JournalError> {
         let path = folder.join(FILE);
-        let file = open(&path)?;
+        let file = open_own(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(JournalError::io(&path)(error)),
         }
     }
-}
-
-fn open(path: &Path) -> Result<File, JournalError> {
-    let mut options = OpenOptions::new();
-    let options = options.create(true).truncate(false).write(true).mode(0o600);
-    let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    options.custom_flags(no_link).open(path).map_err(JournalError::io(path))
 }

@@ -83,6 +83,8 @@ pub enum DamageKind {
     Unreadable(String),
     /// It is intact, but such an event cannot follow those before it.
     DoesNotFollow(String),
+    /// This host did not write it, and those before it are all that is read of such a run.
+    TooMuch,
 }
 
 /// The end of a chain that was found intact, or that is being written.
@@ -155,6 +157,21 @@ impl Chain {
 }
 
 impl Stored {
+    /// What it takes in memory, about.
+    pub(super) fn bytes(&self) -> u64 {
+        let body = match &self.body {
+            Body::Text { text, .. } => text.len(),
+            Body::Missing | Body::Changed => 0,
+        };
+        (self.kind.len() + body) as u64
+    }
+
+    /// The same event as nobody's.
+    #[must_use]
+    pub fn without_mark(self) -> Self {
+        Self { mark: None, ..self }
+    }
+
     fn hash_with(&self, run: &RunId, body: &Digest) -> Digest {
         Digest::of_parts(&[
             DOMAIN,
@@ -224,6 +241,9 @@ impl fmt::Display for DamageKind {
             Self::EndMissing => f.write_str("it is missing, and with it the end of the run"),
             Self::Unreadable(why) => write!(f, "the file cannot be read from here on: {why}"),
             Self::DoesNotFollow(why) => write!(f, "it is intact but cannot follow: {why}"),
+            Self::TooMuch => {
+                f.write_str("this host did not write it, and of such a run no more than is before it is read")
+            }
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The folders and files that the host trusts: made private, and refused where somebody else could have put them there.
-//! Called when a journal is opened and when the host key is read.
+//! Called when a journal or what lies beside it is opened and when the host key is read.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::error::JournalError;
 
@@ -15,7 +18,10 @@ const OTHERS: u32 = 0o077;
 
 /// Makes `folder` if it is missing, checks that it is a real folder of this user, and closes it to others. The answer is
 /// its path without symbolic links.
-pub(super) fn prepare_folder(folder: &Path) -> Result<PathBuf, JournalError> {
+///
+/// # Errors
+/// Where it cannot be made or looked at, or is not what it should be.
+pub fn prepare_folder(folder: &Path) -> Result<PathBuf, JournalError> {
     match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
         Ok(()) => sync_folder(folder.parent())?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -66,6 +72,39 @@ pub(super) fn check_file(path: &Path) -> Result<Metadata, JournalError> {
     }
     close_to_others(path, &found, FILE_MODE)?;
     Ok(found)
+}
+
+/// Opens a private file that lies beside a journal, and makes an empty one if there is none. A stranger may have shipped what is
+/// there: a link is not followed and a pipe not waited for, and what was opened is looked at, and not its name.
+///
+/// # Errors
+/// Where it cannot be opened, or is not a plain file of this user.
+pub fn open_own(path: &Path) -> Result<File, JournalError> {
+    let refuse = |why| Err(JournalError::Unsafe { path: path.to_path_buf(), why });
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(flags.cast_signed());
+    let file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return refuse("it is a symbolic link");
+        }
+        Err(error) => return Err(JournalError::io(path)(error)),
+    };
+    let found = file.metadata().map_err(JournalError::io(path))?;
+    if !found.is_file() {
+        return refuse("it is not a plain file");
+    }
+    if found.nlink() > 1 {
+        return refuse("it is a file with a second name");
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return refuse("it belongs to another user");
+    }
+    if found.mode() & OTHERS != 0 {
+        file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(JournalError::io(path))?;
+    }
+    Ok(file)
 }
 
 /// Makes a rename or a new name in a folder survive a power loss.
@@ -131,6 +170,26 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         assert_eq!(refusal(check_file(&link)), "it is a symbolic link");
         assert_eq!(refusal(check_file(home.path())), "it is not a plain file");
+    }
+
+    #[test]
+    fn what_lies_beside_a_journal_is_a_plain_file_or_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let place = |name: &str| home.path().join(name);
+        open_own(&place("file")).unwrap();
+        assert_eq!(place("file").metadata().unwrap().mode() & 0o777, 0o600);
+        std::fs::set_permissions(place("file"), Permissions::from_mode(0o644)).unwrap();
+        open_own(&place("file")).unwrap();
+        assert_eq!(place("file").metadata().unwrap().mode() & 0o777, 0o600, "closed again");
+
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, place("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(refusal(open_own(&place("pipe"))), "it is not a plain file", "and it was not waited for");
+        std::os::unix::fs::symlink(place("nowhere"), place("link")).unwrap();
+        assert_eq!(refusal(open_own(&place("link"))), "it is a symbolic link");
+        assert!(!place("nowhere").exists());
+        std::fs::hard_link(place("file"), place("second")).unwrap();
+        assert_eq!(refusal(open_own(&place("second"))), "it is a file with a second name");
     }
 
     #[test]

@@ -5,12 +5,13 @@
 //! about a run: that is the machine's. [`SqliteJournal`](sqlite::SqliteJournal) is the one that runs are kept in;
 //! `docs/journal.md` describes its file.
 
+pub mod allowance;
 mod at_work;
 #[cfg(test)]
 mod book;
 pub mod chain;
 pub mod error;
-mod folder;
+pub mod folder;
 pub mod key;
 pub mod lease;
 pub mod log;

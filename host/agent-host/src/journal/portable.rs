@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::BLOB_BYTES_MAX;
+use super::allowance::{EVENT_BYTES_MAX, EVENTS_MAX};
 use super::chain::{Body, NO_HASH, Stored};
 use super::error::JournalError;
 
@@ -26,11 +27,11 @@ const VERSION: u32 = 1;
 /// The longest line: the largest blob in base64, and the names around it.
 const LINE_BYTES_MAX: u64 = (BLOB_BYTES_MAX as u64).div_ceil(3) * 4 + 4096;
 
-/// Events of one run at most. A run of a thousand turns has some ten thousand.
-const EVENTS_MAX: u64 = 1_000_000;
+/// The longest name of a kind.
+const KIND_BYTES_MAX: usize = 64;
 
-/// All bodies together: they are held in memory while the chain is checked.
-const BODIES_BYTES_MAX: u64 = 512 << 20;
+/// The largest file. Its largest parts, the components of a run, are a few megabytes each.
+pub const FILE_BYTES_MAX: u64 = 4 << 30;
 
 /// Blobs of one run at most: one or two for each write of a call.
 const BLOBS_MAX: u64 = 1_000_000;
@@ -124,7 +125,7 @@ struct EndLine {
 /// Writes a run. `blob` gives the bytes of each blob.
 ///
 /// # Errors
-/// Where a blob is not there or `out` cannot be written.
+/// Where a blob is not there, [`read`] would refuse so much, or `out` cannot be written.
 pub fn write(
     run: &RunId,
     events: &[Stored],
@@ -132,7 +133,8 @@ pub fn write(
     mut blob: impl FnMut(&Digest) -> anyhow::Result<Vec<u8>>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let mut lines = Lines { out, hasher: Sha256::new() };
+    check_size(events, blobs)?;
+    let mut lines = Lines { out, hasher: Sha256::new(), bytes: 0 };
     let head = Head { version: VERSION, run: run.clone(), events: events.len() as u64, blobs: blobs.len() as u64 };
     lines.put(&head)?;
     for stored in events {
@@ -144,6 +146,26 @@ pub fn write(
     let end = Digest::from_bytes(lines.hasher.clone().finalize().into());
     lines.put(&EndLine { end })?;
     Ok(lines.out.flush()?)
+}
+
+/// Whether [`read`] takes so much: an export that nobody can import is no backup.
+fn check_size(events: &[Stored], blobs: &BTreeSet<Digest>) -> Result<(), PortableError> {
+    check_counts(events.len() as u64, blobs.len() as u64)?;
+    let bytes: u64 = events.iter().map(Stored::bytes).sum();
+    if bytes > EVENT_BYTES_MAX { Err(too_many_bytes()) } else { Ok(()) }
+}
+
+fn check_counts(events: u64, blobs: u64) -> Result<(), PortableError> {
+    for (count, max, what) in [(events, EVENTS_MAX, "events"), (blobs, BLOBS_MAX, "blobs")] {
+        if count > max {
+            return Err(PortableError::TooMuch(format!("{count} {what}, more than the {max} that are read")));
+        }
+    }
+    Ok(())
+}
+
+fn too_many_bytes() -> PortableError {
+    PortableError::TooMuch(format!("events of more than {EVENT_BYTES_MAX} bytes"))
 }
 
 /// Reads a run, and hands each blob to `keep`.
@@ -184,11 +206,7 @@ fn read_head(source: &mut Source<'_>) -> Result<Head, PortableError> {
         return Err(PortableError::Newer(u32::try_from(version).unwrap_or(u32::MAX)));
     }
     let head: Head = serde_json::from_slice(&line).map_err(|error| source.wrong(&error.to_string()))?;
-    for (count, max, what) in [(head.events, EVENTS_MAX, "events"), (head.blobs, BLOBS_MAX, "blobs")] {
-        if count > max {
-            return Err(PortableError::TooMuch(format!("{count} {what}, more than the {max} that are read")));
-        }
-    }
+    check_counts(head.events, head.blobs)?;
     Ok(head)
 }
 
@@ -198,9 +216,12 @@ fn read_events(source: &mut Source<'_>, head: &Head) -> Result<Vec<Stored>, Port
     let mut bytes = 0_u64;
     for _ in 0..head.events {
         let line: EventLine = source.next()?;
-        bytes = bytes.saturating_add(line.body.len() as u64);
-        if bytes > BODIES_BYTES_MAX {
-            return Err(PortableError::TooMuch(format!("events of more than {BODIES_BYTES_MAX} bytes")));
+        if line.kind.len() > KIND_BYTES_MAX {
+            return Err(source.wrong("has a kind that is none"));
+        }
+        bytes = bytes.saturating_add((line.kind.len() + line.body.len()) as u64);
+        if bytes > EVENT_BYTES_MAX {
+            return Err(too_many_bytes());
         }
         let mark = line.mac.map(|mac| mark(&mac).ok_or_else(|| source.wrong("has a mark that is none"))).transpose()?;
         let digest = Digest::of(line.body.as_bytes());
@@ -238,12 +259,19 @@ fn event_line(stored: &Stored) -> EventLine {
 struct Lines<'a> {
     out: &'a mut dyn Write,
     hasher: Sha256,
+    bytes: u64,
 }
 
 impl Lines<'_> {
     fn put(&mut self, line: &impl Serialize) -> anyhow::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
+        let bytes = text.len() as u64;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if bytes > LINE_BYTES_MAX || self.bytes > FILE_BYTES_MAX {
+            let what = format!("a line of {bytes} bytes and {} so far, more than is read", self.bytes);
+            return Err(PortableError::TooMuch(what).into());
+        }
         self.hasher.update(&text);
         Ok(self.out.write_all(&text)?)
     }

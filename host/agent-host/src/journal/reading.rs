@@ -5,6 +5,7 @@ use agent_core::event::{Event, Recorded};
 use agent_core::name::RunId;
 use agent_core::run_events::Durability;
 
+use super::allowance::Allowance;
 use super::chain::{Chain, Damage, DamageKind, Marker, Stored};
 use super::error::JournalError;
 use super::verify;
@@ -20,7 +21,7 @@ pub(super) enum Trust {
 
 /// A run that is being read, event by event: what is done with each says who reads, and a long run is never held as a whole.
 pub(super) struct Reading<'a> {
-    marker: &'a Marker,
+    allowance: Allowance<'a>,
     trust: Trust,
     chain: Chain,
     durability: Option<Durability>,
@@ -39,15 +40,16 @@ pub(super) struct Whole {
 impl<'a> Reading<'a> {
     /// Before the first event.
     pub(super) fn begin(run: RunId, marker: &'a Marker, trust: Trust, each: Each<'a>) -> Self {
-        Self { marker, trust, chain: Chain::begin(run), durability: None, each }
+        Self { allowance: Allowance::begin(marker), trust, chain: Chain::begin(run), durability: None, each }
     }
 
     /// Takes the next event.
     pub(super) fn see(&mut self, stored: &Stored) -> Result<(), JournalError> {
         let run = &self.chain.run.clone();
-        self.chain.follow(stored).map_err(|damage| JournalError::RunDamaged { run: run.clone(), damage })?;
-        let is_ours = |mark: [u8; 32]| self.marker.is_ours(&stored.hash, &mark);
-        if self.trust == Trust::OursOnly && !stored.mark.is_some_and(is_ours) {
+        let damaged = |damage| JournalError::RunDamaged { run: run.clone(), damage };
+        self.chain.follow(stored).map_err(damaged)?;
+        let is_ours = self.allowance.take(stored).map_err(damaged)?;
+        if self.trust == Trust::OursOnly && !is_ours {
             return Err(JournalError::NotOurs { run: run.clone(), seq: stored.seq });
         }
         let event = |source| JournalError::Event { run: run.clone(), seq: stored.seq, source };

@@ -52,6 +52,19 @@ pub struct Swept {
     pub complete: bool,
 }
 
+/// Whether a file was written anew as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewrite {
+    /// It was, and nothing else is left on the disk.
+    Done,
+    /// It is too large for that.
+    TooLarge,
+    /// A host is at work in its folder.
+    AtWork,
+    /// Another process read it all the time: what is new stands in its log, and what was removed may still be in the file.
+    BeingRead,
+}
+
 /// Whether a sweep changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SweepMode {

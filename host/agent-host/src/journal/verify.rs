@@ -8,6 +8,7 @@ use agent_core::state::State;
 
 use crate::signing::{self, Signed};
 
+use super::allowance::Allowance;
 use super::chain::{Chain, Damage, DamageKind, Marker, Stored};
 
 /// What was proved about a run. `docs/journal.md` says what each part is worth.
@@ -66,7 +67,7 @@ impl Verified {
 
 /// A walk along a run's events that stops at the first which is not intact.
 pub struct Walk<'a> {
-    marker: &'a Marker,
+    allowance: Allowance<'a>,
     chain: Chain,
     marks: Marks,
     signature: Signature,
@@ -78,7 +79,7 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub fn begin(run: RunId, marker: &'a Marker) -> Self {
         let (marks, signature) = (Marks::Ours, Signature::None);
-        Self { marker, chain: Chain::begin(run), marks, signature, state: None }
+        Self { allowance: Allowance::begin(marker), chain: Chain::begin(run), marks, signature, state: None }
     }
 
     /// What was proved, when the events were `seen` as far as they are intact; the last one should be that of number and hash
@@ -101,13 +102,13 @@ impl<'a> Walk<'a> {
     pub fn see(&mut self, stored: &Stored) -> Result<(), Damage> {
         let mut chain = self.chain.clone();
         chain.follow(stored)?;
+        let ours = self.allowance.take(stored)?;
         let event =
             self.fold(stored).map_err(|why| Damage { seq: stored.seq, kind: DamageKind::DoesNotFollow(why) })?;
         if let Event::HeadSigned(signed) = &event {
             self.see_signature(signed);
         }
         self.chain = chain;
-        let ours = stored.mark.is_some_and(|mark| self.marker.is_ours(&stored.hash, &mark));
         if !ours && self.marks == Marks::Ours {
             self.marks = Marks::NotOursFrom(stored.seq);
         }

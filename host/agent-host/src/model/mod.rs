@@ -59,6 +59,11 @@ pub(crate) async fn open(choice: &run_events::ModelChoice) -> anyhow::Result<Box
     Ok(opening::open(&choice.name.parse()?, choice.base_url.as_deref(), tool_mode).await?)
 }
 
+/// Whether a model's server, as a run records it, is on this machine.
+pub(crate) fn is_on_this_machine(base_url: &str) -> bool {
+    base_url.parse().is_ok_and(|url| wire::is_loopback(&url))
+}
+
 /// Opens the models of a run, in the order in which they are tried.
 ///
 /// # Errors

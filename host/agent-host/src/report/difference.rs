@@ -32,7 +32,9 @@ pub fn lines(before: &RunStarted, authorities: &[ToolAuthority], after: &RunReba
     lines
 }
 
-fn models(models: &[ModelChoice]) -> Vec<String> {
+/// The models, each with the server where that is not the provider's own.
+#[must_use]
+pub fn models(models: &[ModelChoice]) -> Vec<String> {
     let model = |model: &ModelChoice| match &model.base_url {
         Some(url) => format!("{} at {url}", model.name),
         None => model.name.clone(),

@@ -19,6 +19,7 @@ mod story;
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests;
 pub mod text;
+pub mod vouching;
 pub mod waiting;
 pub mod waterfall;
 

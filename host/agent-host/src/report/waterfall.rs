@@ -1,10 +1,11 @@
 //! `agent-host trace RUN`: the spans of a run as bars over time, each beneath what it is part of. Time in which nobody drove the
 //! run is left out, so that a run that waited for a person over night can still be read.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use agent_core::trace::names::{self, Subject, note};
-use agent_core::trace::{Ended, Note, Span, Status, Value};
+use agent_core::trace::{Ended, Note, Span, SpanId, Status, Value};
 use agent_core::units::{Bytes, Fuel, Millis, UnixMillis};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -65,7 +66,8 @@ struct Drive<'s> {
 }
 
 struct Picture<'s> {
-    spans: &'s [Span],
+    /// By what they are part of, in the order in which they began.
+    children: BTreeMap<SpanId, Vec<&'s Span>>,
     drives: Vec<Drive<'s>>,
     /// Active time of all drives.
     total: Millis,
@@ -73,6 +75,18 @@ struct Picture<'s> {
     bar: usize,
     detail: usize,
     effects: Effects,
+}
+
+/// All at once: to look for those of each span would take as many looks as there are spans, each time.
+fn children(spans: &[Span]) -> BTreeMap<SpanId, Vec<&Span>> {
+    let mut children: BTreeMap<SpanId, Vec<&Span>> = BTreeMap::new();
+    for (parent, span) in spans.iter().filter_map(|span| Some((span.parent?, span))) {
+        children.entry(parent).or_default().push(span);
+    }
+    let order =
+        |child: &&Span| (child.start, child.number(&names::CALL), child.number(&names::EFFECT_INDEX), child.end);
+    children.values_mut().for_each(|of_one| of_one.sort_by_key(order));
+    children
 }
 
 impl<'s> Picture<'s> {
@@ -90,7 +104,7 @@ impl<'s> Picture<'s> {
         let (label, detail) = (LABEL_WIDTH + more / 3 - less / 4, DETAIL_WIDTH + more / 6 - less / 3);
         // Of the narrowest, nineteen cells.
         let bar = width - (label + TIME_WIDTH + detail + 3);
-        Self { spans, drives, total, label, bar, detail, effects }
+        Self { children: children(spans), drives, total, label, bar, detail, effects }
     }
 
     /// What the run is, and what it used over all its drives.
@@ -152,8 +166,8 @@ impl<'s> Picture<'s> {
         );
         writeln!(out, "{}", line.trim_end())?;
         span.notes.iter().try_for_each(|note| self.write_note(note, span, depth + 1, out))?;
-        let children = self.children(span);
-        let (shown, hidden) = self.chosen(&children);
+        let children = self.children.get(&span.id).map_or(&[][..], Vec::as_slice);
+        let (shown, hidden) = self.chosen(children);
         shown.iter().try_for_each(|child| self.write_span(child, drive, depth + 1, out))?;
         let omitted = span.number(&names::EFFECTS_OMITTED).and_then(|number| usize::try_from(number).ok());
         match hidden + omitted.unwrap_or(0) {
@@ -177,15 +191,6 @@ impl<'s> Picture<'s> {
             fitted(&words, self.label)
         };
         writeln!(out, "{QUIET}{}{QUIET:#}", format!("{words} {when:>TIME_WIDTH$}").trim_end())
-    }
-
-    /// What is part of a span, in the order in which it began.
-    fn children(&self, span: &Span) -> Vec<&'s Span> {
-        let mut children: Vec<&Span> = self.spans.iter().filter(|child| child.parent == Some(span.id)).collect();
-        let order =
-            |child: &&Span| (child.start, child.number(&names::CALL), child.number(&names::EFFECT_INDEX), child.end);
-        children.sort_by_key(order);
-        children
     }
 
     /// Those that are drawn, and how many are not.

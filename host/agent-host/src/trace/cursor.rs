@@ -2,13 +2,16 @@
 //! A run has such a file once somebody began to send it. While the file has the bare name of the run, there is more to send;
 //! `.sent` after the name says that there is not.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use agent_core::name::RunId;
 use serde::{Deserialize, Serialize};
+
+use crate::journal::error::JournalError;
+use crate::journal::folder::{open_own, prepare_folder};
 
 /// What is behind the name of a run of which everything was sent.
 const SENT: &str = ".sent";
@@ -42,23 +45,21 @@ struct Stored {
 }
 
 impl Cursor {
-    /// Takes the cursor of `run` in `folder`, and makes both where there is none yet. `None` while another process has it.
-    pub(super) fn take(folder: &Path, run: &RunId) -> io::Result<Option<Self>> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let path = folder.join(run.as_str());
+    /// Takes the cursor of `run` in `folder`, and makes both where there is none yet. `None` while another process has it. A
+    /// stranger may have shipped what is there: neither the folder nor the file is one that a link leads to.
+    pub(super) fn take(folder: &Path, run: &RunId) -> Result<Option<Self>, JournalError> {
+        let path = prepare_folder(folder)?.join(run.as_str());
         if !path.exists() {
             match std::fs::rename(sent(&path), &path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(JournalError::io(&path)(error)),
                 Ok(()) | Err(_) => {}
             }
         }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.custom_flags(libc::O_NOFOLLOW).open(&path)?;
+        let file = open_own(&path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::Error(error)) => return Err(JournalError::io(&path)(error)),
         }
         // Whoever had it until now may have put it away meanwhile.
         let is_there = std::fs::symlink_metadata(&path).is_ok_and(|found| same(&found, &file));
@@ -88,7 +89,7 @@ impl Cursor {
     }
 }
 
-/// The runs of which there is more to send, the oldest first, at most `count_max`.
+/// The runs of which there may be more to send, the oldest first, at most `count_max`.
 pub(super) fn unsent(folder: &Path, count_max: usize) -> Vec<RunId> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut runs: Vec<RunId> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn a_cursor_keeps_its_place_and_one_holder() {
         let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("traces/collector");
+        let folder = home.path().join("collector");
         let mut cursor = Cursor::take(&folder, &run(1)).unwrap().unwrap();
         assert_eq!(cursor.at(), Position::default());
         cursor.advance(Position { seq: 1_000_000, spans: 17 }).unwrap();
@@ -163,5 +164,11 @@ mod tests {
         }
         std::os::unix::fs::symlink("/etc/passwd", home.path().join(run(2).as_str())).unwrap();
         assert!(Cursor::take(home.path(), &run(2)).is_err());
+        std::os::unix::fs::symlink(home.path(), home.path().join("elsewhere")).unwrap();
+        assert!(
+            Cursor::take(&home.path().join("elsewhere"), &run(3)).is_err(),
+            "nothing is written where a link leads"
+        );
+        assert_eq!(unsent(home.path(), 9), [run(1), run(2)]);
     }
 }

@@ -2,7 +2,7 @@
 //! nor knows of it. What a collector did not take stays in the journal, and the next host of this folder sends it.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::clock;
 use crate::journal::Journal;
 use crate::journal::error::JournalError;
 use crate::journal::runs::RunStatus;
+use crate::journal::verify::Marks;
 
 /// How often the journal is looked at: what happens within a second is one request.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,8 +30,12 @@ const FLUSH_TIME: Duration = Duration::from_secs(2);
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest wait of our own choice.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// Earlier runs of this folder that one host looks after. The next host takes the next ones.
+/// Earlier runs of this folder that one host sends something of. The next host takes the next ones.
 const EARLIER_RUNS_MAX: usize = 64;
+/// Earlier runs that one host looks at: most are passed over, since another host drives them or they cannot be sent.
+const EARLIER_LOOKED_AT_MAX: usize = 1_000;
+/// How many of these in one round, so that its own trace does not wait for them.
+const EARLIER_PER_ROUND: usize = 16;
 /// Requests for one feed in one round, so that a long trace does not keep another one waiting for ever.
 const REQUESTS_PER_ROUND: usize = 1_000;
 
@@ -48,6 +53,23 @@ pub(super) struct Means {
 pub(super) struct Running {
     stop: watch::Sender<bool>,
     task: JoinHandle<Left>,
+}
+
+/// Why there is no point in going on.
+#[derive(Debug)]
+enum Trouble {
+    /// Something of the one run: of its events or its cursor. Others may be sent all the same.
+    Run(String),
+    /// The collector will take nothing from us, or this program cannot ask it.
+    Collector(String),
+}
+
+impl Trouble {
+    fn why(self) -> String {
+        match self {
+            Self::Run(why) | Self::Collector(why) => why,
+        }
+    }
 }
 
 /// What was not sent.
@@ -87,9 +109,10 @@ pub(super) async fn send_one(means: Means, run: RunId, limit: Duration) -> (u64,
     let Means { settings, journal, folder, content } = means;
     let mut line = Line::new();
     let sent = async {
-        let collector = Collector::new(settings)?;
+        let collector = Collector::new(settings).map_err(Trouble::Collector)?;
         let opened = blocking(move || Feed::open(&journal, &folder, &run, (content, Whose::Others))).await?;
-        let mut feed = opened.ok_or("another process is sending it at this moment")?;
+        let busy = || Trouble::Run("another process is sending it at this moment".to_owned());
+        let mut feed = opened.ok_or_else(busy)?;
         loop {
             tokio::time::sleep_until(line.not_before.into()).await;
             feed = line.drain(&collector, feed).await?;
@@ -101,7 +124,7 @@ pub(super) async fn send_one(means: Means, run: RunId, limit: Duration) -> (u64,
     };
     let why = match tokio::time::timeout(limit, sent).await {
         Ok(Ok(())) => None,
-        Ok(Err(why)) => Some(why),
+        Ok(Err(trouble)) => Some(trouble.why()),
         Err(_) => line.trouble.take().or_else(|| Some("it does not take everything in time".to_owned())),
     };
     (line.sent, Left { why: why.or(line.trouble), unwanted: line.unwanted })
@@ -110,20 +133,21 @@ pub(super) async fn send_one(means: Means, run: RunId, limit: Duration) -> (u64,
 async fn work(means: Means, run: RunId, mut stop: watch::Receiver<bool>) -> Left {
     let mut line = Line::new();
     let result = attend(&mut line, means, run, &mut stop).await;
-    if let Err(why) = result {
+    if let Err(why) = result.map_err(Trouble::why) {
         tracing::warn!(why, "the trace of the run is not sent any more");
         line.trouble = Some(why);
     }
     Left { why: line.trouble, unwanted: line.unwanted }
 }
 
-async fn attend(line: &mut Line, means: Means, run: RunId, stop: &mut watch::Receiver<bool>) -> Result<(), String> {
+async fn attend(line: &mut Line, means: Means, run: RunId, stop: &mut watch::Receiver<bool>) -> Result<(), Trouble> {
     let Means { settings, journal, folder, content } = means;
-    let collector = tokio::task::spawn_blocking(|| Collector::new(settings)).await.map_err(|e| e.to_string())??;
+    let collector = blocking(move || Collector::new(settings).map_err(anyhow::Error::msg)).await;
+    let collector = collector.map_err(|trouble| Trouble::Collector(trouble.why()))?;
     let mut own = None;
     let listed = folder.clone();
-    let mut earlier: VecDeque<RunId> = blocking(move || Ok(cursor::unsent(&listed, EARLIER_RUNS_MAX))).await?.into();
-    earlier.retain(|earlier| *earlier != run);
+    let unsent = blocking(move || Ok(cursor::unsent(&listed, EARLIER_LOOKED_AT_MAX))).await?;
+    let mut earlier = Earlier::new(unsent, &run, (&journal, &folder, content));
     loop {
         let is_last = *stop.borrow();
         if own.is_none() {
@@ -134,20 +158,9 @@ async fn attend(line: &mut Line, means: Means, run: RunId, stop: &mut watch::Rec
         if let Some(feed) = own.take_if(|_| line.may_send(is_last)) {
             own = Some(line.drain(&collector, feed).await?);
         }
-        while line.is_clear()
-            && let Some(next) = earlier.pop_front()
-        {
-            let left = open_earlier(&journal, &folder, next, content).await?;
-            if let Some(feed) = left {
-                let feed = line.drain(&collector, feed).await?;
-                blocking(move || feed.close()).await?;
-            }
-            if !is_last {
-                break;
-            }
-        }
+        earlier.round(line, &collector, is_last).await?;
         if is_last {
-            let own = own.ok_or("another process is sending it")?;
+            let own = own.ok_or_else(|| Trouble::Run("another process is sending it".to_owned()))?;
             return blocking(move || own.close()).await;
         }
         let told = tokio::time::timeout(line.pause(), stop.wait_for(|stopped| *stopped)).await;
@@ -158,35 +171,79 @@ async fn attend(line: &mut Line, means: Means, run: RunId, stop: &mut watch::Rec
     }
 }
 
-/// What an earlier host left unsent of a run that nobody drives. Runs that cannot be read are passed over.
-async fn open_earlier(
-    journal: &Arc<dyn Journal>,
-    folder: &std::path::Path,
-    run: RunId,
+/// What earlier hosts of this folder left unsent.
+struct Earlier {
+    waiting: VecDeque<RunId>,
+    sent: usize,
+    journal: Arc<dyn Journal>,
+    folder: PathBuf,
     content: Content,
-) -> Result<Option<Feed>, String> {
-    let (journal, folder) = (Arc::clone(journal), folder.to_owned());
-    blocking(move || {
-        match journal.summary(&run) {
-            Ok(summary) => match summary.status {
-                RunStatus::Interrupted | RunStatus::Stopped(_) => {}
-                RunStatus::Running { .. } | RunStatus::Damaged => return Ok(None),
-            },
-            // Deleted since: there is nothing to send any more.
-            Err(JournalError::NoSuchRun { .. }) => {
-                if let Some(cursor) = cursor::Cursor::take(&folder, &run)? {
-                    cursor.put_away()?;
+}
+
+impl Earlier {
+    fn new(unsent: Vec<RunId>, own: &RunId, (journal, folder, content): (&Arc<dyn Journal>, &Path, Content)) -> Self {
+        let waiting = unsent.into_iter().filter(|earlier| earlier != own).collect();
+        Self { waiting, sent: 0, journal: Arc::clone(journal), folder: folder.to_owned(), content }
+    }
+
+    /// Sends what there is of the next one; at the end of all of them. One that cannot be sent is passed over, whatever is wrong
+    /// with it: it says nothing about the others.
+    async fn round(&mut self, line: &mut Line, collector: &Collector, is_last: bool) -> Result<(), Trouble> {
+        let mut passed = 0;
+        while line.is_clear() && self.sent < EARLIER_RUNS_MAX && (is_last || passed < EARLIER_PER_ROUND) {
+            let Some(run) = self.waiting.pop_front() else { break };
+            match self.send(line, collector, run.clone()).await {
+                Ok(false) => passed += 1,
+                Ok(true) => {
+                    self.sent += 1;
+                    if !is_last {
+                        break;
+                    }
                 }
-                return Ok(None);
-            }
-            Err(error) => {
-                tracing::debug!(%run, %error, "the trace of an earlier run cannot be sent");
-                return Ok(None);
+                Err(Trouble::Run(why)) => {
+                    passed += 1;
+                    tracing::debug!(%run, why, "the trace of an earlier run cannot be sent");
+                }
+                Err(wrong @ Trouble::Collector(_)) => return Err(wrong),
             }
         }
-        Feed::open(&journal, &folder, &run, (content, Whose::Others))
-    })
-    .await
+        Ok(())
+    }
+
+    async fn send(&self, line: &mut Line, collector: &Collector, run: RunId) -> Result<bool, Trouble> {
+        let Some(feed) = self.open(run).await? else { return Ok(false) };
+        let feed = line.drain(collector, feed).await?;
+        blocking(move || feed.close()).await?;
+        Ok(true)
+    }
+
+    /// What an earlier host left unsent of a run that nobody drives. Only of one that this host recorded: what a stranger put
+    /// there would be sent with the operator's own headers, as spans of any run that he likes.
+    async fn open(&self, run: RunId) -> Result<Option<Feed>, Trouble> {
+        let (journal, folder, content) = (Arc::clone(&self.journal), self.folder.clone(), self.content);
+        blocking(move || {
+            match journal.summary(&run) {
+                Ok(summary) => match summary.status {
+                    RunStatus::Interrupted | RunStatus::Stopped(_) => {}
+                    RunStatus::Running { .. } | RunStatus::Damaged => return Ok(None),
+                },
+                // Deleted since: there is nothing to send any more.
+                Err(JournalError::NoSuchRun { .. }) => {
+                    if let Some(cursor) = cursor::Cursor::take(&folder, &run)? {
+                        cursor.put_away()?;
+                    }
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let verified = journal.verify(&run)?;
+            if verified.marks != Marks::Ours || verified.damage.is_some() {
+                return Ok(None);
+            }
+            Feed::open(&journal, &folder, &run, (content, Whose::Others))
+        })
+        .await
+    }
 }
 
 /// The way to the collector: when it may be used next, and what went wrong on it.
@@ -220,7 +277,7 @@ impl Line {
     }
 
     /// Sends all that there is, or up to the first failure. An error means that there is no point in going on.
-    async fn drain(&mut self, collector: &Collector, mut feed: Feed) -> Result<Feed, String> {
+    async fn drain(&mut self, collector: &Collector, mut feed: Feed) -> Result<Feed, Trouble> {
         for _ in 0..REQUESTS_PER_ROUND {
             feed = blocking(move || feed.fill().map(|()| feed)).await?;
             let spans = feed.request();
@@ -244,7 +301,7 @@ impl Line {
                     self.put_off(wait, why);
                     return Ok(feed);
                 }
-                Answer::Wrong(why) => return Err(format!("{}: {why}", collector.shown())),
+                Answer::Wrong(why) => return Err(Trouble::Collector(format!("{}: {why}", collector.shown()))),
             }
             (self.failures, self.was_told, self.trouble) = (0, false, None);
             feed = blocking(move || feed.advance(count).map(|()| feed)).await?;
@@ -265,10 +322,10 @@ impl Line {
     }
 }
 
-/// Has a thread for it do something that waits for files.
-async fn blocking<T: Send + 'static>(act: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T, String> {
+/// Has a thread for it do something about one run that waits for files.
+async fn blocking<T: Send + 'static>(act: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T, Trouble> {
     match tokio::task::spawn_blocking(act).await {
-        Ok(done) => done.map_err(|error| format!("{error:#}")),
-        Err(error) => Err(error.to_string()),
+        Ok(done) => done.map_err(|error| Trouble::Run(format!("{error:#}"))),
+        Err(error) => Err(Trouble::Collector(error.to_string())),
     }
 }

@@ -20,6 +20,7 @@ use agent_core::name::RunId;
 
 use self::exporter::{Left, Means, Running};
 use self::settings::Wanted;
+use crate::journal::folder::prepare_folder;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
 
@@ -56,9 +57,14 @@ impl Telemetry {
             Wanted::Impossible(why) => return Self::Impossible(why),
             Wanted::Yes(settings) => settings,
         };
+        // Each level of it by itself: what a stranger shipped there could be a link to elsewhere.
+        let traces = match prepare_folder(&runs.join(FOLDER)) {
+            Ok(traces) => traces,
+            Err(error) => return Self::Impossible(format!("nothing can be kept about it: {error}")),
+        };
         match SqliteJournal::open_existing(runs, key) {
             Ok(journal) => {
-                let folder = runs.join(FOLDER).join(settings.short_name());
+                let folder = traces.join(settings.short_name());
                 let shown = settings.shown();
                 let (settings, journal, content) = (*settings, Arc::new(journal), settings::content());
                 Self::Ready(Box::new(Ready { means: Means { settings, journal, folder, content }, shown }))

@@ -12,6 +12,9 @@ pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> JournalError 
     let path = path.to_path_buf();
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => JournalError::StoreFull { path },
+        Some(ErrorCode::TooBig) => {
+            JournalError::StoreCorrupt { path, what: "it holds an entry that is larger than any of ours".to_owned() }
+        }
         Some(ErrorCode::DatabaseCorrupt) => JournalError::StoreCorrupt { path, what: source.to_string() },
         Some(ErrorCode::NotADatabase) => {
             JournalError::StoreCorrupt { path, what: "it is not a database file".to_owned() }

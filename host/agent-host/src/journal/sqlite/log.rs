@@ -135,6 +135,20 @@ pub(super) fn take(
     Ok(SqliteLog::of(store, durability, chain))
 }
 
+/// Appends one event to the run whose intact end is `chain`, under the next epoch, and gives the run back.
+pub(super) fn append_once(
+    store: &Store,
+    connection: &Connection,
+    mut chain: Chain,
+    next: impl FnOnce(&Chain) -> Stored,
+) -> Result<(), JournalError> {
+    chain.epoch = claim(store, connection, &chain)?;
+    let next = next(&chain);
+    advance(store, connection, &chain, &next)?;
+    rows::insert(store, connection, &chain.run, &next)?;
+    release(store, connection, &chain)
+}
+
 /// Whether the run may be taken: nobody holds it, its holder is gone, or a person said so.
 pub(super) fn check_free(
     store: &Store,

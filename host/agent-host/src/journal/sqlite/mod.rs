@@ -18,8 +18,7 @@ mod transfer;
 
 pub use self::transfer::Import;
 
-use std::fs::{OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::TryLockError;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +26,7 @@ use std::time::Duration;
 use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
 use agent_core::name::{Name, RunId};
-use agent_core::run_events::RunStarted;
+use agent_core::run_events::{RunAdopted, RunStarted};
 use agent_core::units::UnixMillis;
 use agent_sandbox::kv::StoreSize;
 use rusqlite::{Connection, OptionalExtension as _};
@@ -35,11 +34,12 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::Journal;
 use super::chain::{Damage, DamageKind, Marker, Stored};
 use super::error::JournalError;
+use super::folder::open_own;
 use super::key::HostKey;
 use super::lease::TakeOver;
 use super::log::{Level, RunLog};
 use super::reading::{Each, Reading, Trust, Whole};
-use super::removal::{Found, Progress, SweepMode, Swept, Tombstone};
+use super::removal::{Found, Progress, Rewrite, SweepMode, Swept, Tombstone};
 use super::runs::{RunSummary, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld};
 use super::verify::{Verified, Walk};
@@ -93,12 +93,12 @@ impl SqliteJournal {
         transfer::import(&self.store, import)
     }
 
-    /// Puts this host's mark on every event of a run, for which the operator vouches.
+    /// Puts this host's mark on every event of a run, for which the operator vouches, and records on what terms: both or neither.
     ///
     /// # Errors
     /// Where there is no such run, a living process drives it, or it is damaged.
-    pub fn adopt(&self, run: &RunId) -> Result<(), JournalError> {
-        transfer::adopt(&self.store, run)
+    pub fn adopt(&self, run: &RunId, at: UnixMillis, body: RunAdopted) -> Result<(), JournalError> {
+        transfer::adopt(&self.store, run, at, body)
     }
 
     /// Removes a run for good. What only it named is left for a sweep.
@@ -109,11 +109,11 @@ impl SqliteJournal {
         sweep::remove_run(&self.store, run, at)
     }
 
-    /// Writes a file of moderate size anew, so that nothing is left in it of what was removed; whether that was done.
+    /// Writes a file of moderate size anew, so that nothing is left in it of what was removed.
     ///
     /// # Errors
     /// Where the journal cannot be read or changed.
-    pub fn rewrite(&self) -> Result<bool, JournalError> {
+    pub fn rewrite(&self) -> Result<Rewrite, JournalError> {
         sweep::rewrite(&self.store)
     }
 
@@ -166,10 +166,12 @@ impl Journal for SqliteJournal {
         each: &mut dyn FnMut(Recorded),
     ) -> Result<Box<dyn RunLog>, JournalError> {
         let store = &self.store;
-        store.at_work()?;
         let former = store.read(|connection| log::check_free(store, connection, run, take_over))?;
         if former.is_some() {
             store.read(|connection| quick_check(store, connection))?;
+        }
+        store.at_work()?;
+        if former.is_some() {
             store.settle()?;
         }
         reserve::keep(store.folder());
@@ -264,10 +266,7 @@ impl Journal for SqliteJournal {
     /// By a lock on a file beside the journal's, which the system lets go with this process.
     fn try_hold_stores(&self, component: &Name) -> Result<Option<StoresHeld>, JournalError> {
         let path = self.store.folder().join(format!("kv-{component}.lock"));
-        let mut options = OpenOptions::new();
-        let options = options.create(true).truncate(false).write(true).mode(0o600);
-        let open = options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(&path);
-        let file = open.map_err(JournalError::io(&path))?;
+        let file = open_own(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(StoresHeld::by(file))),
             Err(TryLockError::WouldBlock) => Ok(None),

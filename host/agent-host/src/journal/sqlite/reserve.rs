@@ -1,12 +1,15 @@
 //! Room on the disk that is kept free for one thing: to record that there is no more of it. A file beside the journal takes it up,
 //! and is removed when nothing else can be written.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, OFlags};
+use rustix::fs::FallocateFlags;
+
+use crate::journal::error::JournalError;
+use crate::journal::folder::open_own;
 
 /// Enough for an event with everything around it: the pages of its transaction in the log, and a piece of the log's index.
 const BYTES: u64 = 256 << 10;
@@ -34,12 +37,10 @@ pub(super) fn give_up(folder: &Path) -> bool {
     fs::remove_file(path(folder)).is_ok()
 }
 
-fn take(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-    let file: File = options.open(path)?;
-    rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, BYTES)?;
-    file.sync_all()
+fn take(path: &Path) -> Result<(), JournalError> {
+    let file = open_own(path)?;
+    let taken = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, BYTES);
+    taken.map_err(io::Error::from).and_then(|()| file.sync_all()).map_err(JournalError::io(path))
 }
 
 fn path(folder: &Path) -> PathBuf {

@@ -50,7 +50,10 @@ pub(super) fn read<E>(
     result.map_err(|error| (reached, error))
 }
 
-/// At most `count_max` events of a run after number `seq`, in order, unchecked.
+/// Bytes after which a page ends, wherever it does: each event of a stranger's run may have the largest body.
+const PAGE_BYTES_MAX: u64 = 8 << 20;
+
+/// At most `count_max` events of a run after number `seq`, in order, unchecked; at least one, if there is one.
 pub(super) fn read_after(
     connection: &Connection,
     run: &RunId,
@@ -59,7 +62,17 @@ pub(super) fn read_after(
 ) -> rusqlite::Result<Vec<Stored>> {
     let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(select!("AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"))?;
-    statement.query_map((run.as_str(), seq.cast_signed(), count_max), from_row)?.collect()
+    let mut rows = statement.query((run.as_str(), seq.cast_signed(), count_max))?;
+    let mut page = Vec::new();
+    let mut bytes = 0;
+    while bytes < PAGE_BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
+        let stored = from_row(row)?;
+        bytes += stored.bytes();
+        page.push(stored);
+    }
+    Ok(page)
 }
 
 /// The first event of a run and the last one that says how it stands, unchecked, for a listing.

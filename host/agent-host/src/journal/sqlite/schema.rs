@@ -4,9 +4,11 @@
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error;
+use crate::journal::BLOB_BYTES_MAX;
 use crate::journal::error::JournalError;
 
 /// Marks the file as ours: `AgHj` in ASCII.
@@ -24,6 +26,9 @@ const STATEMENTS: usize = 32;
 /// Pages kept in memory. Blobs are found by their digest, so in no order: a smaller cache reads the same pages again and
 /// again.
 const CACHE_KIB: i64 = 16 << 10;
+
+/// The longest value, and row, that is read or written: the largest blob and what stands beside it.
+const ENTRY_BYTES_MAX: i32 = BLOB_BYTES_MAX as i32 + (64 << 10);
 
 /// Every table, exactly as it is stored in the file: another text is another file. Blobs stand last: the end of a file that was
 /// cut short is then missed by whoever reads a run.
@@ -141,6 +146,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, JournalError> {
 /// The file may come from a stranger: nothing in it may run code, and its pages are checked while they are read.
 fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS_MAX))?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, ENTRY_BYTES_MAX)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;

@@ -38,6 +38,8 @@ pub(super) struct Store {
     writer: Mutex<Writer>,
     /// Held from the first write of a run or blob on.
     at_work: Mutex<Option<AtWork>>,
+    /// Whether somebody else's log was there when the file was opened.
+    found_log: bool,
     /// The write-ahead log, opened for the syncs that runs share.
     wal: OnceLock<File>,
     group: Group,
@@ -83,6 +85,8 @@ impl Store {
         if (1..SQLITE_BYTES_MIN).contains(&file.len()) {
             return Err(JournalError::StoreCorrupt { path, what: "it was cut short".to_owned() });
         }
+        // The last one who closes the file in peace leaves none.
+        let found_log = std::fs::metadata(log_of(&path)).is_ok_and(|log| log.len() > 0);
         let connection = schema::connect(&path)?;
         let writer = Mutex::new(Writer { connection, level: Level::Written, poisoned: false });
         Ok(Self {
@@ -95,6 +99,7 @@ impl Store {
             group: Group::default(),
             full: AtomicBool::new(false),
             at_work: Mutex::new(None),
+            found_log,
         })
     }
 
@@ -167,7 +172,7 @@ impl Store {
     /// under `FULL`, each time.
     fn sync_log(&self) -> Result<(), JournalError> {
         self.check_in_place()?;
-        let path = self.log_path();
+        let path = log_of(&self.path);
         let wal = match self.wal.get() {
             Some(wal) => wal,
             None => {
@@ -184,22 +189,28 @@ impl Store {
         })
     }
 
-    fn log_path(&self) -> PathBuf {
-        let mut path = self.path.clone().into_os_string();
-        path.push("-wal");
-        path.into()
+    /// Where somebody else's log may be: has everything written once more, into the file itself, and synced, and the log begun
+    /// anew. What is read may be what a failed sync was for, and the system takes that for written; whatever was appended behind
+    /// it would go with it. Another process that reads all the time is not waited for longer than for a lock.
+    pub(super) fn settle(&self) -> Result<(), JournalError> {
+        match self.checkpoint("RESTART") {
+            Ok(true) => Ok(()),
+            // Nothing is lost by that: it stays in the log.
+            Ok(false) | Err(JournalError::StoreFull { .. } | JournalError::StoreBusy { .. }) => {
+                tracing::debug!(path = %self.path.display(), "the journal's log could not be written into its file");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// After an unclean stop: has everything written once more, into the file itself, and synced. What is read may be what a
-    /// failed sync was for, and the system takes that for written. Another process that reads just now is not waited for.
-    pub(super) fn settle(&self) -> Result<(), JournalError> {
+    /// Writes the log into the file; `false` where somebody who reads or writes stood in the way, which SQLite says in its answer
+    /// and not as an error.
+    fn checkpoint(&self, mode: &str) -> Result<bool, JournalError> {
         let writer = self.lock();
-        let settled = writer.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
-        match settled.map_err(|error| self.error(error)) {
-            // Nothing is lost by that: it stays in the log.
-            Err(JournalError::StoreFull { .. } | JournalError::StoreBusy { .. }) => Ok(()),
-            settled => settled,
-        }
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let was_in_the_way = writer.connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
+        Ok(was_in_the_way.map_err(|error| self.error(error))? == 0)
     }
 
     fn transact<T>(
@@ -250,11 +261,16 @@ impl Store {
         if is_there { Ok(()) } else { Err(JournalError::StoreGone { path: self.path.clone() }) }
     }
 
-    /// From now on no sweep removes what this process keeps before an event names it.
+    /// From now on no sweep removes what this process keeps before an event names it, and nothing that it writes stands behind
+    /// what another process failed to sync.
     pub(super) fn at_work(&self) -> Result<(), JournalError> {
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if at_work.is_none() {
-            *at_work = Some(AtWork::begin(self.folder())?);
+            let begun = AtWork::begin(self.folder())?;
+            if self.found_log {
+                self.settle()?;
+            }
+            *at_work = Some(begun);
         }
         Ok(())
     }
@@ -264,11 +280,10 @@ impl Store {
         self.lock().connection.execute_batch("VACUUM").map_err(|error| self.error(error))
     }
 
-    /// Writes the log of changes into the file and makes it short, where nobody reads what is in it.
-    pub(super) fn truncate_log(&self) -> Result<(), JournalError> {
-        let writer = self.lock();
-        let truncate = || writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        truncate().map_err(|error| self.error(error))
+    /// Writes the log of changes into the file and makes it empty. `false` where somebody read all the time: what was removed may
+    /// then still stand in the file, and what takes its place only in the log.
+    pub(super) fn truncate_log(&self) -> Result<bool, JournalError> {
+        self.checkpoint("TRUNCATE")
     }
 
     /// Runs `act` on one state of the file.
@@ -308,6 +323,13 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The write-ahead log of the file.
+fn log_of(path: &Path) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push("-wal");
+    path.into()
 }
 
 fn identity(path: &Path) -> Option<Identity> {

@@ -16,7 +16,7 @@ use crate::journal::at_work::Alone;
 use crate::journal::error::JournalError;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Level;
-use crate::journal::removal::{Found, Progress, SweepMode, Swept, Tombstone, named_in};
+use crate::journal::removal::{Found, Progress, Rewrite, SweepMode, Swept, Tombstone, named_in};
 
 /// Blobs that one transaction looks at: some milliseconds.
 const BLOBS_PER_STEP: i64 = 256;
@@ -128,23 +128,22 @@ pub(super) fn sweep(
     }
     swept.complete = true;
     if mode == SweepMode::Remove {
-        swept.given_back = give_back(store, deadline)?;
-        swept.complete = count(store, "PRAGMA freelist_count")? == 0;
+        let is_in_file = give_back(store, deadline, &mut swept.given_back)?;
+        swept.complete = is_in_file && count(store, "PRAGMA freelist_count")? == 0;
     }
     Ok(Some(swept))
 }
 
 /// Writes the whole file anew, so that nothing is left in it of what was removed, not even where pages were rearranged before.
-/// Only a small file, and only while no host is at work: whether it was done.
-pub(super) fn rewrite(store: &Store) -> Result<bool, JournalError> {
-    let Some(_alone) = Alone::begin(store.folder())? else { return Ok(false) };
+/// Only a small file, and only while no host is at work.
+pub(super) fn rewrite(store: &Store) -> Result<Rewrite, JournalError> {
+    let Some(_alone) = Alone::begin(store.folder())? else { return Ok(Rewrite::AtWork) };
     let bytes = count(store, "PRAGMA page_size")? * count(store, "PRAGMA page_count")?;
     if bytes > REWRITE_BYTES_MAX {
-        return Ok(false);
+        return Ok(Rewrite::TooLarge);
     }
     store.vacuum()?;
-    store.truncate_log()?;
-    Ok(true)
+    Ok(if store.truncate_log()? { Rewrite::Done } else { Rewrite::BeingRead })
 }
 
 /// Every digest that an event names; `None` where the time was not enough.
@@ -232,16 +231,17 @@ fn remove_blobs(store: &Store, step: &Step) -> Result<(), JournalError> {
     })
 }
 
-/// Gives free pages back to the file system, and writes the log into the file. How many bytes smaller the file is.
-fn give_back(store: &Store, deadline: Instant) -> Result<u64, JournalError> {
+/// Gives free pages back to the file system, and writes the log into the file: whether that was done. `bytes` is how much smaller
+/// the file is then.
+fn give_back(store: &Store, deadline: Instant, bytes: &mut u64) -> Result<bool, JournalError> {
     let page = count(store, "PRAGMA page_size")?;
     let before = count(store, "PRAGMA page_count")?;
     while Instant::now() < deadline && count(store, "PRAGMA freelist_count")? > 0 {
         store.write(Level::Synced, |connection| vacuum_step(connection).map_err(|error| store.error(error)))?;
     }
     let after = count(store, "PRAGMA page_count")?;
-    store.truncate_log()?;
-    Ok(before.saturating_sub(after) * page)
+    *bytes = before.saturating_sub(after) * page;
+    store.truncate_log()
 }
 
 /// It works by being asked for one row after the other.

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use agent_core::event::Event;
 use agent_core::name::RunId;
-use agent_core::run_events::RunStarted;
+use agent_core::run_events::{RunAdopted, RunStarted};
 use agent_core::units::UnixMillis;
 use rusqlite::Connection;
 
 use super::store::Store;
 use super::{index, log, rows};
+use crate::journal::allowance::Allowance;
 use crate::journal::chain::{Body, Chain, Stored};
 use crate::journal::error::JournalError;
 use crate::journal::lease::TakeOver;
-use crate::journal::log::{Level, chained};
+use crate::journal::log::{Level, body_of, chained};
 
 /// A run that comes from elsewhere. Its chain is intact.
 pub struct Import {
@@ -28,9 +29,11 @@ pub struct Import {
 /// The events of a run as they are stored, checked to hang together.
 pub(super) fn stored(store: &Store, connection: &Connection, run: &RunId) -> Result<Vec<Stored>, JournalError> {
     let mut chain = Chain::begin(run.clone());
+    let mut allowance = Allowance::begin(&store.marker);
     let mut all = Vec::new();
     let see = |stored: Stored| {
         chain.follow(&stored)?;
+        allowance.take(&stored)?;
         all.push(stored);
         Ok(())
     };
@@ -76,18 +79,23 @@ pub(super) fn check_new(store: &Store, connection: &Connection, run: &RunId) -> 
     }
 }
 
-/// Puts this host's mark on every event of a run: the operator vouches for them.
-pub(super) fn adopt(store: &Arc<Store>, run: &RunId) -> Result<(), JournalError> {
+/// Puts this host's mark on every event of a run, for which the operator vouches, and adds the event that says so, under an
+/// epoch of its own. In one transaction: without that event, what the other host allowed would count.
+pub(super) fn adopt(store: &Arc<Store>, run: &RunId, at: UnixMillis, body: RunAdopted) -> Result<(), JournalError> {
+    let event = Event::from(body);
+    let (kind, body) = (event.kind(), body_of(&event)?);
     store.at_work()?;
     store.write(Level::Synced, |connection| {
         log::check_free(store, connection, run, TakeOver::IfDead)?;
+        let mut chain = Chain::begin(run.clone());
         let sql = "UPDATE events SET mac = ?1 WHERE run = ?2 AND seq = ?3";
         for event in stored(store, connection, run)? {
+            chain.follow(&event).map_err(|damage| JournalError::RunDamaged { run: run.clone(), damage })?;
             let mark = store.marker.mark(&event.hash);
             let update = || connection.prepare_cached(sql)?.execute((mark, run.as_str(), event.seq.cast_signed()));
             update().map_err(|error| store.error(error))?;
         }
-        Ok(())
+        log::append_once(store, connection, chain, |chain| chain.next(at, kind, body, &store.marker))
     })
 }
 

@@ -440,7 +440,7 @@ fn what_is_about_the_record_does_not_change_how_a_run_stands(medium: &mut impl M
     // Not zero bytes: with that key, which is no honest one, every fourth message has a signature of zero bytes.
     let signed = HeadSigned { key: "00".repeat(32), signature: "01".repeat(64) };
     log.append(at(5), signed.into(), Durable::Now).unwrap();
-    log.append(at(6), RunAdopted { file: Digest::of(b"file") }.into(), Durable::Now).unwrap();
+    log.append(at(6), RunAdopted { file: Digest::of(b"file"), authorities: Vec::new() }.into(), Durable::Now).unwrap();
     assert_eq!(journal.summary(&run_id(1)).unwrap().status, RunStatus::Stopped(StopReason::Completed));
     let verified = journal.verify(&run_id(1)).unwrap();
     assert_eq!((verified.damage, verified.signature), (None, Signature::False { seq: 5 }));

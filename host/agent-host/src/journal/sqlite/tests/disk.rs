@@ -58,6 +58,29 @@ fn a_failed_sync_is_the_last_thing_that_a_process_records() {
     }
 }
 
+/// What a process could not sync is read by the next one, and taken for written by the system. Whatever that one appended behind
+/// it would be lost with it: SQLite reads a log up to the first piece that does not fit.
+#[test]
+fn a_new_run_does_not_stand_behind_what_another_process_failed_to_sync() {
+    let home = Home::new();
+    let failed = home.open();
+    let log = begin_with(&failed, 1, Durability::Strict);
+    log.append(at(2), replied(&"four ".repeat(100)), Durable::Later).unwrap();
+    failing(&SYNCS, libc::EIO, || log.append(at(3), requested(2), Durable::Now)).unwrap_err();
+    // It is stopped where it is, so that nobody brings its log into the file.
+    let is_in_file = || {
+        let (bytes, words) = (std::fs::read(home.file()).unwrap(), b"four four four");
+        bytes.windows(words.len()).any(|window| window == words)
+    };
+    assert!(!is_in_file());
+    let next = home.open();
+    let began = begin_with(&next, 2, Durability::Strict);
+    assert!(is_in_file(), "it was written once more, and synced");
+    let events = next.events(&run_id(1)).unwrap().len();
+    assert!((2..=3).contains(&events), "what was acknowledged is there: {events}");
+    drop((began, log));
+}
+
 #[test]
 fn a_failed_write_is_the_last_thing_that_a_process_records() {
     let home = Home::new();

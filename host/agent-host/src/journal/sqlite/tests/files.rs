@@ -3,6 +3,8 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+use agent_core::event::ModelFailed;
+use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::run_events::{Durability, RunStarted};
 
 use super::*;
@@ -51,6 +53,50 @@ fn a_linked_folder_or_file_is_refused() {
     std::fs::rename(home.file(), home.0.path().join("moved.db")).unwrap();
     std::os::unix::fs::symlink(home.0.path().join("moved.db"), home.file()).unwrap();
     assert_eq!(refusal(&home), "`~/.agent-host/journal.db` cannot hold a journal or a key: it is a symbolic link");
+}
+
+/// A stranger's archive can hold a pipe or a link in the place of each file that lies beside the journal.
+#[test]
+fn what_is_shipped_beside_the_journal_is_neither_followed_nor_waited_for() {
+    let pipe = |path: &std::path::Path| {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    let home = Home::new();
+    let journal = home.open();
+    pipe(&home.folder().join("at-work.lock"));
+    pipe(&home.folder().join("kv-notes.lock"));
+    pipe(&home.folder().join("journal.reserve"));
+    let why = |error: JournalError| error.to_string().lines().next().unwrap_or_default().to_owned();
+    for refused in [
+        journal.put_blob(b"x").map(drop),
+        journal.start_run(run_id(1), at(1), started()).map(drop),
+        journal.try_hold_stores(&"notes".parse().unwrap()).map(drop),
+    ] {
+        let said = why(refused.unwrap_err());
+        assert!(said.ends_with("it is not a plain file"), "{said}");
+    }
+    std::fs::remove_file(home.folder().join("at-work.lock")).unwrap();
+    drop(journal.start_run(run_id(1), at(1), started()).unwrap());
+}
+
+/// Each of many events can name one large blob, and whoever follows a run holds a page of them.
+#[test]
+fn a_page_ends_where_it_holds_enough() {
+    let home = Home::new();
+    let journal = home.open();
+    let log = begin_run(&journal, &run_id(1));
+    let failed = ModelFailed {
+        turn: 1,
+        failure: ModelFailure { kind: ModelFailureKind::ServerError, message: "x".repeat(5 << 20), retry_after: None },
+    };
+    for number in 2..9 {
+        log.append(at(number), failed.clone().into(), Durable::Later).unwrap();
+    }
+    let pages = std::iter::successors(Some(0), |seq| {
+        journal.events_after(&run_id(1), *seq, 64).unwrap().last().map(|(recorded, _)| recorded.seq)
+    });
+    assert_eq!(pages.collect::<Vec<_>>(), [0, 3, 5, 7, 8]);
 }
 
 #[test]

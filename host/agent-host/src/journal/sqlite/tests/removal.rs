@@ -9,7 +9,7 @@ use agent_core::session::{Earlier, EarlierRun};
 
 use super::*;
 use crate::journal::at_work::AtWork;
-use crate::journal::removal::{SWEEP_TIME, SweepMode, Swept};
+use crate::journal::removal::{Rewrite, SWEEP_TIME, SweepMode, Swept};
 
 fn sweep(journal: &SqliteJournal, mode: SweepMode) -> Option<Swept> {
     journal.sweep(mode, SWEEP_TIME, &mut |_| {}).unwrap()
@@ -121,6 +121,31 @@ fn a_removed_run_leaves_its_tombstone_and_nothing_of_what_it_said() {
         let said = |words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
         assert!(!said(b"four four four") && !said(b"Say only the number"));
     }
+}
+
+/// SQLite does not call it an error when somebody reads meanwhile.
+#[test]
+fn what_still_stands_in_the_file_is_not_said_to_be_gone() {
+    let home = Home::new();
+    {
+        let journal = home.open();
+        record_run(&journal, &run_id(1));
+    }
+    let reader = Connection::open(home.file()).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let _: i64 = reader.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
+    let journal = home.open();
+    journal.remove_run(&run_id(1), at(9)).unwrap();
+    assert_eq!(journal.rewrite().unwrap(), Rewrite::BeingRead);
+    let is_there = || {
+        let (bytes, words) = (std::fs::read(home.file()).unwrap(), b"four four four");
+        bytes.windows(words.len()).any(|window| window == words)
+    };
+    assert!(is_there());
+    drop(reader);
+    assert!(sweep(&journal, SweepMode::Remove).unwrap().complete);
+    assert_eq!(journal.rewrite().unwrap(), Rewrite::Done);
+    assert!(!is_there());
 }
 
 #[test]

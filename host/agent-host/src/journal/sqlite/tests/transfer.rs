@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::BufReader;
 
 use agent_core::event::Event;
+use agent_core::run_events::RunAdopted;
 use proptest::prelude::*;
 
 use super::*;
@@ -68,10 +69,12 @@ fn a_strangers_run_is_looked_at_and_goes_on_once_it_is_adopted() {
     assert_eq!(journal.verify(&run_id(1)).unwrap().marks, Marks::NotOursFrom(1));
     let refused = journal.resume_run(&run_id(1), TakeOver::IfDead);
     assert!(matches!(refused, Err(JournalError::NotOurs { seq: 1, .. })));
-    journal.adopt(&run_id(1)).unwrap();
+    let adopted = || RunAdopted { file: agent_core::digest::Digest::of(b"file"), authorities: Vec::new() };
+    journal.adopt(&run_id(1), at(9), adopted()).unwrap();
     assert_eq!(journal.verify(&run_id(1)).unwrap().marks, Marks::Ours);
-    assert!(journal.resume_run(&run_id(1), TakeOver::IfDead).is_ok());
-    assert_eq!(head(&here), head(&elsewhere), "the chain is the same");
+    let (events, _log) = journal.resume_run(&run_id(1), TakeOver::IfDead).unwrap();
+    let last = events.last().unwrap();
+    assert_eq!((last.seq, last.epoch, last.event.clone()), (5, 2, adopted().into()), "and is the word for the others");
 }
 
 #[test]
@@ -114,6 +117,10 @@ fn what_is_no_exported_run_is_refused_by_its_line() {
         ),
         (with(6, &lines[5].replace("YSBj", "****")), "line 6 of the exported run is not base64"),
         (with(7, "{\"end\":\"sha256:00\"}"), "line 7 of the exported run cannot be understood: not a digest"),
+        (
+            with(3, &lines[2].replace("ModelRequested", &"x".repeat(65))),
+            "line 3 of the exported run has a kind that is none",
+        ),
         (format!("{good}more\n"), "line 7 of the exported run is followed by more"),
         (
             with(3, &lines[2].replace("\"at\":", "\"at\":9")),
@@ -124,6 +131,27 @@ fn what_is_no_exported_run_is_refused_by_its_line() {
         let refused = refused(file.as_bytes());
         assert!(refused.starts_with(said), "{refused}");
     }
+}
+
+/// An export that no import takes is no backup.
+#[test]
+fn what_would_not_be_read_is_not_written() {
+    let home = Home::new();
+    let journal = home.open();
+    record_run(&journal, &run_id(1));
+    let mut events = journal.stored(&run_id(1)).unwrap();
+    // Untouched memory, which takes no room.
+    let large = || String::from_utf8(vec![0; 64 << 20]).unwrap();
+    let stored = |text: String| {
+        let body = crate::journal::chain::Body::Text { text, digest: agent_core::digest::Digest::of(b"") };
+        crate::journal::chain::Stored { body, ..events[1].clone() }
+    };
+    let many: Vec<_> = (0..9).map(|_| stored(large())).collect();
+    events.extend(many);
+    let mut out = Vec::new();
+    let refused = portable::write(&run_id(1), &events, &BTreeSet::new(), |_| Ok(Vec::new()), &mut out).unwrap_err();
+    assert_eq!(refused.to_string(), "the exported run has events of more than 536870912 bytes");
+    assert!(out.is_empty());
 }
 
 proptest! {
