@@ -3,6 +3,9 @@
 
 use agent_core::hidden::is_hidden;
 
+/// What stands at the end of a text that was cut. `secrets` looks there for pieces of one.
+pub(crate) const CUT: char = '…';
+
 /// `text` on one line with control characters removed, cut after `chars_max` characters.
 pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
     let plain = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_hidden(*c));
@@ -26,7 +29,7 @@ fn cut(chars: impl Iterator<Item = char>, chars_max: usize) -> String {
     let mut out = String::new();
     for (count, c) in chars.enumerate() {
         if count == chars_max {
-            out.push('…');
+            out.push(CUT);
             break;
         }
         out.push(c);

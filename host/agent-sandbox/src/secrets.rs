@@ -14,6 +14,7 @@ use agent_core::units::Bytes;
 use crate::call::CallReport;
 use crate::defence::{self, Defence};
 use crate::effects::texts;
+use crate::plain_text::CUT;
 
 /// The values that a call's requests may carry, by name, and a redactor of every secret of the run.
 #[derive(Clone, Default)]
@@ -50,9 +51,10 @@ impl CallSecrets {
         }
         match &mut report.outcome {
             ToolOutcome::Returned { content } => content.iter_mut().for_each(|content| self.scrub_content(content)),
-            ToolOutcome::Failed { message }
-            | ToolOutcome::Refused { message, .. }
-            | ToolOutcome::Faulted { message, .. } => self.scrub_text(message),
+            ToolOutcome::Failed { message } => self.scrub_text(message),
+            ToolOutcome::Refused { message, .. } | ToolOutcome::Faulted { message, .. } => {
+                self.scrub_quotations(message)
+            }
         }
         let is_cut = report.metering.output_dropped > Bytes(0);
         for printed in [&mut report.said.stdout, &mut report.said.stderr] {
@@ -111,6 +113,22 @@ impl CallSecrets {
         if let std::borrow::Cow::Owned(redacted) = self.redactor.text(text) {
             *text = redacted;
         }
+    }
+
+    /// A text of this host's own without secrets. It quotes the tool, and where a quotation was cut, which `…` shows, it may end
+    /// in a piece of one.
+    fn scrub_quotations(&self, text: &mut String) {
+        self.scrub_text(text);
+        let Some((quotations, end)) = text.rsplit_once(CUT) else { return };
+        let mut scrubbed = String::with_capacity(text.len());
+        for quotation in quotations.split(CUT) {
+            let beginning = self.redactor.beginning(quotation.as_bytes());
+            // Secrets are ASCII, so what is left is text.
+            scrubbed.push_str(&String::from_utf8_lossy(&beginning.bytes));
+            scrubbed.push(CUT);
+        }
+        scrubbed.push_str(end);
+        *text = scrubbed;
     }
 
     fn scrub_content(&self, content: &mut Content) {
@@ -176,6 +194,7 @@ mod tests {
     use agent_core::outcome::LogLevel;
 
     use super::*;
+    use crate::plain_text::one_line;
     use crate::report;
 
     type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -193,6 +212,26 @@ mod tests {
             assert!(!cut.contains("to") && cut.len() <= 4_096 && cut.starts_with("xxxx"), "{before}: {cut}");
         }
         assert_eq!(secrets()?.cut("ä".repeat(8), 5), "ää");
+        Ok(())
+    }
+
+    /// The sandbox quotes the tool, cuts what it quotes, and only then are secrets looked for.
+    #[test]
+    fn a_quotation_that_was_cut_keeps_no_piece_of_a_secret() -> TestResult {
+        for room in 1..TOKEN.len() {
+            let quoted = one_line(&format!("says: {TOKEN}"), "says: ".len() + room);
+            let mut report = report::refused(
+                agent_core::outcome::RefusedCall::Overloaded,
+                format!("`{quoted}` is no type, nor `{quoted}`, {TOKEN} is none… either"),
+            );
+            secrets()?.scrub(&mut report);
+            let ToolOutcome::Refused { message, .. } = report.outcome else { return Err("not refused".into()) };
+            let pieces: Vec<&str> = message.split('…').collect();
+            // What comes before a piece may look like the beginning of another spelling, and is left out with it.
+            let quoted = [pieces[0].trim_end(), pieces[1].trim_end()];
+            assert_eq!(quoted, ["`says:", "` is no type, nor `says:"], "{room}: {message}");
+            assert_eq!(pieces[2..], ["`, [secret] is none", " either"], "{room}: {message}");
+        }
         Ok(())
     }
 
