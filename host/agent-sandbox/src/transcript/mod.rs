@@ -15,6 +15,7 @@ use agent_core::digest::Digest;
 use bytes::Bytes;
 
 pub(crate) use decode::{Decode, Recall, decode_all};
+use encode::put_number;
 pub(crate) use encode::{Blob, Encode, put_blob};
 pub(crate) use operation::Operation;
 
@@ -26,6 +27,9 @@ pub(crate) const TRANSCRIPT_BYTES_MAX: usize = 16 << 20;
 
 /// Longest request stored as it is; a longer one is stored as its digest, since a replay only compares requests.
 const REQUEST_BYTES_PLAIN_MAX: usize = 64;
+
+/// Room for requests that stays between two of them. What a guest hands over at once can be a thousand times as much.
+const WORK_BYTES_KEPT: usize = 4 << 10;
 
 /// What the encoded form begins with: four letters and a version. A newer version is refused.
 const MAGIC: [u8; 4] = *b"AHTR";
@@ -150,14 +154,29 @@ impl Transcript {
         self.entries.into()
     }
 
-    /// Adds an entry, or marks the transcript incomplete if it would grow too long.
-    fn push(&mut self, entry: &[u8]) {
-        if !self.complete || self.entries.len() + entry.len() > TRANSCRIPT_BYTES_MAX {
+    /// Adds an entry, or marks the transcript incomplete if it would grow too long. Says how long the answer is. It is written
+    /// where it stays: a whole body of a response, made elsewhere first, would be in memory once more.
+    fn push(&mut self, (operation, asked): (u16, &[u8]), effects: u32, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let entries = &mut self.entries;
+        let begin = entries.len();
+        entries.extend(operation.to_le_bytes());
+        put_blob(asked, entries);
+        let answer = entries.len();
+        write(entries);
+        let length = entries.len() - answer;
+        // Its length goes before it, and is known only now.
+        put_number(length as u64, entries);
+        let before = entries.len() - answer - length;
+        entries[answer..].rotate_right(before);
+        effects.encode(entries);
+        if self.complete && entries.len() <= TRANSCRIPT_BYTES_MAX {
+            self.count += 1;
+        } else {
             self.complete = false;
-            return;
+            entries.truncate(begin);
+            entries.shrink_to(TRANSCRIPT_BYTES_MAX);
         }
-        self.entries.extend_from_slice(entry);
-        self.count += 1;
+        length
     }
 }
 
@@ -189,8 +208,7 @@ pub(crate) struct Recorder {
     operation: u16,
     /// What is asked, as it is stored.
     asked: Vec<u8>,
-    entry: Vec<u8>,
-    /// What is being encoded.
+    /// What is asked, whole.
     work: Vec<u8>,
     handles: Handles,
 }
@@ -270,7 +288,10 @@ impl Recorder {
             self.asked.extend(b"sha256:");
             self.asked.extend(Digest::of(&self.work).as_bytes());
         }
-        self.work.len()
+        let length = self.work.len();
+        self.work.truncate(WORK_BYTES_KEPT);
+        self.work.shrink_to(WORK_BYTES_KEPT);
+        length
     }
 
     /// What was asked, as it is stored.
@@ -283,15 +304,7 @@ impl Recorder {
         if layer::is_off(Layer::Transcript) {
             return 0;
         }
-        self.work.clear();
-        write(&mut self.work);
-        self.entry.clear();
-        self.entry.extend(self.operation.to_le_bytes());
-        put_blob(&self.asked, &mut self.entry);
-        put_blob(&self.work, &mut self.entry);
-        effects.encode(&mut self.entry);
-        self.shared.lock().transcript.push(&self.entry);
-        self.work.len()
+        self.shared.lock().transcript.push((self.operation, &self.asked), effects, write)
     }
 
     /// The guest gave a handle back: its number in the table may be used again, its name is not.
@@ -420,6 +433,17 @@ mod tests {
         recorder.answer(0, |_| ());
         let transcript = recorder.finish();
         assert_eq!((transcript.len(), transcript.is_complete()), (1, false));
+    }
+
+    #[test]
+    fn what_a_large_request_needed_is_given_back() {
+        let mut recorder = Recorder::default();
+        assert_eq!(recorder.ask(Operation::StreamRead, &[], &Blob(&vec![0; 1 << 20])), (1 << 20) + 3);
+        assert!(recorder.work.capacity() <= WORK_BYTES_KEPT);
+        for _ in 0..2 {
+            assert_eq!(recorder.answer(0, |out| out.extend(vec![0; TRANSCRIPT_BYTES_MAX])), TRANSCRIPT_BYTES_MAX);
+            assert!(recorder.shared.lock().transcript.entries.capacity() <= TRANSCRIPT_BYTES_MAX);
+        }
     }
 
     #[test]
