@@ -375,6 +375,43 @@ fn a_collector_that_is_dead_slow_or_confused_changes_nothing_about_a_run() {
     }
 }
 
+/// A model that names a hundred thousand keys, and a tool with more effects than anybody would read: a trace has attributes that
+/// this host chose, each with a bound, and so many spans of a call.
+#[test]
+fn what_a_model_and_a_tool_blow_up_stays_small_in_a_trace() {
+    const KEYS: usize = 100_000;
+    const SPANS_MAX: usize = 300;
+    const ATTRIBUTES_MAX: usize = 64;
+    const ATTRIBUTE_BYTES_MAX: usize = 70 << 10;
+    let (world, collector) = (World::new(), Collector::start());
+    // As short as they can be: a script has at most 1 MiB.
+    let keys: Vec<String> = (0..KEYS).map(|number| format!("\"{number}\":0")).collect();
+    let files = r#"{"steps":[{"act":"create_many","at":"/data/many","count":900}]}"#;
+    let script = format!(
+        "version = 1\n[[reply]]\n[[reply.calls]]\ntool = \"no.such\"\narguments = '{{{}}}'\n[[reply]]\n[[reply.calls]]\ntool = \
+         \"hostile.fs_steps\"\narguments = '{files}'\n[[reply]]\ntext = \"done\"\n",
+        keys.join(",")
+    );
+    let model = format!("scripted:{}", world.write("replies.toml", script).display());
+    let data = world.write("data/many/first", "").ancestors().nth(2).expect("a folder").display().to_string();
+    let hostile = guest("hostile");
+    let traced =
+        Traced::to(&world, &collector.url()).with("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true");
+    let begun = Instant::now();
+    let said = traced.run(&["run", "--tools", &hostile, "--allow-write", &data, "--model", &model, "go"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "done\n"), "{}", said.err);
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    let expected = expected(&world, &[]).len();
+    let seen = received(&collector, expected);
+    assert!(seen.len() <= SPANS_MAX && seen.len() > 250, "{}", seen.len());
+    for span in &seen {
+        assert!(span.attributes.len() <= ATTRIBUTES_MAX, "{}: {}", span.name, span.attributes.len());
+        for (name, value) in &span.attributes {
+            assert!(value.len() <= ATTRIBUTE_BYTES_MAX, "{}: {name} has {} bytes", span.name, value.len());
+        }
+    }
+}
+
 #[test]
 fn what_a_dead_collector_missed_is_sent_when_it_is_asked_for() {
     let (world, collector) = (World::new(), Collector::start());

@@ -31,6 +31,8 @@ pub(crate) struct Form {
     pub(crate) driver: Driver,
     /// The Rust test of a case that is coded: `hostile_cpu::name`, or `PACKAGE hostile_cpu::name`.
     pub(crate) test: Option<String>,
+    /// The method of the crash harness that carries the case out.
+    pub(crate) method: Option<String>,
     /// A shared guest of `tests/guests`; without it the case's own `guest.wat`.
     pub(crate) guest: Option<String>,
     /// The component's name in the run.
@@ -82,6 +84,8 @@ pub(crate) enum Driver {
     Host,
     /// A Rust test elsewhere.
     Rust,
+    /// A method of the crash harness, which is a step of its own: it is only seen that it is there.
+    Crash,
 }
 
 /// A component that is too large or too odd to be written down.
@@ -276,6 +280,12 @@ impl Case {
             Driver::Rust if form.test.is_none() => Err("`driver = \"rust\"` needs `test`"),
             Driver::Rust if attacks || !form.without.is_empty() => Err("a coded case has its expectations in its test"),
             Driver::Rust => Ok(()),
+            Driver::Crash if form.method.is_none() => Err("`driver = \"crash\"` needs `method`"),
+            Driver::Crash if attacks || !form.without.is_empty() => {
+                Err("what the crash harness carries out, it judges")
+            }
+            Driver::Crash => Ok(()),
+            Driver::Host if form.method.is_some() => Err("`method` is for `driver = \"crash\"`"),
             Driver::Host if form.test.is_some() => Err("`test` is for `driver = \"rust\"`"),
             Driver::Host if !attacks => Err("it has neither `[[call]]` nor `[load]`"),
             Driver::Host if !form.call.is_empty() && form.load.is_some() => {

@@ -1,4 +1,5 @@
-//! Cases that are Rust tests: found in the test programs that cargo built, and run one by one.
+//! Cases that are Rust tests: found in the test programs that cargo built, and run one by one. And those that the crash harness
+//! carries out.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,6 +66,18 @@ impl Programs {
         let program = self.0.get(&(package.to_owned(), target.to_owned()));
         Ok((program.ok_or(format!("`{package}` has no test target `{target}`"))?, test.to_owned()))
     }
+}
+
+/// Sees that the crash harness has the method of a case. It is a step of its own, `cargo xtask crash`.
+pub(crate) fn see_method(case: &Case) -> (Figures, Vec<String>) {
+    const HARNESS: &str = "tests/crash/src/main.rs";
+    let method = case.form.method.as_deref().unwrap_or_default();
+    let source = std::fs::read_to_string(repository().join(HARNESS)).unwrap_or_default();
+    let figures = Figures { outcome: format!("crash {method}"), ..Figures::default() };
+    if !method.is_empty() && source.contains(&format!("(\"{method}\", ")) {
+        return (figures, Vec::new());
+    }
+    (figures, vec![format!("`cargo xtask crash` has no method `{method}`")])
 }
 
 /// A test program in a message of cargo's.

@@ -85,10 +85,17 @@ fn run(choice: &Choice, confined: Result<(), String>) -> Result<bool, String> {
 
 /// Runs one case, and once more for each `[[without]]`.
 fn carry_out(case: &Case, programs: Option<&Programs>, coded: Coded) -> Vec<Line> {
-    if case.form.driver == Driver::Rust {
-        let missing = || (judge::Figures::default(), vec!["the Rust tests were not built".to_owned()]);
-        let (figures, problems) = programs.map_or_else(missing, |programs| programs.run(case, coded));
-        return vec![Line::of(case, figures, problems)];
+    match case.form.driver {
+        Driver::Rust => {
+            let missing = || (judge::Figures::default(), vec!["the Rust tests were not built".to_owned()]);
+            let (figures, problems) = programs.map_or_else(missing, |programs| programs.run(case, coded));
+            return vec![Line::of(case, figures, problems)];
+        }
+        Driver::Crash => {
+            let (figures, problems) = coded::see_method(case);
+            return vec![Line::of(case, figures, problems)];
+        }
+        Driver::Host => {}
     }
     let limit = Duration::from_millis(case.form.bounds.command_ms);
     let mut lines = vec![match attack::attack(case, &[], limit) {
