@@ -25,10 +25,21 @@ pub struct Idle {
 struct Process(Child);
 
 impl Idle {
-    /// A run, relaxed, that has made `calls` calls.
+    /// A run, relaxed, that has made `calls` calls, and would make no more.
     pub fn after(calls: usize) -> Self {
         let world = World::new();
         script::write(&world, Work::Compute, calls, Some(FOR_EVER));
+        Self::awaited(world, calls)
+    }
+
+    /// A run that has made `calls` calls of the `turns` in its script: the script itself is in memory, too.
+    pub fn early(calls: usize, turns: usize) -> Self {
+        let world = World::new();
+        script::write_waiting(&world, Work::Compute, turns, (calls, FOR_EVER));
+        Self::awaited(world, calls)
+    }
+
+    fn awaited(world: World, calls: usize) -> Self {
         let mut command = script::command(&world, Work::Compute, "relaxed");
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let said = BufReader::new(child.stderr.take().expect("its stderr")).lines();

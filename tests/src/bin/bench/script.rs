@@ -39,19 +39,30 @@ pub struct Played {
 
 /// Writes what `run` needs for a run of `turns` calls and an answer, before which the model waits for `delay`.
 pub fn write(world: &World, work: Work, turns: usize, delay: Option<&str>) {
+    write_script(world, work, turns, delay.map(|delay| (turns, delay)));
+}
+
+/// The same, where the model waits once it has asked for so many calls.
+pub fn write_waiting(world: &World, work: Work, turns: usize, wait: (usize, &str)) {
+    write_script(world, work, turns, Some(wait));
+}
+
+fn write_script(world: &World, work: Work, turns: usize, wait: Option<(usize, &str)>) {
+    let delay = |turn| wait.filter(|(at, _)| *at == turn).map(|(_, delay)| format!("delay = \"{delay}\"\n"));
     let mut script = "version = 1\n".to_owned();
     for turn in 0..turns {
         let (operation, arguments) = match work {
             Work::Compute => ("calc.evaluate", format!("expression = \"{turn} * 3 + 1\"")),
             Work::Read => ("files.read", format!("path = \"{turn}.txt\", numbered = false")),
         };
-        let _ = writeln!(script, "[[reply]]\ncalls = [{{ tool = \"{operation}\", arguments = {{ {arguments} }} }}]");
+        let delay = delay(turn).unwrap_or_default();
+        let _ =
+            writeln!(script, "[[reply]]\n{delay}calls = [{{ tool = \"{operation}\", arguments = {{ {arguments} }} }}]");
         if matches!(work, Work::Read) {
             world.write(&format!("files/{turn}.txt"), page(turn));
         }
     }
-    let delay = delay.map(|delay| format!("delay = \"{delay}\"\n")).unwrap_or_default();
-    let _ = write!(script, "[[reply]]\ntext = \"done\"\n{delay}");
+    let _ = write!(script, "[[reply]]\ntext = \"done\"\n{}", delay(turns).unwrap_or_default());
     world.write("script.toml", script);
 }
 
