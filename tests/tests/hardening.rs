@@ -291,3 +291,19 @@ fn the_doctor_says_what_stands_and_what_is_broken() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.out.contains("others can look in") && said.out.contains("cure: chmod 700"), "{said:?}");
 }
+
+/// It may be a stranger's, and a file of SQLite is a program of a kind.
+#[test]
+fn the_doctor_opens_a_journal_behind_the_walls() {
+    let world = World::new();
+    let script = world.write("replies.toml", "version = 1\n[[reply]]\ntext = \"done\"\n");
+    let model = format!("scripted:{}", script.display());
+    assert_eq!(world.run(&["run", "--model", &model, "go"]).ok(), "done\n");
+    let said = world.run(&["--log", "info", "doctor"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("1 runs, 0 interrupted"), "{said:?}");
+    for wall in ["landlock", "seccomp"] {
+        let line = said.err.lines().find(|line| line.contains(wall) && line.contains("confined"));
+        assert!(line.is_some_and(|line| line.contains("the host is confined")), "{said:?}");
+    }
+}

@@ -115,8 +115,8 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(args) => drive(init::init(args)),
         #[cfg(feature = "failpoints")]
         Command::InWalls(args) => commands::in_walls::in_walls(&args),
-        // Looks at everything, and tries the walls without putting them up.
-        Command::Doctor(args) => unless_seen_enough(drive(doctor::doctor(args))),
+        // Looks at everything, and at the journal last: behind the walls, since it may be a stranger's.
+        Command::Doctor(args) => unless_seen_enough(behind_walls(async { Ok(doctor::prepare(args).await) })),
         // Runs no guest itself: its children do, each behind its own walls.
         Command::Crashtest(args) => drive(crashtest::crashtest(args)),
         Command::Tool(ToolCommand::List(args)) => behind_walls(tool_list::prepare(args)),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use agent_core::grant::Access as Granted;
 use landlock::{
@@ -20,6 +21,10 @@ const NEWEST: ABI = ABI::V10;
 /// The one thing to listen on: whatever port is free. The host passes requests on to providers' own clients by one, and
 /// nobody waits at such a port for somebody else.
 const ANY_FREE_PORT: u16 = 0;
+
+/// How long threads are waited for that were told to end: they only have to get a turn.
+const THREADS_WAIT: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Puts up the wall. The answer says in which form.
 ///
@@ -90,10 +95,18 @@ fn rights(access: Granted) -> BitFlags<AccessFs> {
     }
 }
 
-/// The kernel has no call yet that puts the wall around other threads too (its form 8 will).
+/// The kernel has no call yet that puts the wall around other threads too (its form 8 will). Threads that were told to end are
+/// waited for.
 fn only_thread() -> Result<(), String> {
-    let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
-    if threads == 1 { Ok(()) } else { Err(format!("{threads} threads ran already")) }
+    let threads = || fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    let until = Instant::now() + THREADS_WAIT;
+    while threads() > 1 && Instant::now() < until {
+        thread::sleep(LOOK_EVERY);
+    }
+    match threads() {
+        1 => Ok(()),
+        threads => Err(format!("{threads} threads ran already")),
+    }
 }
 
 fn form(status: &RestrictionStatus) -> Result<String, String> {

@@ -5,12 +5,16 @@ mod state;
 mod work;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::confined::Confined;
 use crate::hardening;
+use crate::hardening::reach::Reach;
+use crate::home::RUNS_FOLDER;
 use crate::report::text;
 
 const HEADING: Style = Style::new().bold();
@@ -56,25 +60,38 @@ struct Part {
     findings: Vec<Finding>,
 }
 
-/// Looks, and says what it found. The exit code says whether anything is broken.
-///
-/// # Errors
-/// Where standard output cannot be written.
-pub async fn doctor(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+/// Looks at everything but the journal, which may be a stranger's and is opened behind the walls.
+pub async fn prepare(args: DoctorArgs) -> Confined {
     let DoctorArgs { json } = args;
-    let parts = [
-        Part { title: "walls around the host", findings: walls() },
-        Part { title: "this machine", findings: machine::look() },
-        Part { title: "agent-host's own files", findings: state::look() },
-        Part { title: "models and tools", findings: work::look().await },
-    ];
+    let (mut files, key) = state::look();
+    let (walls, machine) = (walls(), machine::look());
+    let work = work::look().await;
+    let runs = PathBuf::from(RUNS_FOLDER);
+    Confined::new(Reach::of_journal(&runs), move |hardening| async move {
+        let _ = hardening::close_memory();
+        hardening::tell(&hardening);
+        files.push(state::journal(&runs, key.as_ref()));
+        say(
+            &[
+                Part { title: "walls around the host", findings: walls },
+                Part { title: "this machine", findings: machine },
+                Part { title: "agent-host's own files", findings: files },
+                Part { title: "models and tools", findings: work },
+            ],
+            json,
+        )
+    })
+}
+
+/// Says what was found. The exit code says whether anything is broken.
+fn say(parts: &[Part], json: bool) -> anyhow::Result<ExitCode> {
     let healthy = parts.iter().flat_map(|part| &part.findings).all(|finding| finding.health != Health::Broken);
     let mut out = anstream::stdout().lock();
     if json {
         let object = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "healthy": healthy, "parts": parts });
         writeln!(out, "{object:#}")?;
     } else {
-        print(&parts, healthy, &mut out)?;
+        print(parts, healthy, &mut out)?;
     }
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

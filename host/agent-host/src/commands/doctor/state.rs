@@ -9,7 +9,7 @@ use agent_core::units::Bytes;
 
 use super::Finding;
 use crate::cli::AllowArgs;
-use crate::home::{Home, RUNS_FOLDER};
+use crate::home::Home;
 use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
 use crate::journal::runs::{RunStatus, Wanted};
@@ -23,26 +23,28 @@ const RUNS_MAX: usize = 1_000;
 /// Entries of the compiled-code cache that are counted.
 const CACHED_MAX: usize = 10_000;
 
-pub(super) fn look() -> Vec<Finding> {
+/// Everything but the journal, with the host's key, if there is one that can be used.
+pub(super) fn look() -> (Vec<Finding>, Option<HostKey>) {
+    const NAME: &str = "state folder";
+    let broken = |detail: String, cure: String| (vec![Finding::broken(NAME, detail, cure)], None);
     let Some(place) = Home::place() else {
-        return vec![Finding::broken("state folder", "none can be chosen", "set `AGENT_HOST_HOME` or `HOME`")];
+        return broken("none can be chosen".to_owned(), "set `AGENT_HOST_HOME` or `HOME`".to_owned());
     };
     if !place.exists() {
         let detail = format!("{} will be made by the first run", place.display());
-        return vec![Finding::ok("state folder", detail), journal(None)];
+        return (vec![Finding::ok(NAME, detail)], None);
     }
-    if let Err(problem) = check_private(&place) {
-        return vec![Finding::broken("state folder", problem.0, problem.1)];
+    if let Err((problem, cure)) = check_private(&place) {
+        return broken(problem, cure);
     }
     let home = match Home::at(&place) {
         Ok(home) => home,
-        Err(error) => return vec![Finding::broken("state folder", format!("{error:#}"), "set `AGENT_HOST_HOME`")],
+        Err(error) => return broken(format!("{error:#}"), "set `AGENT_HOST_HOME`".to_owned()),
     };
     let key = home.root().join("host.key").exists().then(|| HostKey::load_or_create(home.root()));
-    let mut found = vec![Finding::ok("state folder", format!("{}, yours alone", place.display()))];
+    let mut found = vec![Finding::ok(NAME, format!("{}, yours alone", place.display()))];
     found.extend([host_key(key.as_ref()), rules(&home), own_settings(&home), trust(&home), cache(&home)]);
-    found.push(journal(key.and_then(Result::ok).as_ref()));
-    found
+    (found, key.and_then(Result::ok))
 }
 
 /// Looks at it before anything that would mend it.
@@ -119,9 +121,9 @@ fn cache(home: &Home) -> Finding {
     Finding::ok(NAME, format!("{count} files, {}", Bytes(bytes)))
 }
 
-fn journal(key: Option<&HostKey>) -> Finding {
+/// The journal of the working directory. It may be a stranger's: asked behind the walls.
+pub(super) fn journal(folder: &Path, key: Option<&HostKey>) -> Finding {
     const NAME: &str = "journal here";
-    let folder = Path::new(RUNS_FOLDER);
     if !folder.exists() {
         return Finding::ok(NAME, "no run was made in this directory");
     }
