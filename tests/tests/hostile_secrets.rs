@@ -103,3 +103,44 @@ fn a_run_goes_on_only_with_its_secrets() {
     assert!(said.err.contains("the environment variable `API_TOKEN` is not set"), "{}", said.err);
     assert_eq!(server.hits(), 1);
 }
+
+/// A tool found the secret in a file and put it into a path. What a person is asked about is stored and shown without it; what is
+/// approved is the request itself.
+#[test]
+fn what_a_person_is_asked_about_is_recorded_without_secrets() {
+    const SPELT: &str = "tok-7f3Qx9Zw";
+    let world = World::new();
+    let server = Server::start(Manner::Answer("hello"));
+    let url = server.url();
+    world.write("data/found.txt", SPELT);
+    let manifest = format!(
+        "[tool]\nname = \"hostile\"\nversion = \"1\"\ndescription = \"Sends.\"\n\
+         [[capabilities.http]]\nurl = \"{url}\"\nmethods = [\"POST\"]\n\
+         [[capabilities.fs]]\nmount = \"/data\"\naccess = \"read\"\n\
+         [[capabilities.secrets]]\nname = \"API_TOKEN\"\nurl = \"{url}\"\n"
+    );
+    world.write("hostile/tool.toml", manifest);
+    world.write("hostile/hostile.wasm", std::fs::read(guest("hostile")).expect("the guest"));
+    world.write("policy.toml", "[[approval]]\ntool = \"*\"\neffect = \"http\"\nmethods = [\"POST\"]\n");
+    let arguments = format!("{{ path = \"/data/found.txt\", url = \"{url}/pay/#\", method = \"POST\" }}");
+    let call = format!("{{ tool = \"hostile.carry\", arguments = {arguments} }}");
+    world.write("replies.toml", format!("version = 1\n[[reply]]\ncalls = [{call}]\n[[reply]]\ntext = \"carried\"\n"));
+    let words = ["run", "--model", "scripted:replies.toml", "--tools", "hostile", "--policy", "policy.toml"];
+    let given = ["--allow-net", &url, "--allow-read", "data", "--secret", "API_TOKEN", "go"];
+    let with_secret = |words: &[&str]| {
+        world.said(&world.command(words).env("API_TOKEN", SPELT).output().expect("the program starts"))
+    };
+    let said = with_secret(&[&words[..], &given[..]].concat());
+    assert_eq!((said.code, server.hits()), (Some(20), 0), "{said:?}");
+    let events = world.events(&[]);
+    let asked = events.iter().find(|event| event["kind"] == "ApprovalRequested").expect("a person is asked");
+    assert!(asked.to_string().contains("/pay/[secret]") && !asked.to_string().contains(SPELT), "{asked}");
+    let run = events[0]["run"].as_str().expect("a run").to_owned();
+    let shown = with_secret(&["approve", &run, "1"]);
+    assert!(shown.err.contains("/pay/[secret]") && !shown.err.contains(SPELT), "{shown:?}");
+    let said = with_secret(&["approve", &run, "1", "--yes", "--resume"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "carried\n"), "{said:?}");
+    assert!(server.requests().concat().contains(&format!("/pay/{SPELT}")), "what was asked for is what was sent");
+    // Only the record for a replay has what the tool read, which is the file that it was granted.
+    assert!(!world.events(&[]).iter().any(|event| event.to_string().contains(SPELT)));
+}
