@@ -1,5 +1,7 @@
 //! A granted directory as a handle: opened once for each call, never again by path.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -8,12 +10,14 @@ use std::thread;
 use std::time::Duration;
 
 use agent_core::grant::{Access, FsGrant, Recovery};
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::{CWD, FileType};
+use rustix::io::Errno;
 use tokio::sync::oneshot;
 
+use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::names::{is_hidden, is_protected};
+use crate::hosts::fs::repository::is_repository;
 use crate::hosts::fs::walls::{Kind, Mounted, Seen, Walls, see};
 
 /// Parts of the file system that are the machine rather than anybody's files. A grant of one of them, or of the root that
@@ -96,6 +100,14 @@ pub enum MountError {
         /// The folder.
         folder: String,
     },
+    /// It is a bare git repository or lies in one, and was granted for writing.
+    #[error("`{path}` cannot be granted for writing: `{folder}` is a git repository, and what is in one runs programs")]
+    Repository {
+        /// As it was granted.
+        path: String,
+        /// The repository.
+        folder: String,
+    },
     /// Its path holds a link, so it is not the directory that the grant names.
     #[error("`{path}` cannot be granted under this name: it is a link, or lies behind one, and leads to `{real}`")]
     Link {
@@ -165,7 +177,11 @@ impl Mount {
         if kind == Kind::Kernel {
             return Err(MountError::Kernel { path: path() });
         }
-        let dir = Dir::open_ambient_dir(&real, ambient_authority()).map_err(open_error)?;
+        let Opened { dir, repository } = open_by_names(&real).map_err(open_error)?;
+        if let Some(folder) = repository.filter(|_| grant.access == Access::Write) {
+            return Err(MountError::Repository { path: path(), folder });
+        }
+        let dir = Dir::from_std_file(dir);
         let opened = seen_directory(see(&dir, ".")).map_err(open_error)?;
         let named = seen_directory(see(CWD, real.as_path())).map_err(open_error)?;
         if opened != named {
@@ -192,7 +208,32 @@ impl Identity {
     }
 }
 
-fn seen_directory(seen: Result<Option<Seen>, rustix::io::Errno>) -> io::Result<Seen> {
+/// A directory that was opened name by name.
+struct Opened {
+    dir: File,
+    /// The name of a bare repository that it is or lies in, where it is git that says so and not a name.
+    repository: Option<String>,
+}
+
+/// Opens a directory name by name from the root, through no link: one that took the place of a directory on the way, after the
+/// path was looked at, leads nowhere.
+fn open_by_names(real: &Path) -> io::Result<Opened> {
+    let mut here = open_directory(CWD, "/", Handle::Pass)?;
+    let mut repository = None;
+    let names: Vec<&OsStr> = real.iter().skip(1).collect();
+    for (number, name) in names.iter().enumerate() {
+        let next = |handle| open_directory(&here, *name, handle);
+        let is_last = number + 1 == names.len();
+        // One that cannot be listed can still be gone through.
+        here = if is_last { next(Handle::Read).or_else(|_| next(Handle::Pass))? } else { next(Handle::Pass)? };
+        if is_repository(&here) {
+            repository.get_or_insert_with(|| name.to_string_lossy().into_owned());
+        }
+    }
+    Ok(Opened { dir: here, repository })
+}
+
+fn seen_directory(seen: Result<Option<Seen>, Errno>) -> io::Result<Seen> {
     match seen? {
         None => Err(io::ErrorKind::NotFound.into()),
         Some(seen) if seen.file_type == FileType::Directory => Ok(seen),
@@ -235,6 +276,8 @@ fn check_real_path(grant: &FsGrant, real: &Path) -> Result<(), MountError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use agent_core::grant::RuleSource;
 
     use super::*;
@@ -278,6 +321,54 @@ mod tests {
             assert!(matches!(open(&folder.join(name), Access::Read), Err(MountError::Link { .. })), "{name}");
         }
         assert!(open(&folder.join("real/inner"), Access::Read).is_ok());
+        Ok(())
+    }
+
+    /// As above, though the link is there only now and then: whatever is looked at first, what is opened lies behind none.
+    #[test]
+    fn a_directory_on_the_way_that_turns_into_a_link_leads_nowhere_else() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let folder = temp.path().canonicalize()?;
+        let at = |name: &str| folder.join(name);
+        for inner in ["real/inner", "other/inner"] {
+            std::fs::create_dir_all(at(inner))?;
+        }
+        std::os::unix::fs::symlink("other", at("link"))?;
+        let granted = open(&at("real/inner"), Access::Read).map_err(io::Error::other)?.identity;
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    for (from, to) in [("real", "dir"), ("dir", "real"), ("link", "dir"), ("dir", "link")] {
+                        let _ = std::fs::rename(at(from), at(to));
+                    }
+                }
+            });
+            let mounts = (0..20_000).filter_map(|_| open(&at("dir/inner"), Access::Read).ok());
+            let (right, wrong): (Vec<_>, Vec<_>) = mounts.partition(|mount| mount.identity == granted);
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(wrong.len(), 0);
+            assert!(!right.is_empty());
+        });
+        Ok(())
+    }
+
+    /// What is in a repository runs, and a bare one may have any name.
+    #[test]
+    fn a_bare_repository_is_not_granted_for_writing() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        for folder in ["bare/objects", "bare/refs", "bare/hooks", "plain/objects"] {
+            std::fs::create_dir_all(temp.path().join(folder))?;
+        }
+        for head in ["bare/HEAD", "plain/HEAD"] {
+            std::fs::write(temp.path().join(head), "ref: refs/heads/main\n")?;
+        }
+        for (folder, refused) in [("bare", true), ("bare/hooks", true), ("plain", false)] {
+            let host = temp.path().join(folder);
+            assert!(open(&host, Access::Read).is_ok(), "{folder}");
+            let found = open(&host, Access::Write);
+            assert_eq!(matches!(found, Err(MountError::Repository { .. })), refused, "{folder}: {found:?}");
+        }
         Ok(())
     }
 }

@@ -11,9 +11,11 @@ use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
+use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::look::{Thing, look_behind};
+use crate::hosts::fs::path::RelativePath;
 use crate::hosts::fs::pin::{Pinned, open_regular};
-use crate::hosts::fs::walk::{Handle, LastLink, Lost, RelativePath, Spot, find, open_directory};
+use crate::hosts::fs::walk::{LastLink, Lost, Spot, find};
 use crate::mount::Mount;
 
 /// Syncs every path that `changes` name: files and directories, and once each the directories in which names came and went.

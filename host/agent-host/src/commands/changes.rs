@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use agent_core::digest::Digest;
 use agent_core::effect::Before;
 use agent_core::event::Recorded;
 use agent_core::file_changes::{self, AttemptChanges, RunChanges, Undone};
@@ -12,7 +13,7 @@ use agent_core::file_events::{AttemptUndone, ChangesUndone, PathsMarked};
 use agent_core::name::{CallNumber, RunId};
 use agent_core::path_state::PathMark;
 use agent_core::state::State;
-use agent_sandbox::gate::{GateClosed, Undo};
+use agent_sandbox::gate::GateClosed;
 use agent_sandbox::mount::Mount;
 use agent_sandbox::sync;
 use agent_sandbox::undo::{self, Ledger, Pressing, Restarted, UndoReport};
@@ -334,10 +335,9 @@ impl Undoing {
             came.told.left.push(report::Told { call: attempt.call, path: hosts.join(", "), reason });
             return Ok(());
         };
-        let entries =
-            attempt.entries.iter().map(|entry| self.with_content(entry)).collect::<anyhow::Result<Vec<_>>>()?;
         let mut tell = |marks, pressing| self.tell(attempt, marks, pressing);
-        let report = undo::restore(&mut opened.ledger, mounts, &entries, &mut tell)
+        let contents = |digest: &Digest| self.journal.blob(digest).map_err(io::Error::other);
+        let report = undo::restore(&mut opened.ledger, mounts, (&attempt.entries, &contents), &mut tell)
             .with_context(|| format!("cannot undo what call {} had changed", attempt.call))?;
         sync::sync_changes(mounts, &attempt.entries).context("what was restored could not be synced to disk")?;
         came.add(attempt, report);
@@ -351,17 +351,6 @@ impl Undoing {
         };
         let marked = PathsMarked { call: attempt.call, attempt: attempt.attempt, boot: boot::number(), marks };
         self.recorder.record(marked, durable).map(drop).map_err(|error| GateClosed(format!("{error:#}")))
-    }
-
-    fn with_content(&self, entry: &agent_core::effect::UndoEntry) -> anyhow::Result<Undo> {
-        let content = match &entry.before {
-            Before::Content { digest, .. } => {
-                let missing = || format!("the journal lacks the earlier content of `{}`", entry.path);
-                Some(self.journal.blob(digest)?.with_context(missing)?)
-            }
-            Before::Absent | Before::Directory { .. } | Before::Length(_) | Before::Symlink(_) => None,
-        };
-        Ok(Undo { entry: entry.clone(), content })
     }
 }
 

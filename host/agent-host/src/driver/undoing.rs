@@ -1,15 +1,17 @@
 //! Undoing what an attempt of a call had changed: its entries and marks from the run's state, their contents from the journal,
 //! and what the undo does back into it. Called when a call was stopped, and on resume when its host was.
 
+use std::io;
 use std::sync::Arc;
 
+use agent_core::digest::Digest;
 use agent_core::doubt::Why;
-use agent_core::effect::{Before, EffectRequest, FileOperation, UndoEntry};
+use agent_core::effect::{EffectRequest, FileOperation, UndoEntry};
 use agent_core::file_events::{CallUndone, PathsMarked};
 use agent_core::name::CallNumber;
 use agent_core::path_state::PathMark;
 use agent_core::pending::{Attempt, CallStatus};
-use agent_sandbox::gate::{GateClosed, Undo};
+use agent_sandbox::gate::GateClosed;
 use agent_sandbox::mount::Mount;
 use agent_sandbox::sync;
 use agent_sandbox::undo::{self, Ledger, Pressing, Restarted, UndoError, UndoReport};
@@ -44,12 +46,12 @@ pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, att
     if changes.is_empty() {
         return Ok(Restored::All);
     }
-    let entries = changes.iter().map(|entry| with_content(ports, entry)).collect::<anyhow::Result<Vec<_>>>()?;
-    let (below, teller) = (mounts.to_vec(), Arc::clone(ports));
+    let (below, entries, teller) = (mounts.to_vec(), changes.clone(), Arc::clone(ports));
     let restarted = if boot.is_none_or(|boot| boot == boot::number()) { Restarted::No } else { Restarted::Yes };
     let work = move || {
         let mut tell = |marks, pressing| tell(&teller, call, attempt, (marks, pressing));
-        undo_all(&below, &entries, &marks, restarted, &mut tell)
+        let contents = |digest: &Digest| teller.journal.blob(digest).map_err(io::Error::other);
+        undo_all(&below, (&entries, &contents), (&marks, restarted), &mut tell)
     };
     let Some(report) = at_files(mounts, work).await else {
         let reason = "its changes could not be undone: their file system does not answer".to_owned();
@@ -77,19 +79,21 @@ pub fn changed(entry: &UndoEntry) -> EffectRequest {
     EffectRequest::File { operation: FileOperation::Write, path, to: None }
 }
 
-fn undo_all(
+/// Undoes what entries say of one attempt, and syncs what was restored.
+///
+/// # Errors
+/// As [`undo::restore`]; and where what was restored cannot be synced.
+pub fn undo_all(
     mounts: &[Mount],
-    entries: &[Undo],
-    marks: &[PathMark],
-    restarted: Restarted,
+    (entries, contents): (&[UndoEntry], &undo::Contents<'_>),
+    (marks, restarted): (&[PathMark], Restarted),
     tell: &mut undo::Tell<'_>,
 ) -> Result<UndoReport, UndoError> {
     let mut ledger = Ledger::new(restarted);
-    ledger.follow(mounts, entries.iter().map(|undo| &undo.entry), marks)?;
-    let report = undo::restore(&mut ledger, mounts, entries, tell)?;
+    ledger.follow(mounts, entries, marks)?;
+    let report = undo::restore(&mut ledger, mounts, (entries, contents), tell)?;
     // What was removed must not come back by a power loss after its record.
-    let entries: Vec<_> = entries.iter().map(|undo| undo.entry.clone()).collect();
-    sync::sync_changes(mounts, &entries).map_err(|error| GateClosed(format!("it could not be synced: {error}")))?;
+    sync::sync_changes(mounts, entries).map_err(|error| GateClosed(format!("it could not be synced: {error}")))?;
     Ok(report)
 }
 
@@ -116,15 +120,4 @@ fn attempt_of(ports: &Ports, call: CallNumber, attempt: u32) -> Option<Attempt> 
         ) if found.number == attempt => Some(found.clone()),
         _ => None,
     }
-}
-
-fn with_content(ports: &Ports, entry: &UndoEntry) -> anyhow::Result<Undo> {
-    let content = match &entry.before {
-        Before::Content { digest, .. } => {
-            let missing = || format!("the journal lacks the earlier content of `{}`", entry.path);
-            Some(ports.journal.blob(digest)?.with_context(missing)?)
-        }
-        Before::Absent | Before::Directory { .. } | Before::Length(_) | Before::Symlink(_) => None,
-    };
-    Ok(Undo { entry: entry.clone(), content })
 }

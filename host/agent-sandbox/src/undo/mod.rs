@@ -6,6 +6,7 @@
 //!   left alone and told, with both states.
 //! - `home` brings back what was only moved: the same file, with everything that belongs to it.
 //! - `put_back` does the rest: in place where the file is still the one that was there, else by a new one.
+//! - `way` sees to it that directories can be changed for as long as it takes.
 //!
 //! What the undo does is told as it goes, like the changes of a call: one that is killed is begun again and goes on from
 //! there. A path that is as it was before stays as it is, so undoing twice is undoing once.
@@ -13,8 +14,9 @@
 mod home;
 mod ledger;
 mod put_back;
+mod way;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::Permissions;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -27,11 +29,15 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
-use crate::gate::{GateClosed, Undo};
+use crate::gate::GateClosed;
+use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::look::{Looked, Thing, look_at, look_behind};
+use crate::hosts::fs::path::RelativePath;
 use crate::hosts::fs::pin::{Pinned, open_regular};
-use crate::hosts::fs::walk::{Handle, LastLink, Lost, RelativePath, Spot, find, open_directory};
+use crate::hosts::fs::walk::{LastLink, Lost, Spot, find};
 use crate::mount::Mount;
+
+use way::Way;
 
 pub use ledger::{Ledger, Restarted};
 
@@ -89,6 +95,9 @@ pub enum Pressing {
 /// Records what an undo does, as it goes.
 pub type Tell<'t> = dyn FnMut(Vec<PathMark>, Pressing) -> Result<(), GateClosed> + Send + 't;
 
+/// Where the contents are that undo entries name by their digests. One at a time is held in memory.
+pub type Contents<'c> = dyn Fn(&Digest) -> io::Result<Option<Vec<u8>>> + Send + 'c;
+
 /// Restores what `entries` of one attempt say, the last one first. The ledger knows what was left; it follows what the undo
 /// does. One path that cannot be restored does not keep others from it.
 ///
@@ -97,14 +106,16 @@ pub type Tell<'t> = dyn FnMut(Vec<PathMark>, Pressing) -> Result<(), GateClosed>
 pub fn restore(
     ledger: &mut Ledger,
     mounts: &[Mount],
-    entries: &[Undo],
+    (entries, contents): (&[UndoEntry], &Contents<'_>),
     tell: &mut Tell<'_>,
 ) -> Result<UndoReport, UndoError> {
     let plans = plan(mounts, entries)?;
+    entries.iter().try_for_each(|entry| check_content(entry, contents))?;
+    let way = Way::open(&plans);
     let numbers = plans.iter().enumerate().map(|(number, plan)| (plan.key.clone(), number)).collect();
     let home = |(number, plan): (usize, &Plan<'_>)| Some((plan.home()?, number));
     let homes = plans.iter().enumerate().filter_map(home).collect();
-    let mut undoing = Undoing { ledger, plans, numbers, homes, tell, report: UndoReport::default() };
+    let mut undoing = Undoing { ledger, plans, numbers, homes, contents, tell, report: UndoReport::default() };
     undoing.bring_home()?;
     let mut blocked = Vec::new();
     for number in (0..undoing.plans.len()).rev() {
@@ -113,7 +124,7 @@ pub fn restore(
         }
     }
     undoing.try_again(blocked)?;
-    undoing.set_directories();
+    way.close(&undoing.set_directories());
     Ok(undoing.report)
 }
 
@@ -124,7 +135,7 @@ struct Plan<'a> {
     /// The path's first entry: the state of before the attempt.
     first: &'a UndoEntry,
     /// The entry that says all that is to be restored.
-    whole: &'a Undo,
+    whole: &'a UndoEntry,
     /// The place of the first entry, by which marks name the path.
     entry: u32,
     done: bool,
@@ -138,6 +149,7 @@ struct Undoing<'a, 't> {
     numbers: HashMap<String, usize>,
     /// Where each thing belongs.
     homes: HashMap<Thing, usize>,
+    contents: &'a Contents<'a>,
     tell: &'a mut Tell<'t>,
     report: UndoReport,
 }
@@ -158,23 +170,22 @@ enum Place {
     Elsewhere,
 }
 
-fn plan<'a>(mounts: &'a [Mount], entries: &'a [Undo]) -> Result<Vec<Plan<'a>>, UndoError> {
+fn plan<'a>(mounts: &'a [Mount], entries: &'a [UndoEntry]) -> Result<Vec<Plan<'a>>, UndoError> {
     let mut by_key: HashMap<String, (usize, Plan<'a>)> = HashMap::new();
     for (number, undo) in entries.iter().enumerate() {
-        let mount = mount_of(mounts, &undo.entry)?;
-        check_content(undo)?;
-        let key = key(mount, &undo.entry.path);
+        let mount = mount_of(mounts, undo)?;
+        let key = key(mount, &undo.path);
         match by_key.get_mut(&key) {
             Some((last, plan)) => {
                 *last = number;
                 // Whoever only kept the length at first had more to keep later.
-                if matches!(plan.whole.entry.before, Before::Length(_)) {
+                if matches!(plan.whole.before, Before::Length(_)) {
                     plan.whole = undo;
                 }
             }
             None => {
                 let entry = u32::try_from(number).unwrap_or(u32::MAX);
-                let plan = Plan { mount, key: key.clone(), first: &undo.entry, whole: undo, entry, done: false };
+                let plan = Plan { mount, key: key.clone(), first: undo, whole: undo, entry, done: false };
                 by_key.insert(key, (number, plan));
             }
         }
@@ -197,14 +208,16 @@ fn key(mount: &Mount, path: &str) -> String {
     }
 }
 
-fn check_content(undo: &Undo) -> Result<(), UndoError> {
-    if let Before::Content { digest, .. } = &undo.entry.before {
-        let known = undo.content.as_ref().is_some_and(|content| Digest::of(content) == *digest);
-        if !known {
-            return Err(UndoError::Content { path: shown(&undo.entry) });
-        }
+fn check_content(entry: &UndoEntry, contents: &Contents<'_>) -> Result<(), UndoError> {
+    match &entry.before {
+        Before::Content { digest, .. } => content(entry, digest, contents).map(drop),
+        Before::Absent | Before::Directory { .. } | Before::Length(_) | Before::Symlink(_) => Ok(()),
     }
-    Ok(())
+}
+
+fn content(entry: &UndoEntry, digest: &Digest, contents: &Contents<'_>) -> Result<Vec<u8>, UndoError> {
+    let found = contents(digest).unwrap_or_default().filter(|content| Digest::of(content) == *digest);
+    found.ok_or_else(|| UndoError::Content { path: shown(entry) })
 }
 
 fn shown(entry: &UndoEntry) -> String {
@@ -277,7 +290,7 @@ impl Undoing<'_, '_> {
         if plan.mount.identity.inode != plan.first.root {
             return Err(Stopped::failed("the directory that was granted is another one now"));
         }
-        let absent = plan.whole.entry.before == Before::Absent;
+        let absent = plan.whole.before == Before::Absent;
         let spot = match plan.place()? {
             Place::Spot(spot) => spot,
             Place::Nowhere if absent => return Ok(self.is_done(number)),
@@ -322,10 +335,11 @@ impl Undoing<'_, '_> {
     }
 
     /// Permission bits and times of directories, last, since to restore what is in one is to modify it. What cannot be restored
-    /// of them is no doubt about the content.
-    fn set_directories(&self) {
+    /// of them is no doubt about the content. Says which directories those were.
+    fn set_directories(&self) -> HashSet<Thing> {
+        let mut set = HashSet::new();
         for plan in self.plans.iter().rev().filter(|plan| plan.done) {
-            let (Before::Directory { mode }, Some(was)) = (&plan.whole.entry.before, &plan.first.was) else { continue };
+            let (Before::Directory { mode }, Some(was)) = (&plan.whole.before, &plan.first.was) else { continue };
             let Ok(Place::Spot(spot)) = plan.place() else { continue };
             let Ok(Some(now)) = look_at(plan.mount, &spot) else { continue };
             if now.stamp.kind != PathKind::Directory {
@@ -337,7 +351,9 @@ impl Undoing<'_, '_> {
                 let _ = dir.set_permissions(Permissions::from_mode(*mode));
             }
             put_back::set_time(&spot, was.modified_ns);
+            set.insert(now.thing);
         }
+        set
     }
 
     fn is_done(&mut self, number: usize) -> Came {

@@ -15,11 +15,13 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, U
 use rustix::io::Errno;
 
 use super::home::Moved;
-use super::{Place, Plan, Pressing, Stopped, Undoing, sync_directory};
+use super::{Place, Plan, Pressing, Stopped, Undoing, content, sync_directory};
+use crate::hosts::fs::before::UNDO_FILE_BYTES_MAX;
+use crate::hosts::fs::handle::{Handle, open_directory, open_name};
 use crate::hosts::fs::look::{Looked, look_at};
 use crate::hosts::fs::names::UNDO_FILE;
 use crate::hosts::fs::pin::{Pinned, open_regular};
-use crate::hosts::fs::walk::{Handle, Spot, open_directory, open_name};
+use crate::hosts::fs::walk::Spot;
 
 /// Permission bits of a file while it is being written back, and of a directory while it is made again.
 const PRIVATE_MODE: u32 = 0o600;
@@ -35,8 +37,8 @@ pub(super) fn target_of(spot: &Spot, now: Option<&Looked>) -> Option<String> {
 
 /// Whether what is there has all that would be restored: an undo was here before, or a person.
 pub(super) fn is_back(plan: &Plan<'_>, spot: &Spot, now: Option<&Looked>) -> bool {
-    let Some(now) = now else { return plan.whole.entry.before == Before::Absent };
-    match &plan.whole.entry.before {
+    let Some(now) = now else { return plan.whole.before == Before::Absent };
+    match &plan.whole.before {
         Before::Absent => false,
         Before::Directory { .. } => now.stamp.kind == PathKind::Directory,
         Before::Length(length) => plan.home() == Some(now.thing) && now.stamp.size == *length,
@@ -59,7 +61,7 @@ impl Undoing<'_, '_> {
         let whole = self.plans[number].whole;
         let now = match now {
             // What is here instead may belong elsewhere.
-            Some(other) if whole.entry.before != Before::Absent && self.plans[number].home() != Some(other.thing) => {
+            Some(other) if whole.before != Before::Absent && self.plans[number].home() != Some(other.thing) => {
                 if self.send_home(number, &other)? == Moved::Home {
                     look_at(self.plans[number].mount, spot)?
                 } else {
@@ -68,13 +70,11 @@ impl Undoing<'_, '_> {
             }
             now => now,
         };
-        match &whole.entry.before {
+        match &whole.before {
             Before::Absent => return self.remove(number, spot, now),
             Before::Directory { .. } => self.put_directory(number, spot, now)?,
             Before::Length(length) => self.cut(number, spot, now, *length)?,
-            Before::Content { mode, .. } => {
-                self.put_content(number, spot, now, (whole.content.as_deref().unwrap_or(&[]), *mode))?;
-            }
+            Before::Content { digest, mode } => self.put_content(number, spot, now, (digest, *mode))?,
             Before::Symlink(target) => self.put_link(number, spot, now, target)?,
         }
         if let Some(was) = self.plans[number].first.was.filter(|was| was.kind != PathKind::Directory) {
@@ -105,7 +105,7 @@ impl Undoing<'_, '_> {
         }
         rustix::fs::mkdirat(&spot.dir, spot.name.as_str(), Mode::from_raw_mode(PRIVATE_DIRECTORY_MODE))?;
         let made = open_directory(&spot.dir, &spot.name, Handle::Read)?;
-        let reason = give_owner(&made, &self.plans[number].whole.entry);
+        let reason = give_owner(&made, self.plans[number].whole);
         if let Some(reason) = reason {
             self.miss(number, reason);
         }
@@ -134,7 +134,7 @@ impl Undoing<'_, '_> {
         number: usize,
         spot: &Spot,
         now: Option<Looked>,
-        (content, mode): (&[u8], u32),
+        (digest, mode): (&Digest, u32),
     ) -> Result<(), Stopped> {
         let now = match now {
             None => self.link_again(number, spot)?,
@@ -142,17 +142,17 @@ impl Undoing<'_, '_> {
         };
         let plan = &self.plans[number];
         let same = now.filter(|now| plan.home() == Some(now.thing));
+        if let Some(there) = now.filter(|now| holds(plan, spot, now)) {
+            return set_mode(spot, &there, mode);
+        }
+        let content = content(plan.whole, digest, self.contents).map_err(|error| Stopped::Failed(error.to_string()))?;
+        let content = content.as_slice();
         if let Some(same) = same {
-            if holds(plan, spot, &same) {
-                return set_mode(spot, &same, mode);
-            }
             match self.write_in_place(number, spot, (content, mode)) {
                 // Not even its owner may write to it as it is; to put another in its place may be allowed.
                 Err(Stopped::Failed(_)) if same.links == 1 => {}
                 written => return written,
             }
-        } else if now.is_some_and(|now| holds(plan, spot, &now)) {
-            return now.map_or(Ok(()), |now| set_mode(spot, &now, mode));
         }
         match self.replace(number, spot, now, (content, mode)) {
             // A full disk may have room for the file though not for two of it, and a directory may take no new file.
@@ -206,7 +206,7 @@ impl Undoing<'_, '_> {
         if let Some(now) = now.filter(|now| now.stamp.kind == PathKind::Directory) {
             clear(spot, &now)?;
         }
-        let entry = &self.plans[number].whole.entry;
+        let entry = self.plans[number].whole;
         let missing = put_new(spot, content, entry)?;
         for reason in missing {
             self.miss(number, reason);
@@ -228,15 +228,13 @@ impl Undoing<'_, '_> {
 
 /// Whether a file has the content that would be restored.
 fn holds(plan: &Plan<'_>, spot: &Spot, now: &Looked) -> bool {
-    let (Before::Content { digest, .. }, Some(content)) = (&plan.whole.entry.before, &plan.whole.content) else {
-        return false;
-    };
-    if now.stamp.kind != PathKind::File || now.stamp.size.0 != content.len() as u64 {
+    let Before::Content { digest, .. } = &plan.whole.before else { return false };
+    if now.stamp.kind != PathKind::File || now.stamp.size.0 > UNDO_FILE_BYTES_MAX {
         return false;
     }
     let Ok(Pinned::Regular(file)) = open_regular(&spot.dir, &spot.name, OFlags::RDONLY) else { return false };
-    let mut found = Vec::with_capacity(content.len());
-    let read = file.take(content.len() as u64 + 1).read_to_end(&mut found);
+    let mut found = Vec::with_capacity(usize::try_from(now.stamp.size.0).unwrap_or(0));
+    let read = file.take(now.stamp.size.0 + 1).read_to_end(&mut found);
     read.is_ok() && Digest::of(&found) == *digest
 }
 

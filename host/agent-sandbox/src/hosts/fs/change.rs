@@ -2,13 +2,13 @@
 //! the gate; only then may the change happen. Afterwards the gate is told in which state the path was left. Where a grant does
 //! without undo, the change itself is announced, as an opaque write.
 //!
-//! `before` looks at what is there, `marks` knows what was said of which path.
+//! `before` looks at what is there, `kept` bounds what is kept of it, `marks` knows what was said of which path.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agent_core::effect::{Before, EffectRequest, FileOperation, Refusal, UndoEntry};
+use agent_core::effect::{EffectRequest, FileOperation, Refusal, UndoEntry};
 use agent_core::grant::Recovery;
 use agent_core::limits::Limits;
 use agent_core::path_state::{Becoming, PathMark};
@@ -20,22 +20,22 @@ use crate::effects::{Effects, Permit};
 use crate::gate::Undo;
 use crate::hosts::fs::FileError;
 use crate::hosts::fs::before::{State, beyond_undo, special_file};
+use crate::hosts::fs::kept::{Announced, Kept, kept_bytes};
 use crate::hosts::fs::look::{Looked, Thing, look_at, look_behind};
 use crate::hosts::fs::marks::{Marks, Place};
 use crate::hosts::fs::node::Node;
+use crate::hosts::fs::path::RelativePath;
 use crate::hosts::fs::quota::Quotas;
 use crate::hosts::fs::renames::Renames;
-use crate::hosts::fs::walk::{RelativePath, Spot};
+use crate::hosts::fs::subtree::Tree;
+use crate::hosts::fs::walk::Spot;
 use crate::hosts::fs::walls::{Kind, Walls};
 use crate::mount::Mount;
 use crate::stop::Stop;
 
-/// Most bytes and paths kept for the undo of one call.
-const UNDO_BYTES_MAX: u64 = 256 << 20;
-const UNDO_PATHS_MAX: usize = 10_000;
-
-/// Content that is held in memory before it is announced: a rename changes many files at once.
-const HELD_BYTES_MAX: u64 = 16 << 20;
+/// Content that is held in memory before it is announced: a rename changes many files at once. One large file more comes on
+/// top; small ones share a sync.
+const HELD_BYTES_MAX: u64 = 4 << 20;
 
 /// Most refusals remembered so that each is recorded once.
 const REPORTED_MAX: usize = 100;
@@ -53,24 +53,10 @@ pub(crate) struct Changes {
 
 #[derive(Default)]
 struct Book {
-    kept_bytes: u64,
-    announced: HashMap<Place, Announced>,
+    kept: Kept,
     marks: Marks,
     /// Refusals of open files that are recorded already: once is enough to know.
     reported: HashSet<(FileOperation, Refusal, String)>,
-}
-
-/// How much of a path an undo can restore.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Announced {
-    /// That nothing was there.
-    Absent,
-    /// A directory; what is in it is announced by itself.
-    Directory,
-    /// Everything.
-    Whole,
-    /// Its first bytes are still there; the rest is new.
-    Length(u64),
 }
 
 /// States to announce before a change, and what becomes of the paths.
@@ -237,7 +223,7 @@ impl Changes {
             let mut book = self.book();
             for Note { place, announced, was } in notes {
                 book.marks.announced(&place, was);
-                book.announced.insert(place, announced);
+                book.kept.announced(place, announced);
             }
         }
         let marks: Vec<PathMark> = {
@@ -311,15 +297,16 @@ impl Changes {
         self.tell(marks)
     }
 
-    /// Says what a move put at paths: the spots are still to be looked through where they were taken.
-    pub(crate) fn arrived(&self, mount: usize, moved: &[(Spot, RelativePath)]) -> Result<(), FileError> {
+    /// Says what a move of a tree to a spot put there.
+    pub(crate) fn arrived(&self, mount: usize, moved: &Tree, to: &Spot) -> Result<(), FileError> {
         if !self.are_undone(mount) {
             return Ok(());
         }
         let mut marks = Vec::new();
-        for (spot, path) in moved {
-            let now = look_at(self.mount(mount), spot)?;
-            marks.extend(self.book().marks.left(&(mount, path.clone()), now));
+        for entry in moved.entries() {
+            let spot = Tree::at_moved(self.walls(mount), to, entry)?;
+            let now = look_at(self.mount(mount), &spot)?;
+            marks.extend(self.book().marks.left(&(mount, entry.to.clone()), now));
         }
         self.tell(marks)
     }
@@ -433,24 +420,14 @@ impl Changes {
     fn add(&self, intent: &mut Intent, place: Place, state: State, becoming: Becoming) -> Result<(), FileError> {
         let (was, owner, stamp) = (state.looked.map(|looked| looked.thing), state.owner(), state.stamp());
         let State { before, content, attributes, .. } = state;
-        let bytes = content.as_ref().map_or(0, |content| content.len() as u64);
-        let mut book = self.book();
-        let kept_bytes = book.kept_bytes.saturating_add(bytes);
-        if kept_bytes > UNDO_BYTES_MAX || book.announced.len() + intent.notes.len() >= UNDO_PATHS_MAX {
-            return Err(beyond_undo("the call changes more than can be kept for an undo"));
-        }
-        book.kept_bytes = kept_bytes;
-        drop(book);
-        let announced = match before {
-            Before::Length(length) => Announced::Length(length.0),
-            Before::Absent => Announced::Absent,
-            Before::Directory { .. } => Announced::Directory,
-            Before::Content { .. } | Before::Symlink(_) => Announced::Whole,
-        };
+        let announced = Announced::of(&before);
         let mount = self.mount(place.0);
         let (guest, root, path) = (mount.guest.clone(), mount.identity.inode, place.1.as_str().to_owned());
         let entry = UndoEntry { mount: guest, root, path, before, was: stamp, owner, attributes, becoming };
-        intent.undo.push(Undo { entry, content });
+        let undo = Undo { entry, content };
+        let bytes = kept_bytes(&undo);
+        self.book().kept.keep(bytes)?;
+        intent.undo.push(undo);
         intent.held_bytes = intent.held_bytes.saturating_add(bytes);
         intent.notes.push(Note { place, announced, was });
         Ok(())
@@ -469,7 +446,7 @@ impl Changes {
     }
 
     fn announced(&self, place: &Place) -> Option<Announced> {
-        self.book().announced.get(place).copied()
+        self.book().kept.of(place)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

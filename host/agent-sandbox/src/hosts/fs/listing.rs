@@ -6,9 +6,9 @@ use rustix::fs::{AtFlags, Dir, FileType};
 use wasmtime_wasi::p2::bindings::filesystem::types::DirectoryEntry;
 
 use crate::hosts::fs::FileError;
+use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::metadata::descriptor_type;
 use crate::hosts::fs::names::is_hidden;
-use crate::hosts::fs::walk::{Handle, open_directory};
 
 /// What a directory entry stream stands for.
 pub(crate) struct Listing {

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use agent_core::path_state::{Becoming, Mark, PathMark};
 
 use crate::hosts::fs::look::{Looked, Thing};
-use crate::hosts::fs::walk::RelativePath;
+use crate::hosts::fs::path::RelativePath;
 
 /// Times that one file is written to and closed again that are told apart. After them it counts as being changed until the
 /// call ends, and an undo goes by its identity alone: a tool that opens a file for each line would fill the journal.

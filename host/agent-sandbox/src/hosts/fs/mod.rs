@@ -1,8 +1,8 @@
 //! `wasi:filesystem`: files below the granted mounts, and nothing else of the host.
 //!
 //! - `walk` resolves a guest's path name by name, on open handles: what is decided about is what is opened. `walls` says which
-//!   file systems it may come upon, `pin` opens a file and nothing else.
-//! - `names` are those that are hidden from guests, or protected from them.
+//!   file systems it may come upon, `handle` opens single names, `pin` a file and nothing else; `path` is what was resolved.
+//! - `names` are those that are hidden from guests, or protected from them; `repository` knows the same of bare repositories.
 //! - `open`, `tree` and `rename` are the operations; `node` is what a descriptor stands for, `listing` a directory being read.
 //! - `quota` bounds what is written, read and created; `change` announces what an undo would restore, before the first change
 //!   of each path, and says in which state the path was left; `subtree` finds what a rename changes.
@@ -10,9 +10,11 @@
 //!
 //! A refusal is recorded among the call's effects; the guest sees an ordinary error code.
 
-mod before;
+pub(crate) mod before;
 mod change;
 mod descriptor;
+pub(crate) mod handle;
+mod kept;
 mod listing;
 pub(crate) mod look;
 mod marks;
@@ -20,10 +22,12 @@ mod metadata;
 pub(crate) mod names;
 mod node;
 mod open;
+pub(crate) mod path;
 pub(crate) mod pin;
 mod quota;
 mod rename;
 mod renames;
+pub(crate) mod repository;
 mod stream;
 mod subtree;
 mod tree;
@@ -31,13 +35,14 @@ pub(crate) mod walk;
 pub(crate) mod walls;
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use agent_core::effect::{EffectRequest, EffectResult, FileOperation, Refusal};
 use agent_core::grant::Access;
 use agent_core::limits::Limits;
 use agent_core::outcome::Fault;
+use rustix::io::Errno;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::FsError;
@@ -48,10 +53,12 @@ use crate::defence::{self, Defence};
 use crate::effects::{Effects, Permit};
 use crate::gate::GateClosed;
 use crate::hosts::fs::change::Changes;
+use crate::hosts::fs::handle::Handle;
 use crate::hosts::fs::names::is_protected;
 use crate::hosts::fs::node::{Kind, Node};
+use crate::hosts::fs::path::RelativePath;
 pub(crate) use crate::hosts::fs::stream::StreamFailure;
-use crate::hosts::fs::walk::{Handle, Lost, RelativePath, Spot};
+use crate::hosts::fs::walk::{Lost, Spot};
 use crate::mount::Mount;
 use crate::replay::diverged;
 use crate::state::{CallState, table_stop};
@@ -224,8 +231,10 @@ impl CallState {
             return Some((format!("`{}` is granted for reading only", granted.guest), Some("--allow-write DIR")));
         }
         // Also where a link of such a name led: what reads it finds the change under that name.
-        let name = spot.path.names().find(|name| is_protected(name)).or(spot.protected_link.as_deref())?;
-        Some((format!("`{name}` is read-only inside a write grant"), None))
+        if let Some(name) = spot.path.names().find(|name| is_protected(name)).or(spot.protected_link.as_deref()) {
+            return Some((format!("`{name}` is read-only inside a write grant"), None));
+        }
+        why_not_in_repository(granted, spot).map(|rule| (rule, None))
     }
 
     /// Records what came of a permitted operation and turns a failure into the guest's error.
@@ -247,11 +256,27 @@ impl CallState {
     }
 }
 
+fn why_not_in_repository(mount: &Mount, spot: &Spot) -> Option<String> {
+    match repository::around(mount.dir.as_fd(), &spot.path) {
+        Ok(Some(path)) if path.is_empty() => {
+            Some(format!("`{}` is a git repository, which is read-only inside a write grant", mount.guest))
+        }
+        Ok(Some(path)) => Some(format!("`{path}` is a git repository, which is read-only inside a write grant")),
+        Ok(None) if spot.found.is_none() && repository::becomes_repository(&spot.dir, &spot.name) => {
+            Some(format!("`{}` would make a git repository of the folder, and what is in one runs programs", spot.name))
+        }
+        Ok(None) => None,
+        // What is not there any more needs no rule; the operation says so itself.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
+        Err(errno) => Some(format!("the folders that it is in cannot be looked at: {errno}")),
+    }
+}
+
 /// A mount's own handle for a call: one that can be listed, else one that can only be gone through.
 fn root_handle(mount: &Mount) -> std::io::Result<File> {
     let dir = mount.dir.try_clone()?.into_std_file();
-    let listed = walk::open_directory(&dir, ".", Handle::Read);
-    listed.or_else(|_| walk::open_directory(&dir, ".", Handle::Pass)).or(Ok(dir))
+    let listed = handle::open_directory(&dir, ".", Handle::Read);
+    listed.or_else(|_| handle::open_directory(&dir, ".", Handle::Pass)).or(Ok(dir))
 }
 
 impl From<Lost> for FileError {
@@ -279,8 +304,8 @@ impl From<Stop> for FileError {
     }
 }
 
-impl From<rustix::io::Errno> for FileError {
-    fn from(errno: rustix::io::Errno) -> Self {
+impl From<Errno> for FileError {
+    fn from(errno: Errno) -> Self {
         Self::Code(walk::code(errno))
     }
 }

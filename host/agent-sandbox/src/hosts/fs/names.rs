@@ -72,17 +72,32 @@ pub(crate) fn is_protected(name: &str) -> bool {
     is_spelling_of(name, &PROTECTED)
 }
 
+/// Whether some file system takes `name` for `own`, which is ASCII: see [`is_spelling_of`].
+pub(crate) fn is_name_of(name: &str, own: &str) -> bool {
+    let long = without_stream(name);
+    all_folded(visible(long)).eq_ignore_ascii_case(own) || is_short_name(long, own)
+}
+
 /// Whether some file system takes `name` for one of `own`, which begin with a dot: many ignore case, some also letters that only
 /// look odd, characters that nobody sees, or dots and spaces at the end; and FAT has a short name beside the long one.
 fn is_spelling_of(name: &str, own: &[&str]) -> bool {
-    // NTFS reads `.git::$INDEX_ALLOCATION` as `.git`.
-    let long = name.split_once(':').map_or(name, |(name, _)| name);
-    let mut seen = long.trim_end_matches(['.', ' ']).chars().filter(|c| !is_ignored(*c)).peekable();
-    let is_long_name = seen.next_if_eq(&'.').is_some() && {
-        let folded = seen.take(OWN_CHARS_MAX).fold(".".to_owned(), folded);
-        own.contains(&folded.as_str())
-    };
+    let long = without_stream(name);
+    let mut seen = visible(long).peekable();
+    let is_long_name = seen.peek() == Some(&'.') && own.contains(&all_folded(seen).as_str());
     is_long_name || own.iter().any(|own| is_short_name(long, own))
+}
+
+/// NTFS reads `.git::$INDEX_ALLOCATION` as `.git`.
+fn without_stream(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(name, _)| name)
+}
+
+fn visible(name: &str) -> impl Iterator<Item = char> {
+    name.trim_end_matches(['.', ' ']).chars().filter(|c| !is_ignored(*c))
+}
+
+fn all_folded(name: impl Iterator<Item = char>) -> String {
+    name.take(OWN_CHARS_MAX).fold(String::new(), folded)
 }
 
 /// `name` and one more character, as names are compared where case does not count (Unicode's full case folding, as far as it

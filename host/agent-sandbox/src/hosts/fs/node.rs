@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::hosts::fs::change::Changes;
 use crate::hosts::fs::look::Thing;
-use crate::hosts::fs::walk::{RelativePath, Spot};
+use crate::hosts::fs::path::RelativePath;
+use crate::hosts::fs::walk::Spot;
 
 /// An open file or directory.
 #[derive(Debug, Clone)]

@@ -15,10 +15,11 @@ use crate::effects::Permit;
 use crate::hosts::fs::FileError;
 use crate::hosts::fs::before::not_regular;
 use crate::hosts::fs::change::{Changes, Intent};
+use crate::hosts::fs::handle::{Handle, open_directory, open_name};
 use crate::hosts::fs::look::look_behind;
 use crate::hosts::fs::node::{Kind, Node, Writing};
 use crate::hosts::fs::pin::{Pinned, open_regular};
-use crate::hosts::fs::walk::{Handle, LastLink, Spot, open_directory, open_name};
+use crate::hosts::fs::walk::{LastLink, Spot};
 use crate::state::CallState;
 
 /// Permission bits of a new file, before the host's umask.

@@ -5,12 +5,20 @@
 //! (`O_PATH`), that handle is looked at, and the very same thing is then opened through it.
 
 use std::fs::File;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::defence::{self, Defence};
-use crate::hosts::fs::walk::open_name;
+use crate::hosts::fs::handle::open_name;
+
+/// How long a program that holds a lease on a file (a file server, on behalf of its clients) is waited for once it was told to
+/// give it up, and how often it is asked. The kernel would wait 45 seconds, and the thread that waits is one of the few that
+/// guests run on.
+const LEASE_TRIES: u32 = 20;
+const LEASE_WAIT: Duration = Duration::from_millis(5);
 
 /// What was behind a name.
 pub(crate) enum Pinned {
@@ -25,6 +33,17 @@ pub(crate) fn open_regular(dir: &File, name: &str, access: OFlags) -> Result<Pin
     if defence::is_off(Defence::FsSpecialFile) {
         return Ok(Pinned::Regular(File::from(rustix::fs::openat(dir, name, access, Mode::empty())?)));
     }
+    for _ in 1..LEASE_TRIES {
+        match open_now(dir, name, access) {
+            // To have asked is what makes the holder give its lease up.
+            Err(Errno::AGAIN) => thread::sleep(LEASE_WAIT),
+            opened => return opened,
+        }
+    }
+    open_now(dir, name, access)
+}
+
+fn open_now(dir: &File, name: &str, access: OFlags) -> Result<Pinned, Errno> {
     match open_through_pin(dir, name, access) {
         // No `/proc` to go through.
         Err(Reopen::Unavailable) => open_then_look(dir, name, access),
@@ -56,7 +75,9 @@ fn open_through_pin(dir: &File, name: &str, access: OFlags) -> Result<Pinned, Re
         return Ok(Pinned::Other(found));
     }
     let handles = rustix_linux_procfs::proc_self_fd().map_err(|_| Reopen::Unavailable)?;
-    let opened = rustix::fs::openat(handles, pin.as_raw_fd().to_string(), access | OFlags::CLOEXEC, Mode::empty())?;
+    // Without `NONBLOCK`, opening would wait for whoever has a lease on the file.
+    let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(handles, pin.as_raw_fd().to_string(), flags, Mode::empty())?;
     Ok(Pinned::Regular(File::from(opened)))
 }
 
@@ -81,8 +102,11 @@ fn open_then_look(dir: &File, name: &str, access: OFlags) -> Result<Pinned, Errn
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, BufRead, BufReader};
     use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
 
     use rustix::fs::CWD;
 
@@ -121,5 +145,46 @@ mod tests {
         assert_eq!(both("missing", OFlags::RDONLY), (Err(Errno::NOENT), Err(Errno::NOENT)));
         assert_eq!(both("link", OFlags::RDONLY), (Ok(Some(FileType::Symlink)), Err(Errno::LOOP)));
         Ok(())
+    }
+
+    /// Another program has a lease on the file and does not give it up: the kernel would wait for it for 45 seconds.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_under_a_lease_is_not_waited_for() -> io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        std::fs::write(temp.path().join("file"), "x")?;
+        let Some(mut holder) = lease(&temp.path().join("file"))? else { return Ok(()) };
+        let (dir, began) = (File::open(temp.path())?, Instant::now());
+        let opened = kind(open_regular(&dir, "file", OFlags::RDWR));
+        let took = began.elapsed();
+        holder.kill()?;
+        holder.wait()?;
+        assert_eq!(opened, Err(Errno::AGAIN));
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert_eq!(kind(open_regular(&dir, "file", OFlags::RDWR)), Ok(None));
+        Ok(())
+    }
+
+    /// A process that holds a lease, if there is Perl to write it in: no library that we have asks for one.
+    #[cfg(target_os = "linux")]
+    fn lease(path: &Path) -> io::Result<Option<Child>> {
+        const HOLDER: &str = "$SIG{IO} = 'IGNORE'; open(F, '+<', $ARGV[0]) or die; fcntl(F, 1024, 1) or die; \
+            $| = 1; print \"held\\n\"; sleep 60";
+        let mut perl = Command::new("perl");
+        let held = perl.args(["-e", HOLDER]).arg(path).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut holder = match held {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            held => held?,
+        };
+        let mut said = String::new();
+        if let Some(out) = holder.stdout.take() {
+            BufReader::new(out).read_line(&mut said)?;
+        }
+        if said == "held\n" {
+            return Ok(Some(holder));
+        }
+        // A file system without leases.
+        holder.wait()?;
+        Ok(None)
     }
 }

@@ -1,7 +1,7 @@
 //! Renames: a file or a directory with everything in it gets another path. Each path that this changes is announced first.
 
 use agent_core::effect::{EffectRequest, FileOperation};
-use rustix::fs::{FileType, RenameFlags};
+use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -13,13 +13,10 @@ use crate::hosts::fs::FileError;
 use crate::hosts::fs::change::{Changes, Intent};
 use crate::hosts::fs::look::look_at;
 use crate::hosts::fs::marks::Place;
-use crate::hosts::fs::subtree::{KEPT_ENTRIES_MAX, SEEN_ENTRIES_MAX, walk_tree};
+use crate::hosts::fs::subtree::{KEPT_ENTRIES_MAX, SEEN_ENTRIES_MAX, Tree};
 use crate::hosts::fs::tree::can_lose_its_name;
-use crate::hosts::fs::walk::{LastLink, RelativePath, Spot};
+use crate::hosts::fs::walk::{LastLink, Spot};
 use crate::state::CallState;
-
-/// What a rename moves, parents first: each with its path afterwards.
-type Tree = Vec<(Spot, RelativePath)>;
 
 impl CallState {
     pub(super) async fn rename(
@@ -60,16 +57,15 @@ impl CallState {
         }
         changes.may_lose_a_name(to_mount, to)?;
         let entries_max = if changes.are_undone(mount) { KEPT_ENTRIES_MAX } else { SEEN_ENTRIES_MAX };
-        let tree = walk_tree(changes.walls(mount), from, &to.path, entries_max)?;
+        let tree = Tree::walk(changes.walls(mount), from, &to.path, entries_max)?;
         self.announce_move(permit, (mount, &tree), (to_mount, to)).await?;
         if let Err(errno) = move_there(from, to) {
             say_stayed(&changes, (mount, &tree), (to_mount, to))?;
             return Err(errno.into());
         }
-        let (gone, arrived) = (places(mount, &tree), at_their_places(tree, to));
         changes.renames.add((mount, from.path.clone()), (to_mount, to.path.clone()));
-        changes.left_nothing(&gone)?;
-        changes.arrived(to_mount, &arrived)
+        changes.left_nothing(&places(mount, &tree))?;
+        changes.arrived(to_mount, &tree, to)
     }
 
     /// Announces everything that a move changes, in an order whose reverse works: what is at the new paths goes from the
@@ -82,24 +78,24 @@ impl CallState {
     ) -> Result<(), FileError> {
         let changes = self.files.changes.clone();
         let mut intent = Intent::default();
-        if let (Some(_), Some((root, _))) = (to.found, tree.first()) {
-            let coming = look_at(changes.mount(mount), root)?.ok_or(ErrorCode::NoEntry)?.to_come();
+        let walls = changes.walls(mount);
+        let coming =
+            |spot: &Spot| Ok::<_, FileError>(look_at(changes.mount(mount), spot)?.ok_or(ErrorCode::NoEntry)?.to_come());
+        if let (Some(_), Some(root)) = (to.found, tree.entries().first()) {
+            let coming = coming(&tree.at(walls, root)?)?;
             changes.take_spot(&mut intent, to_mount, to, coming)?;
         }
-        for (spot, _) in tree.iter().rev() {
+        for entry in tree.entries().iter().rev() {
             // Each is work of its own, for which the call has its time.
             self.pay()?;
-            changes.take_again(&mut intent, mount, spot)?;
+            changes.take_again(&mut intent, mount, &tree.at(walls, entry)?)?;
             if changes.is_full(&intent) {
                 changes.announce(permit.number, permit.request.clone(), std::mem::take(&mut intent)).await?;
             }
         }
-        for (number, (spot, path)) in tree.iter().enumerate() {
-            if number == 0 && to.found.is_some() {
-                continue;
-            }
-            let coming = look_at(changes.mount(mount), spot)?.ok_or(ErrorCode::NoEntry)?.to_come();
-            changes.take_arrival(&mut intent, (to_mount, path), coming)?;
+        for entry in tree.entries().iter().skip(usize::from(to.found.is_some())) {
+            let coming = coming(&tree.at(walls, entry)?)?;
+            changes.take_arrival(&mut intent, (to_mount, &entry.to), coming)?;
         }
         changes.announce(permit.number, permit.request.clone(), intent).await
     }
@@ -112,10 +108,13 @@ fn say_stayed(
     (to_mount, to): (usize, &Spot),
 ) -> Result<(), FileError> {
     if to.found.is_none() {
-        let arrivals: Vec<Place> = tree.iter().map(|(_, path)| (to_mount, path.clone())).collect();
+        let arrivals: Vec<Place> = tree.entries().iter().map(|entry| (to_mount, entry.to.clone())).collect();
         changes.left_nothing(&arrivals)?;
     }
-    tree.iter().try_for_each(|(spot, _)| changes.stayed_at(mount, spot))
+    if !changes.are_undone(mount) {
+        return Ok(());
+    }
+    tree.entries().iter().try_for_each(|entry| changes.stayed_at(mount, &tree.at(changes.walls(mount), entry)?))
 }
 
 /// Whether both names are of one thing already.
@@ -147,14 +146,5 @@ fn move_there(from: &Spot, to: &Spot) -> Result<(), Errno> {
 }
 
 fn places(mount: usize, tree: &Tree) -> Vec<Place> {
-    tree.iter().map(|(spot, _)| (mount, spot.path.clone())).collect()
-}
-
-/// Where to look for what was moved: the root at its new name, the rest in directories that are still held open.
-fn at_their_places(mut tree: Tree, to: &Spot) -> Tree {
-    if let Some((root, _)) = tree.first_mut() {
-        let found: Option<FileType> = root.found;
-        *root = Spot { found, ..to.clone() };
-    }
-    tree
+    tree.entries().iter().map(|entry| (mount, entry.path.clone())).collect()
 }

@@ -15,7 +15,8 @@ use crate::hosts::fs::before::special_file;
 use crate::hosts::fs::look::look_at;
 use crate::hosts::fs::metadata::timestamps;
 use crate::hosts::fs::node::{Kind, Node};
-use crate::hosts::fs::walk::{LastLink, Spot, leads_out};
+use crate::hosts::fs::path::leads_out;
+use crate::hosts::fs::walk::{LastLink, Spot};
 use crate::state::CallState;
 
 /// Permission bits of a new directory, before the host's umask.

@@ -5,35 +5,24 @@
 //! directory, whatever changes outside meanwhile, and the resolved path is the true one, by which undo entries are kept
 //! and names are hidden.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::defence::{self, Defence};
+use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::names::{is_hidden, is_protected};
+use crate::hosts::fs::path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelativePath};
 use crate::hosts::fs::walls::{Walls, see};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 /// Most links in one path, as on Linux.
 const LINKS_MAX: u32 = 40;
 
-/// Longest path and longest name that a guest may say, as on Linux.
-const PATH_BYTES_MAX: usize = 4_096;
-const NAME_BYTES_MAX: usize = 255;
-
-/// Most names in one path below its mount, links resolved: each is held open during the walk.
-const DEPTH_MAX: usize = 256;
-
 /// Most steps of one walk. Every link may bring a whole path of its own, so forty of them could ask for minutes of work.
 const STEPS_MAX: u32 = 4_096;
-
-/// A path below a mount: names joined by `/`, none of them empty, `.` or `..`, none a link. Empty for the mount itself.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(crate) struct RelativePath(String);
 
 /// Where a path leads: a name in an open directory. There may be nothing of that name.
 #[derive(Debug, Clone)]
@@ -226,42 +215,6 @@ pub(crate) fn read_link(dir: &File, name: &str) -> Result<String, Lost> {
     if target.starts_with('/') { Err(Lost::Escapes) } else { Ok(target) }
 }
 
-/// Whether a link at `path` to `target` leads out of the mount: a guest could not follow it, but the person might, or a tool
-/// that was granted more. Links of guests go up first and then down: after a name, `..` depends on what the name is then.
-pub(crate) fn leads_out(path: &RelativePath, target: &str) -> bool {
-    let depth = path.names().count().saturating_sub(1);
-    let names: Vec<&str> = target.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
-    let up = names.iter().take_while(|name| **name == "..").count();
-    target.starts_with('/') || up > depth || names[up..].contains(&"..")
-}
-
-/// Opens a name in a directory without following it and without waiting for a pipe's other end.
-pub(crate) fn open_name(dir: &File, name: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
-    let always = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    rustix::fs::openat(dir, name, flags | always, mode)
-}
-
-/// What a directory is opened for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Handle {
-    /// To pass through it: one that cannot be listed can still be gone through.
-    Pass,
-    /// To list it or to sync it.
-    Read,
-}
-
-/// Opens a directory, and nothing else, without following a link.
-pub(crate) fn open_directory(dir: &File, name: &str, handle: Handle) -> Result<File, Errno> {
-    let access = match handle {
-        #[cfg(target_os = "linux")]
-        Handle::Pass => OFlags::PATH,
-        #[cfg(not(target_os = "linux"))]
-        Handle::Pass => OFlags::RDONLY,
-        Handle::Read => OFlags::RDONLY,
-    };
-    open_name(dir, name, access | OFlags::DIRECTORY, Mode::empty()).map(File::from)
-}
-
 /// The guest's error code for an error of the system. `not-permitted` is what this host itself refuses; what the machine's
 /// own permissions forbid is `access`, so that a guest can tell the two apart.
 pub(crate) fn code(errno: Errno) -> ErrorCode {
@@ -289,48 +242,14 @@ fn check_name(name: &str) -> Result<(), Lost> {
     }
 }
 
-impl RelativePath {
-    /// The path with one more name, if it can still be said as one path: by going down step by step a guest could make
-    /// longer ones, which no undo could find again.
-    pub(crate) fn join(&self, name: &str) -> Result<Self, Lost> {
-        let path = if self.0.is_empty() { name.to_owned() } else { format!("{}/{name}", self.0) };
-        if path.split('/').count() >= DEPTH_MAX {
-            return Err(Lost::TooDeep);
-        }
-        if path.len() > PATH_BYTES_MAX {
-            return Err(Lost::Code(ErrorCode::NameTooLong));
-        }
-        Ok(Self(path))
-    }
-
-    /// Where this is once `from` was moved to `to`; `None` where it was not moved along.
-    pub(crate) fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
-        let below = self.0.strip_prefix(from.as_str())?;
-        (below.is_empty() || below.starts_with('/')).then(|| Self(format!("{}{below}", to.0)))
-    }
-
-    /// The text.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The names in it.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.split('/').filter(|name| !name.is_empty())
-    }
-}
-
-impl fmt::Display for RelativePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use rustix::fs::{Mode, OFlags};
+
     use super::*;
+    use crate::hosts::fs::handle::open_name;
 
     /// No walls.
     fn free() -> Walls {
@@ -395,27 +314,9 @@ mod tests {
         ];
         for (path, expected) in cases {
             let spot = find(&free(), &root, &RelativePath::default(), path, LastLink::Follow);
-            assert_eq!(spot.map(|spot| spot.path.0), expected, "{path}");
+            assert_eq!(spot.map(|spot| spot.path.as_str().to_owned()), expected, "{path}");
         }
         Ok(())
-    }
-
-    #[test]
-    fn links_that_lead_out_are_seen() {
-        let path = RelativePath("a/link".to_owned());
-        for (target, out) in [
-            ("b", false),
-            ("../b", false),
-            ("./..//b", false),
-            ("../../b", true),
-            ("/etc", true),
-            ("b/../../../c", true),
-            // Where `b` is itself a link that goes up, this leads out, although its text does not.
-            ("b/../../c", true),
-            ("b/../c", true),
-        ] {
-            assert_eq!(leads_out(&path, target), out, "{target}");
-        }
     }
 
     /// Forty links, each with as many names as a path can hold, would be eighty thousand steps.
@@ -460,11 +361,14 @@ mod tests {
     fn a_link_can_be_meant_itself() -> io::Result<()> {
         let (_temp, root) = tree()?;
         let spot = find(&free(), &root, &RelativePath::default(), "outside", LastLink::Keep);
-        assert_eq!(spot.map(|spot| (spot.path.0, spot.found)), Ok(("outside".to_owned(), Some(FileType::Symlink))));
+        assert_eq!(
+            spot.map(|spot| (spot.path.as_str().to_owned(), spot.found)),
+            Ok(("outside".to_owned(), Some(FileType::Symlink)))
+        );
         let slash = find(&free(), &root, &RelativePath::default(), "inside/", LastLink::Keep);
-        assert_eq!(slash.map(|spot| spot.path.0), Ok("a/b".to_owned()));
+        assert_eq!(slash.map(|spot| spot.path.as_str().to_owned()), Ok("a/b".to_owned()));
         let strict = find(&free(), &root, &RelativePath::default(), "inside/file", LastLink::KeepAndRefuseOthers);
-        assert_eq!(strict.map(|spot| spot.path.0), Err(Lost::Code(ErrorCode::Loop)));
+        assert_eq!(strict.map(|spot| spot.path.as_str().to_owned()), Err(Lost::Code(ErrorCode::Loop)));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use agent_core::effect::Decision;
 use agent_core::grant::Access;
 use agent_core::limits::Limits;
 use agent_core::units::Bytes;
@@ -155,6 +156,64 @@ async fn what_is_not_a_guests_stays_out_of_reach() -> Result<(), Box<dyn std::er
     assert_eq!(effects[0], "1 read /data/../x: fs_denied, refused");
     assert_eq!(effects[6], "7 read /data/pipe: fs_special_file, refused");
     assert_eq!(effects[9], "10 read /data: done");
+    Ok(())
+}
+
+/// A bare repository has no name by which it could be known: git takes any folder for one that holds what one holds.
+#[tokio::test]
+async fn no_git_repository_is_made_changed_or_moved() -> Result<(), Box<dyn std::error::Error>> {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.seed()?;
+    let root = guest.temp.path().to_owned();
+    for folder in ["bare/objects", "bare/refs", "bare/hooks", "outer/bare/objects", "outer/bare/refs", "new/refs"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    for head in ["bare/HEAD", "outer/bare/HEAD", "new/HEAD", "plain"] {
+        fs::write(root.join(head), "ref: refs/heads/main")?;
+    }
+    let before = tree(&root)?;
+    for step in [
+        Step::Write("bare/config", "[core] fsmonitor = evil"),
+        Step::Overwrite("bare/HEAD", 0),
+        Step::Write("bare/hooks/post-checkout", "evil"),
+        Step::Directory("bare/info"),
+        Step::Remove("bare/HEAD"),
+        Step::Rename("bare", "elsewhere"),
+        Step::Rename("outer", "elsewhere"),
+        Step::Rename("old", "bare/config"),
+        Step::Rename("bare/HEAD", "head"),
+        Step::Link("old", "bare/config"),
+        Step::Directory("new/objects"),
+        Step::Directory("new/OBJECTS"),
+        Step::Rename("dir", "new/objects"),
+        Step::Symlink("refs", "new/objects"),
+        Step::Write("new/commondir", "../bare"),
+        Step::Link("plain", "new/commondir"),
+    ] {
+        assert_eq!(guest.step(&step).await, Err("not-permitted".to_owned()));
+    }
+    assert_eq!(tree(&root)?, before);
+    for step in [Step::Write("new/config", "a"), Step::Overwrite("new/HEAD", 0), Step::Directory("objects")] {
+        guest.step(&step).await?;
+    }
+    let effects = shown(&guest.state.finish().await.effects);
+    assert_eq!(effects[0], "1 write /data/bare/config: fs_denied, refused");
+    Ok(())
+}
+
+/// What is protected stays where it is, and whoever wanted to move it is told what else can be done.
+#[tokio::test]
+async fn a_folder_with_what_is_protected_is_not_moved_and_says_why() -> Result<(), Box<dyn std::error::Error>> {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    fs::create_dir_all(guest.temp.path().join("project/.git/hooks"))?;
+    assert_eq!(guest.step(&Step::Rename("project", "renamed")).await, Err("not-permitted".to_owned()));
+    let effects = guest.state.finish().await.effects;
+    let Decision::Deny { rule, .. } = &effects[0].decision else { return Err("allowed".into()) };
+    assert_eq!(
+        rule,
+        "it holds `.git`, which is read-only inside a write grant and stays where it is; move what is beside it, or have a \
+         person move the whole"
+    );
     Ok(())
 }
 

@@ -82,7 +82,7 @@ async fn a_rename_of_much_is_announced_in_parts() -> Tested {
         fs::write(guest.temp.path().join(format!("much/{number}")), vec![number; 10 << 20])?;
     }
     guest.step(&Step::Rename("much", "moved")).await?;
-    assert_eq!(guest.gate.lines().len(), 3, "twice two files, then the rest");
+    assert_eq!(guest.gate.lines().len(), 5, "each file, then the rest");
     let (mut after, temp) = Aftermath::of(guest).await?;
     assert_eq!(after.undo().left, []);
     assert_eq!(fs::read(temp.path().join("much/3"))?[..4], [3; 4]);

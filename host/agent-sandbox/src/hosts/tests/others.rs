@@ -12,9 +12,9 @@ use agent_core::units::Bytes;
 
 use super::steps::{Step, tree};
 use super::support::{Answer, Guest, mount};
-use super::undoing::{Aftermath, Tested, check_undo, with_things};
+use super::undoing::{Aftermath, Tested, check_undo, undo_with, with_things};
 use crate::gate::Undo;
-use crate::undo::{Ledger, Restarted, restore};
+use crate::undo::{Ledger, Restarted};
 
 /// Somebody else does something to a path between the call and its undo.
 type Outside = fn(&Path) -> io::Result<()>;
@@ -165,7 +165,7 @@ async fn an_earlier_state_after_a_restart_is_the_calls_own() -> Tested {
     assert_eq!(after.undo().left.len(), 1);
     let mut ledger = Ledger::new(Restarted::Yes);
     ledger.follow(&after.mounts, after.entries.iter().map(|undo| &undo.entry), &after.marks)?;
-    let report = restore(&mut ledger, &after.mounts, &after.entries, &mut |_, _| Ok(()))?;
+    let report = undo_with(&mut ledger, &after.mounts, &after.entries, &mut |_, _| Ok(()))?;
     assert_eq!(report.left, []);
     assert_eq!(tree(temp.path())?, before);
     Ok(())

@@ -30,11 +30,12 @@ use wasmtime_wasi_io::bindings::wasi::io::poll::HostPollable;
 use wasmtime_wasi_io::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
 
 use super::support::{Answer, Notes, mount, notes, shown, state_of};
+use super::undoing::undo_with;
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent, Undo};
 use crate::replay::{Answered, Replay, ReplayEnd};
 use crate::state::{Account, CallState};
 use crate::transcript::Transcript;
-use crate::undo::{self, Ledger, Restarted};
+use crate::undo::{Ledger, Restarted};
 
 /// What a journal would have of a call.
 #[derive(Default)]
@@ -315,7 +316,7 @@ impl Shop {
         let (mounts, marks) = ([mount(self.temp.path(), "/data", Access::Write)], gate.kept(|kept| kept.marks.clone()));
         let mut ledger = Ledger::new(Restarted::No);
         ledger.follow(&mounts, entries.iter().map(|undo| &undo.entry), &marks).map_err(io::Error::other)?;
-        undo::restore(&mut ledger, &mounts, &entries, &mut |_, _| Ok(())).map_err(io::Error::other)?;
+        undo_with(&mut ledger, &mounts, &entries, &mut |_, _| Ok(())).map_err(io::Error::other)?;
         assert_eq!(read(self.temp.path(), "log"), None);
         Ok(gate.replay())
     }

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use agent_core::digest::Digest;
+use agent_core::effect::UndoEntry;
 use agent_core::grant::Access;
 use agent_core::limits::Limits;
 use agent_core::path_state::PathMark;
@@ -13,7 +15,7 @@ use super::steps::{Step, tree};
 use super::support::{Answer, Guest, mount};
 use crate::gate::{GateClosed, Undo};
 use crate::mount::Mount;
-use crate::undo::{Ledger, Restarted, UndoReport, restore};
+use crate::undo::{Ledger, Restarted, Tell, UndoError, UndoReport, restore};
 
 pub(super) type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -49,7 +51,7 @@ impl Aftermath {
             said.extend(marks);
             Ok(())
         };
-        let report = restore(&mut ledger, &self.mounts, &self.entries, &mut tell).ok();
+        let report = undo_with(&mut ledger, &self.mounts, &self.entries, &mut tell).ok();
         self.marks.extend(said);
         report
     }
@@ -57,6 +59,20 @@ impl Aftermath {
     pub(super) fn undo(&mut self) -> UndoReport {
         self.undo_within(usize::MAX).unwrap_or_default()
     }
+}
+
+/// Undoes what entries say that have their contents with them.
+pub(super) fn undo_with(
+    ledger: &mut Ledger,
+    mounts: &[Mount],
+    kept: &[Undo],
+    tell: &mut Tell<'_>,
+) -> Result<UndoReport, UndoError> {
+    let entries: Vec<UndoEntry> = kept.iter().map(|undo| undo.entry.clone()).collect();
+    let contents = |digest: &Digest| {
+        Ok(kept.iter().filter_map(|undo| undo.content.as_ref()).find(|content| Digest::of(content) == *digest).cloned())
+    };
+    restore(ledger, mounts, (&entries, &contents), tell)
 }
 
 /// What a tree is like, with which thing is where.
@@ -326,5 +342,64 @@ async fn files_and_directories_that_are_read_only_are_undone() -> Tested {
         }
         mode(&temp.path().join("dir/inner"), 0o755)?;
     }
+    Ok(())
+}
+
+/// Somebody takes the rights at directories away in which the call made something, also at one that it made itself.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn directories_that_were_closed_since_are_undone() -> Tested {
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    for closed in [0o555, 0o600, 0o000] {
+        let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+        guest.seed()?;
+        let before = tree(guest.temp.path())?;
+        for step in [
+            Step::Directory("new"),
+            Step::Directory("new/inner"),
+            Step::Write("new/inner/file", "n"),
+            Step::Write("dir/fresh", "f"),
+            Step::Rename("dir/inner", "moved"),
+            Step::Remove("dir/file"),
+        ] {
+            guest.step(&step).await?;
+        }
+        for folder in ["new/inner", "new", "moved", "dir"] {
+            mode(&guest.temp.path().join(folder), closed)?;
+        }
+        let (mut after, temp) = Aftermath::of(guest).await?;
+        assert_eq!(after.undo().left, [], "{closed:o}");
+        let dir = temp.path().join("dir");
+        // The call changed nothing about this one itself: it stays as somebody wanted it.
+        assert_eq!(fs::metadata(&dir)?.permissions().mode() & 0o777, closed);
+        mode(&dir, 0o755)?;
+        assert_eq!(tree(temp.path())?, before, "{closed:o}");
+    }
+    Ok(())
+}
+
+/// To move a folder, no handle of each folder in it is held.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_tree_with_many_folders_is_moved_with_few_handles() -> Tested {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    for number in 0..900 {
+        fs::create_dir_all(guest.temp.path().join(format!("tree/{number}")))?;
+    }
+    let before = tree(guest.temp.path())?;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(128), maximum })?;
+    let moved = guest.step(&Step::Rename("tree", "moved")).await;
+    let aftermath = Aftermath::of(guest).await;
+    let undone = aftermath.map(|(mut after, temp)| (after.undo(), temp));
+    setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
+    moved?;
+    let (report, temp) = undone?;
+    assert_eq!(report.left, []);
+    assert_eq!(tree(temp.path())?, before);
     Ok(())
 }
