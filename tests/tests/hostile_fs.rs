@@ -323,3 +323,29 @@ impl Drop for Mounted<'_> {
         let _ = unmount(self.0, UnmountFlags::DETACH);
     }
 }
+
+/// Nothing of a direct call is journaled; what was changed is taken back all the same if the call is stopped.
+#[test]
+fn a_direct_call_that_is_stopped_is_undone() {
+    let world = World::new();
+    world.write("policy.toml", policy("./scratch", "write", ""));
+    world.write("scratch/mine.txt", "mine");
+    world.write("scratch/dir/leaf", "leaf");
+    let steps = json!([
+        { "act": "overwrite", "at": "/scratch/mine.txt", "text": "XX", "bytes": 1 },
+        { "act": "write", "at": "/scratch/new", "text": "new" },
+        { "act": "rename", "at": "/scratch/dir", "to": "/scratch/moved" },
+        { "act": "unlink", "at": "/scratch/moved/leaf" },
+        { "act": "trap" },
+    ]);
+    let output = call(&world, &steps).output().expect("the program starts");
+    let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(said["outcome"]["faulted"]["fault"], "guest_trap", "{said}");
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(said["undone"]["left"], json!([]), "{said}");
+    assert!(said["undone"]["restored"].as_array().is_some_and(|restored| restored.len() >= 4), "{said}");
+    let read = |name: &str| world.read(name);
+    assert_eq!(read("scratch/mine.txt").as_deref(), Some("mine"));
+    assert_eq!(read("scratch/dir/leaf").as_deref(), Some("leaf"));
+    assert!(read("scratch/new").is_none() && !world.work().join("scratch/moved").exists());
+}

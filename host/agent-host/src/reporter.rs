@@ -172,6 +172,12 @@ impl Reporter {
         self.note(&format!("{}: {}", text::whole(path), text::whole(reason)));
     }
 
+    /// A change of a call that was stopped could not be undone: somebody must look.
+    pub fn not_undone(&self, path: &str, reason: &str) {
+        let (path, reason) = (text::whole(path), text::whole(reason));
+        self.line(&format!("    {BAD}not undone{BAD:#}: {path}: {reason}"));
+    }
+
     /// The run stopped: nothing moves any more.
     pub fn finish(&self) {
         self.end_complaint();

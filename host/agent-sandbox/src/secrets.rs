@@ -53,7 +53,7 @@ impl CallSecrets {
             ToolOutcome::Returned { content } => content.iter_mut().for_each(|content| self.scrub_content(content)),
             ToolOutcome::Failed { message } => self.scrub_text(message),
             ToolOutcome::Refused { message, .. } | ToolOutcome::Faulted { message, .. } => {
-                self.scrub_quotations(message)
+                self.scrub_quotations(message);
             }
         }
         let is_cut = report.metering.output_dropped > Bytes(0);

@@ -5,6 +5,7 @@ pub mod approve;
 pub mod changes;
 pub mod confined;
 pub mod crashtest;
+pub mod direct_gate;
 pub mod doctor;
 pub mod export;
 pub mod fork;

@@ -1,30 +1,29 @@
 //! `agent-host tool call`: one call of one tool under the grants of the command line, in the same sandbox and behind the same
-//! decisions as in a run, but without a run: nothing is journaled, since there is nothing to resume. What the tool keeps in its
-//! stores is kept where the runs of this folder would find it.
+//! decisions as in a run, but without a run: nothing is journaled, since there is nothing to resume. What a call that was stopped
+//! had changed is undone. What the tool keeps in its stores is kept where the runs of this folder would find it.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use agent_core::config::authority::Authority;
-use agent_core::config::decide::{Permit, Verdict};
 use agent_core::config::resolve::ToolAuthority;
-use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
 use agent_core::hardening::Hardening;
 use agent_core::message::ToolCall;
 use agent_core::name::{CallNumber, ToolName};
 use agent_core::outcome::{Content, ToolOutcome};
-use agent_sandbox::call::{Call, CallReport};
-use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use agent_sandbox::call::{Call, CallReport, Remains};
+use agent_sandbox::gate::EffectGate;
+use agent_sandbox::mount::Mount;
+use agent_sandbox::undo::{Left, UndoReport};
 use anyhow::{Context, bail};
-use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::confined::Confined;
+use super::direct_gate::DirectGate;
 use super::launch;
 use crate::arguments;
-use crate::asking;
 use crate::cli::ToolCallArgs;
 use crate::clock;
 use crate::driver::mounts::Mounts;
@@ -35,6 +34,7 @@ use crate::person::Person;
 use crate::report::text;
 use crate::reporter::Reporter;
 use crate::secret_values::SecretValues;
+use crate::signals;
 use crate::stores::{CallStores, Place};
 use crate::strict;
 use crate::toolset::{self, Loaded, Unloaded};
@@ -96,15 +96,38 @@ impl Asked {
         let reporter = Arc::new(launch::reporter(&args.output));
         let place = Place::Folder { folder: stores, key: Box::new(key), opened: OnceLock::new() };
         let stores = Arc::new(CallStores::new(name.component.clone(), place));
-        let call = started(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores))).await?;
+        let (call, gate) =
+            started(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores))).await?;
+        signals::stop_run(call.cancel.clone())?;
         reporter.tool_started(CallNumber(1), &name, &asked.arguments);
+        let mounts = call.mounts.clone();
         let mut report = sandbox.call(&loaded.component, call).await?;
+        let undone = undone(&report, &gate, &mounts).await;
         stores.keep(std::mem::take(&mut report.kv)).context("what the tool wanted to keep could not be kept")?;
         reporter.tool_finished(CallNumber(1), &asked, &report);
+        if let Some(undone) = &undone {
+            undone.missing.iter().for_each(|missing| reporter.not_given_back(&missing.path, &missing.reason));
+            undone.left.iter().for_each(|left| reporter.not_undone(&left.path, &left.reason));
+        }
         reporter.finish();
-        print(&report, args.output.json)?;
+        print(&report, undone.as_ref(), args.output.json)?;
         Ok(if report.outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RETURNED) })
     }
+}
+
+/// What came of undoing a call that was stopped; nothing where it changed nothing or ended by itself.
+async fn undone(report: &CallReport, gate: &DirectGate, mounts: &[Mount]) -> Option<UndoReport> {
+    if !matches!(report.outcome, ToolOutcome::Faulted { .. }) || !gate.has_changes() {
+        return None;
+    }
+    let done = match report.remains {
+        Remains::Nothing => gate.undo(mounts).await,
+        Remains::FileWork => Err(anyhow::anyhow!("one of its file operations still waits for its file system")),
+    };
+    Some(done.unwrap_or_else(|error| {
+        let all = Left { path: "everything".to_owned(), entry: 0, reason: format!("{error:#}") };
+        UndoReport { left: vec![all], ..UndoReport::default() }
+    }))
 }
 
 async fn started(
@@ -113,7 +136,7 @@ async fn started(
     authority: ToolAuthority,
     asked: &ToolCall,
     (reporter, stores): (Arc<Reporter>, Arc<CallStores>),
-) -> anyhow::Result<Call> {
+) -> anyhow::Result<(Call, Arc<DirectGate>)> {
     let tools = &loaded.component.tools;
     let Some(descriptor) = tools.iter().find(|tool| tool.name == *name) else {
         let known: Vec<_> = tools.iter().map(|tool| tool.name.to_string()).collect();
@@ -128,9 +151,9 @@ async fn started(
     let mounts = Mounts::default().open(&grant).await?;
     let env = crate::driver::granted_environment(&grant);
     let secrets = SecretValues::read([&grant])?.of(&grant);
-    let gate =
-        Arc::new(DirectGate { authority, person: Person::at_terminal(), reporter, run: clock::new_run()?.to_string() });
-    Ok(Call {
+    let (person, run) = (Person::at_terminal(), clock::new_run()?.to_string());
+    let gate = Arc::new(DirectGate { authority, person, reporter, run, changed: Mutex::default() });
+    let call = Call {
         operation: name.operation.clone(),
         arguments,
         mounts,
@@ -141,62 +164,13 @@ async fn started(
         seed: clock::random()?,
         clock_start: clock::now(),
         replay: None,
-        gate,
+        gate: Arc::clone(&gate) as Arc<dyn EffectGate>,
         cancel: CancellationToken::new(),
-    })
+    };
+    Ok((call, gate))
 }
 
-/// The gate of a call outside a run: the same decisions, no journal.
-struct DirectGate {
-    authority: ToolAuthority,
-    person: Person,
-    reporter: Arc<Reporter>,
-    run: String,
-}
-
-#[async_trait]
-impl EffectGate for DirectGate {
-    async fn decide(&self, _number: u32, request: &EffectRequest) -> Ruling {
-        let allowed = |permit: Permit| Ruling {
-            decision: Decision::Allow { rule: permit.rule },
-            class: permit.class,
-            idempotency_header: permit.idempotency_header,
-            secrets: permit.secrets,
-        };
-        match self.authority.decide(request) {
-            Verdict::Allow(permit) => allowed(permit),
-            Verdict::Deny(denial) => Ruling::plain(denial.into(), request.class(false)),
-            Verdict::Ask { rule, permit } => {
-                let tool = &self.authority.tool;
-                let asked = (request, permit.secrets.as_slice());
-                if asking::approve_effect(&self.person, &self.reporter, tool, asked, &rule).await {
-                    return allowed(permit);
-                }
-                let rule = format!("{rule} asks a person, who did not agree");
-                let decision = Decision::Deny { refusal: Refusal::ApprovalDenied, rule, hint: None };
-                Ruling::plain(decision, permit.class)
-            }
-        }
-    }
-
-    async fn intend_change(&self, _intent: ChangeIntent) -> Result<(), GateClosed> {
-        Ok(())
-    }
-
-    async fn intend_send(&self, intent: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
-        Ok(Some(crate::driver::idempotency_key(&self.run, CallNumber(1), intent.number, &intent.request)))
-    }
-
-    async fn done(&self, _effect: &Effect) -> Result<(), GateClosed> {
-        Ok(())
-    }
-
-    fn progress(&self, progress: Progress) {
-        self.reporter.guest_progress(&self.authority.tool, &progress.message, progress.fraction);
-    }
-}
-
-fn print(report: &CallReport, json: bool) -> anyhow::Result<()> {
+fn print(report: &CallReport, undone: Option<&UndoReport>, json: bool) -> anyhow::Result<()> {
     let mut out = anstream::stdout();
     if json {
         let object = serde_json::json!({
@@ -205,6 +179,11 @@ fn print(report: &CallReport, json: bool) -> anyhow::Result<()> {
             "effects": report.effects,
             "said": report.said,
             "hidden": report.outcome.hidden(),
+            "undone": undone.map(|undone| {
+                let told = |left: &Left| serde_json::json!({ "path": left.path, "reason": left.reason });
+                let left: Vec<_> = undone.left.iter().map(told).collect();
+                serde_json::json!({ "restored": undone.restored, "left": left })
+            }),
         });
         return writeln!(std::io::stdout(), "{object}").context("cannot write the result");
     }

@@ -9,7 +9,7 @@ pub mod ports;
 mod reconcile;
 pub mod recorder;
 mod set_aside;
-mod undoing;
+pub mod undoing;
 
 pub use self::call::{engine, granted_environment};
 pub use self::gate::idempotency_key;
