@@ -1,5 +1,8 @@
 //! What a running tool can say beside its result. Outside a host (in native tests) it goes to standard error.
 
+#[cfg(not(target_family = "wasm"))]
+use crate::testing::Said;
+
 /// How much a log record matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -18,7 +21,7 @@ pub fn log(level: Level, message: &str) {
     #[cfg(target_family = "wasm")]
     crate::bindings::log(level, message);
     #[cfg(not(target_family = "wasm"))]
-    eprintln_quietly(&format!("[{level:?}] {message}"));
+    crate::testing::heard(Said::Log(level, message.to_owned()), || format!("[{level:?}] {message}"));
 }
 
 /// Tells the person who waits how far the call is: a short text, and a fraction between 0 and 1 where one is known.
@@ -26,15 +29,8 @@ pub fn progress(message: &str, fraction: Option<f64>) {
     #[cfg(target_family = "wasm")]
     crate::bindings::progress(message, fraction);
     #[cfg(not(target_family = "wasm"))]
-    match fraction {
-        Some(fraction) => eprintln_quietly(&format!("[{:3.0} %] {message}", fraction * 100.0)),
-        None => eprintln_quietly(&format!("[ … ] {message}")),
-    }
-}
-
-/// A closed standard error is no reason to stop.
-#[cfg(not(target_family = "wasm"))]
-fn eprintln_quietly(line: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{line}");
+    crate::testing::heard(Said::Progress(message.to_owned(), fraction), || match fraction {
+        Some(fraction) => format!("[{:3.0} %] {message}", fraction * 100.0),
+        None => format!("[ … ] {message}"),
+    });
 }

@@ -11,11 +11,40 @@
 //!     Err(error) => println!("{error}"),
 //! }
 //! ```
+//!
+//! An `async` tool waits for several answers at once:
+//!
+//! ```
+//! use agent_host_tool::http::{Error, Request};
+//! use agent_host_tool::{Json, args, task, tool};
+//!
+//! #[args]
+//! struct Pages {
+//!     /// Their addresses.
+//!     urls: Vec<String>,
+//! }
+//!
+//! async fn status(url: String) -> Result<u16, Error> {
+//!     Ok(Request::new("HEAD", &url).send_async().await?.status)
+//! }
+//!
+//! /// Says which status pages have.
+//! #[tool]
+//! async fn statuses(pages: Pages) -> Result<Json<Vec<u16>>, Error> {
+//!     let statuses = task::all(pages.urls.into_iter().map(status)).await;
+//!     Ok(Json(statuses.into_iter().collect::<Result<_, _>>()?))
+//! }
+//!
+//! agent_host_tool::export!(statuses);
+//! # fn main() {}
+//! ```
 
 use std::fmt;
 use std::io::{self, Read};
 
 mod url;
+#[cfg(target_family = "wasm")]
+pub(crate) mod waiting;
 #[cfg(target_family = "wasm")]
 mod wasi;
 
@@ -115,6 +144,17 @@ impl Request {
             drop(url);
             Err(Error::NoHost)
         }
+    }
+
+    /// The same for an `async` tool, which may wait for several answers at once.
+    ///
+    /// # Errors
+    /// See [`Request::send`].
+    pub async fn send_async(&self) -> Result<Response, Error> {
+        #[cfg(target_family = "wasm")]
+        return wasi::send_async(self, &self.url.parse()?).await;
+        #[cfg(not(target_family = "wasm"))]
+        self.send()
     }
 }
 

@@ -12,6 +12,9 @@ mod part;
 pub mod path;
 pub mod reconcile;
 pub mod schema;
+pub mod task;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]

@@ -55,7 +55,28 @@ pub struct Json<T>(
     pub T,
 );
 
-/// Values that a tool function may return: text, [`Json`], parts, or nothing.
+impl Part {
+    /// A picture, for instance of `image/png`.
+    #[must_use]
+    pub fn image(mime_type: &str, data: impl Into<Vec<u8>>) -> Self {
+        Self::Image(Media { mime_type: mime_type.to_owned(), data: data.into() })
+    }
+
+    /// A sound, for instance of `audio/wav`.
+    #[must_use]
+    pub fn audio(mime_type: &str, data: impl Into<Vec<u8>>) -> Self {
+        Self::Audio(Media { mime_type: mime_type.to_owned(), data: data.into() })
+    }
+
+    /// A text under a name, for instance `file:///data/report.md` and `text/markdown`.
+    #[must_use]
+    pub fn document(uri: &str, mime_type: &str, text: &str) -> Self {
+        let body = ResourceBody::Text(text.to_owned());
+        Self::Embedded(Resource { uri: uri.to_owned(), mime_type: Some(mime_type.to_owned()), body })
+    }
+}
+
+/// Values that a tool function may return: text, [`Json`], parts, nothing, or several of these in a tuple or a list.
 pub trait IntoParts {
     /// The value as parts.
     ///
@@ -117,11 +138,33 @@ impl IntoParts for Part {
     }
 }
 
-impl IntoParts for Vec<Part> {
+impl<T: IntoParts> IntoParts for Vec<T> {
     fn into_parts(self) -> Result<Vec<Part>, String> {
-        Ok(self)
+        let parts: Result<Vec<_>, _> = self.into_iter().map(T::into_parts).collect();
+        Ok(parts?.into_iter().flatten().collect())
     }
 }
+
+/// Nothing where it is absent.
+impl<T: IntoParts> IntoParts for Option<T> {
+    fn into_parts(self) -> Result<Vec<Part>, String> {
+        self.map_or_else(|| Ok(Vec::new()), T::into_parts)
+    }
+}
+
+macro_rules! tuples {
+    ($(($($one:ident)+))+) => {
+        $(impl<$($one: IntoParts),+> IntoParts for ($($one,)+) {
+            fn into_parts(self) -> Result<Vec<Part>, String> {
+                #[allow(non_snake_case, reason = "a type and its value have one name here")]
+                let ($($one,)+) = self;
+                Ok([$($one.into_parts()?),+].concat())
+            }
+        })+
+    };
+}
+
+tuples! { (A B) (A B C) (A B C D) }
 
 #[cfg(test)]
 mod tests {
@@ -132,6 +175,10 @@ mod tests {
         assert_eq!("hi".into_outcome(), Ok(vec![Part::Text("hi".to_owned())]));
         assert_eq!(().into_outcome(), Ok(vec![]));
         assert_eq!(Json([1, 2]).into_outcome(), Ok(vec![Part::Json("[1,2]".to_owned())]));
+        let picture = Part::image("image/png", [1, 2]);
+        let several = ("hi", Json(1), Some(picture.clone()), None::<Part>).into_outcome();
+        assert_eq!(several, Ok(vec![Part::Text("hi".to_owned()), Part::Json("1".to_owned()), picture]));
+        assert_eq!(vec!["a", "b"].into_outcome().map(|parts| parts.len()), Ok(2));
     }
 
     #[test]

@@ -39,18 +39,15 @@ pub(crate) fn expand(options: Options, function: &ItemFn) -> syn::Result<TokenSt
     refuse_unsupported(function)?;
     let name = operation_name(options, ident)?;
     let doc = description(&function.attrs, ident)?;
-    let (schema, call) = match argument_type(function)? {
-        Some(ty) => (
-            quote!(::agent_host_tool::schema::of::<#ty>()),
-            quote!(#ident(::agent_host_tool::arguments::parse::<#ty>(arguments)?)),
-        ),
-        None => (
-            quote!(::agent_host_tool::schema::of::<::agent_host_tool::arguments::NoArgs>()),
-            quote!({
-                ::agent_host_tool::arguments::parse::<::agent_host_tool::arguments::NoArgs>(arguments)?;
-                #ident()
-            }),
-        ),
+    let no_arguments: Type = syn::parse_quote!(::agent_host_tool::arguments::NoArgs);
+    let arguments_type = argument_type(function)?;
+    let ty = arguments_type.unwrap_or(&no_arguments);
+    // Also a function without arguments has them read: an unknown one is refused.
+    let given = arguments_type.map(|_| quote!(__given));
+    let unused = arguments_type.is_none().then(|| quote!(let _ = __given;));
+    let call = match function.sig.asyncness {
+        None => quote!(#ident(#given)),
+        Some(_) => quote!(::agent_host_tool::task::block_on(#ident(#given))),
     };
     Ok(quote! {
         // The arguments are read for this call alone: there is nobody to borrow them from.
@@ -69,12 +66,14 @@ pub(crate) fn expand(options: Options, function: &ItemFn) -> syn::Result<TokenSt
             }
 
             fn input_schema() -> ::agent_host_tool::serde_json::Value {
-                #schema
+                ::agent_host_tool::schema::of::<#ty>()
             }
 
             fn call(
-                arguments: &str,
+                __arguments: &str,
             ) -> ::std::result::Result<::std::vec::Vec<::agent_host_tool::Part>, ::std::string::String> {
+                let __given = ::agent_host_tool::arguments::parse::<#ty>(__arguments)?;
+                #unused
                 ::agent_host_tool::IntoOutcome::into_outcome(#call)
             }
         }
@@ -83,9 +82,6 @@ pub(crate) fn expand(options: Options, function: &ItemFn) -> syn::Result<TokenSt
 
 fn refuse_unsupported(function: &ItemFn) -> syn::Result<()> {
     let signature = &function.sig;
-    if let Some(asyncness) = &signature.asyncness {
-        return Err(Error::new(asyncness.span(), "a tool function is not `async`: the host waits for it"));
-    }
     if !signature.generics.params.is_empty() {
         return Err(Error::new(signature.generics.span(), "a tool function is not generic: its schema is fixed"));
     }

@@ -1,29 +1,58 @@
 //! Sending by `wasi:http`. The request's body is finished before the answer is awaited: a host that reads the whole body
 //! first would otherwise wait for us while we wait for it.
 
+use std::future::poll_fn;
 use std::io::{self, Read};
+use std::rc::Rc;
+use std::task::Poll;
 
 use wasip2::http::outgoing_handler;
+use wasip2::http::types::FutureIncomingResponse;
 use wasip2::http::types::Scheme as WasiScheme;
 use wasip2::http::types::{ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest};
 use wasip2::io::streams::{InputStream, StreamError};
 
-use super::{Body, Error, Request, Response, Scheme, Url};
+use super::{Body, Error, Request, Response, Scheme, Url, waiting};
 
 /// Most bytes that one `blocking-write-and-flush` takes, by its definition.
 const WRITE_BYTES_MAX: usize = 4096;
 
 pub(super) fn send(request: &Request, url: &Url) -> Result<Response, Error> {
+    let pending = sent(request, url)?;
+    pending.subscribe().block();
+    let answer = answered(&pending, url);
+    answer.unwrap_or_else(|| unreachable!("the pollable was ready, and the answer is taken once"))
+}
+
+/// The same for who waits for several at once.
+pub(super) async fn send_async(request: &Request, url: &Url) -> Result<Response, Error> {
+    let pending = sent(request, url)?;
+    // Declared after what it is about, so that it is dropped before it, also where nobody waits any more.
+    let pollable = Rc::new(pending.subscribe());
+    poll_fn(|context| match answered(&pending, url) {
+        Some(answer) => Poll::Ready(answer),
+        None => {
+            waiting::until(&pollable, context.waker());
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+fn sent(request: &Request, url: &Url) -> Result<FutureIncomingResponse, Error> {
     let outgoing = outgoing(request, url)?;
     let body = outgoing.body().map_err(|()| Error::Malformed("the request has no body to write to".to_owned()))?;
-    let failed = |code: &ErrorCode| error(code, url);
-    let pending = outgoing_handler::handle(outgoing, None).map_err(|code| failed(&code))?;
+    let pending = outgoing_handler::handle(outgoing, None).map_err(|code| error(&code, url))?;
     write(body, &request.body, url)?;
-    pending.subscribe().block();
-    match pending.get() {
-        Some(Ok(Ok(answer))) => response(answer, url),
-        Some(Ok(Err(code))) => Err(failed(&code)),
-        Some(Err(())) | None => unreachable!("the pollable was ready, and the answer is taken once"),
+    Ok(pending)
+}
+
+/// The answer, once it has come. It is taken once.
+fn answered(pending: &FutureIncomingResponse, url: &Url) -> Option<Result<Response, Error>> {
+    match pending.get()? {
+        Ok(Ok(answer)) => Some(response(answer, url)),
+        Ok(Err(code)) => Some(Err(error(&code, url))),
+        Err(()) => unreachable!("the answer is taken once"),
     }
 }
 
