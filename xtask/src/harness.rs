@@ -27,6 +27,13 @@ impl Programs {
         Ok(Self { plain, failpoints })
     }
 
+    /// The program as users have it, with a state folder of its own.
+    pub(crate) fn plain(&self, places: &Places) -> Command {
+        let mut command = Command::new(&self.plain);
+        command.env("AGENT_HOST_HOME", places.target.join("test-programs/home")).current_dir(&places.repo);
+        command
+    }
+
     /// Tells a test command where everything is.
     pub(crate) fn tell(&self, places: &Places, command: &mut Command) {
         command.env("AGENT_HOST_TEST_BIN", &self.failpoints);

@@ -10,6 +10,7 @@ mod dev_tool;
 mod fuzz;
 mod harness;
 mod hostile;
+mod languages;
 mod model_server;
 mod places;
 mod process;
@@ -32,16 +33,17 @@ use crate::talk::{complain, print};
 const HELP: &str = "\
 cargo xtask VERB [--help]
 
-  setup    make `cargo build --target wasm32-wasip2` work
-  tools    build the bundled tools and the test guests
-  demo     run an agent on a real task, from a fresh checkout, without a key
-  check    format, lints, docs, licences, spelling: the quick part of `test`
-  test     everything CI runs
-  fuzz     feed made-up input to everything that reads what a stranger wrote
-  hostile  attack the built program with every case of the hostile suite
-  crash    kill, stop and starve the built program, and judge what it recovers
-  soak     let hostile guests attack for minutes, and see what is left behind
-  bench    measure the sandbox and the program
+  setup      make `cargo build --target wasm32-wasip2` work
+  tools      build the bundled tools and the test guests
+  demo       run an agent on a real task, from a fresh checkout, without a key
+  check      format, lints, docs, licences, spelling: the quick part of `test`
+  test       everything CI runs
+  fuzz       feed made-up input to everything that reads what a stranger wrote
+  hostile    attack the built program with every case of the hostile suite
+  crash      kill, stop and starve the built program, and judge what it recovers
+  soak       let hostile guests attack for minutes, and see what is left behind
+  languages  bring compilers for JavaScript, TypeScript, Python, Go and C along, and try them
+  bench      measure the sandbox and the program
 
 A fresh machine needs Rust, and compilers for C and C++; each verb brings along what else it needs, below the user's cache folder.";
 
@@ -52,7 +54,7 @@ struct Verb {
     run: fn(&Places, &[String]) -> Result<()>,
 }
 
-const VERBS: [Verb; 10] = [
+const VERBS: [Verb; 11] = [
     Verb { name: "setup", help: setup::HELP, run: setup::run },
     Verb { name: "tools", help: tools::HELP, run: tools::run },
     Verb { name: "demo", help: demo::HELP, run: demo::run },
@@ -62,6 +64,7 @@ const VERBS: [Verb; 10] = [
     Verb { name: "hostile", help: hostile::HELP, run: hostile::run },
     Verb { name: "crash", help: crash::HELP, run: crash::run },
     Verb { name: "soak", help: soak::HELP, run: soak::run },
+    Verb { name: "languages", help: languages::HELP, run: languages::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },
 ];
 

@@ -22,6 +22,8 @@ pub(crate) struct Places {
     pub(crate) guests: PathBuf,
     /// The standard library of the wasm target, where the toolchain has none. `agent-host tool build` looks here too.
     pub(crate) wasm_toolchain: PathBuf,
+    /// Compilers of other languages than Rust. `agent-host tool build` looks here too.
+    pub(crate) languages: PathBuf,
     /// Programs that only developers need.
     pub(crate) dev: PathBuf,
 }
@@ -40,6 +42,7 @@ impl Places {
             guests: tools.join("target/guests"),
             target: target()?,
             wasm_toolchain: cache.join("wasm-toolchain"),
+            languages: cache.join("languages"),
             dev: cache.join("dev"),
             tools_target,
             tools,

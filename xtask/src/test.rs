@@ -10,6 +10,7 @@ use crate::crash;
 use crate::fuzz;
 use crate::harness::Programs;
 use crate::hostile;
+use crate::languages;
 use crate::model_server::{self, ModelServer};
 use crate::places::Places;
 use crate::process::answers;
@@ -20,10 +21,9 @@ pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
 
 Runs everything CI runs: `check`, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
-against the built program, the built tools, a real model server and a real collector, and the hostile suite; then it gives each
-fuzz target ten seconds, and runs the short form of the crash harness. Stops at the first step that fails. cargo-nextest is used
-where it is installed. The summary comes last, closed by one
-line: N passed, N failed.
+against the built program, the built tools, a real model server, a real collector and compilers of other languages, and the
+hostile suite; then it gives each fuzz target ten seconds, and runs the short form of the crash harness. Stops at the first step
+that fails. cargo-nextest is used where it is installed. The summary comes last, closed by one line: N passed, N failed.
 
   --quick   leave out the model server, the fuzz targets, licences and dependencies";
 
@@ -51,6 +51,8 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
         Depth::Quick => None,
     };
     let collector = report.step("collector", || collector::installed(places))?;
+    report.step("compilers of other languages", || languages::installed(places))?;
+    report.step("tools in other languages", || languages::build_tools(places, &programs))?;
     let mut host_tests = tests(host(places), places);
     programs.tell(places, &mut host_tests);
     host_tests.env(collector::VARIABLE, collector);

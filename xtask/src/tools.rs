@@ -56,7 +56,7 @@ pub(crate) fn cargo_in_tools(places: &Places) -> std::process::Command {
 }
 
 /// The folders in `parent` that have a file of that name: a guest's folder has the name of its component.
-fn folders_with(parent: &Path, file: &str) -> Result<Vec<PathBuf>> {
+pub(crate) fn folders_with(parent: &Path, file: &str) -> Result<Vec<PathBuf>> {
     let entries = parent.read_dir().with_context(|| format!("cannot list `{}`", parent.display()))?;
     let mut folders: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(|path| path.join(file).is_file()).collect();

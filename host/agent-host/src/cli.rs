@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, rebase, replay, resolve, rm, show,
-    tool_pack, trace, verify,
+    tool_check, tool_new, tool_pack, tool_test, trace, verify,
 };
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
@@ -63,7 +63,7 @@ pub enum Command {
     /// Say what works on this machine, what does not, and what to do about it.
     #[command(after_help = DOCTOR_HELP)]
     Doctor(doctor::DoctorArgs),
-    /// Look at tools, call one, build one.
+    /// Begin a tool, build it, try it, look at it, call it.
     #[command(subcommand)]
     Tool(ToolCommand),
     /// Check journals and settle what only a person can.
@@ -306,8 +306,16 @@ pub enum ToolCommand {
     /// Call one tool, under the grants of this command line.
     #[command(after_help = CALL_HELP)]
     Call(ToolCallArgs),
+    /// Begin a tool in the language of your choice.
+    New(tool_new::ToolNewArgs),
     /// Build a tool by the command in its `tool.toml`.
     Build(ToolBuildArgs),
+    /// Call a tool as its cases say, and compare what comes of it.
+    #[command(after_help = tool_test::HELP)]
+    Test(tool_test::ToolTestArgs),
+    /// Say what a model will see of a tool, what it imports beside what it declares, how large and how fast it is.
+    #[command(after_help = tool_check::HELP)]
+    Check(tool_check::ToolCheckArgs),
     /// Put a tool's manifest and documentation into its component: one file that needs nothing beside it.
     Pack(tool_pack::ToolPackArgs),
 }

@@ -54,6 +54,12 @@ impl Home {
         self.root.join("policy.toml")
     }
 
+    /// Where `tool test` and `tool check` make the folders of cases, and remove them.
+    #[must_use]
+    pub fn trials(&self) -> PathBuf {
+        self.root.join("trials")
+    }
+
     /// The digests of trusted agent files.
     #[must_use]
     pub fn trust_file(&self) -> PathBuf {

@@ -5,6 +5,7 @@ mod adoption;
 mod agent;
 mod arguments;
 mod asking;
+mod authoring;
 mod boot;
 mod cli;
 mod clock;
@@ -63,8 +64,8 @@ use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, opened, rebase, replay, resolve, resume,
-    rm, run, show, tool_build as build, tool_call, tool_inspect, tool_list, tool_pack, trace as tracer,
-    trust as trusting, verify,
+    rm, run, show, tool_build as build, tool_call, tool_check, tool_inspect, tool_list, tool_new, tool_pack, tool_test,
+    trace as tracer, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
@@ -122,6 +123,9 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tool(ToolCommand::List(args)) => behind_walls(tool_list::prepare(args)),
         Command::Tool(ToolCommand::Inspect(args)) => behind_walls(tool_inspect::prepare(args)),
         Command::Tool(ToolCommand::Call(args)) => behind_walls(tool_call::prepare(args)),
+        Command::Tool(ToolCommand::New(args)) => drive(tool_new::new(args)),
+        Command::Tool(ToolCommand::Test(args)) => behind_walls(tool_test::prepare(args)),
+        Command::Tool(ToolCommand::Check(args)) => behind_walls(tool_check::prepare(args)),
         // Runs compilers, which do what compilers do: no wall, and none that they would inherit.
         Command::Tool(ToolCommand::Build(args)) => drive(build::build(args)),
         Command::Tool(ToolCommand::Pack(args)) => tool_pack::pack(&args),

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use agent_core::config::manifest::Need;
 use agent_core::digest::Digest;
 use agent_core::name::Name;
 use agent_sandbox::component::COMPONENT_BYTES_MAX;
@@ -11,6 +12,7 @@ use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
 use crate::agent::Source;
+use crate::authoring::programs;
 use crate::input;
 use crate::toolset::{self, MANIFEST};
 use crate::{wasm_target, wit_docs};
@@ -25,6 +27,8 @@ pub struct Plan {
     pub command: String,
     /// Where the command leaves the component, absolute.
     pub artifact: PathBuf,
+    /// The programs that the command calls.
+    pub needs: Vec<Need>,
 }
 
 /// What a build of the tool in `folder` would do.
@@ -42,7 +46,7 @@ pub fn plan(folder: &Path) -> anyhow::Result<Plan> {
         )
     };
     let artifact = folder.join(&build.artifact);
-    Ok(Plan { name: manifest.name, command: build.command, artifact, folder })
+    Ok(Plan { name: manifest.name, command: build.command, needs: build.needs, artifact, folder })
 }
 
 impl Plan {
@@ -58,11 +62,15 @@ impl Plan {
     /// inside.
     ///
     /// # Errors
-    /// Where the command fails or leaves no component.
+    /// Where a program is missing, the command fails, or it leaves no component.
     pub async fn run(&self) -> anyhow::Result<PathBuf> {
+        let path = programs::path(&self.folder)?;
+        programs::check(&self.needs, &self.command, &path)
+            .await
+            .with_context(|| format!("`{}` cannot be built here", self.name))?;
         let mut command = Command::new("sh");
         command.arg("-c").arg(&self.command).current_dir(&self.folder).stdin(std::process::Stdio::null());
-        command.stdout(std::io::stderr()).env_remove("CARGO_TARGET_DIR").kill_on_drop(true);
+        command.stdout(std::io::stderr()).env_remove("CARGO_TARGET_DIR").env("PATH", path).kill_on_drop(true);
         wasm_target::prepare(&mut command).await;
         let status = command.status().await.context("cannot start `sh`")?;
         ensure!(status.success(), "building `{}` failed ({status}): {}", self.name, self.command);

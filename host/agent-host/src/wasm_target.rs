@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
+/// The target of tools in Rust.
+pub const TARGET: &str = "wasm32-wasip2";
 /// The folder below the user's cache in which `cargo xtask` puts the target where rustup cannot add it.
 const CACHE_FOLDER: &str = "agent-host/wasm-toolchain";
 /// The target's libraries within a sysroot.
@@ -78,7 +80,9 @@ async fn said(arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn cache() -> Option<PathBuf> {
+/// The user's cache folder.
+#[must_use]
+pub fn cache() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))
 }

@@ -43,6 +43,17 @@ pub struct Build {
     pub command: String,
     /// The component that it makes: a path below the manifest's folder.
     pub artifact: String,
+    /// The programs that the command calls.
+    pub needs: Vec<Need>,
+}
+
+/// A program that a build calls, for who does not have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// Its name, as it is looked up.
+    pub program: String,
+    /// How to get it, in the author's words. Shown, never run.
+    pub cure: String,
 }
 
 /// The access words of rules and manifests.
@@ -50,6 +61,8 @@ pub(super) const ACCESS_WORDS: [(&str, Access); 2] = [("read", Access::Read), ("
 
 /// Most stores of one tool: each has room of its own.
 const STORES_MAX: usize = 8;
+/// Most bytes of one word on how to get a program: it is one line of an error.
+const CURE_BYTES_MAX: usize = 300;
 
 impl Manifest {
     /// Reads the text of a manifest. `file` is its name in messages.
@@ -109,7 +122,26 @@ pub(super) fn read_description(value: &Value<'_>) -> Option<String> {
 fn read_build(table: &mut Table<'_>) -> Option<Build> {
     let command = table.require("command", "\"cargo build --release\"").and_then(|value| read_command(&value));
     let artifact = table.require("artifact", "\"target/….wasm\"").and_then(|value| read_artifact(&value));
-    Some(Build { command: command?, artifact: artifact? })
+    let needs = table.get("needs").map(|value| read_needs(&value)).unwrap_or_default();
+    Some(Build { command: command?, artifact: artifact?, needs })
+}
+
+fn read_needs(value: &Value<'_>) -> Vec<Need> {
+    let needs = value.pairs().into_iter().filter_map(|(program, cure)| {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_');
+        if program.is_empty() || !program.chars().all(good) {
+            cure.problem(format!("`{}` is not the name of a program", shown(program)), None);
+            return None;
+        }
+        let text = cure.string()?;
+        if text.trim().is_empty() || text.len() > CURE_BYTES_MAX || text.chars().any(is_hidden) {
+            let wanted = format!("how to get `{program}` is said in one line of at most {CURE_BYTES_MAX} bytes");
+            cure.problem(wanted, None);
+            return None;
+        }
+        Some(Need { program: program.to_owned(), cure: text.to_owned() })
+    });
+    needs.collect()
 }
 
 fn read_command(value: &Value<'_>) -> Option<String> {
@@ -231,6 +263,7 @@ description = "Fetch a page and return it as Markdown."
 [build]
 command = "cargo build --release --target wasm32-wasip2"
 artifact = "target/wasm32-wasip2/release/fetch.wasm"
+needs = { cargo = "https://rustup.rs" }
 [[capabilities.http]]
 url = "https://*"
 methods = ["HEAD", "GET", "GET"]
@@ -278,6 +311,7 @@ log_records = 0
             build: Some(Build {
                 command: "cargo build --release --target wasm32-wasip2".to_owned(),
                 artifact: "target/wasm32-wasip2/release/fetch.wasm".to_owned(),
+                needs: vec![Need { program: "cargo".to_owned(), cure: "https://rustup.rs".to_owned() }],
             }),
             ceiling: Ceiling {
                 fs: FsCeiling::Mounts(vec![FsRequest { mount: "/data".parse()?, access: Access::Read }]),

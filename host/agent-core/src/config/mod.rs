@@ -1,4 +1,4 @@
-//! Files that say what a tool may do and how an agent runs: `tool.toml`, `agent.toml`, `policy.toml`, `settings.toml`; and what follows from
+//! Files that say what a tool may do and how an agent runs: `tool.toml`, `agent.toml`, `policy.toml`, `settings.toml`, `tests.toml`; and what follows from
 //! them: the [`grant::Grant`](crate::grant::Grant) of each tool and the answer to each effect.
 //!
 //! Text goes in, typed values or a list of [`problem::Problem`]s come out. Nothing here reads a file: the shell passes the
@@ -6,6 +6,7 @@
 
 pub mod agent_file;
 pub mod authority;
+pub mod cases;
 pub mod ceiling;
 pub mod decide;
 pub mod exports;

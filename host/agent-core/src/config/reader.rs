@@ -197,6 +197,52 @@ impl<'f> Value<'f> {
         Some(value)
     }
 
+    /// The entries of a table whose keys are the author's own words, in their order: at most [`LIST_MAX`].
+    pub(super) fn pairs(&self) -> Vec<(&'f str, Self)> {
+        let DeValue::Table(entries) = self.value else {
+            self.wrong_type::<()>("a table");
+            return Vec::new();
+        };
+        if entries.len() > LIST_MAX {
+            self.problem(format!("`{}` has {} entries: at most {LIST_MAX} are read", self.key, entries.len()), None);
+            return Vec::new();
+        }
+        let pair = |(key, entry): (&'f Spanned<_>, &'f Spanned<DeValue<'f>>)| {
+            let key: &'f std::borrow::Cow<'f, str> = key.get_ref();
+            (&**key, Self { value: entry.get_ref(), span: entry.span(), key, ..self.clone() })
+        };
+        let mut pairs: Vec<_> = entries.iter().map(pair).collect();
+        pairs.sort_by_key(|(_, value)| value.span.start);
+        pairs
+    }
+
+    /// The value as JSON: TOML has no null, and its dates are no JSON.
+    pub(super) fn json(&self) -> Option<serde_json::Value> {
+        use serde_json::Value as Json;
+        match self.value {
+            DeValue::String(text) => Some(Json::String(text.clone().into_owned())),
+            DeValue::Integer(number) => {
+                let text = number.as_str();
+                let read = i64::from_str_radix(text, number.radix()).map(Json::from);
+                self.accept(read.or_else(|_| u64::from_str_radix(text, number.radix()).map(Json::from)))
+            }
+            DeValue::Float(number) => {
+                let read = number.as_str().parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+                if read.is_none() {
+                    self.problem(format!("`{}` is no number of JSON", shown(number.as_str())), None);
+                }
+                read.map(Json::Number)
+            }
+            DeValue::Boolean(value) => Some(Json::Bool(*value)),
+            DeValue::Datetime(_) => self.wrong_type("a value of JSON"),
+            DeValue::Array(_) => self.list()?.iter().map(Self::json).collect::<Option<Vec<_>>>().map(Json::Array),
+            DeValue::Table(_) => {
+                let member = |(key, value): (&str, Self)| Some((key.to_owned(), value.json()?));
+                self.pairs().into_iter().map(member).collect::<Option<serde_json::Map<_, _>>>().map(Json::Object)
+            }
+        }
+    }
+
     /// A list of tables.
     pub(super) fn tables<T>(&self, mut read: impl FnMut(&mut Table<'f>) -> Option<T>) -> Vec<T> {
         self.each(|element| element.table(&mut read).flatten())

@@ -50,23 +50,32 @@ const WARN: Style = AnsiColor::Yellow.on_default().bold();
 /// # Errors
 /// Where the engine cannot be made on this machine.
 pub fn sandbox(home: &Home, key: &HostKey, quiet: bool, strictness: Strictness) -> anyhow::Result<Arc<Sandbox>> {
-    let cache = CacheOptions { directory: home.code_cache(), key: key.derive("compiled-code") };
-    let limits = CompileLimits::of(&settings::read(&home.settings_file())?);
-    let compiler = WorkerProcesses::new(limits).context("cannot open this program's own file")?;
     let on_compile = (!quiet).then_some(Arc::new(announce) as Arc<dyn Fn(&Compiling) + Send + Sync>);
     let (residue, clock) = match strictness {
         Strictness::Standard => (Residue::Kept, ClockGrain::AsAsked),
         Strictness::Strict => (Residue::Wiped, ClockGrain::Millisecond),
     };
-    let options = SandboxOptions {
-        cache: Some(cache),
-        compiler: Arc::new(compiler),
-        on_compile,
-        residue,
-        clock,
-        ..SandboxOptions::default()
-    };
-    Ok(Arc::new(Sandbox::new(options)?))
+    sandbox_of(
+        home,
+        key,
+        &home.code_cache(),
+        SandboxOptions { on_compile, residue, clock, ..SandboxOptions::default() },
+    )
+}
+
+/// The same with a cache of its own, for who wants to see how long compiling takes.
+///
+/// # Errors
+/// Where the engine cannot be made on this machine.
+pub fn sandbox_with_cache(home: &Home, key: &HostKey, cache: &Path) -> anyhow::Result<Arc<Sandbox>> {
+    sandbox_of(home, key, cache, SandboxOptions::default())
+}
+
+fn sandbox_of(home: &Home, key: &HostKey, cache: &Path, options: SandboxOptions) -> anyhow::Result<Arc<Sandbox>> {
+    let cache = CacheOptions { directory: cache.to_owned(), key: key.derive("compiled-code") };
+    let limits = CompileLimits::of(&settings::read(&home.settings_file())?);
+    let compiler = WorkerProcesses::new(limits).context("cannot open this program's own file")?;
+    Ok(Arc::new(Sandbox::new(SandboxOptions { cache: Some(cache), compiler: Arc::new(compiler), ..options })?))
 }
 
 /// The key that signs the end of each run, where the settings name one. Read before the walls stand, behind which it is out of
