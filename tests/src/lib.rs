@@ -5,6 +5,7 @@
 
 pub mod collector;
 pub mod forged;
+pub mod mcp;
 pub mod payments;
 pub mod peer;
 pub mod process;

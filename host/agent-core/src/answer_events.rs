@@ -87,6 +87,8 @@ pub enum AnswerPlace {
     Run,
     /// By a command of its own, such as `agent-host approve`.
     Command,
+    /// At the client whose call it is about.
+    Client,
 }
 
 /// See [`crate::event::Event::GrantWidened`].

@@ -4,11 +4,12 @@
 //! unknown kind, field or newer version is an error, never a guess.
 //!
 //! The bodies of what a turn records are here. Those of a run as a whole are in `run_events`, those of questions and answers in
-//! `answer_events`, those of files in `file_events`.
+//! `answer_events`, those of files in `file_events`, those of calls that no model asks for in `client_events`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::answer_events::{ApprovalDecided, ApprovalRequested, DoubtResolved, GrantWidened, ToolInDoubt};
+use crate::client_events::ToolProposed;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
 use crate::file_events::{CallUndone, ChangesUndone, PathsMarked};
@@ -92,6 +93,8 @@ events! {
     ModelReplied,
     /// There was no reply.
     ModelFailed,
+    /// A client asks for a call.
+    ToolProposed,
     /// A person is asked.
     ApprovalRequested,
     /// A person answered.
@@ -324,6 +327,7 @@ impl Event {
             | Self::ModelRequested(_)
             | Self::ModelReplied(_)
             | Self::ModelFailed(_)
+            | Self::ToolProposed(_)
             | Self::ApprovalRequested(_)
             | Self::GrantWidened(_)
             | Self::ToolStarted(_)
@@ -352,6 +356,7 @@ impl Event {
             Self::ModelRequested(_)
             | Self::ModelReplied(_)
             | Self::ModelFailed(_)
+            | Self::ToolProposed(_)
             | Self::ApprovalRequested(_)
             | Self::ToolStarted(_)
             | Self::EffectIntended(_)

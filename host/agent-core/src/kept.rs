@@ -32,6 +32,7 @@ impl Event {
             }) => Vec::new(),
             Self::ToolFinished(body) => of_end(body),
             Self::ModelRequested(_)
+            | Self::ToolProposed(_)
             | Self::ModelReplied(_)
             | Self::ModelFailed(_)
             | Self::ApprovalRequested(_)

@@ -12,6 +12,7 @@ use crate::name::CallNumber;
 use crate::outcome::{Fault, RefusedCall, ToolOutcome};
 use crate::pending::{Arbiter, Attempt, CallStatus, PendingCall};
 use crate::run_events::{DoubtPolicy, RunEnded};
+use crate::serving;
 use crate::state::{Asking, Phase, State};
 use crate::stop::StopReason;
 use crate::units::{Fuel, Millis};
@@ -97,6 +98,8 @@ pub fn next(state: &State) -> Action {
         Phase::Asking(asking) if asking.requested => Action::Wait,
         Phase::Asking(asking) => spent_up(state).or_else(|| gone_wrong(state)).unwrap_or_else(|| ask(state, asking)),
         Phase::Acting(calls) => act(state, calls),
+        // Whoever serves its clients asks for each call. Here is asked where nobody does any more.
+        Phase::Serving(calls) => serving::wind_up(state, calls),
     }
 }
 
@@ -220,7 +223,7 @@ fn if_approved(state: &State, pending: &PendingCall, attempt: u32, free: bool) -
     }
 }
 
-fn settle_doubt(state: &State, pending: &PendingCall, arbiter: Arbiter) -> Option<Action> {
+pub(crate) fn settle_doubt(state: &State, pending: &PendingCall, arbiter: Arbiter) -> Option<Action> {
     match (arbiter, state.started.doubt) {
         (Arbiter::Person, _) | (_, DoubtPolicy::Ask | DoubtPolicy::Fail) => None,
         (Arbiter::Policy, DoubtPolicy::TellModel) => {
@@ -230,13 +233,13 @@ fn settle_doubt(state: &State, pending: &PendingCall, arbiter: Arbiter) -> Optio
     }
 }
 
-fn start(state: &State, pending: &PendingCall, attempt: u32) -> Action {
+pub(crate) fn start(state: &State, pending: &PendingCall, attempt: u32) -> Action {
     Action::CallTool { call: pending.number, attempt, fuel: state.budget.fuel.saturating_sub(state.spent.fuel) }
 }
 
 /// What an interrupted attempt needs before it may run again, or go on after its last answered write; `None` where it may. What
 /// it changed is undone first: whatever is said of its writes then, the files are as they were.
-fn recover(pending: &PendingCall, attempt: &Attempt) -> Option<Action> {
+pub(crate) fn recover(pending: &PendingCall, attempt: &Attempt) -> Option<Action> {
     let doubt = |reason: &str| {
         let why = Why { change: None, reason: reason.to_owned(), retry: RetryFrom::Record };
         doubt::about(pending.number, attempt, why).map(|doubt| Action::MarkInDoubt(Box::new(doubt)))
@@ -276,7 +279,7 @@ fn over_budget(state: &State, calls: &[PendingCall], index: usize) -> Option<Str
 
 /// Calls that hold files run in their order as soon as one of them may write: side by side they could mix their changes. So do
 /// calls that hold stores of one component, which one call has to itself.
-fn waits_for_earlier(state: &State, calls: &[PendingCall], index: usize) -> bool {
+pub(crate) fn waits_for_earlier(state: &State, calls: &[PendingCall], index: usize) -> bool {
     let authority = |call: &PendingCall| call.tool.map(|tool| &state.authorities[tool]);
     let Some(own) = authority(&calls[index]) else { return false };
     let earlier = calls[..index].iter().filter(|call| !call.is_finished()).filter_map(authority);
@@ -314,7 +317,7 @@ fn doubtful(calls: &[PendingCall]) -> Option<(&PendingCall, &EffectRequest)> {
     })
 }
 
-fn in_doubt(call: &PendingCall, request: &EffectRequest) -> String {
+pub(crate) fn in_doubt(call: &PendingCall, request: &EffectRequest) -> String {
     format!("call {} `{}` may or may not have done this: {request}", call.number, shown(&call.call.tool))
 }
 
@@ -334,17 +337,17 @@ fn shown(wire: &str) -> String {
     wire.replacen("__", ".", 1)
 }
 
-fn unknown_tool(state: &State, pending: &PendingCall) -> Action {
+pub(crate) fn unknown_tool(state: &State, pending: &PendingCall) -> Action {
     let known: Vec<_> = state.descriptors.iter().map(|tool| tool.name.wire()).collect();
     let message = format!("there is no tool `{}`; the tools are: {}", pending.call.tool, known.join(", "));
     refuse(pending, RefusedCall::UnknownTool, message)
 }
 
-fn denied(pending: &PendingCall, reason: Option<&str>) -> Action {
+pub(crate) fn denied(pending: &PendingCall, reason: Option<&str>) -> Action {
     refuse(pending, RefusedCall::ApprovalDenied, approval::denied(reason))
 }
 
-fn refuse(pending: &PendingCall, reason: RefusedCall, message: String) -> Action {
+pub(crate) fn refuse(pending: &PendingCall, reason: RefusedCall, message: String) -> Action {
     Action::SettleCall { call: pending.number, outcome: ToolOutcome::Refused { reason, message } }
 }
 

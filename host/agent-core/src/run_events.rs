@@ -25,7 +25,7 @@ pub struct RunStarted {
     pub instructions: String,
     /// The input.
     pub input: String,
-    /// The models to ask, the first that works.
+    /// The models to ask, the first that works; none where the run serves clients, whose calls then come one by one.
     pub models: Vec<ModelChoice>,
     /// The tools, with digests and authority.
     pub tools: Vec<LockedTool>,

@@ -23,7 +23,7 @@ pub fn open_work(state: &State) -> Option<OpenWork> {
     match &state.phase {
         Phase::Asking(_) => None,
         Phase::Answered(_) => Some(OpenWork::Complete),
-        Phase::Acting(calls) => {
+        Phase::Acting(calls) | Phase::Serving(calls) => {
             let open = calls.iter().find(|call| !matches!(call.status, CallStatus::Proposed | CallStatus::Finished(_)));
             open.map(|call| OpenWork::Call(call.number))
         }

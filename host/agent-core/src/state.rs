@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::approval::Asked;
 use crate::budget::{Budget, Spent};
+use crate::client_events::ToolProposed;
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::event::{Event, ModelFailed, ModelReplied, ModelRequested, Recorded};
@@ -68,6 +69,8 @@ pub enum Phase {
     Acting(Vec<PendingCall>),
     /// The model has answered.
     Answered(String),
+    /// Calls come from clients, and each goes its own way. Those with an outcome are gone: a server may run for months.
+    Serving(Vec<PendingCall>),
 }
 
 /// A turn whose reply is awaited.
@@ -122,7 +125,7 @@ impl State {
             authorities: started.tools.iter().map(|tool| tool.authority.clone()).collect(),
             descriptors: started.tools.iter().map(|tool| tool.descriptor.clone()).collect(),
             messages: Arc::new(vec![Message::from_user(started.input.clone())]),
-            phase: Phase::Asking(Asking::turn(1)),
+            phase: if started.models.is_empty() { Phase::Serving(Vec::new()) } else { Phase::Asking(Asking::turn(1)) },
             stopped: None,
             budget: started.budget.clone(),
             spent: Spent::default(),
@@ -203,9 +206,15 @@ impl State {
     #[must_use]
     pub fn calls(&self) -> &[PendingCall] {
         match &self.phase {
-            Phase::Acting(calls) => calls,
+            Phase::Acting(calls) | Phase::Serving(calls) => calls,
             Phase::Asking(_) | Phase::Answered(_) => &[],
         }
+    }
+
+    /// Whether its calls come from clients, and it asks no model.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        matches!(self.phase, Phase::Serving(_))
     }
 
     /// The pending call of that number.
@@ -221,6 +230,7 @@ impl State {
             Event::ModelRequested(body) => self.model_requested(body),
             Event::ModelReplied(body) => self.model_replied(body),
             Event::ModelFailed(body) => self.model_failed(body),
+            Event::ToolProposed(body) => self.tool_proposed(body),
             Event::ApprovalRequested(body) => self.approval_requested(body),
             Event::ApprovalDecided(body) => self.pending(body.call)?.asked.answer(body, at),
             Event::GrantWidened(body) => self.grant_widened(&body.tool, &body.authority),
@@ -249,13 +259,13 @@ impl State {
         match &mut self.phase {
             Phase::Asking(asking) if asking.turn == turn => Ok(asking),
             Phase::Asking(_) => Err("it belongs to another turn"),
-            Phase::Acting(_) | Phase::Answered(_) => Err("no reply is awaited"),
+            Phase::Acting(_) | Phase::Answered(_) | Phase::Serving(_) => Err("no reply is awaited"),
         }
     }
 
     fn pending(&mut self, number: CallNumber) -> Result<&mut PendingCall, &'static str> {
         match &mut self.phase {
-            Phase::Acting(calls) => {
+            Phase::Acting(calls) | Phase::Serving(calls) => {
                 let place = place(calls, number);
                 place.and_then(|place| calls.get_mut(place)).ok_or("no such call is pending")
             }
@@ -319,6 +329,13 @@ impl State {
         Ok(())
     }
 
+    fn tool_proposed(&mut self, body: &ToolProposed) -> Result<(), &'static str> {
+        let call = self.propose(&ProposedCall { id: None, tool: body.tool.clone(), arguments: body.arguments.clone() });
+        let Phase::Serving(calls) = &mut self.phase else { return Err("the calls of this run come from a model") };
+        calls.push(call);
+        Ok(())
+    }
+
     fn propose(&mut self, proposed: &ProposedCall) -> PendingCall {
         let number = CallNumber(self.next_call);
         self.next_call += 1;
@@ -349,7 +366,7 @@ impl State {
                 // The request that was on its way is sent again; failures of another hour say nothing about this one.
                 *asking = Asking::turn(asking.turn);
             }
-            Phase::Acting(calls) => {
+            Phase::Acting(calls) | Phase::Serving(calls) => {
                 let lost: u64 = calls.iter_mut().filter_map(interrupt).sum();
                 self.spent.fuel = self.spent.fuel.saturating_add(Fuel(lost));
             }
@@ -370,7 +387,7 @@ impl State {
         match &mut self.phase {
             // The models may be others.
             Phase::Asking(asking) => *asking = Asking::turn(asking.turn),
-            Phase::Acting(calls) => {
+            Phase::Acting(calls) | Phase::Serving(calls) => {
                 for pending in calls {
                     pending.tool = self.places.get(&pending.call.tool).copied();
                 }
@@ -387,6 +404,9 @@ impl State {
 
     /// Results enter the conversation in the order in which the calls were proposed, whatever finished first.
     fn end_turn_if_complete(&mut self) {
+        if let Phase::Serving(calls) = &mut self.phase {
+            return calls.retain(|call| !call.is_finished());
+        }
         let Phase::Acting(calls) = &self.phase else { return };
         // Results are copied, so that is done once and not for each call that ends.
         if !calls.iter().all(PendingCall::is_finished) {

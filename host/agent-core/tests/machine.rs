@@ -31,6 +31,8 @@ mod doubts;
 mod moving;
 #[path = "machine/recovery.rs"]
 mod recovery;
+#[path = "machine/serving.rs"]
+mod serving;
 #[path = "machine/world.rs"]
 mod world;
 

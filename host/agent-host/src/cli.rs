@@ -6,7 +6,7 @@ use agent_core::run_events::{Durability, Record, Strictness, ToolMode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, rebase, replay, resolve, rm, show,
+    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, mcp, rebase, replay, resolve, rm, show,
     tool_check, tool_new, tool_pack, tool_test, trace, verify,
 };
 use crate::compiler::worker::WorkerArgs;
@@ -63,6 +63,9 @@ pub enum Command {
     /// Say what works on this machine, what does not, and what to do about it.
     #[command(after_help = DOCTOR_HELP)]
     Doctor(doctor::DoctorArgs),
+    /// Serve tools to other programs, by the Model Context Protocol.
+    #[command(after_help = mcp::HELP)]
+    Mcp(mcp::McpArgs),
     /// Begin a tool, build it, try it, look at it, call it.
     #[command(subcommand)]
     Tool(ToolCommand),

@@ -72,6 +72,12 @@ impl Home {
         self.root.join("settings.toml")
     }
 
+    /// The token of clients that come over HTTP.
+    #[must_use]
+    pub fn mcp_token_file(&self) -> PathBuf {
+        self.root.join("mcp-token")
+    }
+
     /// The compiled-code cache.
     #[must_use]
     pub fn code_cache(&self) -> PathBuf {

@@ -22,6 +22,7 @@ mod home;
 mod input;
 mod journal;
 mod learning;
+mod mcp;
 mod missing_defences;
 mod model;
 mod named;
@@ -63,9 +64,9 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
-    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, opened, rebase, replay, resolve, resume,
-    rm, run, show, tool_build as build, tool_call, tool_check, tool_inspect, tool_list, tool_new, tool_pack, tool_test,
-    trace as tracer, trust as trusting, verify,
+    approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, mcp as serving, opened, rebase, replay,
+    resolve, resume, rm, run, show, tool_build as build, tool_call, tool_check, tool_inspect, tool_list, tool_new,
+    tool_pack, tool_test, trace as tracer, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
@@ -114,6 +115,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
             drive(trusting::trust(args))
         }
         Command::Init(args) => drive(init::init(args)),
+        Command::Mcp(args) => behind_walls(serving::prepare(args)),
         #[cfg(feature = "failpoints")]
         Command::InWalls(args) => commands::in_walls::in_walls(&args),
         // Looks at everything, and at the journal last: behind the walls, since it may be a stranger's.

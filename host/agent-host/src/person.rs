@@ -66,6 +66,12 @@ impl Person {
         Self { presence: if there { Presence::Terminal } else { Presence::Nobody }, typing: Mutex::default() }
     }
 
+    /// Nobody, whatever this process was started at: its input and output are another program's.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self { presence: Presence::Nobody, typing: Mutex::default() }
+    }
+
     /// Whether somebody can be asked.
     #[must_use]
     pub fn is_there(&self) -> bool {

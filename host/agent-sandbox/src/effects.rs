@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::RuleSource;
-use agent_core::outcome::Fault;
+use agent_core::outcome::{Fault, LogRecord};
 use agent_core::path_state::PathMark;
 use agent_core::units::{Bytes, Millis};
 
@@ -318,6 +318,10 @@ impl Effects {
     /// Passes a guest's word on.
     pub(crate) fn progress(&self, progress: Progress) {
         self.gate.progress(progress);
+    }
+
+    pub(crate) fn logged(&self, record: &LogRecord) {
+        self.gate.logged(record);
     }
 
     /// Records what came of an effect.

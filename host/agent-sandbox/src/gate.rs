@@ -4,6 +4,7 @@
 //! Requests and answers are plain data, so that a guest can later live in a process of its own.
 
 use agent_core::effect::{Effect, EffectClass, EffectRequest, Ruling, UndoEntry};
+use agent_core::outcome::LogRecord;
 use agent_core::path_state::PathMark;
 use async_trait::async_trait;
 
@@ -59,6 +60,11 @@ pub trait EffectGate: Send + Sync {
 
     /// Tells the person who waits how far the call is.
     fn progress(&self, progress: Progress);
+
+    /// Hears what the tool logs, as it does so, without secrets. It is in the call's report, too.
+    fn logged(&self, record: &LogRecord) {
+        let _ = record;
+    }
 }
 
 /// An owned write, before it happens.

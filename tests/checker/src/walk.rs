@@ -123,6 +123,11 @@ impl Walk {
                 self.asked = false;
                 Ok(())
             }
+            "ToolProposed" => {
+                // A client asks: there is no reply that would.
+                self.calls.insert(self.calls.len() as u64 + 1, Call::new(body));
+                Ok(())
+            }
             "ApprovalRequested" => self.approval_requested(body),
             "ApprovalDecided" => {
                 let approved = body.pointer("/answer/approved").is_some();

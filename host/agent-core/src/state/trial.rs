@@ -27,6 +27,7 @@ impl State {
             Event::ModelRequested(body) => self.awaits_reply(body.turn),
             Event::ModelReplied(body) => self.awaits_reply(body.turn),
             Event::ModelFailed(body) => self.awaits_reply(body.turn),
+            Event::ToolProposed(_) => self.is_served().then_some(()).ok_or("the calls of this run come from a model"),
             Event::ToolStarted(body) => self.may_start(body),
             Event::EffectIntended(body) => self.goes_on(body.call, body.attempt).map(drop),
             Event::EffectDone(body) => {
@@ -60,7 +61,7 @@ impl State {
         match &self.phase {
             Phase::Asking(asking) if asking.turn == turn => Ok(()),
             Phase::Asking(_) => Err("it belongs to another turn"),
-            Phase::Acting(_) | Phase::Answered(_) => Err("no reply is awaited"),
+            Phase::Acting(_) | Phase::Answered(_) | Phase::Serving(_) => Err("no reply is awaited"),
         }
     }
 

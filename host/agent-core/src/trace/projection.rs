@@ -144,6 +144,10 @@ impl Projection {
             Event::ModelRequested(body) => self.model_requested(facts, recorded, body),
             Event::ModelReplied(body) => self.model_replied(facts, recorded, body),
             Event::ModelFailed(body) => self.model_failed(facts, recorded, body),
+            Event::ToolProposed(body) => {
+                self.talk.propose(body);
+                Vec::new()
+            }
             Event::ApprovalRequested(body) => {
                 let subject = subject(&body.subject);
                 self.tell(at, note::APPROVAL_REQUESTED, body.call, [(&names::NOTE_SUBJECT, subject.into())])

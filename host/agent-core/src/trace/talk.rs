@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Content;
 use super::tool_call::Asked;
+use crate::client_events::ToolProposed;
 use crate::event::ModelReplied;
 use crate::message::{Message, Part, Role, ToolCall, ToolResult};
 use crate::name::CallNumber;
@@ -59,6 +60,14 @@ impl Talk {
         said
     }
 
+    /// Takes a client's call in, which belongs to no turn.
+    pub(super) fn propose(&mut self, body: &ToolProposed) {
+        self.last_call += 1;
+        let (number, tool) = (CallNumber(self.last_call), body.tool.clone());
+        let call = ToolCall { id: format!("call_{number}"), tool, arguments: body.arguments.clone() };
+        self.calls.insert(number, Asked { turn: self.turn, call });
+    }
+
     /// What the model asked for by that call; of a damaged journal, nothing.
     pub(super) fn asked(&self, call: CallNumber) -> Asked {
         let nothing = || Asked {
@@ -71,10 +80,11 @@ impl Talk {
     /// A call has its outcome. The results of a turn enter the conversation together, in the order of its calls.
     pub(super) fn settle(&mut self, call: CallNumber, outcome: &ToolOutcome) {
         let Some(Asked { call: asked, .. }) = self.calls.remove(&call) else { return };
-        if self.content == Content::Captured {
+        // A client's calls are no conversation, and there is no end to them.
+        if self.content == Content::Captured && self.turn > 0 {
             self.results.insert(call, ToolResult::from_outcome(asked.id, asked.tool, outcome));
         }
-        if self.is_settled() {
+        if self.is_settled() && self.turn > 0 {
             let parts = std::mem::take(&mut self.results).into_values().map(Part::ToolResult).collect();
             self.say(|| Message { role: Role::Tool, parts });
         }

@@ -83,10 +83,10 @@ fn sandbox_of(home: &Home, key: &HostKey, cache: &Path, options: SandboxOptions)
 ///
 /// # Errors
 /// Where it cannot be read, or others may read it.
-pub fn signing_key(home: &Home) -> anyhow::Result<Option<SigningKey>> {
+pub fn signing_key(home: &Home) -> anyhow::Result<Option<Arc<SigningKey>>> {
     let file = home.settings_file();
     let named = settings::read(&file)?.signing_key;
-    named.map(|key| SigningKey::read(&home.root().join(key))).transpose()
+    named.map(|key| SigningKey::read(&home.root().join(key)).map(Arc::new)).transpose()
 }
 
 /// What stands around the process when everything is open that the walls would close: also that no other program looks in.

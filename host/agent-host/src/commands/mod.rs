@@ -16,6 +16,7 @@ pub mod in_walls;
 pub mod init;
 pub mod launch;
 pub mod ls;
+pub mod mcp;
 pub mod opened;
 pub mod rebase;
 pub mod replay;

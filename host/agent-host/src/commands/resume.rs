@@ -105,7 +105,7 @@ struct Taken {
     secrets: SecretValues,
     models: Vec<Box<dyn Model>>,
     person: Person,
-    signing: Option<SigningKey>,
+    signing: Option<Arc<SigningKey>>,
     keeper: Option<KeeperPipe>,
     handed: Option<Handed>,
     learning: Option<Learning>,
@@ -154,6 +154,7 @@ impl Taken {
             widening,
             mounts: Default::default(),
             schemas: Default::default(),
+            callers: Default::default(),
             signing,
         };
         if let Some(Wider { tool, host, access }) = wider {

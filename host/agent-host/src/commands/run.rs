@@ -120,7 +120,7 @@ struct Begun {
     journal: Arc<dyn Journal>,
     meta: Metadata,
     standing: Standing,
-    signing: Option<SigningKey>,
+    signing: Option<Arc<SigningKey>>,
     keeper: Option<KeeperPipe>,
     learning: Option<Learning>,
     telemetry: Telemetry,
@@ -195,6 +195,7 @@ impl Begun {
             widening,
             mounts: Default::default(),
             schemas: Default::default(),
+            callers: Default::default(),
             signing,
         };
         launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning, telemetry).await

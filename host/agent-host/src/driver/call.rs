@@ -7,7 +7,7 @@ use agent_core::answer_events::{RetryFrom, ToolInDoubt};
 use agent_core::approval;
 use agent_core::digest::Digest;
 use agent_core::doubt::Why;
-use agent_core::effect::{Effect, EffectRequest, UndoEntry};
+use agent_core::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
 use agent_core::event::{Suspension, ToolFinished, ToolStarted, ToolSuspended};
 use agent_core::file_events::CallUndone;
 use agent_core::grant::{Capability, EnvGrant};
@@ -34,6 +34,7 @@ use super::doubting::{self, Unresolved, leave_in_doubt};
 use super::gate::CallGate;
 use super::mounts::at_files;
 use super::ports::Ports;
+use super::serving;
 use super::undoing::{Restored, changed, restore};
 use crate::clock;
 use crate::failpoint;
@@ -116,7 +117,8 @@ pub async fn prepare(
     failpoint::hit("tool-started");
     let name = plan.locked.descriptor.name.clone();
     ports.reporter.tool_started(number, &name, &plan.asked.arguments);
-    let cancel = ports.cancel.child_token();
+    let waiting = ports.callers.line(number);
+    let cancel = waiting.map_or_else(|| ports.cancel.child_token(), |line| line.cancel.child_token());
     let of_tool = (name.clone(), plan.index);
     let gate = Arc::new(CallGate::new(Arc::clone(ports), of_tool, (number, attempt), cancel.clone()));
     let stores = Arc::new(CallStores::new(name.component.clone(), Place::Run(Arc::clone(&ports.journal))));
@@ -156,15 +158,16 @@ fn in_doubt(ports: &Ports, number: CallNumber, why: Why) -> anyhow::Result<Prepa
 
 impl StartedCall {
     /// Runs the call and records what came of it. One that its host ended has no outcome: it is undone, and goes on later.
+    /// Nor has one in doubt.
     ///
     /// # Errors
     /// Where nothing can be recorded any more, or the sandbox itself cannot go on.
-    pub async fn run(self: Box<Self>) -> anyhow::Result<()> {
+    pub async fn run(self: Box<Self>) -> anyhow::Result<Option<ToolFinished>> {
         let span = self.span.clone();
         self.run_inside().instrument(span).await
     }
 
-    async fn run_inside(self: Box<Self>) -> anyhow::Result<()> {
+    async fn run_inside(self: Box<Self>) -> anyhow::Result<Option<ToolFinished>> {
         let Self { ports, number, attempt, asked, component, call, gate, stores, .. } = *self;
         let mounts = call.mounts.clone();
         let report = ports.sandbox.call(&component, call).await?;
@@ -174,18 +177,19 @@ impl StartedCall {
         let cancelled = matches!(report.outcome, ToolOutcome::Faulted { fault: Fault::Cancelled, .. });
         if report.remains == Remains::FileWork && !changes.is_empty() {
             if cancelled && ports.cancel.is_cancelled() {
-                return Ok(());
+                return Ok(None);
             }
             let reason = "one of its file operations still waits for its file system, so nothing can be undone yet";
             let why = doubting::about_change(changed(&changes[0]), reason.to_owned());
-            return leave_in_doubt(&ports, number, why, Some(report));
+            return leave_in_doubt(&ports, number, why, Some(report)).map(|()| None);
         }
         let unresolved = doubting::unresolved(&ports, number);
         let again = matches!(unresolved, Some(Unresolved::Repeatable)) && !cancelled;
         if again || matches!(report.outcome, ToolOutcome::Faulted { .. }) {
             // A person who stops a run finds the files as they were, and does not have to resume it for that.
             if let Restored::Not { why, restored } = restore(&ports, &mounts, number, attempt).await? {
-                return left_alone(&ports, CallUndone { call: number, attempt, restored }, why, Some(report));
+                return left_alone(&ports, CallUndone { call: number, attempt, restored }, why, Some(report))
+                    .map(|()| None);
             }
         } else if survives_power_loss(&ports) {
             sync_to_disk(&mounts, changes, report.effects.clone())
@@ -195,16 +199,16 @@ impl StartedCall {
         }
         if cancelled {
             ports.reporter.tool_suspended(number);
-            return suspend(&ports, (number, attempt), gate.suspension(), report);
+            return suspend(&ports, (number, attempt), gate.suspension(), report).map(|()| None);
         }
         failpoint::hit("tool-returned");
         if let Some(why) = doubting::not_continued(&report.outcome).filter(|_| doubting::has_sent(&ports, number)) {
-            return leave_in_doubt(&ports, number, why, Some(report));
+            return leave_in_doubt(&ports, number, why, Some(report)).map(|()| None);
         }
         if again {
             ports.reporter.tool_suspended(number);
             wait_to_send_again(&ports, attempt).await;
-            return suspend(&ports, (number, attempt), Suspension::Unanswered, report);
+            return suspend(&ports, (number, attempt), Suspension::Unanswered, report).map(|()| None);
         }
         ports.reporter.tool_finished(number, &asked, &report);
         finish(&ports, number, report, &stores)
@@ -327,20 +331,28 @@ fn interrupted(state: &State, number: CallNumber) -> anyhow::Result<&Attempt> {
     }
 }
 
-fn finish(ports: &Ports, number: CallNumber, report: CallReport, stores: &CallStores) -> anyhow::Result<()> {
+fn finish(
+    ports: &Ports,
+    number: CallNumber,
+    report: CallReport,
+    stores: &CallStores,
+) -> anyhow::Result<Option<ToolFinished>> {
     if let Some(Unresolved::Doubtful(request)) = doubting::unresolved(ports, number) {
         let reason = format!("{}; the call ended with `{}`", unknown(&request), report.outcome.name());
         let why = Why { change: None, reason, retry: RetryFrom::Record };
-        return leave_in_doubt(ports, number, why, Some(report));
+        return leave_in_doubt(ports, number, why, Some(report)).map(|()| None);
     }
     let transcript = kept_transcript(ports, &report)?;
     let (outcome, metering, effects) = (report.outcome, report.metering, report.effects);
     let hidden = outcome.hidden();
+    // A client is answered at once, and no later event covers that.
+    let shown = ports.recorder.state().is_served() && effects.iter().any(|effect| effect.class > EffectClass::Read);
+    let durable = if shown { Durable::Now } else { Durable::Later };
     let finished = ToolFinished { call: number, outcome, metering, effects, said: report.said, hidden, transcript };
     // What the call kept is there if and only if the call is recorded as ended.
-    ports.recorder.record_with(finished, Durable::Later, stores.changes(report.kv).as_ref())?;
+    let recorded = ports.recorder.record_with(finished, durable, stores.changes(report.kv).as_ref())?;
     failpoint::hit("tool-finished");
-    Ok(())
+    Ok(serving::finished(recorded.event))
 }
 
 /// Records that an attempt ended without outcome, once nothing of it is left to settle.

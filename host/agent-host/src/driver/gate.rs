@@ -13,12 +13,14 @@ use agent_core::event::{EffectDone, EffectIntended, Suspension};
 use agent_core::file_events::PathsMarked;
 use agent_core::grant::RuleSource;
 use agent_core::name::{CallNumber, ToolName};
+use agent_core::outcome::LogRecord;
 use agent_core::path_state::PathMark;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::callers::News;
 use super::ports::Ports;
 use super::set_aside::Asking;
 use crate::asking;
@@ -171,6 +173,11 @@ impl EffectGate for CallGate {
 
     fn progress(&self, progress: Progress) {
         self.ports.reporter.guest_progress(&self.tool, &progress.message, progress.fraction);
+        self.ports.callers.tell(self.call, || News::Progress(progress));
+    }
+
+    fn logged(&self, record: &LogRecord) {
+        self.ports.callers.tell(self.call, || News::Log(record.clone()));
     }
 }
 

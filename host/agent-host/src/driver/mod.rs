@@ -1,6 +1,7 @@
 //! The driver: does what the machine wants, and reports back facts. Commands build its ports and drive it to a stop.
 
 mod call;
+pub mod callers;
 mod continuing;
 mod doubting;
 mod gate;
@@ -8,6 +9,7 @@ pub mod mounts;
 pub mod ports;
 mod reconcile;
 pub mod recorder;
+pub mod serving;
 mod set_aside;
 pub mod undoing;
 
@@ -207,7 +209,7 @@ impl Driver {
             return Ok(Step::HandedOver(wish));
         }
         match call::prepare(&self.ports, call, attempt, fuel).await? {
-            call::Prepared::Ready(started) => drop(self.running.spawn(started.run())),
+            call::Prepared::Ready(started) => drop(self.running.spawn(async { started.run().await.map(drop) })),
             call::Prepared::Refused(outcome) => self.settle(call, outcome)?,
             call::Prepared::InDoubt(doubt) => drop(self.ports.recorder.record(*doubt, Durable::Now)?),
         }

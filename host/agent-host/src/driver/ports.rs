@@ -9,6 +9,7 @@ use agent_sandbox::Sandbox;
 use agent_sandbox::component::Component;
 use tokio_util::sync::CancellationToken;
 
+use super::callers::Callers;
 use super::mounts::Mounts;
 use super::recorder::Recorder;
 use crate::arguments::Schemas;
@@ -50,7 +51,9 @@ pub struct Ports {
     /// What arguments are checked by.
     pub schemas: Schemas,
     /// What signs the end of the run.
-    pub signing: Option<SigningKey>,
+    pub signing: Option<Arc<SigningKey>>,
+    /// Who waits for its calls, where it serves clients.
+    pub callers: Callers,
     /// Ends the run resumably.
     pub cancel: CancellationToken,
 }

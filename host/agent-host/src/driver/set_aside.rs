@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::ports::Ports;
+use super::serving;
 use crate::asking;
 use crate::clock;
 use crate::journal::log::Durable;
@@ -59,12 +60,22 @@ impl Asking {
             Standing::ToAsk(digest) => digest,
         };
         let call = self.call;
+        let line = self.ports.callers.line(call);
         let asked = ApprovalRequested { call, subject: subject.clone(), digest };
         // Before the person sees it: who is asked and goes away finds the question in the journal.
         self.ports.recorder.record(asked, Durable::Now).map_err(|error| closed(&error))?;
-        let Some(answer) = asking::approve(&self.ports, call, &subject).await else { return self.set_aside().await };
+        let (answer, place) = match &line {
+            // A client is answered: it does not wait for a person elsewhere.
+            Some(line) => {
+                (serving::approved(&self.ports, call, &subject, line).await.map_err(GateClosed)?, AnswerPlace::Client)
+            }
+            None => match asking::approve(&self.ports, call, &subject).await {
+                Some(answer) => (answer, AnswerPlace::Run),
+                None => return self.set_aside().await,
+            },
+        };
         self.count_use(digest);
-        let by = person::answered(AnswerPlace::Run);
+        let by = person::answered(place);
         let decided = ApprovalDecided { call, subject, digest, answer: answer.clone(), by };
         self.ports.recorder.record(decided, Durable::Now).map_err(|error| closed(&error))?;
         Ok(answer)

@@ -94,6 +94,7 @@ impl Durable {
             Event::RunStarted(_)
             | Event::ModelReplied(_)
             | Event::ModelFailed(_)
+            | Event::ToolProposed(_)
             | Event::ApprovalRequested(_)
             | Event::ToolStarted(_)
             | Event::ToolSuspended(_)

@@ -64,6 +64,11 @@ pub fn write(
             // The last stop is in the header, and the answer below.
             Step::Turn(turn) if is_answer(turn, state) => {}
             Step::Turn(turn) => write_turn(turn, detail, out)?,
+            Step::Served(client, call) => {
+                let by = text::line(&format!("{} {}", client.name, client.version), ARGUMENTS_CHARS_MAX);
+                writeln!(out, "\n{QUIET}asked by {by}{QUIET:#}")?;
+                write_call(call, detail, out)?;
+            }
             Step::Note(last) if is_last && matches!(last.event, Event::RunEnded(_)) => {}
             Step::Note(recorded) => write_note(recorded, out)?,
         }
@@ -87,7 +92,8 @@ fn write_header(
     let models: Vec<_> = state.started.models.iter().map(|model| text::line(&model.name, LINE_CHARS_MAX)).collect();
     writeln!(out, "{HEADING}run {}{HEADING:#}", state.run)?;
     writeln!(out, "  agent    {}", state.started.agent)?;
-    writeln!(out, "  models   {}", models.join(", "))?;
+    let none = "none: it serves clients".to_owned();
+    writeln!(out, "  models   {}", if models.is_empty() { none } else { models.join(", ") })?;
     writeln!(out, "  started  {}", local(started, zone, "%Y-%m-%d %H:%M:%S %Z"))?;
     write_ties(&state.started, out)?;
     writeln!(out, "  status   {}", status_line(state, status))?;
@@ -166,7 +172,7 @@ fn write_turn(turn: &Turn<'_>, detail: Detail, out: &mut dyn Write) -> io::Resul
 
 fn write_call(call: &Call<'_>, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
     let (number, tool) = (call.number, text::line(&call.tool, LINE_CHARS_MAX));
-    let arguments = text::line(&call.proposed.arguments, ARGUMENTS_CHARS_MAX);
+    let arguments = text::line(call.arguments, ARGUMENTS_CHARS_MAX);
     writeln!(out, "  {HEADING}call {number}  {tool}{HEADING:#} {arguments}")?;
     for event in &call.events {
         if let Some(note) = call_note(event) {
@@ -239,6 +245,7 @@ fn place(place: AnswerPlace) -> &'static str {
     match place {
         AnswerPlace::Run => "",
         AnswerPlace::Command => ", by a command",
+        AnswerPlace::Client => ", at the client",
     }
 }
 

@@ -1,14 +1,16 @@
 //! The events of a run in the order in which a person reads them: turn by turn, and with each call what became of it.
 
+use agent_core::client_events::Client;
 use agent_core::effect::Effect;
 use agent_core::event::{EffectIntended, Event, ModelReplied, Recorded, ToolFinished};
-use agent_core::model::ProposedCall;
 use agent_core::name::CallNumber;
 use agent_core::run_events::LockedTool;
 
 /// One step of the story.
 pub(super) enum Step<'a> {
     Turn(Turn<'a>),
+    /// A call of a client.
+    Served(&'a Client, Call<'a>),
     /// Something beside the turns: a failed request, a stop, a resume.
     Note(&'a Recorded),
 }
@@ -22,7 +24,8 @@ pub(super) struct Turn<'a> {
 /// A call and everything that was recorded about it, in order.
 pub(super) struct Call<'a> {
     pub(super) number: CallNumber,
-    pub(super) proposed: &'a ProposedCall,
+    /// As they were asked for.
+    pub(super) arguments: &'a str,
     /// The tool as people write it; as the model wrote it, where there is no such tool.
     pub(super) tool: String,
     pub(super) events: Vec<&'a Event>,
@@ -36,6 +39,10 @@ pub(super) fn tell<'a>(tools: &[LockedTool], events: &'a [Recorded]) -> Vec<Step
         match &recorded.event {
             Event::RunStarted(_) | Event::ModelRequested(_) | Event::HeadSigned(_) | Event::PathsMarked(_) => {}
             Event::ModelReplied(replied) => steps.push(Step::Turn(Turn::begin(tools, replied, &mut calls))),
+            Event::ToolProposed(body) => {
+                let call = Call::begin(tools, (&body.tool, &body.arguments), &mut calls);
+                steps.push(Step::Served(&body.client, call));
+            }
             Event::ModelFailed(_)
             | Event::GrantWidened(_)
             | Event::ChangesUndone(_)
@@ -60,13 +67,14 @@ pub(super) fn tell<'a>(tools: &[LockedTool], events: &'a [Recorded]) -> Vec<Step
     steps
 }
 
-/// Calls are numbered over the whole run, and pending only in its last turn.
+/// Calls are numbered over the whole run, and those that are pending are among the last.
 fn attach<'a>(steps: &mut Vec<Step<'a>>, number: CallNumber, recorded: &'a Recorded) {
-    let turn = steps.iter_mut().rev().find_map(|step| match step {
-        Step::Turn(turn) => Some(turn),
+    let call = steps.iter_mut().rev().find_map(|step| match step {
+        Step::Turn(turn) => turn.calls.iter_mut().find(|call| call.number == number),
+        Step::Served(_, call) => (call.number == number).then_some(call),
         Step::Note(_) => None,
     });
-    match turn.and_then(|turn| turn.calls.iter_mut().find(|call| call.number == number)) {
+    match call {
         Some(call) => call.events.push(&recorded.event),
         None => steps.push(Step::Note(recorded)),
     }
@@ -74,17 +82,20 @@ fn attach<'a>(steps: &mut Vec<Step<'a>>, number: CallNumber, recorded: &'a Recor
 
 impl<'a> Turn<'a> {
     fn begin(tools: &[LockedTool], replied: &'a ModelReplied, calls: &mut u32) -> Self {
-        let call = |proposed: &'a ProposedCall| {
-            *calls += 1;
-            let known = tools.iter().find(|tool| tool.descriptor.name.wire() == proposed.tool);
-            let tool = known.map_or_else(|| proposed.tool.clone(), |tool| tool.descriptor.name.to_string());
-            Call { number: CallNumber(*calls), proposed, tool, events: Vec::new() }
-        };
-        Self { replied, calls: replied.reply.calls.iter().map(call).collect() }
+        let proposed = replied.reply.calls.iter();
+        let calls = proposed.map(|call| Call::begin(tools, (&call.tool, &call.arguments), calls)).collect();
+        Self { replied, calls }
     }
 }
 
 impl<'a> Call<'a> {
+    fn begin(tools: &[LockedTool], (wire, arguments): (&'a str, &'a str), calls: &mut u32) -> Self {
+        *calls += 1;
+        let known = tools.iter().find(|tool| tool.descriptor.name.wire() == wire);
+        let tool = known.map_or_else(|| wire.to_owned(), |tool| tool.descriptor.name.to_string());
+        Call { number: CallNumber(*calls), arguments, tool, events: Vec::new() }
+    }
+
     /// How it ended, where it did.
     pub(super) fn finished(&self) -> Option<&'a ToolFinished> {
         self.events.iter().find_map(|event| match event {

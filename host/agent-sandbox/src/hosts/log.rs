@@ -55,18 +55,19 @@ impl GuestLog {
         self.kept
     }
 
-    /// Adds a record that was cut already, and was so long before.
-    fn add(&mut self, level: LogLevel, message: String, whole: u64) {
+    /// Adds a record that was cut already, and was so long before. Whether there was room for it.
+    fn add(&mut self, level: LogLevel, message: String, whole: u64) -> bool {
         let bytes = message.len() as u64;
         let is_full = self.kept.records.len() as u64 >= self.room.records || self.bytes + bytes > self.room.bytes;
         if is_full && !defence::is_off(Defence::PrintedBytes) {
             self.kept.dropped += 1;
             self.drop_bytes(whole);
-            return;
+            return false;
         }
         self.bytes += bytes;
         self.drop_bytes(whole.saturating_sub(bytes));
         self.kept.records.push(LogRecord { level, message });
+        true
     }
 
     fn drop_bytes(&mut self, bytes: u64) {
@@ -94,7 +95,13 @@ impl host::Host for CallState {
         };
         let whole = message.len() as u64;
         let message = self.secrets.cut(message, self.log.room.record_bytes);
-        self.log.add(level, message, whole);
+        if self.log.add(level, message, whole)
+            && let Some(record) = self.log.kept.records.last()
+        {
+            let mut record = record.clone();
+            self.secrets.scrub_text(&mut record.message);
+            self.effects.logged(&record);
+        }
         Ok(())
     }
 

@@ -1,0 +1,18 @@
+//! The Model Context Protocol: other programs list and call our tools, each call in the sandbox, under the operator's grants,
+//! recorded. `commands/mcp.rs` starts it.
+//!
+//! [`server::Server`] holds what is served and the run that records it. A [`handler::Client`] is one client's view of it, made
+//! by the crate `rmcp`, which knows the protocol and its versions. [`stdio`] is the one client on standard input and output.
+
+pub mod answer;
+pub mod handler;
+pub mod http;
+pub mod offer;
+pub mod raw_arguments;
+pub mod runs;
+pub mod server;
+pub mod stdio;
+pub mod watch;
+
+/// Longest message of a client: as long as a call's arguments may be. What is longer is refused before it is read.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;

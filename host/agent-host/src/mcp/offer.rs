@@ -1,0 +1,131 @@
+//! The tools as clients see them: names, schemas, and annotations that are computed from what each tool holds, never from what
+//! it says of itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use agent_core::effect::{EffectClass, HttpMethod};
+use agent_core::grant::{Access, Grant, Recovery};
+use agent_core::run_events::LockedTool;
+use anyhow::{Context, bail};
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+
+/// How tools are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// By component and operation: `files__read`.
+    Whole,
+    /// By operation alone: `read`.
+    Operation,
+}
+
+/// What is offered.
+#[derive(Debug, Default)]
+pub struct Offer {
+    tools: Vec<Tool>,
+    /// The wire names, by the names that clients know.
+    wire: HashMap<String, String>,
+}
+
+impl Offer {
+    /// These tools, as locked.
+    ///
+    /// # Errors
+    /// Where two would have one name.
+    pub fn new(locked: &[LockedTool], naming: Naming) -> anyhow::Result<Self> {
+        let mut offer = Self::default();
+        for tool in locked {
+            let wire = tool.descriptor.name.wire();
+            let name = match naming {
+                Naming::Whole => wire.clone(),
+                Naming::Operation => tool.descriptor.name.operation.to_string(),
+            };
+            if let Some(other) = offer.wire.insert(name.clone(), wire.clone()) {
+                bail!("`{other}` and `{wire}` would both be called `{name}`\n  hint: leave `--short-names` out");
+            }
+            offer.tools.push(described(name, tool)?);
+        }
+        Ok(offer)
+    }
+
+    /// All of them, in the order in which they were found.
+    #[must_use]
+    pub fn tools(&self) -> &[Tool] {
+        &self.tools
+    }
+
+    /// The wire name of a tool that a client names. One that there is not keeps its name, and the record says so.
+    #[must_use]
+    pub fn wire<'n>(&'n self, name: &'n str) -> &'n str {
+        self.wire.get(name).map_or(name, String::as_str)
+    }
+
+    /// The tool of that name.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name == name)
+    }
+}
+
+fn described(name: String, tool: &LockedTool) -> anyhow::Result<Tool> {
+    let schema: JsonObject = serde_json::from_str(tool.descriptor.input_schema.as_str())
+        .with_context(|| format!("the schema of `{name}` is no JSON object"))?;
+    let described = Tool::new(name, tool.descriptor.description.clone(), Arc::new(schema));
+    Ok(described.with_annotations(annotations(&tool.authority.grant)))
+}
+
+/// What a client may tell its user about a tool. A tool that holds nothing can only compute.
+fn annotations(grant: &Grant) -> ToolAnnotations {
+    let changes_files = grant.fs.iter().any(|fs| fs.access == Access::Write || fs.recovery == Recovery::Doubt);
+    let sends = grant.http.iter().any(|http| {
+        let reads = |method: &HttpMethod| matches!(method, HttpMethod::Get | HttpMethod::Head);
+        !http.methods.iter().all(reads) || http.class.is_some_and(|class| class > EffectClass::Read)
+    });
+    let keeps = grant.kv.iter().any(|kv| kv.access == Access::Write);
+    let read_only = !changes_files && !sends && !keeps;
+    let annotations = ToolAnnotations::new().read_only(read_only).open_world(!grant.http.is_empty());
+    if read_only {
+        return annotations;
+    }
+    // Its stores are its own: what it forgets there, nobody else had.
+    annotations.destructive(changes_files || sends).idempotent(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::grant::{FsGrant, HttpGrant, KvGrant, RuleSource};
+
+    use super::*;
+
+    fn hints(grant: &Grant) -> (Option<bool>, Option<bool>, Option<bool>) {
+        let of = annotations(grant);
+        (of.read_only_hint, of.destructive_hint, of.open_world_hint)
+    }
+
+    #[test]
+    fn annotations_say_what_a_tool_can_do_and_not_what_it_says() -> Result<(), Box<dyn std::error::Error>> {
+        let source = || RuleSource("test".to_owned());
+        let fs = |access, recovery| Grant {
+            fs: vec![FsGrant { host: "/a".into(), mount: "/data".into(), access, recovery, source: source() }],
+            ..Grant::nothing()
+        };
+        let http = |methods: Vec<HttpMethod>, class| -> Result<Grant, Box<dyn std::error::Error>> {
+            let url = "https://example.org".parse()?;
+            let granted = HttpGrant { url, methods, idempotency_header: None, class, source: source() };
+            Ok(Grant { http: vec![granted], ..Grant::nothing() })
+        };
+        let store = KvGrant { store: "notes".parse()?, access: Access::Write, source: source() };
+        for (grant, expected) in [
+            (Grant::nothing(), (Some(true), None, Some(false))),
+            (fs(Access::Read, Recovery::Undo), (Some(true), None, Some(false))),
+            (fs(Access::Write, Recovery::Undo), (Some(false), Some(true), Some(false))),
+            (http(vec![HttpMethod::Get], None)?, (Some(true), None, Some(true))),
+            (http(vec![HttpMethod::Get], Some(EffectClass::OpaqueWrite))?, (Some(false), Some(true), Some(true))),
+            (http(vec![HttpMethod::Post], None)?, (Some(false), Some(true), Some(true))),
+            (Grant { kv: vec![store], ..Grant::nothing() }, (Some(false), Some(false), Some(false))),
+        ] {
+            assert_eq!(hints(&grant), expected, "{grant:?}");
+        }
+        Ok(())
+    }
+}

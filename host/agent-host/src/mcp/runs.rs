@@ -1,0 +1,181 @@
+//! The runs of a server: each is locked to the tools that are served when it begins, and records the calls of all clients. Also
+//! the end of those that an earlier server left in the middle. `commands/mcp.rs` makes the surroundings once.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use agent_core::budget::Budget;
+use agent_core::config::authority::Authority;
+use agent_core::digest::Digest;
+use agent_core::hardening::Hardening;
+use agent_core::metadata::Metadata;
+use agent_core::name::RunId;
+use agent_core::run_events::{DoubtPolicy, Durability, Record, RunResumed, RunStarted, Strictness};
+use agent_core::session::Earlier;
+use agent_core::state::State;
+use agent_core::units::{Fuel, Millis};
+use agent_sandbox::Sandbox;
+use agent_sandbox::component::Component;
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::offer::{Naming, Offer};
+use super::server::Tools;
+use crate::clock;
+use crate::commands::resume;
+use crate::driver::ports::Ports;
+use crate::driver::recorder::Recorder;
+use crate::driver::serving;
+use crate::hardening::kept::Widening;
+use crate::journal::Journal;
+use crate::journal::lease::TakeOver;
+use crate::journal::log::Durable;
+use crate::journal::runs::{RunStatus, Wanted};
+use crate::person::Person;
+use crate::reporter::{Reporter, Voice};
+use crate::secret_values::SecretValues;
+use crate::signing::SigningKey;
+use crate::strict;
+use crate::toolset::{self, Unloaded};
+
+/// The agent's name in the records of servers.
+const AGENT: &str = "mcp";
+/// Runs of earlier servers that are brought to an end when one starts. Each that was killed leaves one.
+const LEFT_BEHIND_MAX: usize = 100;
+
+/// The runs of servers that were killed, as they stand. Whoever of them lives is left alone.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn left_behind(journal: &dyn Journal) -> anyhow::Result<Vec<State>> {
+    let mut found = Vec::new();
+    for summary in journal.runs(&Wanted::default(), LEFT_BEHIND_MAX)? {
+        let is_ours = summary.began.as_ref().is_some_and(|began| began.agent.as_str() == AGENT);
+        if !is_ours || summary.status != RunStatus::Interrupted {
+            continue;
+        }
+        let state = State::fold(&journal.events(&summary.run)?)?;
+        found.extend(state.filter(State::is_served));
+    }
+    Ok(found)
+}
+
+/// What every run of a server shares.
+pub struct Surroundings {
+    /// Where calls are made.
+    pub sandbox: Arc<Sandbox>,
+    /// Where they are recorded.
+    pub journal: Arc<dyn Journal>,
+    /// What confines this process.
+    pub hardening: Hardening,
+    /// What the record survives.
+    pub durability: Durability,
+    /// How much is given up for a smaller surface.
+    pub strictness: Strictness,
+    /// How much of each call is kept.
+    pub record: Record,
+    /// How much is said on standard error.
+    pub voice: Voice,
+    /// Where an operator's answers would be saved.
+    pub saved_policy: PathBuf,
+    /// What signs the end of each run.
+    pub signing: Option<Arc<SigningKey>>,
+    /// Ends everything.
+    pub stop: CancellationToken,
+}
+
+impl Surroundings {
+    /// Loads tools and locks them to what they may do under `rules`.
+    ///
+    /// # Errors
+    /// Where one cannot be loaded, or a rule exceeds what it asks for.
+    pub fn tools(&self, tools: Vec<Unloaded>, rules: &[Authority], naming: Naming) -> anyhow::Result<Tools> {
+        let loaded = toolset::load_all(&self.sandbox, tools)?;
+        let locked = toolset::lock(&loaded, rules)?;
+        for component in &loaded {
+            let of_it = locked.iter().filter(|tool| tool.component == component.component.digest);
+            strict::check(self.strictness, component, of_it.map(|tool| &tool.authority))?;
+        }
+        let offer = Offer::new(&locked, naming)?;
+        Ok(Tools { locked, loaded, offer })
+    }
+
+    /// Records the start of a run, with the bytes of every component that it is locked to.
+    ///
+    /// # Errors
+    /// Where it cannot be recorded.
+    pub fn begin(&self, tools: &Tools) -> anyhow::Result<Arc<Ports>> {
+        for component in &tools.loaded {
+            self.journal.put_blob(&component.bytes)?;
+        }
+        let started = RunStarted {
+            agent: AGENT.parse()?,
+            agent_file: None,
+            instructions: String::new(),
+            input: "calls of clients, by the Model Context Protocol".to_owned(),
+            models: Vec::new(),
+            tools: tools.locked.clone(),
+            budget: unbounded(),
+            durability: self.durability,
+            strictness: self.strictness,
+            doubt: DoubtPolicy::Ask,
+            record: self.record,
+            hardening: self.hardening.clone(),
+            session: None,
+            earlier: Earlier::default(),
+            meta: Metadata::default(),
+            forked_from: None,
+        };
+        let secrets = SecretValues::read(tools.locked.iter().map(|tool| &tool.authority.grant))?;
+        let (log, first) = self.journal.start_run(clock::new_run()?, clock::now(), started)?;
+        let recorder = Recorder::new(log, State::begin(&first)?);
+        let components = toolset::by_digest(&tools.loaded);
+        Ok(Arc::new(self.ports(recorder, components, secrets)))
+    }
+
+    /// Brings a run to an end whose server was killed: what its calls had changed is undone, what they may have sent is put in
+    /// doubt, and nothing is made again, since nobody waits for it.
+    ///
+    /// # Errors
+    /// Where it cannot be taken over, or not be brought to an end.
+    pub async fn bring_to_an_end(&self, run: &RunId) -> anyhow::Result<()> {
+        let (events, log) = self.journal.resume_run(run, TakeOver::IfDead)?;
+        let Some(state) = State::fold(&events)? else { return Ok(()) };
+        let components = resume::components(&*self.journal, &self.sandbox, &state)?;
+        let secrets = SecretValues::read([])?;
+        let budget = state.budget.clone();
+        let recorder = Recorder::new(log, state);
+        recorder.record(RunResumed { budget, hardening: self.hardening.clone() }, Durable::Now)?;
+        let ports = Arc::new(self.ports(recorder, components, secrets));
+        let ended = serving::wind_up(&ports).await.with_context(|| format!("run {run} of an earlier server"))?;
+        ports.reporter.note(&format!("run {run} of an earlier server was brought to an end: {}", ended.stop));
+        Ok(())
+    }
+
+    fn ports(&self, recorder: Recorder, components: HashMap<Digest, Arc<Component>>, secrets: SecretValues) -> Ports {
+        Ports {
+            recorder,
+            journal: Arc::clone(&self.journal),
+            sandbox: Arc::clone(&self.sandbox),
+            components,
+            secrets,
+            models: Vec::new(),
+            person: Person::nobody(),
+            reporter: Reporter::new(self.voice),
+            saved_policy: self.saved_policy.clone(),
+            cancel: self.stop.clone(),
+            asked: Default::default(),
+            widening: Widening::Never,
+            mounts: Default::default(),
+            schemas: Default::default(),
+            callers: Default::default(),
+            signing: self.signing.clone(),
+        }
+    }
+}
+
+/// Each call has its limits; a server has as many as clients ask for.
+fn unbounded() -> Budget {
+    Budget { turns: 0, tool_calls: u32::MAX, tokens: None, fuel: Fuel(u64::MAX), time: Millis(u64::MAX) }
+}

@@ -1,0 +1,119 @@
+//! Looks now and then whether the tools of a server have changed: a component that was built again, one that came, one that is
+//! gone. Then they are loaded anew, each call goes to what was there when it began, and clients are told. What cannot be loaded
+//! is said once, and what was served goes on being served.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::server::{Server, Tools};
+use crate::report::text;
+
+/// Between two looks: a person who builds a tool waits as long as that, and an idle server does next to nothing.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Entries of a folder that are looked at, as many as are when tools are found.
+const ENTRIES_MAX: usize = 10_000;
+
+/// What the tools looked like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look(u64);
+
+/// Looks at the files that tools are made of: the paths themselves, and what is in folders and folders below them.
+#[must_use]
+pub fn look(paths: &[PathBuf]) -> Look {
+    let mut seen = DefaultHasher::new();
+    for path in paths {
+        note(path, &mut seen);
+        for entry in entries(path) {
+            note(&entry, &mut seen);
+            entries(&entry).iter().for_each(|file| note(file, &mut seen));
+        }
+    }
+    Look(seen.finish())
+}
+
+/// The entries that matter, in their order.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = folder.read_dir() else { return Vec::new() };
+    let matters = |path: &PathBuf| {
+        let ends = path.extension().and_then(|extension| extension.to_str());
+        path.is_dir() || matches!(ends, Some("wasm" | "toml"))
+    };
+    let mut paths: Vec<PathBuf> =
+        entries.take(ENTRIES_MAX).flatten().map(|entry| entry.path()).filter(matters).collect();
+    paths.sort();
+    paths
+}
+
+/// A folder's own time moves with whatever is built in it, so only files count.
+fn note(path: &Path, seen: &mut DefaultHasher) {
+    if let Ok(file) = path.metadata()
+        && file.is_file()
+    {
+        (path, file.ino(), file.len(), file.mtime(), file.mtime_nsec()).hash(seen);
+    }
+}
+
+/// Looks until the server stops; `load` loads what is there.
+pub async fn follow(
+    server: Arc<Server>,
+    (paths, mut seen): (Vec<PathBuf>, Look),
+    load: impl Fn() -> anyhow::Result<Tools> + Send,
+    quiet: bool,
+) {
+    let say = |line: String| {
+        if !quiet {
+            let _ = writeln!(anstream::stderr(), "· {line}");
+        }
+    };
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = look(&paths);
+        if now == seen {
+            continue;
+        }
+        // One that is being written is looked at again when it is.
+        seen = now;
+        match load() {
+            Ok(tools) => {
+                let count = tools.locked.len();
+                match server.change(tools).await {
+                    Ok(()) => say(format!("the tools have changed: {count} are served now")),
+                    Err(error) => return server.fail(error).await,
+                }
+            }
+            Err(error) => say(text::lines(&format!("the tools have changed, and are not served: {error:#}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_changes_is_noticed_and_what_is_built_beside_it_is_not() -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let tool = folder.path().join("calc");
+        std::fs::create_dir(&tool)?;
+        let paths = [folder.path().to_owned()];
+        let mut looks = vec![look(&paths)];
+        let mut write = |name: &str, text: &str| -> std::io::Result<bool> {
+            std::fs::write(tool.join(name), text)?;
+            let now = look(&paths);
+            let is_new = looks.last() != Some(&now);
+            looks.push(now);
+            Ok(is_new)
+        };
+        assert!(write("calc.wasm", "1")?);
+        assert!(write("tool.toml", "[tool]")?);
+        assert!(!write("lib.rs", "fn main() {}")?);
+        assert!(write("calc.wasm", "22")?);
+        std::fs::remove_file(tool.join("calc.wasm"))?;
+        assert_ne!(looks.last(), Some(&look(&paths)));
+        Ok(())
+    }
+}
