@@ -52,6 +52,36 @@ pub(crate) fn python_with(places: &Places, name: &str, requirements: &Path) -> R
     Ok(folder.join("bin/python"))
 }
 
+/// The folder with the packages that a `package.json` names, installed by `npm` without running anything of theirs.
+pub(crate) fn node_packages(places: &Places, name: &str, npm: &Path, wanted: &Path) -> Result<PathBuf> {
+    let text = fs::read_to_string(wanted).with_context(|| format!("cannot read {}", wanted.display()))?;
+    let folder = places.dev.join(name);
+    // Other packages than those it was made of: make it anew.
+    if fs::read_to_string(folder.join("package.json")).is_ok_and(|had| had != text) {
+        remove(&folder)?;
+    }
+    installed(places, name, |folder| {
+        say(&format!("installing {name}, once"));
+        fs::write(folder.join("package.json"), &text)?;
+        let mut install = Command::new(npm);
+        install.args([
+            "install",
+            "--no-package-lock",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ]);
+        // `npm` finds its own Node.js beside it, and none that the machine may have.
+        let programs = npm.parent().context("npm is in a folder")?;
+        let path = std::env::join_paths(
+            std::iter::once(programs.to_owned())
+                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+        )?;
+        read(install.env("PATH", path).current_dir(folder)).map(drop)
+    })
+}
+
 fn python_environment(places: &Places, name: &str, packages: &[&str]) -> Result<PathBuf> {
     installed(places, name, |folder| {
         say(&format!("installing {name}, once"));

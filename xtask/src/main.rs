@@ -11,6 +11,7 @@ mod fuzz;
 mod harness;
 mod hostile;
 mod languages;
+mod mcp;
 mod model_server;
 mod places;
 mod process;
@@ -41,6 +42,7 @@ cargo xtask VERB [--help]
   fuzz       feed made-up input to everything that reads what a stranger wrote
   hostile    attack the built program with every case of the hostile suite
   crash      kill, stop and starve the built program, and judge what it recovers
+  mcp        try the Model Context Protocol with its own conformance suite and official clients
   soak       let hostile guests attack for minutes, and see what is left behind
   languages  bring compilers for JavaScript, TypeScript, Python, Go and C along, and try them
   bench      measure the sandbox and the program
@@ -54,7 +56,7 @@ struct Verb {
     run: fn(&Places, &[String]) -> Result<()>,
 }
 
-const VERBS: [Verb; 11] = [
+const VERBS: [Verb; 12] = [
     Verb { name: "setup", help: setup::HELP, run: setup::run },
     Verb { name: "tools", help: tools::HELP, run: tools::run },
     Verb { name: "demo", help: demo::HELP, run: demo::run },
@@ -63,6 +65,7 @@ const VERBS: [Verb; 11] = [
     Verb { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
     Verb { name: "hostile", help: hostile::HELP, run: hostile::run },
     Verb { name: "crash", help: crash::HELP, run: crash::run },
+    Verb { name: "mcp", help: mcp::HELP, run: mcp::run },
     Verb { name: "soak", help: soak::HELP, run: soak::run },
     Verb { name: "languages", help: languages::HELP, run: languages::run },
     Verb { name: "bench", help: bench::HELP, run: bench::run },

@@ -11,6 +11,7 @@ use crate::fuzz;
 use crate::harness::Programs;
 use crate::hostile;
 use crate::languages;
+use crate::mcp;
 use crate::model_server::{self, ModelServer};
 use crate::places::Places;
 use crate::process::answers;
@@ -21,9 +22,10 @@ pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
 
 Runs everything CI runs: `check`, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
-against the built program, the built tools, a real model server, a real collector and compilers of other languages, and the
-hostile suite; then it gives each fuzz target ten seconds, and runs the short form of the crash harness. Stops at the first step
-that fails. cargo-nextest is used where it is installed. The summary comes last, closed by one line: N passed, N failed.
+against the built program, the built tools, a real model server, a real collector, compilers of other languages, and the official
+clients and conformance suite of the Model Context Protocol, and the hostile suite; then it gives each fuzz target ten seconds,
+and runs the short form of the crash harness. Stops at the first step that fails. cargo-nextest is used where it is installed. The
+summary comes last, closed by one line: N passed, N failed.
 
   --quick   leave out the model server, the fuzz targets, licences and dependencies";
 
@@ -53,7 +55,9 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     let collector = report.step("collector", || collector::installed(places))?;
     report.step("compilers of other languages", || languages::installed(places))?;
     report.step("tools in other languages", || languages::build_tools(places, &programs))?;
+    let peers = report.step("clients of the protocol", || mcp::Peers::installed(places))?;
     let mut host_tests = tests(host(places), places);
+    peers.tell(&mut host_tests);
     programs.tell(places, &mut host_tests);
     host_tests.env(collector::VARIABLE, collector);
     if let Some(server) = &server {

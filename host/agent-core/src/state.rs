@@ -422,9 +422,9 @@ impl State {
     }
 }
 
-/// Where a call of a turn stands: their numbers follow one another.
+/// Where a call stands: their numbers rise, with gaps where those of clients have ended.
 fn place(calls: &[PendingCall], number: CallNumber) -> Option<usize> {
-    usize::try_from(number.0.checked_sub(calls.first()?.number.0)?).ok().filter(|place| *place < calls.len())
+    calls.binary_search_by_key(&number.0, |call| call.number.0).ok()
 }
 
 /// The first of each wire name, as the model's provider knows tools.
