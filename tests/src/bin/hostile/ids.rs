@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::case::Case;
 
 /// The families, each with its numbers. Of what a model may say (P), what concerns approvals is here.
-const FAMILIES: [(char, RangeInclusive<u32>); 10] = [
+const FAMILIES: [(char, RangeInclusive<u32>); 11] = [
     ('C', 1..=19),
     ('M', 1..=18),
     ('F', 1..=26),
@@ -21,6 +21,7 @@ const FAMILIES: [(char, RangeInclusive<u32>); 10] = [
     ('K', 1..=17),
     ('A', 1..=10),
     ('S', 1..=14),
+    ('V', 1..=12),
     ('P', 11..=11),
 ];
 
@@ -177,6 +178,6 @@ mod tests {
         let mut ids = ["F7b", "M2", "F10", "C1", "F7"];
         ids.sort_by_key(|id| sort_key(id));
         assert_eq!(ids, ["C1", "M2", "F7", "F7b", "F10"]);
-        assert_eq!((all().count(), base("F7b"), base("F10")), (158, "F7", "F10"));
+        assert_eq!((all().count(), base("F7b"), base("F10")), (170, "F7", "F10"));
     }
 }
