@@ -9,6 +9,7 @@ mod append;
 mod figure;
 mod growth;
 mod idle;
+mod mcp;
 mod memory;
 mod resume;
 mod script;
@@ -17,6 +18,9 @@ mod syncs;
 mod turns;
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some(mcp::BARE) {
+        return mcp::bare();
+    }
     println!(
         "Medians, and in brackets the lowest and the highest of the repetitions. Ratios are taken in each repetition.\n"
     );
@@ -25,5 +29,6 @@ fn main() {
     syncs::measure();
     resume::measure();
     start::measure();
+    mcp::measure();
     memory::measure();
 }

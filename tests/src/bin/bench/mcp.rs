@@ -1,0 +1,172 @@
+//! What a call costs over MCP on standard input and output: beside a server in the same run that does nothing but read a line,
+//! understand it and answer. What lies between is ours: the protocol's library, the machine, the record, and the sandbox.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use agent_tests::{World, guest};
+use serde_json::{Value, json};
+
+use crate::figure::{Figure, Target, Unit};
+
+/// What this program is called with in order to be the server that does nothing.
+pub const BARE: &str = "bare-mcp-server";
+
+const REPETITIONS: usize = 5;
+/// Calls before anything is measured.
+const WARM: usize = 500;
+/// Calls one after the other.
+const CALLS: usize = 3_000;
+/// Calls that have no answer yet, where as many as possible are made.
+const IN_FLIGHT: usize = 16;
+/// A server with a fresh sandbox for each call and nothing else took 15 µs where one without took 6: what we may take over that is
+/// 1.6 times, so over one without it is this.
+const OVER_BARE: f64 = 1.6 * 15.0 / 6.0;
+
+/// Measures and prints.
+pub fn measure() {
+    println!("mcp: a trivial tool in Rust over standard input and output");
+    let rounds: Vec<Round> = (0..REPETITIONS).map(|_| round()).collect();
+    let figure = |of: fn(&Round) -> f64| Figure::new(rounds.iter().map(of).collect());
+    let (bare, ours) = (figure(|round| round.bare.middle), figure(|round| round.strict.middle));
+    bare.print("no sandbox, no record: p50", Unit::Microseconds);
+    figure(|round| round.bare.slow).print("no sandbox, no record: p99", Unit::Microseconds);
+    ours.print("agent-host: p50", Unit::Microseconds);
+    figure(|round| round.strict.slow).print("agent-host: p99", Unit::Microseconds);
+    ours.over(&bare).print_against(Target::AtMost(OVER_BARE), "agent-host / no sandbox, no record", Unit::Times);
+    figure(|round| round.bare.rate)
+        .print(&format!("no sandbox: calls in a second, {IN_FLIGHT} in flight"), Unit::Count);
+    figure(|round| round.strict.rate)
+        .print(&format!("agent-host: calls in a second, {IN_FLIGHT} in flight"), Unit::Count);
+    figure(|round| round.start).print_against(
+        Target::AtMost(15.0),
+        "start to the first answer, code cached",
+        Unit::Milliseconds,
+    );
+    let (idle, later) = (figure(|round| round.idle), figure(|round| round.later));
+    idle.print_against(Target::AtMost(20.0), "resident, idle", Unit::Mebibytes);
+    let added = later.with(&idle, |later, idle| later - idle);
+    added.print_against(Target::AtMost(2.0), "what 10,000 calls added", Unit::Mebibytes);
+    println!();
+}
+
+/// One repetition.
+struct Round {
+    bare: Speed,
+    strict: Speed,
+    start: f64,
+    idle: f64,
+    later: f64,
+}
+
+/// Latencies in microseconds, and calls in a second.
+struct Speed {
+    middle: f64,
+    slow: f64,
+    rate: f64,
+}
+
+fn round() -> Round {
+    let mut bare = Server::start(Command::new(std::env::current_exe().expect("this program")).arg(BARE));
+    let bare = bare.speed();
+    let world = World::new();
+    let begun = Instant::now();
+    let mut ours =
+        Server::start(world.command(&["mcp", "--quiet", "--short-names", "--tools"]).arg(guest("conformance")));
+    ours.call(0);
+    let start = begun.elapsed().as_secs_f64() * 1e3;
+    let idle = ours.resident();
+    let strict = ours.speed();
+    (0..10_000).for_each(|id| ours.call(id));
+    Round { bare, strict, start, idle, later: ours.resident() }
+}
+
+struct Server {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    line: String,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let (input, output) = (child.stdin.take().expect("input"), child.stdout.take().expect("output"));
+        let mut server = Self { child, input, output: BufReader::new(output), line: String::new() };
+        let client = json!({ "name": "bench", "version": "1" });
+        let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+        server.say(&json!({ "jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": hello }).to_string());
+        server.hear();
+        server.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        server
+    }
+
+    fn say(&mut self, line: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).expect("it listens");
+    }
+
+    fn hear(&mut self) {
+        self.line.clear();
+        let length = self.output.read_line(&mut self.line).expect("a line");
+        assert!(length > 0 && self.line.contains("\"result\""), "{}", self.line);
+    }
+
+    fn ask(&mut self, id: usize) {
+        self.say(&format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"test_simple_text","arguments":{{}}}}}}"#
+        ));
+    }
+
+    fn call(&mut self, id: usize) {
+        self.ask(id);
+        self.hear();
+    }
+
+    fn speed(&mut self) -> Speed {
+        (0..WARM).for_each(|id| self.call(id));
+        let mut took: Vec<f64> = (0..CALLS)
+            .map(|id| {
+                let begun = Instant::now();
+                self.call(id);
+                begun.elapsed().as_secs_f64() * 1e6
+            })
+            .collect();
+        took.sort_by(f64::total_cmp);
+        let begun = Instant::now();
+        (0..IN_FLIGHT).for_each(|id| self.ask(id));
+        for id in IN_FLIGHT..CALLS {
+            self.hear();
+            self.ask(id);
+        }
+        (0..IN_FLIGHT).for_each(|_| self.hear());
+        let rate = CALLS as f64 / begun.elapsed().as_secs_f64();
+        Speed { middle: took[CALLS / 2], slow: took[CALLS * 99 / 100], rate }
+    }
+
+    /// In mebibytes.
+    fn resident(&self) -> f64 {
+        let look = agent_tests::process::look(self.child.id()).expect("it lives");
+        look.rss_kib as f64 / 1024.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).expect("it ends");
+    }
+}
+
+/// The server that does nothing: a line, its meaning, an answer.
+pub fn bare() {
+    let (input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    for line in input.lines().map_while(Result::ok) {
+        let message: Value = serde_json::from_str(&line).expect("a message");
+        if message["method"] == "tools/call" || message["method"] == "initialize" {
+            let content = json!([{ "type": "text", "text": "This is a simple text response for testing." }]);
+            let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": content } });
+            writeln!(output, "{answer}").and_then(|()| output.flush()).expect("somebody reads");
+        }
+    }
+}
