@@ -1,7 +1,11 @@
 //! `agent-host mcp --listen`: who is let in, what is bounded, and that the server answers while guests and strangers keep it
 //! busy. Family V of the hostile suite, as far as it is about this server; `tests/hostile` names these tests.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it measured and left out"
+)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -270,7 +274,7 @@ fn who_never_reads_holds_nothing_up() {
 fn what_is_no_message_gets_an_error_and_the_next_is_read() {
     let world = World::untouched();
     let mut session = Session::start(&world, &["--tools", &guest("conformance"), "--short-names"]);
-    let mut said = |session: &mut Session, line: &str| {
+    let said = |session: &mut Session, line: &str| {
         session.say_line(line);
         session.message().expect("an answer")
     };

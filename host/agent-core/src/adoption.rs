@@ -22,6 +22,7 @@ impl Event {
             Self::ModelRequested(_)
             | Self::ModelReplied(_)
             | Self::ModelFailed(_)
+            | Self::ToolProposed(_)
             | Self::ApprovalRequested(_)
             | Self::ApprovalDecided(_)
             | Self::ToolStarted(_)
@@ -55,7 +56,9 @@ impl State {
             tool.authority.clone_from(authority);
         }
         match &mut self.phase {
-            Phase::Acting(calls) => calls.iter_mut().for_each(|call| call.asked.forget_approvals()),
+            Phase::Acting(calls) | Phase::Serving(calls) => {
+                calls.iter_mut().for_each(|call| call.asked.forget_approvals());
+            }
             Phase::Asking(_) | Phase::Answered(_) => {}
         }
         Ok(())

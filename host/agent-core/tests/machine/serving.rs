@@ -1,6 +1,5 @@
 //! Runs without a model, whose calls come from clients.
 
-use agent_core::answer_events::ToolInDoubt;
 use agent_core::budget::Budget;
 use agent_core::client_events::{Client, ToolProposed};
 use agent_core::digest::Digest;
@@ -121,8 +120,9 @@ fn what_a_killed_call_may_have_sent_is_in_doubt_even_if_it_was_answered() {
             world.done(call, 1, result);
         }
         world.crash();
-        let Action::MarkInDoubt { request, reason, .. } = world.next() else { panic!("{:?}", world.next()) };
-        world.record(ToolInDoubt { call, request, reason });
+        let Action::MarkInDoubt(doubt) = world.next() else { panic!("{:?}", world.next()) };
+        assert_eq!(doubt.call, call);
+        world.record(*doubt);
         assert!(matches!(world.next(), Action::Finish(ended) if ended.stop == StopReason::SuspendedDoubt));
     }
 }

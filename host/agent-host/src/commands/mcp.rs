@@ -36,7 +36,7 @@ use crate::mcp::stdio::Stdio;
 use crate::mcp::watch;
 use crate::operator;
 use crate::person::Person;
-use crate::reporter::Voice;
+use crate::reporter::{Reporter, Voice};
 use crate::settings;
 use crate::signals;
 use crate::signing::SigningKey;
@@ -140,7 +140,8 @@ pub async fn prepare(args: McpArgs) -> anyhow::Result<Confined> {
     let hint = "a server's record is kept in the folder that it works in: choose one with `--directory DIR`";
     let journal = SqliteJournal::create_or_open(&runs, &key).with_context(|| hint.to_owned())?;
     let journal: Arc<dyn Journal> = Arc::new(journal);
-    let left_behind = left_behind(&*journal)?;
+    let mut left_behind = left_behind(&*journal)?;
+    left_behind.retain(|state| operator::check_held(&home, &state.authorities).is_ok());
     let durability = settings::read(&home.settings_file())?.durability;
     let durability = args.durability.map(Durability::from).or(durability).unwrap_or(Durability::Strict);
 
@@ -207,7 +208,11 @@ impl Made {
             stop: stop.clone(),
         });
         for state in left_behind {
-            surroundings.bring_to_an_end(&state.run).await?;
+            // It may have come from elsewhere, or be another's by now.
+            if let Err(error) = surroundings.bring_to_an_end(&state.run).await {
+                let note = format!("run {} of an earlier server stays as it is: {error:#}", state.run);
+                Reporter::new(surroundings.voice).note(&note);
+            }
         }
         let naming = if args.short_names { Naming::Operation } else { Naming::Whole };
         let seen = watch::look(&paths);

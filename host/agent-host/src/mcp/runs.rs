@@ -55,7 +55,8 @@ pub fn left_behind(journal: &dyn Journal) -> anyhow::Result<Vec<State>> {
         if !is_ours || summary.status != RunStatus::Interrupted {
             continue;
         }
-        let state = State::fold(&journal.events(&summary.run)?)?;
+        // One that cannot be read, or is a stranger's, keeps no server from serving; `agent-host ls` shows it.
+        let state = journal.events(&summary.run).ok().and_then(|events| State::fold(&events).ok().flatten());
         found.extend(state.filter(State::is_served));
     }
     Ok(found)

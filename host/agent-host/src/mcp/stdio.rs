@@ -30,7 +30,7 @@ pub struct Stdio<R, W> {
     /// The requests that have no answer yet: two of one name could not be told apart.
     open: Arc<StdMutex<HashSet<RequestId>>>,
     /// An error that is about to be said.
-    complaint: Option<ServerJsonRpcMessage>,
+    complaint: Option<Box<ServerJsonRpcMessage>>,
 }
 
 impl<R: tokio::io::AsyncRead + Unpin, W> Stdio<R, W> {
@@ -74,7 +74,7 @@ impl<R: tokio::io::AsyncRead + Unpin, W> Stdio<R, W> {
         }
     }
 
-    fn understood(&self, line: &[u8]) -> Result<ClientJsonRpcMessage, ServerJsonRpcMessage> {
+    fn understood(&self, line: &[u8]) -> Result<ClientJsonRpcMessage, Box<ServerJsonRpcMessage>> {
         let mut message = read(line)?;
         raw_arguments::attach(&mut message, line);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,7 +113,7 @@ struct Outline {
     id: Option<RequestId>,
 }
 
-fn read(line: &[u8]) -> Result<ClientJsonRpcMessage, ServerJsonRpcMessage> {
+fn read(line: &[u8]) -> Result<ClientJsonRpcMessage, Box<ServerJsonRpcMessage>> {
     let unread = match serde_json::from_slice::<ClientJsonRpcMessage>(line) {
         Ok(message) => return Ok(message),
         Err(unread) => unread,
@@ -128,8 +128,8 @@ fn read(line: &[u8]) -> Result<ClientJsonRpcMessage, ServerJsonRpcMessage> {
     Err(error(ErrorCode::INVALID_REQUEST, "this is no message of the protocol", id))
 }
 
-fn error(code: ErrorCode, message: &str, id: Option<RequestId>) -> ServerJsonRpcMessage {
-    ServerJsonRpcMessage::error(ErrorData::new(code, message.to_owned(), None), id)
+fn error(code: ErrorCode, message: &str, id: Option<RequestId>) -> Box<ServerJsonRpcMessage> {
+    Box::new(ServerJsonRpcMessage::error(ErrorData::new(code, message.to_owned(), None), id))
 }
 
 impl<R, W> Transport<RoleServer> for Stdio<R, W>

@@ -125,6 +125,7 @@ fn see(calls: &mut HashMap<CallNumber, Call>, event: &Event) -> Result<(), Strin
             Ok(())
         }),
         Event::RunStarted(_)
+        | Event::ToolProposed(_)
         | Event::ModelFailed(_)
         | Event::ApprovalRequested(_)
         | Event::GrantWidened(_)
