@@ -177,8 +177,8 @@ impl Mount {
         if kind == Kind::Kernel {
             return Err(MountError::Kernel { path: path() });
         }
-        let Opened { dir, repository } = open_by_names(&real).map_err(open_error)?;
-        if let Some(folder) = repository.filter(|_| grant.access == Access::Write) {
+        let Opened { dir, repository } = open_by_names(&real, grant.access).map_err(open_error)?;
+        if let Some(folder) = repository {
             return Err(MountError::Repository { path: path(), folder });
         }
         let dir = Dir::from_std_file(dir);
@@ -211,13 +211,14 @@ impl Identity {
 /// A directory that was opened name by name.
 struct Opened {
     dir: File,
-    /// The name of a bare repository that it is or lies in, where it is git that says so and not a name.
+    /// The name of a bare repository that it is or lies in, where it is git that says so and not a name. Looked for where it
+    /// is opened for writing: who only reads need not wait for a file system that does not answer.
     repository: Option<String>,
 }
 
 /// Opens a directory name by name from the root, through no link: one that took the place of a directory on the way, after the
 /// path was looked at, leads nowhere.
-fn open_by_names(real: &Path) -> io::Result<Opened> {
+fn open_by_names(real: &Path, access: Access) -> io::Result<Opened> {
     let mut here = open_directory(CWD, "/", Handle::Pass)?;
     let mut repository = None;
     let names: Vec<&OsStr> = real.iter().skip(1).collect();
@@ -226,7 +227,7 @@ fn open_by_names(real: &Path) -> io::Result<Opened> {
         let is_last = number + 1 == names.len();
         // One that cannot be listed can still be gone through.
         here = if is_last { next(Handle::Read).or_else(|_| next(Handle::Pass))? } else { next(Handle::Pass)? };
-        if is_repository(&here) {
+        if access == Access::Write && is_repository(&here) {
             repository.get_or_insert_with(|| name.to_string_lossy().into_owned());
         }
     }
