@@ -51,7 +51,7 @@ pub enum Asks {
 pub struct Client {
     server: Arc<Server>,
     asks: Asks,
-    /// The least level that the client wants to hear of, as an index into [`LEVELS`].
+    /// The least level that the client wants to hear of, as its [`rank`].
     level: AtomicU8,
 }
 
