@@ -53,7 +53,8 @@ pub(crate) const HOSTILE: [Work; 17] = [
     hostile("bad_json", "{}", &["result_invalid"]),
     in_a_folder("open_many", r#"{"path":"a.txt"}"#, &["returned", "handle_limit", "hostcall_limit"]),
     in_a_folder("write_forever", r#"{"path":"b.txt"}"#, &["returned"]),
-    in_a_folder("create_forever", r#"{"path":"."}"#, &["returned"]),
+    // All calls share a folder: in the end every name is there, and it is the host calls that run out and not the files.
+    in_a_folder("create_forever", r#"{"path":"."}"#, &["returned", "hostcall_limit"]),
 ];
 
 /// What is timed: a call that computes a little, and one that sees the world's edge and prints.
