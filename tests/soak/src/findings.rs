@@ -1,9 +1,8 @@
 //! What a soak found, in figures for a person and in verdicts for a test.
 
-use std::time::Duration;
-
 use crate::Counts;
 use crate::sample::Sample;
+use crate::times::Times;
 
 /// What came of a soak.
 #[derive(Debug)]
@@ -13,9 +12,9 @@ pub struct Findings {
     /// The same, later.
     pub after: Sample,
     /// How long polite calls took on an idle host.
-    pub idle: Vec<Duration>,
+    pub idle: Times,
     /// How long they took beside the attacks.
-    pub mixed: Vec<Duration>,
+    pub mixed: Times,
     /// Once a second during the attacks.
     pub resident: Vec<Sample>,
     pub(crate) outcomes: Counts,
@@ -52,19 +51,10 @@ impl Findings {
         surprising.map(|((operation, outcome), count)| format!("{operation}: {outcome} ({})", count.calls)).collect()
     }
 
-    /// The time within which this share of the calls ended.
-    #[must_use]
-    pub fn percentile(took: &[Duration], share: f64) -> Duration {
-        let mut sorted = took.to_vec();
-        sorted.sort_unstable();
-        let place = (sorted.len() as f64 * share) as usize;
-        sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
-    }
-
     /// Prints all of it.
     pub fn print(&self) {
         let calls: u64 = self.outcomes.values().map(|count| count.calls).sum();
-        println!("{calls} calls, {} of them polite", self.idle.len() + self.mixed.len());
+        println!("{calls} calls, {} of them polite", self.idle.count() + self.mixed.count());
         for ((operation, outcome), count) in &self.outcomes {
             let mark = if count.expected { "" } else { "   SHOULD NOT BE" };
             println!("  {operation:<16} {outcome:<20} {:>8}{mark}", count.calls);
@@ -80,7 +70,7 @@ impl Findings {
         println!("descriptors        {} before, {} after", before.descriptors, after.descriptors);
         println!("threads            {} before, {} after: {back}", before.threads, after.threads);
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-            let (idle, mixed) = (Self::percentile(&self.idle, share), Self::percentile(&self.mixed, share));
+            let (idle, mixed) = (self.idle.percentile(share), self.mixed.percentile(share));
             let times = mixed.as_secs_f64() / idle.as_secs_f64().max(1e-9);
             println!("polite {name}         {idle:.1?} on an idle host, {mixed:.1?} beside attacks: {times:.1} ×");
         }
@@ -97,7 +87,7 @@ mod tests {
 
     fn findings(resident: Vec<Sample>) -> Findings {
         let (before, after) = (sample(1.0), sample(2.0));
-        Findings { before, after, idle: Vec::new(), mixed: Vec::new(), resident, outcomes: Counts::new() }
+        Findings { before, after, idle: Times::new(), mixed: Times::new(), resident, outcomes: Counts::new() }
     }
 
     #[test]
@@ -106,13 +96,5 @@ mod tests {
         assert!(steady.slope_mib_per_minute().abs() < 1e-9);
         let leaking = findings((0..120).map(|second| sample(f64::from(second) / 60.0)).collect());
         assert!((leaking.slope_mib_per_minute() - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn percentiles_are_of_the_sorted_times() {
-        let took: Vec<Duration> = (0..100).rev().map(Duration::from_millis).collect();
-        assert_eq!(Findings::percentile(&took, 0.5), Duration::from_millis(50));
-        assert_eq!(Findings::percentile(&took, 0.99), Duration::from_millis(99));
-        assert_eq!(Findings::percentile(&[], 0.5), Duration::ZERO);
     }
 }

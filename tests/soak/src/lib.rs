@@ -2,13 +2,14 @@
 //! is that nothing is left behind (memory, descriptors, threads) and that the polite caller hardly notices.
 //!
 //! `main` runs it for minutes, `cargo xtask test` for half a minute. `place` holds the sandbox, `work` the calls, `sample` what
-//! the process holds, `findings` what came of it.
+//! the process holds, `times` how long calls took, `findings` what came of it.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for developers, which fails by panicking")]
 
 mod findings;
 mod place;
 mod sample;
+mod times;
 mod work;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 pub use self::findings::Findings;
 use self::place::Place;
 use self::sample::Sample;
+use self::times::Times;
 use self::work::{HOSTILE, POLITE, Work};
 
 /// Hostile callers at once: twice as many as there are processors on a small machine, so that they are never all waiting.
@@ -66,8 +68,7 @@ async fn soak(plan: Plan, place: Arc<Place>) -> Findings {
     for work in HOSTILE.iter().chain(&POLITE) {
         outcomes.count(work, &place.call(work).await);
     }
-    let warmed_up = polite(&place, plan.idle / 3, &outcomes).await;
-    drop(warmed_up);
+    drop(polite(&place, plan.idle / 3, &outcomes).await);
     settle(None).await;
     let before = Sample::now();
     let idle = polite(&place, plan.idle, &outcomes).await;
@@ -77,41 +78,41 @@ async fn soak(plan: Plan, place: Arc<Place>) -> Findings {
 }
 
 /// Polite calls for a time: how long each took.
-async fn polite(place: &Place, time: Duration, outcomes: &Outcomes) -> Vec<Duration> {
+async fn polite(place: &Place, time: Duration, outcomes: &Outcomes) -> Times {
     let end = Instant::now() + time;
-    let mut took = Vec::new();
+    let mut times = Times::new();
     while Instant::now() < end {
         for work in &POLITE {
             let started = Instant::now();
             let outcome = place.call(work).await;
-            took.push(started.elapsed());
+            times.add(started.elapsed());
             outcomes.count(work, &outcome);
         }
         tokio::time::sleep(POLITE_PAUSE).await;
     }
-    took
+    times
 }
 
 /// Polite and hostile calls for a time: how long each polite one took, and what the process held meanwhile.
-async fn mixed(time: Duration, place: &Arc<Place>, outcomes: &Outcomes) -> (Vec<Duration>, Vec<Sample>) {
+async fn mixed(time: Duration, place: &Arc<Place>, outcomes: &Outcomes) -> (Times, Vec<Sample>) {
     let end = Instant::now() + time;
     let mut hostile = JoinSet::new();
     for caller in 0..HOSTILE_CALLERS {
         hostile.spawn(attack(Arc::clone(place), caller, end, outcomes.clone()));
     }
     let sampler = tokio::spawn(async move {
-        let mut samples = Vec::new();
+        let mut samples = Vec::with_capacity(time.as_secs() as usize + 1);
         while Instant::now() < end {
             samples.push(Sample::now());
             tokio::time::sleep(SAMPLE_PAUSE).await;
         }
         samples
     });
-    let took = polite(place, time, outcomes).await;
+    let times = polite(place, time, outcomes).await;
     while let Some(ended) = hostile.join_next().await {
         ended.expect("a hostile caller ends");
     }
-    (took, sampler.await.expect("the sampler ends"))
+    (times, sampler.await.expect("the sampler ends"))
 }
 
 async fn attack(place: Arc<Place>, caller: u64, end: Instant, outcomes: Outcomes) {

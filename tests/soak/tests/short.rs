@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use agent_soak::{Findings, Plan, run};
+use agent_soak::{Plan, run};
 
 /// An ordinary call takes a millisecond; a host that attacks can stop takes seconds.
 const POLITE_P99_MAX: Duration = Duration::from_secs(1);
@@ -19,6 +19,6 @@ fn attacks_leave_nothing_behind() {
     findings.print();
     assert_eq!(findings.surprises(), Vec::<String>::new());
     assert!(findings.is_settled(), "{:?}, then {:?}", findings.before, findings.after);
-    assert!(Findings::percentile(&findings.mixed, 0.99) < POLITE_P99_MAX);
+    assert!(findings.mixed.percentile(0.99) < POLITE_P99_MAX);
     assert!(findings.after.resident_mib - findings.before.resident_mib < GROWTH_MIB_MAX);
 }
