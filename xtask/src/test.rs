@@ -78,12 +78,13 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
         "examples in the guests' documentation",
         guest_examples.args(["test", "--workspace", "--locked", "--doc"]),
     )?;
+    report.tests("simulated loss of power", &mut crash::simulation(places))?;
     // Last: it takes the longest.
     report.tests("crash harness", crash::suite(places, &programs).arg("--short"))
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.
-fn tests(mut cargo: Command, places: &Places) -> Command {
+pub(crate) fn tests(mut cargo: Command, places: &Places) -> Command {
     if answers(Command::new("cargo-nextest").arg("nextest")) {
         cargo.args(["nextest", "run", "--config-file"]).arg(places.repo.join(".config/nextest.toml"));
     } else {

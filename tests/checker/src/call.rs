@@ -196,6 +196,11 @@ impl Call {
         }
     }
 
+    /// A question is open: the last, since an earlier one of the same subject is asked again when its answer no longer counts.
+    pub(crate) fn waits_for_an_answer(&self) -> bool {
+        !self.is_over() && self.questions.last().is_some_and(|question| question.approved.is_none())
+    }
+
     /// A person is to be asked again what was approved on another host.
     pub(crate) fn forget_approvals(&mut self) {
         let approved = self.questions.iter_mut().filter(|question| question.approved == Some(true));

@@ -87,6 +87,8 @@ pub struct Standing {
     pub answer: Option<String>,
     /// The calls in doubt, each with the URLs of what it had announced.
     pub in_doubt: Vec<(u64, Vec<String>)>,
+    /// The calls of which a person was asked something and has not answered.
+    pub waiting: Vec<u64>,
 }
 
 /// Every run of a journal as it stands, the oldest first.

@@ -96,6 +96,7 @@ impl Walk {
     pub(crate) fn standing(&self, run: &Run) -> Option<Standing> {
         let last = run.events.last()?;
         let in_doubt = self.calls.iter().filter(|(_, call)| call.in_doubt);
+        let waiting = self.calls.iter().filter(|(_, call)| call.waits_for_an_answer());
         let urls = |call: &Call| call.sends.values().map(|send| send.url.clone()).collect();
         Some(Standing {
             run: run.id.clone(),
@@ -105,6 +106,7 @@ impl Walk {
             stop: self.stops.last().filter(|_| self.ended).map(|(stop, _)| stop.clone()),
             answer: self.stops.last().filter(|_| self.ended).and_then(|(_, answer)| answer.clone()),
             in_doubt: in_doubt.map(|(number, call)| (*number, urls(call))).collect(),
+            waiting: waiting.map(|(number, _)| *number).collect(),
         })
     }
 

@@ -4,12 +4,14 @@
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::thread;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::dice::Dice;
 use crate::host::{self, Build, Disturb};
 use crate::report::Progress;
+use crate::side_by_side;
 use crate::store::{Faults, Left, Store};
 use crate::strace::{self, Fault};
 use crate::workload::Workload;
@@ -30,9 +32,17 @@ const WORK: [Workload; 2] = [Workload::Files, Workload::Posts];
 /// How many-th call fails, at most.
 const CALLS_MAX: u64 = 120;
 
-pub(crate) fn run(scale: Scale, seed: u64, progress: &mut Progress) -> Result<String, String> {
-    let failing = failing(scale, seed, progress);
-    let full = full(scale, seed);
+/// Failing calls in one store.
+const FAULTS_PER_STORE: u64 = 25;
+
+pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
+    let (failing, full) = thread::scope(|scope| {
+        let full = scope.spawn(|| full(scale, seed));
+        (
+            failing(scale, seed, progress),
+            full.join().unwrap_or_else(|_| Err("the part in a namespace panicked".to_owned())),
+        )
+    });
     match (failing, full) {
         (Ok(failing), Ok(full)) => Ok(format!("{full}; {failing}")),
         (Err(problem), Ok(found)) | (Ok(found), Err(problem)) if problem.starts_with(NOT_HERE) => {
@@ -50,22 +60,29 @@ fn points(scale: Scale) -> u64 {
 }
 
 /// Single calls on the journal's files fail.
-fn failing(scale: Scale, seed: u64, progress: &mut Progress) -> Result<String, String> {
+fn failing(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
     strace::works().map_err(|why| format!("{NOT_HERE}{why}"))?;
     const FAULTS: [(&str, &str); 5] =
         [("fsync", "EIO"), ("pwrite64", "ENOSPC"), ("pwrite64", "EIO"), ("fsync", "ENOSPC"), ("pread64", "EIO")];
-    let (mut dice, mut failed) = (Dice::of(seed, "failing disk", 0), 0);
-    let mut store = Store::new(Build::Plain, &WORK)?;
-    for point in 0..points(scale) {
-        let (call, error) = *dice.pick(&FAULTS);
-        let fault = Fault { call, error, at: 1 + dice.below(CALLS_MAX) };
-        match fail_once(&mut store, *dice.pick(&WORK), &fault) {
-            Ok(left) => failed += u64::from(left == Left::Open),
-            Err(problem) => return Err(format!("{fault:?}: {problem}\n  kept in {}", store.keep().display())),
+    let points = points(scale);
+    progress.expect(points);
+    let failed = side_by_side::each(u64::div_ceil(points, FAULTS_PER_STORE), |number| {
+        let mut dice = Dice::of(seed, "failing disk", number);
+        let mut store = Store::new(Build::Plain, &WORK)?;
+        let mut failed = 0;
+        for _ in 0..FAULTS_PER_STORE.min(points - number * FAULTS_PER_STORE) {
+            let (call, error) = *dice.pick(&FAULTS);
+            let fault = Fault { call, error, at: 1 + dice.below(CALLS_MAX) };
+            match fail_once(&mut store, *dice.pick(&WORK), &fault) {
+                Ok(left) => failed += u64::from(left == Left::Open),
+                Err(problem) => return Err(format!("{fault:?}: {problem}\n  kept in {}", store.keep().display())),
+            }
+            progress.step(1);
         }
-        progress.step(point, points(scale));
-    }
-    Ok(format!("{} runs with a failing call, {failed} of them stopped by it, all recovered", points(scale)))
+        Ok(failed)
+    })?;
+    let failed: u64 = failed.iter().sum();
+    Ok(format!("{points} runs with a failing call, {failed} of them stopped by it, all recovered"))
 }
 
 fn fail_once(store: &mut Store, workload: Workload, fault: &Fault) -> Result<Left, String> {
@@ -126,22 +143,18 @@ pub(crate) fn inside(words: &[String]) -> Option<ExitCode> {
 
 /// Disks of many sizes, from too small for anything to large enough.
 fn sweep(points: u64, seed: u64) -> Result<String, String> {
-    let mut dice = Dice::of(seed, "full disk", 0);
-    let (mut stopped, mut whole) = (0, 0);
-    for point in 0..points {
+    let ends = side_by_side::each(points, |point| {
+        let mut dice = Dice::of(seed, "full disk", point);
         let workload = WORK[usize::from(point % 2 == 1)];
         // What the work is compared with is learnt where there is room.
         let mut store = Store::new(Build::Plain, &[workload])?;
         let bytes = bytes_of(&store.journal()) + bytes_of(&store.journal().with_extension("db-wal"));
         let room = BYTES_MIN + bytes * 2 * point / points + dice.below(bytes * 2 / points + 1);
-        match in_room(&mut store, workload, room) {
-            Ok(Left::Open) => stopped += 1,
-            Ok(Left::Complete) => whole += 1,
-            Err(problem) => {
-                return Err(format!("{room} bytes of room: {problem}\n  kept in {}", store.keep().display()));
-            }
-        }
-    }
+        in_room(&mut store, workload, room)
+            .map_err(|problem| format!("{room} bytes of room: {problem}\n  kept in {}", store.keep().display()))
+    })?;
+    let stopped = ends.iter().filter(|left| **left == Left::Open).count();
+    let whole = ends.len() - stopped;
     Ok(format!(
         "{points} small disks: {stopped} runs stopped for want of room and went on when there was some, {whole} had enough"
     ))

@@ -9,6 +9,7 @@ use crate::Scale;
 use crate::dice::Dice;
 use crate::host::{Build, Disturb};
 use crate::report::Progress;
+use crate::side_by_side;
 use crate::store::{Faults, Left, Store};
 use crate::workload::Workload;
 
@@ -29,23 +30,22 @@ const BEFORE_RECOVERY: [&str; 2] = ["change-intended", "send-intended"];
 /// A point: how often it was hit, and whether it can fail.
 type Points = BTreeMap<String, (u64, bool)>;
 
-pub(crate) fn run(scale: Scale, seed: u64, progress: &mut Progress) -> Result<String, String> {
+pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
     let workloads: &[Workload] = match scale {
         Scale::Short => &[Workload::Files, Workload::Posts, Workload::Mixed],
         Scale::Release => &Workload::ALL,
     };
-    let (mut names, mut rounds) = (Points::new(), 0);
-    for workload in workloads {
-        let mut tour = Tour { workload: *workload, dice: Dice::of(seed, workload.name(), 0), rounds: 0 };
-        let mut store = Store::new(Build::Failpoints, &[*workload])?;
+    let tours = side_by_side::each(workloads.len() as u64, |number| {
+        let workload = workloads[usize::try_from(number).map_err(|error| error.to_string())?];
+        let mut tour = Tour { workload, dice: Dice::of(seed, workload.name(), 0), rounds: 0 };
+        let mut store = Store::new(Build::Failpoints, &[workload])?;
         match tour.go(scale, &mut store, progress) {
-            Ok(points) => names.extend(points),
-            Err(problem) => {
-                return Err(format!("{}: {problem}\n  kept in {}", workload.name(), store.keep().display()));
-            }
+            Ok(points) => Ok((points, tour.rounds)),
+            Err(problem) => Err(format!("{}: {problem}\n  kept in {}", workload.name(), store.keep().display())),
         }
-        rounds += tour.rounds;
-    }
+    })?;
+    let rounds: u64 = tours.iter().map(|(_, rounds)| rounds).sum();
+    let names: Points = tours.into_iter().flat_map(|(points, _)| points).collect();
     let listed: Vec<&str> = names.keys().map(String::as_str).collect();
     Ok(format!("{rounds} rounds at {} points: {}", names.len(), listed.join(", ")))
 }
@@ -57,7 +57,7 @@ struct Tour {
 }
 
 impl Tour {
-    fn go(&mut self, scale: Scale, store: &mut Store, progress: &mut Progress) -> Result<Points, String> {
+    fn go(&mut self, scale: Scale, store: &mut Store, progress: &Progress) -> Result<Points, String> {
         let points = self.list(store)?;
         let mut steps = Vec::new();
         for (name, (hits, may_fail)) in &points {
@@ -75,10 +75,10 @@ impl Tour {
                 }
             }
         }
-        let of = steps.len() as u64;
-        for (done, (name, hit, act)) in steps.into_iter().enumerate() {
+        progress.expect(steps.len() as u64);
+        for (name, hit, act) in steps {
             self.round(store, &format!("{name}#{hit}"), act)?;
-            progress.step(done as u64, of);
+            progress.step(1);
         }
         let recovery = self.recoveries(store, &points)?;
         Ok(points.into_iter().chain(recovery).collect())
@@ -97,7 +97,9 @@ impl Tour {
         let mut command = store.command(&store.words(&run));
         command.env(LIST, &list);
         let ended = crate::host::run(&mut command, Disturb::Nothing)?;
-        store.settle(&mut run, &ended)?;
+        if store.settle(&mut run, &ended)? == Left::Open {
+            store.finish(run)?;
+        }
         read(&list)
     }
 

@@ -7,11 +7,12 @@ use crate::Scale;
 use crate::dice::Dice;
 use crate::host::{Build, Disturb};
 use crate::report::Progress;
+use crate::side_by_side;
 use crate::store::{Active, Left, Store};
 use crate::workload::Workload;
 
-/// Kills in one store.
-const KILLS_PER_STORE: u64 = 100;
+/// Kills in one store: many, so that one recovery meets what another left.
+const KILLS_PER_STORE: u64 = 75;
 
 /// Rounds for a kill at most: some runs end before they are met.
 const ROUNDS_PER_KILL: u64 = 20;
@@ -19,24 +20,21 @@ const ROUNDS_PER_KILL: u64 = 20;
 /// One in so many disturbances of a long run is a polite request to stop.
 const STOPS_ONE_IN: u64 = 3;
 
-pub(crate) fn run(scale: Scale, seed: u64, progress: &mut Progress) -> Result<String, String> {
+pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
     let kills = match scale {
         Scale::Short => 300,
         Scale::Release => 10_000,
     };
-    let (mut done, mut rounds, mut answers) = (0, 0, 0);
-    for number in 0..u64::div_ceil(kills, KILLS_PER_STORE) {
+    progress.expect(kills);
+    let counts = side_by_side::each(u64::div_ceil(kills, KILLS_PER_STORE), |number| {
         let mut store = Store::new(Build::Plain, &Workload::ALL)?;
-        let loops = Loop { dice: Dice::of(seed, "kills", number), kills: KILLS_PER_STORE.min(kills - done) };
-        match loops.turn(&mut store, progress) {
-            Ok(counts) => {
-                done += counts.kills;
-                rounds += counts.rounds;
-                answers += counts.answers;
-            }
-            Err(problem) => return Err(format!("store {number}: {problem}\n  kept in {}", store.keep().display())),
-        }
-    }
+        let kills = KILLS_PER_STORE.min(kills - number * KILLS_PER_STORE);
+        let loops = Loop { dice: Dice::of(seed, "kills", number), kills };
+        let turned = loops.turn(&mut store, progress);
+        turned.map_err(|problem| format!("store {number}: {problem}\n  kept in {}", store.keep().display()))
+    })?;
+    let all = |one: fn(&Counts) -> u64| counts.iter().map(one).sum::<u64>();
+    let (done, rounds, answers) = (all(|of| of.kills), all(|of| of.rounds), all(|of| of.answers));
     Ok(format!("{done} kills in {rounds} starts; {answers} runs completed, each with the undisturbed answer"))
 }
 
@@ -53,7 +51,7 @@ struct Counts {
 }
 
 impl Loop {
-    fn turn(mut self, store: &mut Store, progress: &mut Progress) -> Result<Counts, String> {
+    fn turn(mut self, store: &mut Store, progress: &Progress) -> Result<Counts, String> {
         let mut counts = Counts::default();
         let mut active: Option<Active> = None;
         while counts.kills < self.kills {
@@ -74,7 +72,7 @@ impl Loop {
                 Left::Open => active = Some(run),
             }
             store.check().map_err(|problem| format!("after kill {}: {problem}", counts.kills))?;
-            progress.step(counts.kills, self.kills);
+            progress.step(u64::from(ended.was_killed()));
         }
         if let Some(run) = active {
             store.finish(run)?;

@@ -14,6 +14,7 @@ mod failpoints;
 mod host;
 mod kills;
 mod report;
+mod side_by_side;
 mod store;
 mod strace;
 mod two_hosts;
@@ -34,7 +35,7 @@ enum Scale {
 }
 
 /// A way to disturb, and what came of it in a sentence.
-type Method = fn(Scale, u64, &mut Progress) -> Result<String, String>;
+type Method = fn(Scale, u64, &Progress) -> Result<String, String>;
 
 /// What a method says first where this machine does not allow it.
 const NOT_HERE: &str = "not here: ";
@@ -86,8 +87,8 @@ fn main() -> ExitCode {
 }
 
 fn try_method(name: &'static str, method: Method, choice: &Choice) -> Verdict {
-    let mut progress = Progress::begin(name);
-    let verdict = match method(choice.scale, choice.seed, &mut progress) {
+    let progress = Progress::begin(name);
+    let verdict = match method(choice.scale, choice.seed, &progress) {
         Ok(what) => Verdict::Held(what),
         Err(problem) => match problem.strip_prefix(NOT_HERE) {
             Some(why) => Verdict::NotHere(why.to_owned()),

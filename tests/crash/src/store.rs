@@ -20,6 +20,7 @@ use crate::workload::{Notes, Workload};
 /// Exit codes that the harness expects.
 const COMPLETED: i32 = 0;
 const FAILED: i32 = 1;
+const SUSPENDED_APPROVAL: i32 = 20;
 const SUSPENDED_DOUBT: i32 = 22;
 const STORE_FULL: i32 = 23;
 const CANCELLED: i32 = 130;
@@ -27,8 +28,8 @@ const CANCELLED: i32 = 130;
 /// SIGTERM's number.
 const TERMINATED: i32 = 15;
 
-/// How often a run may be suspended for a doubt before it ends: each of its writes once.
-const DOUBTS_MAX: usize = 64;
+/// How often a run may be suspended before it ends: for each of its writes once.
+const SUSPENSIONS_MAX: usize = 64;
 
 /// A store.
 pub(crate) struct Store {
@@ -126,14 +127,25 @@ impl Store {
 
     /// Runs a workload without disturbance, to know what comes of it.
     pub(crate) fn learn(&mut self, workload: Workload) -> Result<(), String> {
-        let active = self.begin(workload)?;
-        let ended = self.start(&active, Disturb::Nothing)?;
+        let mut active = self.begin(workload)?;
+        // Where it asks for approvals it is started more than once: the longest of them is the one that a kill meets.
+        let mut took = Duration::ZERO;
+        let ended = loop {
+            let ended = self.start(&active, Disturb::Nothing)?;
+            took = took.max(ended.took);
+            if ended.code() != Some(SUSPENDED_APPROVAL) {
+                break ended;
+            }
+            let standings = self.observe()?;
+            active.run = standings.last().map(|last| last.run.clone());
+            self.approve(&active, &standings)?;
+        };
         let answer = ended.json().and_then(|json| json.get("answer")?.as_str().map(str::to_owned));
         let Some(answer) = answer.filter(|_| ended.code() == Some(COMPLETED)) else {
             return Err(format!("{} does not even work undisturbed: {}{}", workload.name(), ended.out, ended.err));
         };
         let reference = reference_of(&self.journal())?;
-        self.references.insert(workload, Learnt { tag: active.tag, reference, answer, took: ended.took });
+        self.references.insert(workload, Learnt { tag: active.tag, reference, answer, took });
         Ok(())
     }
 
@@ -207,6 +219,10 @@ impl Store {
             None if ended.was_killed() || ended.status.signal() == Some(TERMINATED) => Ok(Left::Open),
             Some(CANCELLED) => Ok(Left::Open),
             Some(STORE_FULL) if faults == Faults::Injected => Ok(Left::Open),
+            Some(SUSPENDED_APPROVAL) if active.workload.may_ask() => {
+                self.approve(active, &standings)?;
+                Ok(Left::Open)
+            }
             Some(SUSPENDED_DOUBT) if active.workload.may_doubt() => {
                 self.resolve(active, &standings)?;
                 Ok(Left::Open)
@@ -294,10 +310,25 @@ impl Store {
         Err(what)
     }
 
+    /// A person says yes to all that the run waits for.
+    fn approve(&self, active: &Active, standings: &[Standing]) -> Result<(), String> {
+        let (run, standing) = mine(active, standings)?;
+        if standing.waiting.is_empty() {
+            return Err(format!("run {run} is suspended for an approval that no call waits for"));
+        }
+        for call in &standing.waiting {
+            let words = ["approve", run, &call.to_string(), "--yes"].map(str::to_owned);
+            let said = host::run(&mut self.command(&words), Disturb::Nothing)?;
+            if said.code() != Some(0) {
+                return Err(format!("call {call} cannot be approved: {}{}", said.out, said.err));
+            }
+        }
+        Ok(())
+    }
+
     /// A person looks at the counter and says what is true: it happened, or it did not and may be done again.
     fn resolve(&self, active: &Active, standings: &[Standing]) -> Result<(), String> {
-        let run = active.run.as_ref().ok_or("a run without a name is in doubt")?;
-        let standing = standings.iter().find(|standing| standing.run == *run).ok_or("the run is gone")?;
+        let (run, standing) = mine(active, standings)?;
         let hits = self.counter.hits()?;
         let answer = self.folder.path().join("happened.json");
         let text = format!("{{\"status\":200,\"location\":null,\"body\":\"{ANSWER}\"}}");
@@ -326,7 +357,7 @@ impl Store {
 
     /// Lets the run go on to its end with nothing in its way.
     pub(crate) fn finish(&mut self, mut active: Active) -> Result<(), String> {
-        for _ in 0..DOUBTS_MAX {
+        for _ in 0..SUSPENSIONS_MAX {
             let started = Instant::now();
             let ended = self.start(&active, Disturb::Nothing);
             if let Some(run) = active.run.clone() {
@@ -337,7 +368,7 @@ impl Store {
                 return Ok(());
             }
         }
-        Err(format!("{} was in doubt {DOUBTS_MAX} times", active.workload.name()))
+        Err(format!("{} was suspended {SUSPENSIONS_MAX} times", active.workload.name()))
     }
 
     /// From now on another journal is judged: what was told and counted so far is not of it.
@@ -370,4 +401,11 @@ impl Store {
     pub(crate) fn keep(self) -> PathBuf {
         self.folder.keep()
     }
+}
+
+/// The run among all, which is suspended and so has a name.
+fn mine<'s>(active: &'s Active, standings: &'s [Standing]) -> Result<(&'s str, &'s Standing), String> {
+    let run = active.run.as_ref().ok_or("a run without a name is suspended")?;
+    let standing = standings.iter().find(|standing| standing.run == *run).ok_or("the run is gone")?;
+    Ok((run, standing))
 }

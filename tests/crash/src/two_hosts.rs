@@ -12,11 +12,12 @@ use crate::Scale;
 use crate::dice::Dice;
 use crate::host::{self, Build, Disturb};
 use crate::report::Progress;
+use crate::side_by_side;
 use crate::store::{Active, Left, Store};
 use crate::workload::{Notes, Workload};
 
 /// Rounds in one store.
-const ROUNDS_PER_STORE: u64 = 50;
+const ROUNDS_PER_STORE: u64 = 25;
 
 /// Takeovers of one run at most: each may end in a doubt.
 const TAKEOVERS_MAX: usize = 64;
@@ -55,25 +56,29 @@ pub(crate) struct Counts {
     busy: u64,
 }
 
-pub(crate) fn run(scale: Scale, seed: u64, progress: &mut Progress) -> Result<String, String> {
+pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
     let rounds = match scale {
         Scale::Short => 100,
         Scale::Release => 2_000,
     };
-    let mut counts = Counts::default();
-    for number in 0..u64::div_ceil(rounds, ROUNDS_PER_STORE) {
+    progress.expect(rounds);
+    let counts = side_by_side::each(u64::div_ceil(rounds, ROUNDS_PER_STORE), |number| {
         let mut store = Store::with(Build::Plain, &Workload::ALL, Notes::None)?;
         let mut dice = Dice::of(seed, "two hosts", number);
-        let target = rounds.min((number + 1) * ROUNDS_PER_STORE);
-        while counts.taken_over < target {
+        let mut counts = Counts::default();
+        while counts.taken_over < ROUNDS_PER_STORE.min(rounds - number * ROUNDS_PER_STORE) {
+            let before = counts.taken_over;
             if let Err(problem) = round(&mut store, &mut dice, &mut counts) {
                 let kept = store.keep();
-                return Err(format!("round {}: {problem}\n  kept in {}", counts.taken_over, kept.display()));
+                return Err(format!("store {number}, round {before}: {problem}\n  kept in {}", kept.display()));
             }
-            progress.step(counts.taken_over, rounds);
+            progress.step(counts.taken_over - before);
         }
-    }
-    let Counts { taken_over, fenced, too_late, busy } = counts;
+        Ok(counts)
+    })?;
+    let all = |one: fn(&Counts) -> u64| counts.iter().map(one).sum::<u64>();
+    let (taken_over, fenced) = (all(|of| of.taken_over), all(|of| of.fenced));
+    let (too_late, busy) = (all(|of| of.too_late), all(|of| of.busy));
     Ok(format!(
         "{taken_over} takeovers; {fenced} former hosts were refused by the fence, {too_late} had ended or not begun, \
          {busy} held the file in the middle of a write"

@@ -26,7 +26,8 @@ pub(crate) enum Workload {
     Files,
     /// 20 POSTs that nothing deduplicates.
     Posts,
-    /// 32 calls of one turn, side by side: sums, files, notes, keyed and opaque POSTs.
+    /// 32 calls of one turn, side by side: sums, files, notes, keyed and opaque writes to the counter. Some need an approval:
+    /// the call as a whole, or a request in its middle.
     Mixed,
     /// A long run of everything in turn, which is also told to stop. There are no sub-agents that it could have.
     Long,
@@ -53,13 +54,22 @@ impl Workload {
         }
     }
 
+    /// Whether a person is asked for approvals.
+    pub(crate) fn may_ask(self) -> bool {
+        match self {
+            Self::Mixed => true,
+            Self::Pure | Self::Files | Self::Posts | Self::Long => false,
+        }
+    }
+
     /// Writes its script below `work` and gives the command line that runs it. `url` is the counter's.
     pub(crate) fn lay_out(self, work: &Path, url: &str, tag: &str, notes: Notes) -> Result<Vec<String>, String> {
         let told = |error: std::io::Error| format!("the work cannot be laid out: {error}");
         fs::create_dir_all(work.join("data")).map_err(told)?;
         let script = work.join(format!("{tag}.toml"));
         fs::write(&script, self.script(url, tag, notes)).map_err(told)?;
-        fs::write(work.join("policy.toml"), policy(url)).map_err(told)?;
+        let asking = if self.may_ask() { ASKING } else { "" };
+        fs::write(work.join("policy.toml"), policy(url) + asking).map_err(told)?;
         let mut words: Vec<String> = ["run", "--json"].map(str::to_owned).to_vec();
         for path in [tool("calc"), tool("files"), tool("notes"), guest("polite")] {
             words.extend(["--tools".to_owned(), path]);
@@ -95,10 +105,20 @@ fn policy(url: &str) -> String {
          [[grant]]\ntool = \"polite.read_file\"\n{data}\n\
          [[grant]]\ntool = \"polite.http\"\nhttp = [\
          {{ url = \"{url}/once\", methods = [\"POST\"] }}, \
-         {{ url = \"{url}/keyed\", methods = [\"POST\"], idempotency_header = \"{KEY_HEADER}\" }}]\n\
+         {{ url = \"{url}/keyed\", methods = [\"POST\", \"PUT\"], idempotency_header = \"{KEY_HEADER}\" }}]\n\
          [[grant]]\ntool = \"notes\"\nkv = \"write\"\n"
     )
 }
+
+/// What a person wants to be asked about: whole calls, and requests in the middle of one.
+const ASKING: &str = "\
+[[approval]]
+tool = \"polite.compute\"
+[[approval]]
+tool = \"*\"
+effect = \"http\"
+methods = [\"PUT\"]
+";
 
 /// A script as it grows.
 struct Script<'w> {
@@ -157,7 +177,8 @@ impl Script<'_> {
 
     fn keyed(&self, number: usize) -> (String, String) {
         let (url, tag) = (self.url, self.tag);
-        let arguments = format!("method = \"POST\", url = \"{url}/keyed/{tag}/{number}\", body = \"{number}\"");
+        let method = if number % 16 < 8 { "POST" } else { "PUT" };
+        let arguments = format!("method = \"{method}\", url = \"{url}/keyed/{tag}/{number}\", body = \"{number}\"");
         ("polite.http".to_owned(), arguments)
     }
 
