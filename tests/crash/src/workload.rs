@@ -76,7 +76,8 @@ impl Workload {
         }
         words.extend(["--policy", "policy.toml", "--model"].map(str::to_owned));
         words.push(format!("scripted:{}", script.display()));
-        words.extend(["--max-turns", "500", "--max-tool-calls", "5000", "--max-time", "10m", "go"].map(str::to_owned));
+        words.extend(["--max-turns", "500", "--max-tool-calls", "5000", "--max-time", "10m"].map(str::to_owned));
+        words.extend(["--max-fuel", FUEL, "go"].map(str::to_owned));
         Ok(words)
     }
 
@@ -96,6 +97,10 @@ impl Workload {
         script.answer()
     }
 }
+
+/// More than enough: of a call whose host was killed, all the fuel that it could have used is counted as used, and 32 of W4 are
+/// killed at once.
+const FUEL: &str = "1000T";
 
 /// What the tools may do: each exactly what its part of the work needs, so that calls without files are not kept apart.
 fn policy(url: &str) -> String {
