@@ -2,10 +2,10 @@
 //! components have. Cheap, and without recursion.
 //!
 //! This bounds counts and names, so that a small file cannot make the later steps allocate without measure. What compiling
-//! takes is bounded elsewhere, by the limits of the process that compiles. wasmtime itself bounds the depth (100) and the
-//! written-out size of types.
+//! takes is bounded elsewhere, by the limits of the process that compiles. The parser bounds how deep types are nested (100), and
+//! wasmtime their written-out size.
 
-use wasmparser::{ComponentType, Parser, Payload};
+use wasmparser::{ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser, Payload};
 
 use crate::component::LoadError;
 use crate::defence::{Defence, is_off};
@@ -25,6 +25,10 @@ const FUNCTIONS_MAX: usize = 200_000;
 
 /// Types in the component's type sections, at any depth. The whole of WASI 0.2 has about 500.
 const TYPES_MAX: usize = 20_000;
+
+/// Bytes of all type sections of components together, at any depth. Reading an entry makes some forty bytes of each, before
+/// anything can be counted. Those of the whole of WASI 0.2 have about 30 KiB.
+const TYPE_BYTES_MAX: u64 = 512 << 10;
 
 /// Imports and exports of components, at any depth.
 const NAMES_MAX: usize = 20_000;
@@ -75,6 +79,7 @@ struct Outline {
     depth: usize,
     parts: usize,
     functions: usize,
+    type_bytes: u64,
     types: usize,
     names: usize,
 }
@@ -96,10 +101,15 @@ impl Outline {
                 self.functions = self.functions.saturating_add(*count as usize);
                 within(self.functions, FUNCTIONS_MAX, "functions")
             }
-            Payload::ComponentTypeSection(section) => section.clone().into_iter().try_for_each(|ty| {
-                self.types = self.types.saturating_add(declared(&ty.map_err(|error| invalid(&error))?));
-                within(self.types, TYPES_MAX, "types")
-            }),
+            Payload::ComponentTypeSection(section) => {
+                let range = section.range();
+                self.type_bytes = self.type_bytes.saturating_add(range.end.saturating_sub(range.start));
+                within_bytes(self.type_bytes, TYPE_BYTES_MAX, "bytes of types")?;
+                section.clone().into_iter().try_for_each(|ty| {
+                    self.types = self.types.saturating_add(declared(&ty.map_err(|error| invalid(&error))?));
+                    within(self.types, TYPES_MAX, "types")
+                })
+            }
             Payload::ComponentImportSection(section) => section
                 .clone()
                 .into_iter()
@@ -120,19 +130,92 @@ impl Outline {
     }
 }
 
-/// The types that one entry of a type section declares, its own inner ones included.
+/// What one entry of a type section declares, with all that is declared inside of it. Calls itself as deep as the parser has
+/// let types be nested.
 fn declared(ty: &ComponentType<'_>) -> usize {
     match ty {
-        ComponentType::Component(declarations) => 1 + declarations.len(),
-        ComponentType::Instance(declarations) => 1 + declarations.len(),
+        ComponentType::Component(inside) => 1 + inside.iter().map(declared_in_component).sum::<usize>(),
+        ComponentType::Instance(inside) => 1 + inside.iter().map(declared_in_instance).sum::<usize>(),
         ComponentType::Defined(_) | ComponentType::Func(_) | ComponentType::Resource { .. } => 1,
     }
 }
 
+fn declared_in_component(declaration: &ComponentTypeDeclaration<'_>) -> usize {
+    match declaration {
+        ComponentTypeDeclaration::Type(ty) => declared(ty),
+        ComponentTypeDeclaration::CoreType(_)
+        | ComponentTypeDeclaration::Alias(_)
+        | ComponentTypeDeclaration::Export { .. }
+        | ComponentTypeDeclaration::Import(_) => 1,
+    }
+}
+
+fn declared_in_instance(declaration: &InstanceTypeDeclaration<'_>) -> usize {
+    match declaration {
+        InstanceTypeDeclaration::Type(ty) => declared(ty),
+        InstanceTypeDeclaration::CoreType(_)
+        | InstanceTypeDeclaration::Alias(_)
+        | InstanceTypeDeclaration::Export { .. } => 1,
+    }
+}
+
 fn within(count: usize, max: usize, what: &str) -> Result<(), LoadError> {
+    within_bytes(count as u64, max as u64, what)
+}
+
+fn within_bytes(count: u64, max: u64, what: &str) -> Result<(), LoadError> {
     if count <= max || is_off(Defence::Structure) {
         Ok(())
     } else {
         Err(LoadError::Invalid(format!("it has more than {max} {what}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component with one type, and what is said of it.
+    fn of_type(entry: &[u8]) -> Option<String> {
+        let mut bytes = b"\0asm\x0d\0\x01\0\x07".to_vec();
+        let length = entry.len() + 1;
+        bytes.extend([0, 7, 14, 21].map(|shift| (length >> shift) as u8 | 0x80));
+        bytes.extend([0, 1]);
+        bytes.extend(entry);
+        check(&bytes).err().map(|error| error.to_string())
+    }
+
+    /// The type of an instance with so many types.
+    fn instance(count: usize) -> Vec<u8> {
+        let mut entry = vec![0x42];
+        entry.extend([0, 7].map(|shift| (count >> shift) as u8 | 0x80));
+        entry.push((count >> 14) as u8);
+        entry.extend([1, 0x7d].repeat(count));
+        entry
+    }
+
+    /// The type of a component with one type in it.
+    fn around(inside: &[u8]) -> Vec<u8> {
+        [&[0x41, 1, 1], inside].concat()
+    }
+
+    #[test]
+    fn types_are_bounded_wherever_they_are_declared() {
+        let nested = |levels: usize| [[0x41, 1, 1].repeat(levels), vec![0x41, 0]].concat();
+        let cases: [(Vec<u8>, Option<&str>); 8] = [
+            (nested(90), None),
+            (nested(100), Some("too deep")),
+            (nested(150_000), Some("too deep")),
+            (instance(TYPES_MAX - 1), None),
+            (instance(TYPES_MAX), Some("more than 20000 types")),
+            (around(&around(&instance(TYPES_MAX - 3))), None),
+            (around(&around(&instance(TYPES_MAX - 2))), Some("more than 20000 types")),
+            (instance(TYPE_BYTES_MAX as usize / 2), Some("more than 524288 bytes of types")),
+        ];
+        for (number, (entry, expected)) in cases.into_iter().enumerate() {
+            let said = of_type(&entry).unwrap_or_default();
+            let is_as_expected = expected.map_or(said.is_empty(), |expected| said.contains(expected));
+            assert!(is_as_expected, "{number}: {said}");
+        }
     }
 }

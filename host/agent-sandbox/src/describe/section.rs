@@ -69,7 +69,11 @@ fn each<'c>(component: &'c [u8], mut look: impl FnMut(&str, &'c [u8], Range<usiz
         match payload.ok()? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if depth == 0 => look(section.name(), section.data(), section.range()),
+            Payload::CustomSection(section) if depth == 0 => {
+                let range = section.range();
+                let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+                look(section.name(), section.data(), range);
+            }
             // Every other payload is somebody else's.
             _ => {}
         }

@@ -24,6 +24,8 @@ pub(crate) fn generate(name: &str, count: u64) -> Option<Result<Vec<u8>, String>
         }
         "doubled_types" => doubled_types(count),
         "exports" => return Some(exports(count)),
+        "nested_components" => return Some(Ok(nested_components(size))),
+        "hidden_types" => return Some(Ok(hidden_types(size))),
         "modules" => format!("(component {} {RUN})", "(core module)\n".repeat(size)),
         _ => return None,
     };
@@ -125,6 +127,36 @@ fn exports(count: u64) -> Result<Vec<u8>, String> {
     bytes.extend(length(section.len()));
     bytes.extend(section);
     Ok(bytes)
+}
+
+/// A component's type section, by hand: no translator of text would follow.
+const TYPE_SECTION: u8 = 7;
+
+/// A type of a component that declares a component that declares a component.
+fn nested_components(levels: usize) -> Vec<u8> {
+    // A component with one declaration, which is a type.
+    let mut section = [0x41, 1, 1].repeat(levels);
+    section.extend([0x41, 0]);
+    types(&section)
+}
+
+/// One type that declares one, which declares so many.
+fn hidden_types(count: usize) -> Vec<u8> {
+    let mut section = vec![0x41, 1, 1, 0x42];
+    section.extend(length(count));
+    // A type: the primitive `u8`.
+    section.extend([1, 0x7d].repeat(count));
+    types(&section)
+}
+
+/// A component with one type.
+fn types(entry: &[u8]) -> Vec<u8> {
+    let mut bytes = HEADER.to_vec();
+    bytes.push(TYPE_SECTION);
+    bytes.extend(length(entry.len() + 1));
+    bytes.push(1);
+    bytes.extend(entry);
+    bytes
 }
 
 /// A length in five bytes.
