@@ -191,6 +191,8 @@ pub struct Metering {
     pub host_calls: u64,
     /// Bytes of standard output and standard error that were dropped.
     pub output_dropped: Bytes,
+    /// Looks and refusals that are not among the recorded effects: there were too many.
+    pub effects_dropped: u64,
     /// Log records that were dropped.
     pub log_dropped: u64,
     /// Bytes of the log that were dropped: of these records, and what was cut off longer ones.
@@ -307,6 +309,7 @@ impl Metering {
             duration: Millis(0),
             host_calls: 0,
             output_dropped: Bytes(0),
+            effects_dropped: 0,
             log_dropped: 0,
             log_bytes_dropped: Bytes(0),
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use agent_core::answer_events::{DoubtResolved, Resolution, ResolvedBy};
 use agent_core::digest::Digest;
-use agent_core::effect::{Effect, EffectClass, EffectResult};
+use agent_core::effect::{Effect, EffectClass, EffectRequest, EffectResult, FileOperation};
 use agent_core::event::{ModelFailed, ToolStarted};
 use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::name::CallNumber;
@@ -260,6 +260,27 @@ fn a_thousand_effects_are_counted_and_the_first_of_them_shown() {
     let tool = spans.iter().find(|span| span.subject == Subject::Tool).unwrap();
     assert_eq!(spans.iter().filter(|span| span.subject == Subject::Effect).count(), 256);
     assert_eq!((tool.number(&names::EFFECTS), tool.number(&names::EFFECTS_OMITTED)), (Some(1_000), Some(744)));
+}
+
+/// A tool cannot push a request out of the picture by a thousand looks.
+#[test]
+fn what_left_the_machine_is_shown_before_any_look() {
+    let look = |number| {
+        let request = EffectRequest::File { operation: FileOperation::Read, path: "/data/a".to_owned(), to: None };
+        effect(number, request, EffectResult::Done(String::new()))
+    };
+    let told = effect(1_001, get("https://h/told"), EffectResult::Done("200".into()));
+    let effects = (1..=1_000).map(look).chain([told]).collect();
+    let mut last = finished(1, returned("x"), effects);
+    last.metering.effects_dropped = 7;
+    let run =
+        Run::new().with(requested(1, 1, 0)).with(replied(1, "", &["files__write"])).with(started(1, 1)).with(last);
+    let spans = run.spans();
+    let urls: Vec<_> = spans.iter().filter_map(|span| span.text(&names::URL_FULL)).collect();
+    assert_eq!(urls, ["https://h/told"]);
+    let tool = spans.iter().find(|span| span.subject == Subject::Tool).unwrap();
+    let counts = [&names::EFFECTS, &names::EFFECTS_OMITTED, &names::EFFECTS_DROPPED].map(|name| tool.number(name));
+    assert_eq!(counts, [Some(1_001), Some(745), Some(7)]);
 }
 
 #[test]

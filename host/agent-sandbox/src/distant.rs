@@ -91,7 +91,7 @@ impl Watch {
 
     async fn give_up(&self, outcome: ToolOutcome) -> CallReport {
         self.effects.shut().await;
-        let (effects, _) = self.effects.finish();
+        let effects = self.effects.finish();
         let duration = u64::try_from(self.patience.active().as_millis()).unwrap_or(u64::MAX);
         report::given_up(outcome, effects, Millis(duration))
     }

@@ -21,11 +21,12 @@ use crate::secrets::CallSecrets;
 use crate::stop::Stop;
 use crate::transcript::{SharedTranscript, TranscriptSnapshot};
 
-/// Reads and refusals kept of one call; further ones are counted. Writes are always kept.
+/// Looks and refusals kept of one call; further ones are counted. Writes are always kept, and so is every request that was
+/// allowed: a read of a server writes to somebody's log.
 const LOOKS_KEPT_MAX: usize = 10_000;
 
 /// All texts of one call's effects, with what an effect takes besides. Reads and refusals beyond half of it are counted; a call
-/// whose writes fill it ends, since they are never left out.
+/// whose writes and requests fill it ends, since they are never left out.
 const RECORD_BYTES_MAX: usize = 16 << 20;
 
 /// What an effect takes besides the texts of its request.
@@ -338,8 +339,9 @@ impl Effects {
         if book.of_record {
             return;
         }
-        let is_write = effect.class > EffectClass::Read && effect.result != EffectResult::Refused;
-        if is_write || book.kept.len() < LOOKS_KEPT_MAX && book.kept_bytes < RECORD_BYTES_MAX / 2 {
+        let tells_or_changes = effect.class > EffectClass::Read || effect.egress;
+        let is_always_kept = tells_or_changes && effect.result != EffectResult::Refused;
+        if is_always_kept || book.kept.len() < LOOKS_KEPT_MAX && book.kept_bytes < RECORD_BYTES_MAX / 2 {
             book.kept_bytes += EFFECT_BYTES + text_bytes(&effect.request);
             book.kept.insert(effect.number, effect);
         } else {
@@ -375,7 +377,7 @@ impl Effects {
         Ok(())
     }
 
-    /// The effects in order, without secrets, and how many reads and refusals were not kept.
+    /// The effects in order, without secrets, and how many looks and refusals were not kept.
     pub(crate) fn finish(&self) -> (Vec<Effect>, u64) {
         let mut book = self.book();
         let (kept, dropped) = (std::mem::take(&mut book.kept), std::mem::take(&mut book.dropped));

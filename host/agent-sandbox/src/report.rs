@@ -71,6 +71,7 @@ pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallRep
         duration: finished.duration,
         host_calls: account.host_calls,
         output_dropped: account.printed.dropped,
+        effects_dropped: account.effects_dropped,
         log_dropped: account.log.dropped,
         log_bytes_dropped: account.log.bytes_dropped,
     };
@@ -114,8 +115,13 @@ fn with_refusals(mut outcome: ToolOutcome, effects: &[Effect]) -> ToolOutcome {
 
 /// The report of a call that was given up while it waited for a file system. Its guest is out of reach, and with it all that
 /// only the guest's side knows: what it printed, its memory, its fuel.
-pub(crate) fn given_up(outcome: ToolOutcome, effects: Vec<Effect>, duration: Millis) -> CallReport {
-    let metering = Metering { fuel: MeteredFuel::AtLeast(Fuel(0)), duration, ..Metering::nothing() };
+pub(crate) fn given_up(
+    outcome: ToolOutcome,
+    (effects, effects_dropped): (Vec<Effect>, u64),
+    duration: Millis,
+) -> CallReport {
+    let fuel = MeteredFuel::AtLeast(Fuel(0));
+    let metering = Metering { fuel, duration, effects_dropped, ..Metering::nothing() };
     CallReport { effects, metering, remains: Remains::FileWork, ..not_started(outcome) }
 }
 

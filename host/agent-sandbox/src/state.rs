@@ -107,6 +107,8 @@ pub(crate) struct CallParts {
 pub(crate) struct Account {
     /// What it did, in order.
     pub(crate) effects: Vec<Effect>,
+    /// How many looks and refusals are not among them.
+    pub(crate) effects_dropped: u64,
     /// Where the changes are whose end is not recorded yet.
     pub(crate) announced: Arc<Effects>,
     /// What it wants changed in its stores.
@@ -191,11 +193,9 @@ impl CallState {
         drop(self.table);
         let divergence = self.effects.divergence().or_else(|| self.replay.rest()).or_else(|| self.sender.unclaimed());
         let (effects, effects_dropped) = self.effects.finish();
-        if effects_dropped > 0 {
-            tracing::warn!(effects_dropped, "a call had more reads and refusals than are kept");
-        }
         Account {
             effects,
+            effects_dropped,
             announced: self.effects,
             log: self.log.finish(),
             kv: self.kv.finish(),

@@ -127,6 +127,7 @@ attributes! {
     EFFECTS = "agenthost.effects.count", Integer, [Tool Sometimes];
     EFFECTS_REFUSED = "agenthost.effects.refused", Integer, [Tool Sometimes];
     EFFECTS_OMITTED = "agenthost.effects.omitted", Integer, [Tool Sometimes];
+    EFFECTS_DROPPED = "agenthost.effects.dropped", Integer, [Tool Sometimes];
     EFFECT_CLASS = "agenthost.effect.class", Text, [Tool Sometimes, Effect Required];
     EFFECT_INDEX = "agenthost.effect.index", Integer, [Effect Required];
     EFFECT_KIND = "agenthost.effect.kind", Text, [Effect Required];

@@ -74,8 +74,9 @@ impl Attempt {
         let find = |effect: &Effect| self.announced.iter().find(|known| known.body.number == effect.number);
         // What was only told again has its span in the attempt that did it.
         let own: Vec<&Effect> = all.iter().filter(|effect| !effect.replayed).collect();
-        let shown = own.iter().take(EFFECT_SPANS_MAX);
-        let spans: Vec<Span> = shown.map(|effect| effects::recorded(facts, within, effect, find(effect))).collect();
+        let shown = with_spans(&own);
+        let spans: Vec<Span> =
+            shown.into_iter().map(|effect| effects::recorded(facts, within, effect, find(effect))).collect();
         count_effects(&mut self.span, all, &own);
         omit(&mut self.span, own.len(), spans.len());
         std::iter::once(self.span).chain(spans).collect()
@@ -198,6 +199,9 @@ fn describe_use(span: &mut Span, metering: &Metering) {
     span.set(&names::FUEL_EXACT, matches!(metering.fuel, MeteredFuel::Exact(_)));
     span.set(&names::MEMORY_PEAK, metering.memory_peak.0);
     span.set(&names::HOST_CALLS, metering.host_calls);
+    if metering.effects_dropped > 0 {
+        span.set(&names::EFFECTS_DROPPED, metering.effects_dropped);
+    }
 }
 
 /// How many effects are its own; which kinds of authority it used, all that it was told again included.
@@ -215,6 +219,20 @@ fn count_effects(span: &mut Span, all: &[Effect], own: &[&Effect]) {
         let names = capabilities.into_iter().map(|capability| effects::capability_name(capability).to_owned());
         span.set(&names::CAPABILITIES, names.collect::<Vec<_>>());
     }
+}
+
+/// Those that get a span of their own, in order: before any look or refusal, all that changed or told something. Otherwise a
+/// tool could push out of the picture what it does not want to be seen.
+fn with_spans<'a>(own: &[&'a Effect]) -> Vec<&'a Effect> {
+    let is_look =
+        |effect: &Effect| effect.result == EffectResult::Refused || effect.class <= EffectClass::Read && !effect.egress;
+    let mut shown = own.to_vec();
+    if shown.len() > EFFECT_SPANS_MAX {
+        shown.sort_by_key(|effect| is_look(effect));
+        shown.truncate(EFFECT_SPANS_MAX);
+        shown.sort_by_key(|effect| effect.number);
+    }
+    shown
 }
 
 fn omit(span: &mut Span, all: usize, shown: usize) {

@@ -193,13 +193,14 @@ fn write_call(call: &Call<'_>, detail: Detail, out: &mut dyn Write) -> io::Resul
         None => writeln!(out, "    no outcome is recorded")?,
     }
     match detail {
-        Detail::Effects => effects::write(call.effects(), out),
+        Detail::Effects => effects::write(call.effects(), out)?,
         Detail::Conversation => {
             let mut once = effects::each_once(call.effects().recorded);
             once.retain(|repeated| matches!(repeated.effect.decision, Decision::Deny { .. }));
-            once.iter().try_for_each(|repeated| write_refusal(repeated, out))
+            once.iter().try_for_each(|repeated| write_refusal(repeated, out))?;
         }
     }
+    write_effects_dropped(call.finished().map_or(0, |finished| finished.metering.effects_dropped), out)
 }
 
 /// What happened to a call besides that it started and ended.
@@ -290,6 +291,15 @@ fn write_hidden(hidden: u64, out: &mut dyn Write) -> io::Result<()> {
         0 => Ok(()),
         1 => writeln!(out, "    one hidden character, shown escaped"),
         hidden => writeln!(out, "    {hidden} hidden characters, shown escaped"),
+    }
+}
+
+/// A list of effects that is not complete says so.
+fn write_effects_dropped(dropped: u64, out: &mut dyn Write) -> io::Result<()> {
+    match dropped {
+        0 => Ok(()),
+        1 => writeln!(out, "    one more look or refusal, which was counted and not kept"),
+        more => writeln!(out, "    {more} more looks and refusals, which were counted and not kept"),
     }
 }
 

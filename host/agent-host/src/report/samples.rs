@@ -278,6 +278,7 @@ fn finished(call: u32, outcome: ToolOutcome, effects: Vec<Effect>) -> Event {
         duration: Millis(41),
         host_calls: 12,
         output_dropped: Bytes(0),
+        effects_dropped: 0,
         log_dropped: 0,
         log_bytes_dropped: Bytes(0),
     };

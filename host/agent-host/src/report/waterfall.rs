@@ -169,8 +169,8 @@ impl<'s> Picture<'s> {
         let children = self.children.get(&span.id).map_or(&[][..], Vec::as_slice);
         let (shown, hidden) = self.chosen(children);
         shown.iter().try_for_each(|child| self.write_span(child, drive, depth + 1, out))?;
-        let omitted = span.number(&names::EFFECTS_OMITTED).and_then(|number| usize::try_from(number).ok());
-        match hidden + omitted.unwrap_or(0) {
+        let count = |name| span.number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+        match hidden + count(&names::EFFECTS_OMITTED) + count(&names::EFFECTS_DROPPED) {
             0 => Ok(()),
             more => {
                 let noun = if more == 1 { "effect" } else { "effects" };

@@ -58,6 +58,7 @@ agent_host_tool::export!(
     net::raw_request,
     net::raw_urls,
     net::many_requests,
+    net::request_behind,
     net::sockets,
     secrets::send,
     secrets::hunt,

@@ -41,6 +41,14 @@ pub(crate) struct Many {
     body_bytes: usize,
 }
 
+/// A request that something else stands before.
+#[args]
+pub(crate) struct Behind {
+    url: String,
+    /// So many sockets, each of which is refused.
+    sockets: usize,
+}
+
 /// Addresses to ask.
 #[args]
 pub(crate) struct Urls {
@@ -121,6 +129,14 @@ pub(crate) fn sockets(peer: Peer) -> Json<Value> {
         "udp": said(UdpSocket::bind("0.0.0.0:0").map(drop)),
         "lookup": said(("localhost", 80).to_socket_addrs().map(drop)),
     }))
+}
+
+/// Asks for many sockets, and then an address; reports how many sockets there were none of, and the answer.
+#[tool]
+pub(crate) fn request_behind(behind: Behind) -> Json<Value> {
+    let refused = (0..behind.sockets).filter(|_| std::net::TcpListener::bind("127.0.0.1:1").is_err()).count();
+    let answer = sending::begin(&plain(&behind.url, 0)).and_then(sending::answer);
+    Json(json!({ "refused": refused, "answer": answer.unwrap_or_else(|error| json!({ "error": error })) }))
 }
 
 #[cfg(target_family = "wasm")]

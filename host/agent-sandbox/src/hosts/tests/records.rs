@@ -1,7 +1,9 @@
 //! What is kept of a call's effects, whatever a guest says.
 
-use agent_core::effect::{EffectRequest, Refusal};
+use agent_core::digest::Digest;
+use agent_core::effect::{EffectRequest, EffectResult, Refusal};
 use agent_core::limits::Limits;
+use agent_core::units::Bytes;
 
 use agent_core::outcome::Fault;
 use wasmtime::component::Resource;
@@ -28,6 +30,27 @@ async fn a_cut_text_holds_no_more_memory_than_it_shows() {
     assert_eq!((kept.len(), dropped), (200, 0));
     let held = kept.iter_mut().flat_map(|effect| texts(&mut effect.request)).map(|text| text.capacity());
     assert_eq!(held.max(), Some(TEXT_BYTES_MAX));
+}
+
+/// A request that was allowed is in the record, whatever stands before it. What is not is counted.
+#[tokio::test]
+async fn no_number_of_looks_hides_a_request() {
+    let state = state(&notes(Answer::Allow), Vec::new(), Limits::STANDARD);
+    for _ in 0..10_003 {
+        let operation = "create-tcp-socket".to_owned();
+        state.effects.refuse(EffectRequest::Socket { operation }, Refusal::NetDenied, "no", None);
+    }
+    let request = EffectRequest::Http {
+        method: "GET".to_owned(),
+        url: "https://granted.example/?d=data".to_owned(),
+        body_bytes: Bytes(0),
+        digest: Digest::of(b""),
+    };
+    let Ok(permit) = state.effects.decide(request.clone()).await else { unreachable!("the gate allows it") };
+    state.effects.settle(permit, EffectResult::Done("200".to_owned()));
+    let account = state.finish().await;
+    assert_eq!(account.effects.last().map(|effect| &effect.request), Some(&request));
+    assert_eq!((account.effects.len(), account.effects_dropped), (10_001, 3));
 }
 
 /// One host call may be a hundred thousand changes, and every change is recorded.
