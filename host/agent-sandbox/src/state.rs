@@ -165,6 +165,7 @@ impl CallState {
             past: replay.map(Past::of),
             host,
         };
+        let sender = HttpSender::new(sender);
         Ok(Self {
             limiter: CallLimiter::new(&limits, lent.clone()),
             table,
@@ -175,8 +176,8 @@ impl CallState {
             console: Console::new(env, Bytes(defence::limit(Defence::PrintedBytes, limits.output_bytes.0))),
             log: GuestLog::new(&limits),
             http,
-            sender: HttpSender::new(sender),
-            drafts: Drafts::new(bounds),
+            drafts: Drafts::new(bounds, sender.replaying()),
+            sender,
             secrets,
             time,
             charge: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls), lent),
@@ -232,6 +233,7 @@ impl CallState {
             }
             Followed::Ended => {
                 self.effects.replaying(false);
+                self.drafts.goes_live();
                 self.restart_timers()
             }
         }

@@ -13,7 +13,10 @@ use wasmtime_wasi_io::bindings::wasi::io::streams::{
     Host as StreamsHost, HostInputStream, HostOutputStream, StreamError as GuestStreamError,
 };
 
+use crate::charge::BYTES_PER_UNIT;
+use crate::hosts::fs::CHUNK_BYTES_MAX;
 use crate::state::CallState;
+use crate::stop::Stop;
 use crate::transcript::{Blob, Encode, Operation as Op, Recall, decode_all};
 
 /// Longest error text that a guest reads.
@@ -196,6 +199,7 @@ impl HostOutputStream for CallState {
         len: u64,
     ) -> StreamResult<()> {
         self.ask(Op::StreamBlockingWriteZeroes, &[stream.rep()], &len)?;
+        self.pay_for_zeroes(len)?;
         let written = match self.unwritten(&stream) {
             Some(failure) => Err(failure),
             None if self.skips_waits_of(&stream) => HostOutputStream::write_zeroes(&mut self.table, stream, len),
@@ -206,6 +210,7 @@ impl HostOutputStream for CallState {
 
     fn write_zeroes(&mut self, stream: Resource<DynOutputStream>, len: u64) -> StreamResult<()> {
         self.ask(Op::StreamWriteZeroes, &[stream.rep()], &len)?;
+        self.pay_for_zeroes(len)?;
         let written = match self.unwritten(&stream) {
             Some(failure) => Err(failure),
             None => HostOutputStream::write_zeroes(&mut self.table, stream, len),
@@ -294,6 +299,13 @@ impl Encode for Taken {
 impl Recall for Taken {
     fn recall(bytes: &[u8], now: Self) -> Option<Self> {
         (decode_all::<u64>(bytes)? == now.0.len() as u64).then_some(now)
+    }
+}
+
+impl CallState {
+    /// Zeroes cost what other bytes cost, though the guest only says how many. No stream takes more than a piece of them.
+    fn pay_for_zeroes(&mut self, length: u64) -> Result<(), Stop> {
+        self.pay_extra(length.min(CHUNK_BYTES_MAX as u64) / BYTES_PER_UNIT)
     }
 }
 

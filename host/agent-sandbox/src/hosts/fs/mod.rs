@@ -57,7 +57,7 @@ use crate::hosts::fs::handle::Handle;
 use crate::hosts::fs::names::is_protected;
 use crate::hosts::fs::node::{Kind, Node};
 use crate::hosts::fs::path::RelativePath;
-pub(crate) use crate::hosts::fs::stream::StreamFailure;
+pub(crate) use crate::hosts::fs::stream::{CHUNK_BYTES_MAX, StreamFailure};
 use crate::hosts::fs::walk::{Lost, Spot};
 use crate::mount::Mount;
 use crate::replay::diverged;

@@ -9,6 +9,7 @@ use wasmtime_wasi_http::RequestOptions;
 
 use crate::defence::{self, Defence};
 use crate::effects::TEXT_BYTES_MAX;
+use crate::hosts::http::{BODY_CHUNK_BYTES_MAX, BODY_CHUNKS_WAITING};
 
 /// The shortest timeout that a guest gets, whatever it asks for: with less, nothing could ever arrive.
 const TIMEOUT_LEAST: Duration = Duration::from_millis(1);
@@ -99,6 +100,15 @@ impl Bounds {
         // Its authority, and its path.
         let message = fields.saturating_add(2 * TEXT_BYTES_MAX) as u64;
         self.requests.saturating_add(1).saturating_mul(message)
+    }
+
+    /// What bodies may hold that are written along a record and wait to be collected: as much as they may once they are, and
+    /// of each message that is not sent the pieces that fit where nothing is replayed.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        let collected = self.request_bytes.0.saturating_mul(self.concurrent as u64);
+        let unsent =
+            self.requests.saturating_add(1).saturating_mul(((BODY_CHUNKS_WAITING + 1) * BODY_CHUNK_BYTES_MAX) as u64);
+        collected.saturating_add(unsent)
     }
 
     fn without(self, defence: Defence, undefended: fn(Self) -> Self) -> Self {

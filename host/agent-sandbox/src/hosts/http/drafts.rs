@@ -2,7 +2,8 @@
 //! memory from the first field on, long before anything is decided about them, so what a guest puts into them is counted
 //! here. Everything else about them is wasmtime-wasi-http's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use agent_core::outcome::Fault;
 use agent_core::units::Bytes;
@@ -13,9 +14,12 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
     Fields, HostFields, HostOutgoingRequest, HostOutgoingResponse, Method, OutgoingBody, OutgoingRequest,
     OutgoingResponse, Scheme,
 };
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::charge::BYTES_PER_UNIT;
 use crate::hosts::http::bounds::{Bounds, FIELD_COST};
+use crate::hosts::http::held::Memory;
+use crate::hosts::http::waiting::{Pieces, Replaying};
 use crate::state::CallState;
 use crate::stop::Stop;
 
@@ -27,17 +31,44 @@ pub(crate) struct Drafts {
     put: u64,
     /// Messages with a body that are not sent yet: each may hold a piece of it.
     with_body: BTreeSet<u32>,
+    replaying: Replaying,
+    /// Of bodies that are written along a record.
+    memory: Memory,
+    /// Such bodies whose stream is not taken yet, by the body's handle.
+    again: BTreeMap<u32, Arc<Pieces>>,
 }
 
 impl Drafts {
     /// Nothing built yet.
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, put: 0, with_body: BTreeSet::new() }
+    pub(crate) fn new(bounds: Bounds, replaying: Replaying) -> Self {
+        let memory = Memory::new(bounds.waiting_bytes());
+        Self { bounds, put: 0, with_body: BTreeSet::new(), replaying, memory, again: BTreeMap::new() }
+    }
+
+    /// The record of an attempt before has ended.
+    pub(crate) fn goes_live(&self) {
+        self.replaying.end();
+    }
+
+    /// The pieces of the body behind this handle, if they are counted: where its stream is taken.
+    pub(super) fn taken_stream(&mut self, body: u32) -> Option<Arc<Pieces>> {
+        self.again.remove(&body)
+    }
+
+    /// Counts what waits of a body that was just begun, if it is written along a record.
+    fn count(&mut self, handle: u32, body: &mut Option<HyperOutgoingBody>) {
+        self.again.remove(&handle);
+        if self.replaying.is_on() {
+            let pieces = Pieces::new(&self.memory, self.replaying.clone());
+            *body = body.take().map(|body| pieces.collected_from(body));
+            self.again.insert(handle, pieces);
+        }
     }
 
     /// The message behind this handle was sent or given back.
     pub(crate) fn forget(&mut self, handle: u32) {
         self.with_body.remove(&handle);
+        self.again.remove(&handle);
     }
 
     fn put(&mut self, bytes: usize) -> Result<(), Stop> {
@@ -174,8 +205,14 @@ impl HostOutgoingRequest for CallState {
 
     fn body(&mut self, request: Resource<OutgoingRequest>) -> Plain<Result<Resource<OutgoingBody>, ()>> {
         self.pay()?;
-        self.drafts.begin_body(request.rep())?;
-        HostOutgoingRequest::body(&mut self.http_view(), request)
+        let handle = request.rep();
+        self.drafts.begin_body(handle)?;
+        let begun = HostOutgoingRequest::body(&mut self.http_view(), request)?;
+        if let Ok(body) = &begun {
+            let request: Resource<OutgoingRequest> = Resource::new_borrow(handle);
+            self.drafts.count(body.rep(), &mut self.table.get_mut(&request)?.body);
+        }
+        Ok(begun)
     }
 
     fn method(&mut self, request: Resource<OutgoingRequest>) -> Plain<Method> {
@@ -243,8 +280,14 @@ impl HostOutgoingResponse for CallState {
 
     fn body(&mut self, response: Resource<OutgoingResponse>) -> Plain<Result<Resource<OutgoingBody>, ()>> {
         self.pay()?;
-        self.drafts.begin_body(response.rep())?;
-        HostOutgoingResponse::body(&mut self.http_view(), response)
+        let handle = response.rep();
+        self.drafts.begin_body(handle)?;
+        let begun = HostOutgoingResponse::body(&mut self.http_view(), response)?;
+        if let Ok(body) = &begun {
+            let response: Resource<OutgoingResponse> = Resource::new_borrow(handle);
+            self.drafts.count(body.rep(), &mut self.table.get_mut(&response)?.body);
+        }
+        Ok(begun)
     }
 
     fn status_code(&mut self, response: Resource<OutgoingResponse>) -> Plain<u16> {
@@ -275,7 +318,8 @@ mod tests {
     use super::*;
 
     fn drafts(requests: u64) -> Drafts {
-        Drafts::new(Bounds::of(&Limits { http_requests: requests, ..Limits::STANDARD }))
+        let bounds = Bounds::of(&Limits { http_requests: requests, ..Limits::STANDARD });
+        Drafts::new(bounds, Replaying::begin(false))
     }
 
     fn fault(done: &Result<(), Stop>) -> Option<Fault> {

@@ -1,4 +1,5 @@
-//! Answers that a guest has not read hold the host's memory: how much, over all requests of a call.
+//! Bodies of answers that a guest has not read, and of requests that are not sent yet, hold the host's memory: how much, over
+//! all requests of a call.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -64,6 +65,18 @@ impl Share {
         let held = self.memory.held.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         held.saturating_add(bytes) <= self.memory.most
+    }
+
+    /// Gives a part of it back.
+    pub(super) fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.memory.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes -= bytes;
+    }
+
+    /// How many bytes all shares may hold together.
+    pub(super) fn most(&self) -> u64 {
+        self.memory.most
     }
 }
 

@@ -1,7 +1,8 @@
 //! `wasi:http`: requests through the gate, and nothing else of the network.
 //!
 //! - `types` is the interface, method by method; the work on headers and bodies is wasmtime-wasi-http's. `drafts` is the part
-//!   by which a guest builds messages, and counts what it puts into them.
+//!   by which a guest builds messages, and counts what it puts into them; `waiting` counts what it writes into bodies along
+//!   the record of an attempt before.
 //! - `target` parses a URL once: what is decided about is what is connected to.
 //! - `bounds` is what requests may cost; `held` counts what bodies hold in memory, `lookups` the names that were looked up.
 //! - `address` says which addresses a name may lead to, and resolves names under that rule.
@@ -34,6 +35,7 @@ mod secret;
 mod target;
 mod tls;
 mod types;
+mod waiting;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -63,6 +65,8 @@ pub(crate) use bounds::Bounds;
 pub(crate) use drafts::Drafts;
 pub(crate) use error_code::{decode_error, encode_error};
 pub(crate) use past::Past;
+pub(crate) use resolver::Resolver;
+pub(crate) use waiting::Replaying;
 
 /// Answers of the largest size that a call may hold unread.
 const ANSWERS_HELD_MAX: u64 = 2;
@@ -73,7 +77,8 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 /// Most bytes that one write to a request's body takes.
 const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
 
-/// Pieces of a request's body that wait to be collected. In a replay nobody waits for room: as many as were written then fit.
+/// Pieces of a request's body that wait to be collected. In a replay nobody waits for room: as many as were written then fit,
+/// and their bytes are counted (`waiting`).
 const BODY_CHUNKS_WAITING: usize = 1;
 const BODY_CHUNKS_WAITING_IN_REPLAY: usize = 1 << 20;
 
@@ -105,6 +110,7 @@ pub(crate) struct HttpSender {
     pending: HashMap<u32, u32>,
     /// Handles of streams that read the body of an answer.
     body_streams: HashSet<u32>,
+    replaying: Replaying,
 }
 
 /// What sending needs.
@@ -138,6 +144,7 @@ impl HttpSender {
         let memory = Memory::new(bounds.response_bytes.0.saturating_mul(ANSWERS_HELD_MAX));
         let bodies = Memory::new(bounds.request_bytes.0.saturating_mul(bounds.concurrent as u64));
         let lookups = Arc::new(Lookups::new(bounds.hosts));
+        let replaying = Replaying::begin(parts.past.is_some());
         Self {
             parts: Arc::new(parts),
             lookups,
@@ -149,7 +156,13 @@ impl HttpSender {
             last: 0,
             pending: HashMap::new(),
             body_streams: HashSet::new(),
+            replaying,
         }
+    }
+
+    /// Whether the call is still told what it was told before.
+    pub(crate) fn replaying(&self) -> Replaying {
+        self.replaying.clone()
     }
 
     /// The guest waits for the last request's answer by this handle.
@@ -282,7 +295,7 @@ impl WasiHttpHooks for HttpSender {
     }
 
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
-        if self.parts.past.is_some() { BODY_CHUNKS_WAITING_IN_REPLAY } else { BODY_CHUNKS_WAITING }
+        if self.replaying.is_on() { BODY_CHUNKS_WAITING_IN_REPLAY } else { BODY_CHUNKS_WAITING }
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {

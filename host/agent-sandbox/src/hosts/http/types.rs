@@ -7,6 +7,7 @@ use agent_core::digest::Digest;
 use agent_core::effect::{EffectRequest, Refusal};
 use agent_core::units::Bytes;
 use wasmtime::component::Resource;
+use wasmtime_wasi::p2::pipe::SinkOutputStream;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable};
 use wasmtime_wasi_http::WasiHttpCtxView;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as HandlerHost;
@@ -258,10 +259,29 @@ fn encoded(error: &ErrorCode) -> Vec<u8> {
     bytes
 }
 
-passed_on! {
-    impl types::HostOutgoingBody as BodyOut {
-        fn write(body: BodyOut) -> Plain<Result<Resource<DynOutputStream>, ()>>;
-        fn finish(body: BodyOut, trailers: Option<Fields>) -> HttpResult<()>;
+impl types::HostOutgoingBody for CallState {
+    fn write(&mut self, body: BodyOut) -> Plain<Result<Resource<DynOutputStream>, ()>> {
+        self.pay()?;
+        let handle = body.rep();
+        let stream = types::HostOutgoingBody::write(&mut self.http_view(), body)?;
+        if let (Ok(stream), Some(pieces)) = (&stream, self.drafts.taken_stream(handle)) {
+            let nothing: DynOutputStream = Box::new(SinkOutputStream);
+            let place = self.table.get_mut(stream)?;
+            *place = pieces.written_to(std::mem::replace(place, nothing));
+        }
+        Ok(stream)
+    }
+
+    fn finish(&mut self, body: BodyOut, trailers: Option<Fields>) -> HttpResult<()> {
+        self.pay()?;
+        self.drafts.forget(body.rep());
+        types::HostOutgoingBody::finish(&mut self.http_view(), body, trailers)
+    }
+
+    fn drop(&mut self, body: BodyOut) -> Plain<()> {
+        self.pay()?;
+        self.forget(body.rep());
+        types::HostOutgoingBody::drop(&mut self.http_view(), body)
     }
 }
 

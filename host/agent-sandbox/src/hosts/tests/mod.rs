@@ -1,6 +1,7 @@
 //! The host functions as a guest calls them, with a gate that writes down what it is asked.
 
 mod at_once;
+mod bodies;
 mod files;
 mod handles;
 mod others;
