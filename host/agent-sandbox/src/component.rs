@@ -2,6 +2,7 @@
 //! `Sandbox::call`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent_core::digest::Digest;
@@ -17,6 +18,7 @@ use crate::compile::{CompileError, CompileLimit};
 use crate::describe::exports::Export;
 use crate::describe::{Door, Unsupported};
 use crate::distant::DistantCalls;
+use crate::hosts::http::Resolver;
 use crate::mount::Mount;
 use crate::pace::{Begin, Pace};
 use crate::state::CallState;
@@ -47,6 +49,8 @@ pub struct Component {
     pub(crate) pace: Pace,
     /// Bounds its calls whose files may not answer.
     pub(crate) distant: DistantCalls,
+    /// Bounds what looks up names for its calls.
+    pub(crate) resolver: Arc<Resolver>,
 }
 
 /// One import, as the component names it.

@@ -79,6 +79,7 @@ impl Sandbox {
             entry: offer.entry,
             pace: Pace::default(),
             distant: DistantCalls::default(),
+            resolver: Arc::default(),
         }))
     }
 

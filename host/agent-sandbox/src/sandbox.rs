@@ -198,7 +198,8 @@ impl Sandbox {
             return Ok(report::refused(RefusedCall::Overloaded, distant::ALL_WAITING));
         };
         let (limits, secrets) = (call.limits.clone(), call.secrets.clone());
-        let (engine, parts) = (self.engine.clone(), parts(call, cancel, self.clock, Lent::default()));
+        let parts = parts(component, call, cancel, (self.clock, Lent::default()));
+        let engine = self.engine.clone();
         let watch = Watch::over(&parts);
         let guest = async move {
             let finished = invoke::run(&engine, target, parts).await;
@@ -250,7 +251,8 @@ impl Sandbox {
         (call, slot): (Call, OwnedSemaphorePermit),
         cancel: CancellationToken,
     ) -> Result<(Finished, OwnedSemaphorePermit), CallError> {
-        let (engine, parts) = (self.engine.clone(), parts(call, cancel, self.clock, lent.clone()));
+        let parts = parts(component, call, cancel, (self.clock, lent.clone()));
+        let engine = self.engine.clone();
         let running = self.guests.run(lent, &component.pace, async move {
             // The slot goes along: it is free when the instance is gone, whether or not somebody still waits for that.
             (invoke::run(&engine, target, parts).await, slot)
@@ -356,7 +358,7 @@ fn arguments(text: &str) -> Result<Json<'_>, Mismatch> {
 
 /// The deadline begins here: a call that waited for a slot has its whole time. Its requests are sent by the caller's runtime,
 /// so that they are recorded though the guest is gone.
-fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain, lent: Lent) -> CallParts {
+fn parts(component: &Component, call: Call, cancel: CancellationToken, (clock, lent): (ClockGrain, Lent)) -> CallParts {
     let patience = Arc::new(Patience::start(call.limits.deadline.to_duration()));
     let effects = match &call.replay {
         Some(Replay { end: ReplayEnd::StayOffline { effects }, .. }) => {
@@ -374,6 +376,7 @@ fn parts(call: Call, cancel: CancellationToken, clock: ClockGrain, lent: Lent) -
         effects: Arc::new(effects),
         replay: call.replay,
         patience,
+        resolver: Arc::clone(&component.resolver),
         limits: call.limits,
         seed: call.seed,
         clock_start: call.clock_start,

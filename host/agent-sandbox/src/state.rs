@@ -24,7 +24,7 @@ use crate::effects::Effects;
 use crate::hosts::cli::{Console, Printed};
 use crate::hosts::clocks::{Clock, ClockGrain};
 use crate::hosts::fs::{Files, StreamFailure};
-use crate::hosts::http::{Bounds, Drafts, HttpSender, Past, SenderParts};
+use crate::hosts::http::{Bounds, Drafts, HttpSender, Past, Resolver, SenderParts};
 use crate::hosts::kv::View;
 use crate::hosts::log::{GuestLog, KeptLog};
 use crate::hosts::random::Random;
@@ -93,6 +93,8 @@ pub(crate) struct CallParts {
     pub(crate) effects: Arc<Effects>,
     /// The call's deadline.
     pub(crate) patience: Arc<Patience>,
+    /// Looks up the names that its requests go to, as for all calls of its component.
+    pub(crate) resolver: Arc<Resolver>,
     /// Ends the call.
     pub(crate) cancel: CancellationToken,
     /// Whether it is on its caller's thread.
@@ -139,6 +141,7 @@ impl CallState {
             clock,
             effects,
             patience,
+            resolver,
             cancel,
             lent,
             replay,
@@ -159,6 +162,7 @@ impl CallState {
             transcript,
             secrets: secrets.clone(),
             patience,
+            resolver,
             ended: cancel.clone(),
             // Not the call's own: a write that was sent may be answered in a moment, and giving it up makes a doubt of it.
             give_up: CancellationToken::new(),

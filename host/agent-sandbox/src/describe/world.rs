@@ -127,6 +127,7 @@ fn question_parts(limits: Limits) -> CallParts {
         clock: ClockGrain::Millisecond,
         effects: Arc::new(Effects::new(Arc::new(NoEffects), patience.clone(), CallSecrets::default())),
         patience,
+        resolver: Arc::default(),
         cancel: CancellationToken::new(),
         lent: Lent::default(),
         replay: None,

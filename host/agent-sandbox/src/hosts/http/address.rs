@@ -1,16 +1,12 @@
 //! Which addresses a request may go to: public ones, and an address that the operator granted literally.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-
-use tokio::sync::Semaphore;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::defence::{self, Defence};
+use crate::hosts::http::resolver::Resolver;
 
 /// Most addresses of one name that are looked at.
 const ADDRESSES_MAX: usize = 64;
-
-/// Lookups of the process that wait at once: each holds one of the threads on which the host also does other work.
-const LOOKUPS_MAX: usize = 32;
 
 /// IPv4 blocks that are not the public Internet (IANA's special-purpose registry), and addresses in public blocks that clouds
 /// use for the machine's own metadata.
@@ -135,24 +131,12 @@ pub(crate) enum Unresolved {
 }
 
 /// The public addresses of a name, which is asked for here and nowhere else. Called for a request that was decided about.
-pub(crate) async fn resolve(name: &str) -> Result<Vec<Checked>, Unresolved> {
+pub(crate) async fn resolve(name: &str, resolver: &Resolver) -> Result<Vec<Checked>, Unresolved> {
     #[cfg(feature = "switchable-defences")]
     if let Some(found) = super::private_resolver::look_up(name).await {
         return public_only(found);
     }
-    public_only(look_up(name.to_owned()).await?)
-}
-
-/// The system's own lookup, on a thread that waits. One that hangs keeps its place until it ends, though its request is gone.
-async fn look_up(name: String) -> Result<Vec<IpAddr>, Unresolved> {
-    static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
-    let place = LOOKUPS.acquire().await.map_err(|_| Unresolved::NotFound)?;
-    let work = tokio::task::spawn_blocking(move || {
-        let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|socket| socket.ip()).collect());
-        drop(place);
-        found
-    });
-    work.await.ok().and_then(Result::ok).ok_or(Unresolved::NotFound)
+    public_only(resolver.look_up(name).await)
 }
 
 fn public_only(found: Vec<IpAddr>) -> Result<Vec<Checked>, Unresolved> {

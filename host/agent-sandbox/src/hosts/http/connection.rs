@@ -11,6 +11,7 @@ use wasmtime_wasi_http::Error;
 
 use crate::hosts::http::address::{self, Checked};
 use crate::hosts::http::exchange::Failure;
+use crate::hosts::http::resolver::Resolver;
 use crate::hosts::http::tls;
 
 /// Addresses of one name that are tried.
@@ -25,20 +26,20 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Connects to where the URL leads. Not a byte of a request has left when this fails.
-pub(super) async fn open(url: &Url) -> Result<Box<dyn Stream>, Failure> {
+pub(super) async fn open(url: &Url, resolver: &Resolver) -> Result<Box<dyn Stream>, Failure> {
     let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
         return Err(Failure::nothing(None, Error::HttpRequestUriInvalid, "the URL names no host".to_owned()));
     };
-    let addresses = addresses(&host).await?;
+    let addresses = addresses(&host, resolver).await?;
     let tcp = dial(&addresses, port).await?;
     // Requests are one write each: waiting for more to send only delays them.
     let _ = tcp.set_nodelay(true);
     if url.scheme() == "https" { Ok(Box::new(tls::handshake(tcp, &host).await?)) } else { Ok(Box::new(tcp)) }
 }
 
-async fn addresses(host: &Host<&str>) -> Result<Vec<Checked>, Failure> {
+async fn addresses(host: &Host<&str>, resolver: &Resolver) -> Result<Vec<Checked>, Failure> {
     let found = match host {
-        Host::Domain(name) => address::resolve(name).await,
+        Host::Domain(name) => address::resolve(name, resolver).await,
         Host::Ipv4(literal) => Checked::granted((*literal).into()).map(|address| vec![address]),
         Host::Ipv6(literal) => Checked::granted((*literal).into()).map(|address| vec![address]),
     };

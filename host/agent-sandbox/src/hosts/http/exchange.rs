@@ -23,6 +23,7 @@ use crate::hosts::http::address::Unresolved;
 use crate::hosts::http::bounds::{Bounds, Timing};
 use crate::hosts::http::decoding::{self, Coding};
 use crate::hosts::http::held::{self, Share};
+use crate::hosts::http::resolver::Resolver;
 use crate::hosts::http::{answer_head, connection};
 
 /// What the parser keeps besides the header fields: the status line and the signs between fields.
@@ -78,10 +79,10 @@ pub(super) enum Reached {
 }
 
 /// Sends a request and reads the whole answer.
-pub(super) async fn exchange(request: Request) -> Result<Answer, Failure> {
+pub(super) async fn exchange(request: Request, resolver: &Resolver) -> Result<Answer, Failure> {
     let timing = request.bounds.timing.for_guest(&request.options);
     let late = || Failure::timeout(Reached::Nothing, "no connection in time");
-    let stream = within(timing.connect, connection::open(&request.url), late).await??;
+    let stream = within(timing.connect, connection::open(&request.url, resolver), late).await??;
     let handshake = http1::Builder::new()
         .max_headers(request.bounds.fields)
         .max_buf_size(request.bounds.field_bytes.saturating_add(HEAD_SLACK_BYTES))

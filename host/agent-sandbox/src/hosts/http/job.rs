@@ -231,7 +231,7 @@ async fn exchange_in_time((parts, lookups): (&SenderParts, &Lookups), request: R
     let left = parts.bounds.deadline.saturating_sub(parts.patience.active());
     let total = left.min(parts.bounds.timing.total).max(Duration::from_millis(1));
     tokio::select! {
-        answered = exchange(request) => answered,
+        answered = exchange(request, &parts.resolver) => answered,
         () = tokio::time::sleep(total) => {
             Err(Failure::timeout(Reached::Perhaps, "the request took longer than its call may"))
         }

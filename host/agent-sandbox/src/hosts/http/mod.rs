@@ -5,7 +5,7 @@
 //!   the record of an attempt before.
 //! - `target` parses a URL once: what is decided about is what is connected to.
 //! - `bounds` is what requests may cost; `held` counts what bodies hold in memory, `lookups` the names that were looked up.
-//! - `address` says which addresses a name may lead to, and resolves names under that rule.
+//! - `address` says which addresses a name may lead to, and resolves names under that rule; `resolver` asks the system for them.
 //! - `connection` connects to such an address, `tls` secures it, `answer_head` and `decoding` are what an answer passes.
 //! - `exchange` is one request and its whole answer, with every bound; `job` puts the gate around it, `cure` says what
 //!   would raise a bound that was met.
@@ -31,6 +31,7 @@ mod lookups;
 mod past;
 #[cfg(feature = "switchable-defences")]
 mod private_resolver;
+mod resolver;
 mod secret;
 mod target;
 mod tls;
@@ -120,6 +121,7 @@ pub(crate) struct SenderParts {
     pub(crate) transcript: SharedTranscript,
     pub(crate) secrets: CallSecrets,
     pub(crate) patience: Arc<Patience>,
+    pub(crate) resolver: Arc<Resolver>,
     /// What was answered to an attempt before, in a replay.
     pub(crate) past: Option<Past>,
     /// The call was ended by its caller: what waits to be decided does not happen.

@@ -180,6 +180,7 @@ pub(super) fn state_of(
         secrets: Default::default(),
         effects: Arc::new(effects),
         patience,
+        resolver: Arc::default(),
         limits,
         seed: [7; 32],
         clock_start: UnixMillis(1_700_000_000_000),
