@@ -2,6 +2,7 @@
 //! goes through here; nothing else talks to the gate.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,9 @@ pub(crate) struct Effects {
     book: Mutex<Book>,
     /// Held while something is announced, so that nothing is once the call is over.
     announcing: tokio::sync::Mutex<()>,
+    /// Bytes of work for its effects that the call has not been charged for yet: whoever does it, such as a stream that is
+    /// waited for, cannot reach the call's charge.
+    owed: AtomicU64,
 }
 
 #[derive(Default)]
@@ -88,7 +92,7 @@ impl Effects {
     /// No effects yet.
     pub(crate) fn new(gate: Arc<dyn EffectGate>, patience: Arc<Patience>, secrets: CallSecrets) -> Self {
         let (book, announcing) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { gate, patience, secrets, began: Instant::now(), book, announcing }
+        Self { gate, patience, secrets, began: Instant::now(), book, announcing, owed: AtomicU64::new(0) }
     }
 
     /// The effects of a call that is replayed without touching anything.
@@ -106,6 +110,16 @@ impl Effects {
     /// Whether the guest is answered from the record of an attempt before, from now on.
     pub(crate) fn replaying(&self, replaying: bool) {
         self.book().replaying = replaying;
+    }
+
+    /// Work of so many bytes was done for an effect: charged with the next host call.
+    pub(crate) fn owe(&self, bytes: u64) {
+        self.owed.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What is to be charged by now.
+    pub(crate) fn take_owed(&self) -> u64 {
+        self.owed.swap(0, Ordering::Relaxed)
     }
 
     /// The number of the last effect.

@@ -18,7 +18,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use wasmtime_wasi_http::p2::{HeaderError, HttpError};
 
 use crate::call::Variable;
-use crate::charge::Charge;
+use crate::charge::{BYTES_PER_UNIT, Charge};
 use crate::defence::{self, Defence};
 use crate::effects::Effects;
 use crate::hosts::cli::{Console, Printed};
@@ -213,9 +213,14 @@ impl CallState {
 
     /// Charges for a host call whose answer follows from what the guest said before and needs no record.
     pub(crate) fn pay(&mut self) -> Result<(), Stop> {
+        self.may_go_on()?;
+        self.charge.take(1 + self.effects.take_owed() / BYTES_PER_UNIT)
+    }
+
+    /// Whether the call still has its time, and all that it did could be recorded: asked within work that takes long, too.
+    pub(crate) fn may_go_on(&self) -> Result<(), Stop> {
         self.effects.check_open()?;
-        self.time.check()?;
-        self.charge.take(1)
+        self.time.check()
     }
 
     /// Charges for work beyond that of an ordinary call.

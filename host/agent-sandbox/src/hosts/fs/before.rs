@@ -25,6 +25,9 @@ pub(crate) const UNDO_FILE_BYTES_MAX: u64 = 16 << 20;
 /// of this size. Where a file system has room for more, the rest is not given back.
 const ATTRIBUTES_BYTES_MAX: usize = 4 << 10;
 
+/// Asked before so many bytes are read to be kept: whether there is room for them.
+pub(crate) type MayKeep<'a> = &'a dyn Fn(u64) -> Result<(), FileError>;
+
 /// The state of a path.
 pub(crate) struct State {
     pub(crate) before: Before,
@@ -40,11 +43,11 @@ impl State {
     }
 
     /// What is at a spot, whole.
-    pub(crate) fn at(mount: &Mount, spot: &Spot) -> Result<Self, FileError> {
+    pub(crate) fn at(mount: &Mount, spot: &Spot, may_keep: MayKeep<'_>) -> Result<Self, FileError> {
         let Some(found) = spot.found else { return Ok(Self::absent()) };
         if found == FileType::RegularFile {
             return match open_regular(&spot.dir, &spot.name, OFlags::RDONLY)? {
-                Pinned::Regular(file) => Self::of_content(mount, &file, None),
+                Pinned::Regular(file) => Self::of_content(mount, &file, None, may_keep),
                 Pinned::Other(found) => Err(not_regular(found)),
             };
         }
@@ -58,17 +61,22 @@ impl State {
     }
 
     /// A file at a spot, as much of it as was there before the call appended to it.
-    pub(crate) fn at_length(mount: &Mount, spot: &Spot, length: u64) -> Result<Self, FileError> {
+    pub(crate) fn at_length(mount: &Mount, spot: &Spot, length: u64, may_keep: MayKeep<'_>) -> Result<Self, FileError> {
         match open_regular(&spot.dir, &spot.name, OFlags::RDONLY)? {
-            Pinned::Regular(file) => Self::of_content(mount, &file, Some(length)),
+            Pinned::Regular(file) => Self::of_content(mount, &file, Some(length), may_keep),
             Pinned::Other(found) => Err(not_regular(found)),
         }
     }
 
     /// An open file's content, or as much of it as was there before the call appended to it.
-    pub(crate) fn of_content(mount: &Mount, file: &File, length: Option<u64>) -> Result<Self, FileError> {
+    pub(crate) fn of_content(
+        mount: &Mount,
+        file: &File,
+        length: Option<u64>,
+        may_keep: MayKeep<'_>,
+    ) -> Result<Self, FileError> {
         let looked = look_behind(mount, file)?;
-        let mut content = whole_content(file, looked.stamp.size.0)?;
+        let mut content = whole_content(file, looked.stamp.size.0, may_keep)?;
         if let Some(length) = length {
             content.truncate(usize::try_from(length).unwrap_or(usize::MAX));
         }
@@ -123,10 +131,11 @@ pub(crate) fn link_target(spot: &Spot) -> Result<String, FileError> {
 }
 
 /// The content of a file, if it is small enough to be kept.
-fn whole_content(file: &File, length: u64) -> Result<Vec<u8>, FileError> {
+fn whole_content(file: &File, length: u64, may_keep: MayKeep<'_>) -> Result<Vec<u8>, FileError> {
     if length > UNDO_FILE_BYTES_MAX {
         return Err(beyond_undo(&format!("a file of {} is too large to undo a change of it", Bytes(length))));
     }
+    may_keep(length)?;
     let mut content = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_exact_at(&mut content, 0)?;
     Ok(content)
@@ -154,4 +163,25 @@ fn attribute(file: &File, name: &str) -> Result<Vec<u8>, Errno> {
     let length = rustix::fs::fgetxattr(file, name, &mut value[..])?;
     value.truncate(length);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call that has no room left must not make the host read a file only to find that out.
+    #[test]
+    fn nothing_is_read_that_could_not_be_kept() -> std::io::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let path = temp.path().join("file");
+        // Nobody can read through this handle: whoever tries gets an error of the system's.
+        let file = File::create(&path)?;
+        file.set_len(UNDO_FILE_BYTES_MAX)?;
+        let full = |_| Err(beyond_undo("full"));
+        let refused = |content: Result<_, FileError>| matches!(content, Err(FileError::Refused { .. }));
+        assert!(refused(whole_content(&file, UNDO_FILE_BYTES_MAX, &full)));
+        assert!(!refused(whole_content(&file, UNDO_FILE_BYTES_MAX, &|_| Ok(()))));
+        assert!(refused(whole_content(&file, UNDO_FILE_BYTES_MAX + 1, &|_| Ok(()))));
+        Ok(())
+    }
 }

@@ -130,9 +130,9 @@ impl Changes {
         let state = match (spot.found, self.announced(&place)) {
             // What was there before the call appended to it is the beginning of what is there.
             (Some(FileType::RegularFile), Some(Announced::Length(length))) => {
-                State::at_length(self.mount(mount), spot, length)?
+                State::at_length(self.mount(mount), spot, length, &|bytes| self.may_keep(bytes))?
             }
-            _ => State::at(self.mount(mount), spot)?,
+            _ => State::at(self.mount(mount), spot, &|bytes| self.may_keep(bytes))?,
         };
         self.add(intent, place, state, becoming)
     }
@@ -144,7 +144,7 @@ impl Changes {
         if self.is_opaque(intent, mount) || self.announced(&place) != Some(Announced::Directory) {
             return self.take_spot(intent, mount, spot, Becoming::Gone);
         }
-        let state = State::at(self.mount(mount), spot)?;
+        let state = State::at(self.mount(mount), spot, &|bytes| self.may_keep(bytes))?;
         self.add(intent, place, state, Becoming::Gone)
     }
 
@@ -190,8 +190,10 @@ impl Changes {
             Some(Announced::Absent | Announced::Directory | Announced::Whole) => return go_on(place),
             Some(Announced::Length(length)) if first_changed >= length => return go_on(place),
             None if first_changed >= looked.stamp.size.0 => State::of_length(looked),
-            Some(Announced::Length(length)) => State::of_content(mount, &node.file, Some(length))?,
-            None => State::of_content(mount, &node.file, None)?,
+            Some(Announced::Length(length)) => {
+                State::of_content(mount, &node.file, Some(length), &|bytes| self.may_keep(bytes))?
+            }
+            None => State::of_content(mount, &node.file, None, &|bytes| self.may_keep(bytes))?,
         };
         self.add(intent, place, state, Becoming::Itself)
     }
@@ -415,6 +417,13 @@ impl Changes {
     fn request(&self, node: &Node, operation: FileOperation) -> EffectRequest {
         let root = self.mounts.get(node.mount).map_or("", |mount| mount.guest.trim_end_matches('/'));
         EffectRequest::File { operation, path: format!("{root}/{}", node.path), to: None }
+    }
+
+    /// Asked before content is read to be kept. Reading and hashing it is work like any other, and is charged.
+    fn may_keep(&self, bytes: u64) -> Result<(), FileError> {
+        self.book().kept.has_room(bytes)?;
+        self.effects.owe(bytes);
+        Ok(())
     }
 
     fn add(&self, intent: &mut Intent, place: Place, state: State, becoming: Becoming) -> Result<(), FileError> {

@@ -38,13 +38,18 @@ pub(crate) enum Announced {
 }
 
 impl Kept {
-    /// Counts one entry more.
-    pub(crate) fn keep(&mut self, bytes: u64) -> Result<(), FileError> {
-        let all = self.bytes.saturating_add(bytes);
-        if all > UNDO_BYTES_MAX || self.entries >= UNDO_ENTRIES_MAX {
+    /// Whether there is room for one entry more. Asked before its content is read, and again when it is kept.
+    pub(crate) fn has_room(&self, bytes: u64) -> Result<(), FileError> {
+        if self.bytes.saturating_add(bytes) > UNDO_BYTES_MAX || self.entries >= UNDO_ENTRIES_MAX {
             return Err(beyond_undo("the call changes more than can be kept for an undo"));
         }
-        self.bytes = all;
+        Ok(())
+    }
+
+    /// Counts one entry more.
+    pub(crate) fn keep(&mut self, bytes: u64) -> Result<(), FileError> {
+        self.has_room(bytes)?;
+        self.bytes = self.bytes.saturating_add(bytes);
         self.entries += 1;
         Ok(())
     }

@@ -57,7 +57,11 @@ impl CallState {
         }
         changes.may_lose_a_name(to_mount, to)?;
         let entries_max = if changes.are_undone(mount) { KEPT_ENTRIES_MAX } else { SEEN_ENTRIES_MAX };
-        let tree = Tree::walk(changes.walls(mount), from, &to.path, entries_max)?;
+        let tree = {
+            // Charged where each is announced; but the call's time may be over long before.
+            let may_go_on = || self.may_go_on().map_err(FileError::from);
+            Tree::walk(changes.walls(mount), from, &to.path, entries_max, &may_go_on)?
+        };
         self.announce_move(permit, (mount, &tree), (to_mount, to)).await?;
         if let Err(errno) = move_there(from, to) {
             say_stayed(&changes, (mount, &tree), (to_mount, to))?;
@@ -93,7 +97,10 @@ impl CallState {
                 changes.announce(permit.number, permit.request.clone(), std::mem::take(&mut intent)).await?;
             }
         }
-        for entry in tree.entries().iter().skip(usize::from(to.found.is_some())) {
+        // Where nothing is undone, nobody needs to know what comes where.
+        let arrivals = if changes.are_undone(mount) { tree.entries() } else { &[] };
+        for entry in arrivals.iter().skip(usize::from(to.found.is_some())) {
+            self.may_go_on()?;
             let coming = coming(&tree.at(walls, entry)?)?;
             changes.take_arrival(&mut intent, (to_mount, &entry.to), coming)?;
         }

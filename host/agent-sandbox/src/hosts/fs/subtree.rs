@@ -38,12 +38,20 @@ pub(crate) struct Entry {
 
 impl Tree {
     /// Everything that is at a spot, with where it is once the whole was moved to `to`. Refuses a move after which a link in it
-    /// would lead out of the mount, and one of what is not a guest's to move.
-    pub(crate) fn walk(walls: &Walls, from: &Spot, to: &RelativePath, entries_max: usize) -> Result<Self, FileError> {
+    /// would lead out of the mount, and one of what is not a guest's to move. Each entry is looked up from the mount's root:
+    /// `may_go_on` is asked before.
+    pub(crate) fn walk(
+        walls: &Walls,
+        from: &Spot,
+        to: &RelativePath,
+        entries_max: usize,
+        may_go_on: &dyn Fn() -> Result<(), FileError>,
+    ) -> Result<Self, FileError> {
         let root = Entry { below: String::new(), path: from.path.clone(), to: to.clone() };
         let mut tree = Self { root: from.clone(), entries: vec![root] };
         let mut next = 0;
         while let Some(entry) = tree.entries.get(next) {
+            may_go_on()?;
             let spot = tree.at(walls, entry)?;
             match spot.found {
                 Some(FileType::Directory) => {
@@ -130,4 +138,39 @@ fn not_to_move(what: &str) -> FileError {
 
 fn denied(rule: &str) -> FileError {
     FileError::Refused { refusal: Refusal::FsDenied, rule: rule.to_owned(), code: ErrorCode::NotPermitted }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use agent_core::outcome::Fault;
+
+    use super::*;
+    use crate::hosts::fs::walls::Kind;
+    use crate::stop::Stop;
+
+    #[test]
+    fn a_walk_ends_with_the_time_of_its_call() -> Result<(), Box<dyn std::error::Error>> {
+        let temp = tempfile::tempdir()?;
+        std::fs::create_dir(temp.path().join("moved"))?;
+        for number in 0..50 {
+            std::fs::write(temp.path().join(format!("moved/{number}")), "")?;
+        }
+        let walls = Walls::around((0, 0), Kind::Distant);
+        let root = Arc::new(std::fs::File::open(temp.path())?);
+        let top = RelativePath::default().join("moved").map_err(|_| "too long")?;
+        let from = find(&walls, &root, &top.parent(), "moved", LastLink::Keep).map_err(|_| "lost")?;
+        let asked = Cell::new(0);
+        let three = || {
+            asked.set(asked.get() + 1);
+            let over = || Stop::fault(Fault::DeadlineExceeded, "over");
+            if asked.get() > 3 { Err(FileError::from(over())) } else { Ok(()) }
+        };
+        let walked = Tree::walk(&walls, &from, &top, SEEN_ENTRIES_MAX, &three);
+        assert!(matches!(walked, Err(FileError::Stop(_))));
+        assert_eq!(asked.get(), 4);
+        Ok(())
+    }
 }

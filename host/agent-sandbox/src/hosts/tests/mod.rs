@@ -2,6 +2,7 @@
 
 mod at_once;
 mod bodies;
+mod charges;
 mod files;
 mod handles;
 mod others;
