@@ -453,6 +453,11 @@ impl Effects {
 }
 
 impl Permit {
+    /// What was permitted is done now, whatever the guest is told meanwhile.
+    pub(crate) fn done_anew(self) -> Self {
+        Self { replayed: false, ..self }
+    }
+
     /// The record of what came of it.
     pub(crate) fn effect(self, result: EffectResult, bytes_out: Bytes, bytes_in: Bytes) -> Effect {
         Effect {
@@ -492,13 +497,13 @@ fn text_bytes(request: &EffectRequest) -> usize {
     }
 }
 
-/// The texts in a request that a guest chose.
+/// The texts in a request that a guest chose: the name of a store is one too, where it is refused.
 pub(crate) fn texts(request: &mut EffectRequest) -> Vec<&mut String> {
     match request {
         EffectRequest::File { path, to, .. } => [path].into_iter().chain(to).collect(),
         EffectRequest::Http { method, url, .. } => vec![method, url],
         EffectRequest::Env { name } => vec![name],
-        EffectRequest::Kv { key, .. } => key.iter_mut().collect(),
+        EffectRequest::Kv { store, key, .. } => [store].into_iter().chain(key).collect(),
         EffectRequest::Socket { operation } => vec![operation],
     }
 }

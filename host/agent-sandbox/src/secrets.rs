@@ -215,6 +215,22 @@ mod tests {
         Ok(())
     }
 
+    /// Every text of a request is a guest's to choose, the name of a store among them: it asks for one that is not its own.
+    #[test]
+    fn no_text_of_a_request_holds_a_secret() -> TestResult {
+        let (token, operation) = (TOKEN.to_owned(), agent_core::effect::KvOperation::Read);
+        let (store, key) = (token.clone(), Some(token.clone()));
+        for request in [
+            EffectRequest::Kv { operation, store, key, value: None },
+            EffectRequest::Env { name: token.clone() },
+            EffectRequest::Socket { operation: token },
+        ] {
+            let recorded = format!("{:?}", secrets()?.without_secrets(request));
+            assert!(!recorded.contains(TOKEN) && recorded.contains("[secret]"), "{recorded}");
+        }
+        Ok(())
+    }
+
     /// The sandbox quotes the tool, cuts what it quotes, and only then are secrets looked for.
     #[test]
     fn a_quotation_that_was_cut_keeps_no_piece_of_a_secret() -> TestResult {

@@ -64,7 +64,8 @@ impl Job {
         }
         let decision = self.parts.effects.decide_numbered(self.outgoing.number, effect_request);
         let permit = tokio::select! {
-            permit = decision => permit.map_err(|_| Error::HttpRequestDenied)?,
+            // The guest may still be told what it was told before: this request is another matter, since it is sent.
+            permit = decision => permit.map_err(|_| Error::HttpRequestDenied)?.done_anew(),
             // Nobody waits any more, and nothing was sent. The guest may be gone while its end of the reply is not.
             () = self.reply.closed() => return Err(Error::HttpRequestDenied),
             () = self.parts.ended.cancelled() => return Err(Error::HttpRequestDenied),

@@ -305,13 +305,15 @@ impl WasiHttpHooks for HttpSender {
     }
 }
 
-/// Whether a header field is not the guest's to set, in headers and trailers alike.
+/// Whether a header field is not the guest's to set, in headers and trailers alike. Nor is one that differs by underscores: to
+/// many a server (CGI, WSGI) both are the same variable.
 fn is_forbidden(name: &HeaderName) -> bool {
-    DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    let name = name.as_str().replace('_', "-");
+    DEFAULT_FORBIDDEN_HEADERS.iter().any(|forbidden| forbidden.as_str() == name)
         || FORBIDDEN.contains(&name.as_str())
         || OTHER_METHOD.contains(&name.as_str())
         || OTHER_PATH.contains(&name.as_str())
-        || name.as_str().starts_with("proxy-")
+        || name.starts_with("proxy-")
 }
 
 #[cfg(test)]
@@ -331,6 +333,12 @@ mod tests {
             ("x-http-method-override", true),
             ("x-original-url", true),
             ("x-rewrite-url", true),
+            ("x_http_method_override", true),
+            ("x_http-method-override", true),
+            ("x_original_url", true),
+            ("transfer_encoding", true),
+            ("proxy_authorization", true),
+            ("x_own", false),
             ("accept", false),
             ("content-type", false),
         ] {

@@ -94,6 +94,22 @@ async fn a_read_is_sent_and_recorded() -> io::Result<()> {
     Ok(())
 }
 
+/// The guest may still be told what an attempt before was told, while what it asked for is sent: that is no replay.
+#[tokio::test]
+async fn what_is_sent_beside_a_replay_is_not_recorded_as_replayed() -> io::Result<()> {
+    for method in ["GET", "POST"] {
+        let gate = notes(Answer::Allow);
+        let server = Server::start(&gate, OK).await?;
+        let mut state = state(&gate, Vec::new(), Limits::STANDARD);
+        state.effects.replaying(true);
+        let url = format!("http://{}/path", server.address);
+        assert_eq!(send(&mut state, method, &url, b"").await, Ok((200, "hello".to_owned())));
+        let replayed: Vec<_> = state.finish().await.effects.iter().map(|effect| effect.replayed).collect();
+        assert_eq!(replayed, [false], "{method}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_write_is_announced_before_and_recorded_after() -> io::Result<()> {
     let gate = notes(Answer::Allow);
