@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use agent_core::grant::Grant;
 use agent_sandbox::mount::{Identity, Mount, MountError};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 /// How long file work of the driver's own may take where the file system may not answer.
@@ -37,10 +38,11 @@ impl Mounts {
     }
 }
 
-/// Does file work below `mounts`. `None` where a file system did not answer in time: a thread still waits for it.
+/// Does file work below `mounts`, which may take long: an undo waits for the disk with each file. `None` where a file system
+/// did not answer in time: a thread still waits for it.
 pub async fn at_files<T: Send + 'static>(mounts: &[Mount], work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     if !mounts.iter().any(Mount::is_distant) {
-        return Some(work());
+        return Some(here(work));
     }
     let (tell, done) = oneshot::channel();
     let started = thread::Builder::new().name("file-work".to_owned()).spawn(move || {
@@ -51,11 +53,41 @@ pub async fn at_files<T: Send + 'static>(mounts: &[Mount], work: impl FnOnce() -
     tokio::time::timeout(FILE_WORK_WAIT, done).await.ok()?.ok()
 }
 
+/// Works on this thread, so that it ends whatever becomes of its caller, while other threads take over what else this one had
+/// to do.
+fn here<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        // There is no other thread.
+        _ => work(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
 
     use super::*;
+
+    /// Two workers, each with file work that ends only once the other tasks were served.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn file_work_does_not_stop_the_other_tasks_of_its_workers() {
+        let works: Vec<_> = (0..2)
+            .map(|_| {
+                let (tell, told) = std::sync::mpsc::channel();
+                let work = tokio::spawn(async move {
+                    let wait = move || told.recv_timeout(Duration::from_secs(20)).is_ok();
+                    at_files(&[], wait).await
+                });
+                (work, tell)
+            })
+            .collect();
+        for (work, tell) in works {
+            tokio::task::yield_now().await;
+            let other = tokio::spawn(async move { tell.send(()).is_ok() });
+            assert_eq!((other.await.ok(), work.await.ok().flatten()), (Some(true), Some(true)));
+        }
+    }
 
     #[tokio::test]
     async fn another_directory_under_the_same_name_is_not_opened() -> std::io::Result<()> {

@@ -107,8 +107,9 @@ impl Undoing<'_, '_> {
         for (away, plan) in self.plans.iter().enumerate() {
             let below = plan.key.strip_prefix(away_key.as_str()).filter(|below| below.starts_with('/'));
             let home = below.and_then(|below| self.numbers.get(format!("{home_key}{below}").as_str()));
+            let Some(home) = home else { continue };
             let things = self.ledger.things_at(&plan.key);
-            if let (Some(home), false) = (home, things.is_empty()) {
+            if !things.is_empty() {
                 along.push(Along { home: *home, away, things });
             }
         }
