@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::hidden::without_tags;
+use crate::hidden::{json_without_tags, without_tags};
 use crate::json::JsonText;
 use crate::outcome::{Content, ResourceBody, ToolOutcome};
 
@@ -106,8 +106,11 @@ fn visible(content: &Content) -> Content {
     let text = |text: &str| without_tags(text).into_owned();
     match content {
         Content::Text(words) => Content::Text(text(words)),
-        // Without them it is the same JSON with shorter strings.
-        Content::Json(json) => Content::Json(JsonText::parse(&text(json.as_str())).unwrap_or_else(|_| json.clone())),
+        Content::Json(json) => {
+            let words = json_without_tags(json.as_str());
+            // Without them it is the same JSON with shorter strings.
+            JsonText::parse(&words).map_or_else(|_| Content::Text(words.into_owned()), Content::Json)
+        }
         Content::Image(_) | Content::Audio(_) => content.clone(),
         Content::Resource { uri, mime_type, body } => Content::Resource {
             uri: text(uri),
@@ -138,6 +141,10 @@ mod tests {
         let visible = [Content::Text("ab\u{202e}".to_owned()), Content::Json(JsonText::parse("[\"ab\u{202e}\"]")?)];
         assert_eq!(told(&outcome), visible);
         assert_eq!(outcome.hidden(), 6);
+        let escaped = Content::Json(JsonText::parse(r#"{"a":"i\udb40\udc67n"}"#)?);
+        let outcome = ToolOutcome::Returned { content: vec![escaped] };
+        assert_eq!(told(&outcome), [Content::Json(JsonText::parse(r#"{"a":"in"}"#)?)]);
+        assert_eq!(outcome.hidden(), 1);
         let failed = ToolOutcome::Failed { message: hidden.to_owned() };
         assert_eq!(told(&failed), [Content::Text("ab\u{202e}".to_owned())]);
         Ok(())

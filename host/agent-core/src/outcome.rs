@@ -281,7 +281,7 @@ impl Content {
     fn hidden(&self) -> u64 {
         match self {
             Self::Text(text) => hidden::count(text),
-            Self::Json(json) => hidden::count(json.as_str()),
+            Self::Json(json) => hidden::count_in_json(json.as_str()),
             Self::Image(_) | Self::Audio(_) => 0,
             Self::Resource { uri, body: ResourceBody::Text(text), .. } => hidden::count(uri) + hidden::count(text),
             Self::Resource { uri, body: ResourceBody::Base64(_), .. } => hidden::count(uri),
