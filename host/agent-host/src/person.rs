@@ -152,11 +152,25 @@ fn ask_on_terminal(question: &Question) -> Option<char> {
 }
 
 impl Question {
-    /// The answer that was typed, if it is one.
+    /// The answer that was typed, if it is one: its letter alone, all that it means, or the word with which only that begins.
+    /// Another word is none, whatever its first letter: `refuse` does not mean `[r] allow for this run`.
     fn chosen(&self, typed: &str) -> Option<char> {
-        let letter = typed.chars().next()?.to_ascii_lowercase();
-        self.answers.iter().any(|(known, _)| *known == letter).then_some(letter)
+        let typed = typed.to_ascii_lowercase();
+        let says = |(letter, meaning): &&(char, &str)| {
+            typed == letter.to_string()
+                || typed == *meaning
+                || (typed == first_word(meaning) && self.begins_one(&typed))
+        };
+        self.answers.iter().find(says).map(|(letter, _)| *letter)
     }
+
+    fn begins_one(&self, word: &str) -> bool {
+        self.answers.iter().filter(|(_, meaning)| first_word(meaning) == word).count() == 1
+    }
+}
+
+fn first_word(meaning: &str) -> &str {
+    meaning.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default()
 }
 
 /// How often a person may mistype before the answer is the last one, which is the safe one.
@@ -255,6 +269,34 @@ mod tests {
         let shown = String::from_utf8(out).unwrap();
         let escaped = "safe\\u{d}rm -rf \\u{202e}txt\\u{200b}\\u{e0041}\\u{9b}2J\\u{1b}]52;c;eA\\u{7}";
         assert_eq!(shown, format!("? may `files.write` do this: write {escaped}?\n    {escaped}\n    two\\nlines\n"));
+    }
+
+    #[test]
+    fn a_word_is_not_its_first_letter() {
+        let question = |answers| Question { title: String::new(), details: Vec::new(), who: String::new(), answers };
+        let widen = question(&[('r', "allow for this run"), ('s', "allow and save to your policy"), ('d', "deny")]);
+        let cases = [
+            ("r", Some('r')),
+            ("S", Some('s')),
+            ("deny", Some('d')),
+            ("allow for this run", Some('r')),
+            ("refuse", None),
+            ("reject", None),
+            ("stop", None),
+            ("skip", None),
+            ("allow", None),
+            ("rr", None),
+            ("", None),
+        ];
+        for (typed, chosen) in cases {
+            assert_eq!(widen.chosen(typed), chosen, "{typed}");
+        }
+        let trust = question(&[('t', "trust this file"), ('o', "run once"), ('n', "no")]);
+        assert_eq!(
+            ["terminate", "ok", "trust", "no", "N"].map(|typed| trust.chosen(typed)),
+            [None, None, Some('t'), Some('n'), Some('n')]
+        );
+        assert_eq!(question(&[('y', "yes, this once"), ('n', "no")]).chosen("Yes"), Some('y'));
     }
 
     /// What stands above may have been scrolled away by then.
