@@ -195,8 +195,13 @@ impl LoadError {
     }
 }
 
+/// The first of these names, and how many there are beside: a component may import thousands.
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    /// More of them tell nobody anything.
+    const SHOWN_MAX: usize = 10;
+    let shown: Vec<_> = names.iter().take(SHOWN_MAX).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(SHOWN_MAX);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 fn advice(imports: &[String]) -> &'static str {

@@ -23,11 +23,14 @@ pub(super) fn read_file<T>(
     text: &str,
     read: impl FnOnce(&mut Table<'_>) -> Option<T>,
 ) -> Result<T, Problems> {
-    let findings = Findings { kind, file, lines: line_starts(text), text, problems: RefCell::default() };
     if text.len() > FILE_BYTES_MAX {
+        // Before anything is made of it: where its lines begin would take eight times as much.
         let message = format!("the file has {} bytes: at most {FILE_BYTES_MAX} are read", text.len());
-        return Err(Problem { kind: ProblemKind::RequestTooLarge, ..findings.problem(0..0, message) }.into());
+        let (file, line) = (file.to_owned(), Some(1));
+        let kind = ProblemKind::RequestTooLarge;
+        return Err(Problem { kind, file, line, column: line, message, hint: None }.into());
     }
+    let findings = Findings { kind, file, lines: line_starts(text), text, problems: RefCell::default() };
     let (root, errors) = parse_toml(text);
     for error in errors.iter().take(PROBLEMS_MAX + 1) {
         findings.add_syntax(error);
