@@ -196,15 +196,25 @@ pub async fn offer_directory(ports: &Ports, index: usize) -> Offered {
     };
     match &ports.widening {
         Widening::ByKeeper(_) => Offered::Wished(wish(ports, authority.tool, access)),
-        Widening::AtOnce | Widening::Never => {
+        Widening::AtOnce(_) | Widening::Never => {
             let prompt = format!("which directory may `{}` {}?", authority.tool.component, verb(access));
             let note = |text: &str| ports.reporter.note(text);
             match unless_cancelled(ports, which_directory(&ports.person, &prompt, note)).await {
-                Some(host) => grant_directory(ports, &authority.tool, host, access),
+                Some(host) => match refusal(&ports.widening, &host, access) {
+                    None => grant_directory(ports, &authority.tool, host, access),
+                    Some(why) => ports.reporter.note(&format!("no directory was granted: {why}")),
+                },
                 None => ports.reporter.note("no directory was granted"),
             }
             Offered::Settled
         }
+    }
+}
+
+fn refusal(widening: &Widening, host: &HostPath, access: Access) -> Option<String> {
+    match widening {
+        Widening::AtOnce(unchanging) => unchanging.refusal(host, access),
+        Widening::ByKeeper(_) | Widening::Never => None,
     }
 }
 

@@ -29,6 +29,7 @@ mod named;
 mod operator;
 mod person;
 mod process_limits;
+mod proposal;
 mod real_path;
 mod recorded_calls;
 mod report;
@@ -43,13 +44,16 @@ mod signing;
 mod stores;
 mod strict;
 mod tool_build;
+mod tool_folders;
 mod tool_identity;
 mod tool_words;
 mod toolset;
 mod trace;
 mod trust;
+mod unchanging;
 mod wasm_target;
 mod wit_docs;
+mod wit_files;
 
 use std::io::Write;
 use std::path::Path;
@@ -130,7 +134,11 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tool(ToolCommand::Check(args)) => behind_walls(tool_check::prepare(args)),
         // Runs compilers, which do what compilers do: no wall, and none that they would inherit.
         Command::Tool(ToolCommand::Build(args)) => drive(build::build(args)),
-        Command::Tool(ToolCommand::Pack(args)) => tool_pack::pack(&args),
+        // Reads whatever folder it is asked about.
+        Command::Tool(ToolCommand::Pack(args)) => {
+            let _ = hardening::put_up(Files::Anywhere);
+            tool_pack::pack(&args)
+        }
         Command::Journal(command) => journal(command),
         Command::CompileWorker(_) | Command::ProbeDirectory(_) => {
             unreachable!("such a process is done before there is a runtime")

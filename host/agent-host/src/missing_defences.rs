@@ -1,5 +1,5 @@
 //! Rules and manifests as a test build sees them in which a defence is switched off: what the defence would refuse is taken as
-//! its author hoped. In a build for use none can be off, and this changes nothing. `toolset` asks.
+//! its author hoped. In a build for use none can be off, and this changes nothing. `toolset` and `tool_folders` ask.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use agent_core::config::selector::Selector;
 use agent_core::name::ToolName;
 use agent_sandbox::defence::{Defence, is_off};
 
-use crate::toolset::{self, Found};
+use crate::tool_folders::{self, Found};
 
 /// `rules` for `tool`, without what would be refused.
 pub fn weakened(rules: &Authority, tool: &ToolName) -> Authority {
@@ -31,5 +31,5 @@ pub fn weakened(rules: &Authority, tool: &ToolName) -> Authority {
 /// The tool in a folder as if it had no manifest.
 pub fn undescribed(folder: &Path) -> anyhow::Result<Found> {
     let name = folder.file_name().unwrap_or_default();
-    toolset::bare(&folder.join(name).with_extension("wasm"))
+    tool_folders::bare(&folder.join(name).with_extension("wasm"))
 }

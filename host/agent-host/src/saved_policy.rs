@@ -27,7 +27,7 @@ pub fn make(file: &Path) -> anyhow::Result<()> {
 /// Where the file cannot be read, would not be understood, or cannot be written.
 pub fn append(file: &Path, rule: &GrantRule) -> anyhow::Result<()> {
     let shown = file.display().to_string();
-    let before = if file.exists() { input::read_config(file, &shown)? } else { String::new() };
+    let before = if input::is_there(file)? { input::read_config(file, &shown)? } else { String::new() };
     let gap = if before.is_empty() || before.ends_with("\n\n") { "" } else { "\n" };
     let added = format!("{gap}{}", rule.to_toml());
     let after = format!("{before}{added}");

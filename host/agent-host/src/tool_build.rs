@@ -14,7 +14,8 @@ use tokio::process::Command;
 use crate::agent::Source;
 use crate::authoring::programs;
 use crate::input;
-use crate::toolset::{self, MANIFEST};
+use crate::tool_folders::{self, MANIFEST};
+use crate::wasm_target::Place;
 use crate::{wasm_target, wit_docs};
 
 /// What a build would do.
@@ -23,7 +24,7 @@ pub struct Plan {
     pub name: Name,
     /// The tool's folder, absolute.
     pub folder: PathBuf,
-    /// The command, run by `sh -c` in the folder.
+    /// The command, run by `/bin/sh -c` in the folder.
     pub command: String,
     /// Where the command leaves the component, absolute.
     pub artifact: PathBuf,
@@ -39,7 +40,7 @@ pub fn plan(folder: &Path) -> anyhow::Result<Plan> {
     let shown = folder.display();
     let folder = folder.canonicalize().with_context(|| format!("cannot find tool folder `{shown}`"))?;
     ensure!(folder.join(MANIFEST).is_file(), "`{shown}` is no tool folder: there is no `{MANIFEST}` in it");
-    let (manifest, _) = toolset::read_manifest(&folder)?;
+    let (manifest, _) = tool_folders::read_manifest(&folder)?;
     let Some(build) = manifest.build else {
         bail!(
             "`{shown}/{MANIFEST}` has no `[build]`\n  hint: add `[build]` with `command = \"…\"` and `artifact = \"….wasm\"`"
@@ -58,6 +59,9 @@ impl Plan {
         Source { path: self.folder.join(MANIFEST), digest }
     }
 
+    /// What trust in this build does not cover, as who is asked for it should know.
+    pub const NOT_PINNED: &str = "what it runs from this folder may change, and is not looked at again";
+
     /// Runs the command, its output going to stderr, and puts the component beside the manifest, with the comments of its WIT
     /// inside.
     ///
@@ -65,14 +69,15 @@ impl Plan {
     /// Where a program is missing, the command fails, or it leaves no component.
     pub async fn run(&self) -> anyhow::Result<PathBuf> {
         let path = programs::path(&self.folder)?;
-        programs::check(&self.needs, &self.command, &path)
+        programs::check(&self.needs, &self.command, &path, Place::Trusted(&self.folder))
             .await
             .with_context(|| format!("`{}` cannot be built here", self.name))?;
-        let mut command = Command::new("sh");
+        // By its own path: the folder's programs come first in `PATH`, and what is shown is what runs.
+        let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(&self.command).current_dir(&self.folder).stdin(std::process::Stdio::null());
         command.stdout(std::io::stderr()).env_remove("CARGO_TARGET_DIR").env("PATH", path).kill_on_drop(true);
-        wasm_target::prepare(&mut command).await;
-        let status = command.status().await.context("cannot start `sh`")?;
+        wasm_target::prepare(&mut command, &self.folder).await;
+        let status = command.status().await.context("cannot start `/bin/sh`")?;
         ensure!(status.success(), "building `{}` failed ({status}): {}", self.name, self.command);
         let component = self.folder.join(format!("{}.wasm", self.name));
         let (from, to) = (self.artifact.display(), component.display());

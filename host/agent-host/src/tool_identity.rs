@@ -3,7 +3,13 @@
 
 use agent_core::digest::Digest;
 
+use crate::report::text;
 use crate::toolset::Unloaded;
+
+/// Tools that are shown each by itself. What they may do is said elsewhere, and whole.
+const SHOWN_MAX: usize = 20;
+/// Longest piece of what an author says of one.
+const SAID_CHARS_MAX: usize = 200;
 
 /// What the person who is asked for trust is told of each tool: the component that it is, and what its author says of it, which
 /// the model reads too.
@@ -11,9 +17,15 @@ use crate::toolset::Unloaded;
 pub fn told(tools: &[Unloaded]) -> Vec<String> {
     let line = |Unloaded { found, bytes }: &Unloaded| {
         let said = found.manifest.as_ref().map_or("(no manifest)", |manifest| &manifest.description);
-        format!("tool {}, component {}: {}", found.name, Digest::of(bytes).short(), said.replace('\n', " "))
+        let said = text::line(&said.replace('\n', " "), SAID_CHARS_MAX);
+        format!("tool {}, component {}: {said}", found.name, Digest::of(bytes).short())
     };
-    tools.iter().map(line).collect()
+    let mut lines: Vec<_> = tools.iter().take(SHOWN_MAX).map(line).collect();
+    let more = tools.len().saturating_sub(SHOWN_MAX);
+    if more > 0 {
+        lines.push(format!("and {more} more tools: `agent-host tool list --tools DIR` has them"));
+    }
+    lines
 }
 
 /// One digest over name, manifest and component of each of these tools, in their order.

@@ -59,7 +59,7 @@ impl TrustStore {
     /// Where it cannot be read or is from a newer version.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let empty = Stored { version: VERSION, trusted: Vec::new() };
-        let stored = if path.exists() { read(path)? } else { empty };
+        let stored = if input::is_there(path)? { read(path)? } else { empty };
         Ok(Self { path: path.to_owned(), stored })
     }
 
@@ -86,13 +86,15 @@ impl TrustStore {
     pub fn accept(&mut self, source: &Source) -> anyhow::Result<()> {
         // Another agent-host may have added to the file since it was read.
         let _lock = lock(&self.path)?;
-        if self.path.exists() {
+        if input::is_there(&self.path)? {
             self.stored = read(&self.path)?;
         }
-        self.stored.trusted.retain(|trusted| trusted.path != source.path);
+        // What is gone is trusted no more; without this the file would only grow, until it could not be read.
+        let is_gone = |path: &Path| matches!(input::is_there(path), Ok(false));
+        self.stored.trusted.retain(|trusted| trusted.path != source.path && !is_gone(&trusted.path));
         let trusted = Trusted { path: source.path.clone(), digest: source.digest, at: clock::now() };
         self.stored.trusted.push(trusted);
-        let text = serde_json::to_string_pretty(&self.stored).context("trust cannot be written as JSON")?;
+        let text = serde_json::to_string_pretty(&self.stored).context("the path is not UTF-8, so trust in it cannot be written down\n  hint: move it to a folder whose path is, or say `--yes` or `run once`")?;
         write_private(&self.path, text.as_bytes())
     }
 }
@@ -108,7 +110,8 @@ fn lock(path: &Path) -> anyhow::Result<fs::File> {
 
 fn read(path: &Path) -> anyhow::Result<Stored> {
     let shown = path.display();
-    let text = input::read_text(path, BYTES_MAX).with_context(|| format!("cannot read `{shown}`"))?;
+    let text = input::read_text(path, BYTES_MAX)
+        .with_context(|| format!("cannot read `{shown}`: move it away to begin without trust"))?;
     let stored: Stored = serde_json::from_str(&text)
         .with_context(|| format!("cannot understand `{shown}`: move it away to begin without trust"))?;
     ensure!(stored.version <= VERSION, "`{shown}` was written by a newer agent-host: use that one");
@@ -139,13 +142,19 @@ mod tests {
     fn a_changed_file_must_be_trusted_again() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("trust.json");
-        let source = |text: &[u8]| Source { path: "/agent.toml".into(), digest: Digest::of(text) };
+        let file = folder.path().join("agent.toml");
+        fs::write(&file, "")?;
+        let source = |text: &[u8]| Source { path: file.clone(), digest: Digest::of(text) };
         let mut store = TrustStore::open(&path)?;
         assert_eq!(store.standing(&source(b"1")), Standing::Unknown);
         store.accept(&source(b"1"))?;
         let store = TrustStore::open(&path)?;
         assert_eq!(store.standing(&source(b"1")), Standing::Trusted);
         assert_eq!(store.standing(&source(b"2")), Standing::Changed);
+        fs::remove_file(&file)?;
+        let other = Source { path: path.clone(), digest: Digest::of(b"other") };
+        TrustStore::open(&path)?.accept(&other)?;
+        assert_eq!(TrustStore::open(&path)?.len(), 1, "what is gone is trusted no more");
         Ok(())
     }
 }

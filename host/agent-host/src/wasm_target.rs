@@ -3,6 +3,8 @@
 //! pointed there.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::Command;
 
@@ -17,12 +19,27 @@ const STAMP: &str = "lib/rustlib/wasm32-wasip2/stamp";
 /// The variable by which cargo takes flags for the target alone.
 const FLAGS: &str = "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS";
 
-/// Lets `command` find the target's standard library if rustc itself does not have it.
-pub async fn prepare(command: &mut Command) {
+/// How long a rustc may take that only says what it is.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How long one may take that a trusted build would have downloaded first.
+const DOWNLOAD_TIME: Duration = Duration::from_secs(600);
+
+/// Where rustc is asked what it is. The one of rustup obeys the toolchain file of the working directory and of those around it,
+/// which may name a program to start or a toolchain to download: so nobody is asked in a folder that is not trusted.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'p> {
+    /// In nobody's folder: the user's own rustc, and nothing is downloaded.
+    Nowhere,
+    /// In a tool's folder whose build command is trusted.
+    Trusted(&'p Path),
+}
+
+/// Lets `command`, which is trusted and runs in `folder`, find the target's standard library if rustc itself does not have it.
+pub async fn prepare(command: &mut Command, folder: &Path) {
     if std::env::var_os(FLAGS).is_some() {
         return;
     }
-    if let (Some(rustc), Some(cache)) = (Rustc::ask().await, cache()) {
+    if let (Some(rustc), Some(cache)) = (Rustc::ask(Place::Trusted(folder)).await, cache()) {
         command.envs(variables(&rustc, &cache.join(CACHE_FOLDER)));
     }
 }
@@ -38,8 +55,8 @@ pub enum Builder {
 }
 
 /// Looks for what a build would use.
-pub async fn on_this_machine() -> Builder {
-    let Some(rustc) = Rustc::ask().await else { return Builder::NoCompiler };
+pub async fn on_this_machine(place: Place<'_>) -> Builder {
+    let Some(rustc) = Rustc::ask(place).await else { return Builder::NoCompiler };
     let release = rustc.stamp.split(' ').next().unwrap_or_default();
     let has_own = rustc.sysroot.join(LIBRARIES).is_dir();
     let is_helped = cache().is_some_and(|cache| !variables(&rustc, &cache.join(CACHE_FOLDER)).is_empty());
@@ -61,12 +78,12 @@ struct Rustc {
 
 impl Rustc {
     /// `None` where there is none: a tool in another language needs none.
-    async fn ask() -> Option<Self> {
-        let about = said(&["-vV"]).await?;
+    async fn ask(place: Place<'_>) -> Option<Self> {
+        let about = said("rustc", &["-vV"], place).await?;
         let field = |name: &str| about.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let host = field("host")?.to_owned();
         let stamp = format!("{} {} {host}", field("release")?, field("commit-hash")?);
-        Some(Self { sysroot: said(&["--print", "sysroot"]).await?.trim().into(), stamp, host })
+        Some(Self { sysroot: said("rustc", &["--print", "sysroot"], place).await?.trim().into(), stamp, host })
     }
 
     /// The linker of wasm modules, which a rustc from the cache does not bring.
@@ -75,8 +92,20 @@ impl Rustc {
     }
 }
 
-async fn said(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("rustc").args(arguments).output().await.ok()?;
+async fn said(program: &str, arguments: &[&str], place: Place<'_>) -> Option<String> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let time = match place {
+        Place::Nowhere => {
+            command.current_dir("/").env("RUSTUP_AUTO_INSTALL", "0");
+            ANSWER_TIME
+        }
+        Place::Trusted(folder) => {
+            command.current_dir(folder);
+            DOWNLOAD_TIME
+        }
+    };
+    let output = tokio::time::timeout(time, command.output()).await.ok()?.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -115,6 +144,18 @@ mod tests {
     fn write(path: PathBuf, text: &str) -> std::io::Result<()> {
         std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
         std::fs::write(path, text)
+    }
+
+    /// A toolchain file there could name any program, and reading a terminal would wait for somebody.
+    #[tokio::test]
+    async fn a_compiler_is_not_asked_in_a_strangers_folder() -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let folder = folder.path().canonicalize()?;
+        let here = |said: Option<String>| said.map(|said| PathBuf::from(said.trim()));
+        assert_eq!(here(said("pwd", &["-P"], Place::Nowhere).await), Some("/".into()));
+        assert_eq!(here(said("pwd", &["-P"], Place::Trusted(&folder)).await), Some(folder));
+        assert_eq!(said("cat", &[], Place::Nowhere).await.as_deref(), Some(""));
+        Ok(())
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use agent_sandbox::describe::docs_section::{self, Docs};
-use anyhow::anyhow;
+use anyhow::bail;
 use wit_parser::{Docs as Comment, Function, PackageId, Resolve, Type, TypeDefKind, TypeId, WorldItem, WorldKey};
+
+use crate::wit_files;
 
 /// The folder with WIT files beside a manifest.
 pub const FOLDER: &str = "wit";
@@ -17,36 +19,59 @@ const DEPTH_MAX: usize = 64;
 /// Most places of one function: its types, written out, may be many more than a model would read of.
 const PARTS_MAX: usize = 500;
 
+/// Most places that are looked at, of all functions together, with a comment or without: a type that is made of two others, and
+/// so on, has more of them than anybody counts.
+const VISITS_MAX: usize = 500_000;
+
 /// The comments of every function that a world in `folder` exports. Without the folder there is nothing to say.
 ///
 /// # Errors
-/// Where the WIT is not valid.
+/// Where the WIT cannot be read or is not valid, or says more of its functions than a component can hold.
 pub fn read(folder: &Path) -> anyhow::Result<Docs> {
     if !folder.is_dir() {
         return Ok(Docs::default());
     }
-    let mut resolve = Resolve::default();
-    let pushed =
-        resolve.push_dir(folder).map_err(|error| anyhow!("the WIT in `{}` is not valid: {error}", folder.display()));
-    let (package, _) = pushed?;
+    let (resolve, package) = wit_files::read(folder)?;
+    let mut visits = VISITS_MAX;
     let mut docs = Docs::default();
     for (name, function) in exported(&resolve, package) {
         if let Some(text) = words(&function.docs) {
             docs.functions.insert(name.clone(), text);
         }
-        let mut places = Places { resolve: &resolve, parts: BTreeMap::new(), inside: Vec::new() };
+        let mut places = Places { resolve: &resolve, parts: BTreeMap::new(), inside: Vec::new(), visits: &mut visits };
         function.params.iter().for_each(|param| places.of(&param.ty, &param.name));
         if !places.parts.is_empty() {
             docs.parts.insert(name, places.parts);
         }
     }
+    if docs_section::encoded_len(&Docs { functions: docs.functions.clone(), ..Docs::default() })
+        > docs_section::BYTES_MAX
+    {
+        bail!(
+            "the comments above the functions in `{}` have more than {} bytes, and a component holds no more\n  hint: shorten \
+             them: a model reads them with every request",
+            folder.display(),
+            docs_section::BYTES_MAX
+        );
+    }
     Ok(within_bounds(docs))
 }
 
 /// What is said of functions matters more than what is said of their parts.
-fn within_bounds(mut docs: Docs) -> Docs {
-    while docs_section::encoded_len(&docs) > docs_section::BYTES_MAX && docs.parts.pop_last().is_some() {}
-    docs
+fn within_bounds(docs: Docs) -> Docs {
+    let Docs { functions, parts } = docs;
+    let mut kept = Docs { functions, ..Docs::default() };
+    let mut bytes = docs_section::encoded_len(&kept);
+    for (name, of_function) in parts {
+        // A little more than it takes beside the others.
+        let alone = Docs { parts: [(name, of_function)].into(), ..Docs::default() };
+        bytes += docs_section::encoded_len(&alone);
+        if bytes > docs_section::BYTES_MAX {
+            break;
+        }
+        kept.parts.extend(alone.parts);
+    }
+    kept
 }
 
 fn exported(resolve: &Resolve, package: PackageId) -> impl Iterator<Item = (String, &Function)> {
@@ -77,21 +102,29 @@ struct Places<'r> {
     parts: BTreeMap<String, String>,
     /// The types that this place is in.
     inside: Vec<TypeId>,
+    /// How many places may still be looked at.
+    visits: &'r mut usize,
 }
 
 impl Places<'_> {
     /// What is said of a type at `place`, and of all that it is made of.
     fn of(&mut self, ty: &Type, place: &str) {
-        let Type::Id(id) = ty else { return };
-        if self.inside.len() == DEPTH_MAX || self.parts.len() >= PARTS_MAX {
+        if !self.may_look() || self.inside.len() == DEPTH_MAX {
             return;
         }
+        let Type::Id(id) = ty else { return };
         let definition = &self.resolve.types[*id];
         // What is said where a type is used comes before what is said of the type itself.
         self.say(place, &definition.docs);
         self.inside.push(*id);
         self.within(&definition.kind, place);
         self.inside.pop();
+    }
+
+    /// Counts a place that is looked at. `false` where it is one too many.
+    fn may_look(&mut self) -> bool {
+        *self.visits = self.visits.saturating_sub(1);
+        *self.visits > 0 && self.parts.len() < PARTS_MAX
     }
 
     fn say(&mut self, place: &str, docs: &Comment) {
@@ -136,6 +169,9 @@ impl Places<'_> {
     }
 
     fn named(&mut self, place: &str, (name, docs): (&str, &Comment), ty: Option<&Type>) {
+        if !self.may_look() {
+            return;
+        }
         let place = format!("{place}.{name}");
         self.say(&place, docs);
         ty.iter().for_each(|ty| self.of(ty, &place));
@@ -197,6 +233,36 @@ mod tests {
             ("marks[0].new", "Not used."),
         ];
         assert_eq!(parts, expected);
+        Ok(())
+    }
+
+    /// Written out, its type has more places than anybody waits for.
+    #[test]
+    fn a_type_that_doubles_is_not_written_out() -> anyhow::Result<()> {
+        let records: String = (0..62).map(|n| format!("record t{n} {{ a: t{0}, b: t{0} }}\n", n + 1)).collect();
+        let wit = format!(
+            "package local:wide;\ninterface i {{\n{records}record t62 {{ x: u8 }}\n/// Says.\nf: func(x: t0);\n}}\nworld w {{ export i; }}\n"
+        );
+        assert_eq!(docs(&wit)?.functions["local:wide/i#f"], "Says.");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_said_fits_into_a_component() -> anyhow::Result<()> {
+        let fields: String =
+            (0..400).map(|n| format!("/// Field {n}, of which much is said.\nfield{n}: u8,\n")).collect();
+        let functions: String = (0..2_000).map(|n| format!("do{n}: func(x: t);\n")).collect();
+        let wit = |functions: &str| {
+            format!(
+                "package local:wide;\ninterface i {{\nrecord t {{\n{fields}}}\n{functions}}}\nworld w {{ export i; }}\n"
+            )
+        };
+        let bounded = docs(&wit(&functions))?;
+        assert!(!bounded.parts.is_empty() && docs_section::encoded_len(&bounded) <= docs_section::BYTES_MAX);
+        let said = format!("/// {}\n", "much ".repeat(30));
+        let functions: String = (0..2_000).map(|n| format!("{said}do{n}: func(x: t);\n")).collect();
+        let refused = docs(&wit(&functions)).map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(refused.contains("more than 262144 bytes"), "{refused}");
         Ok(())
     }
 }

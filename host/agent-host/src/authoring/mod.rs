@@ -2,6 +2,7 @@
 //! `commands`: `tool_new`, `tool_build`, `tool_test`, `tool_check`.
 
 pub mod judge;
+pub mod outside;
 pub mod programs;
 pub mod template;
 pub mod trial;

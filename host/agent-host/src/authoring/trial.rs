@@ -1,5 +1,5 @@
-//! One call of an operation in the surroundings of a case: a folder with its files, its variables, its hosts, and nothing of what
-//! the operator granted elsewhere. Clock, random numbers and empty stores are the same each time. Nothing is journaled.
+//! One call of an operation in the surroundings of a case: a folder with its files, its variables, the hosts that the operator allows
+//! it, and nothing of what he granted elsewhere. Clock, random numbers and empty stores are the same each time. Nothing is journaled.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use super::outside::Outside;
 use crate::arguments;
 use crate::driver::mounts::Mounts;
 use crate::secret_values::SecretValues;
@@ -36,6 +37,15 @@ const CLOCK_START: UnixMillis = UnixMillis(1_767_225_600_000);
 const SEED: [u8; 32] = [26; 32];
 /// Where cases may be told apart by the keys of their requests, and need not.
 const RUN: &str = "trial";
+
+/// What came of a case.
+#[derive(Debug)]
+pub enum Trial {
+    /// Its call was made, or its arguments refused.
+    Made(Box<Tried>),
+    /// It was not called, and why not.
+    NotAllowed(String),
+}
 
 /// What came of a case's call.
 #[derive(Debug)]
@@ -67,21 +77,39 @@ pub fn make_folder(parent: &Path, number: usize, case: &Case) -> anyhow::Result<
     Ok(folder)
 }
 
-/// Makes the call of a case. `folder` is the case's own.
+/// Makes the call of a case, if `outside` lets it. `folder` is the case's own.
 ///
 /// # Errors
 /// Where the call cannot be made at all: what comes of it is no error.
-pub async fn call(sandbox: &Sandbox, loaded: &Loaded, case: &Case, folder: &Path) -> anyhow::Result<Tried> {
+pub async fn call(
+    sandbox: &Sandbox,
+    loaded: &Loaded,
+    case: &Case,
+    folder: &Path,
+    outside: &Outside,
+) -> anyhow::Result<Trial> {
     let tools = &loaded.component.tools;
     let Some(tool) = tools.iter().find(|tool| tool.name.operation == case.call) else {
         let known: Vec<_> = tools.iter().map(|tool| tool.name.operation.to_string()).collect();
         return Err(anyhow!("{}: there is no operation `{}`; there are: {}", case.source, case.call, known.join(", ")));
     };
-    let arguments = match arguments::check(case.arguments.as_str(), &tool.input_schema) {
+    if let Some(why) = outside.refusal(case) {
+        return Ok(Trial::NotAllowed(why));
+    }
+    let authority = authority(loaded, &tool.name, (case, folder), outside)?;
+    if let Some(rule) = authority.forbidden_by() {
+        return Ok(Trial::NotAllowed(format!("`{}` may not be called: {rule}", tool.name)));
+    }
+    if let (Some(rule), false) = (authority.asks_before_call(), case.net.is_empty()) {
+        return Ok(Trial::NotAllowed(format!(
+            "a person is asked before `{}` is called, and there is none: {rule}",
+            tool.name
+        )));
+    }
+    let arguments = match arguments::check_for(&loaded.component, case.arguments.as_str(), tool) {
         Ok(arguments) => arguments,
-        Err(message) => return Ok(refused(message)),
+        Err(message) => return Ok(Trial::Made(Box::new(refused(message)))),
     };
-    let authority = authority(loaded, &tool.name, case, folder)?;
     let grant = authority.grant.clone();
     let call = Call {
         operation: case.call.clone(),
@@ -101,7 +129,7 @@ pub async fn call(sandbox: &Sandbox, loaded: &Loaded, case: &Case, folder: &Path
     let report = sandbox.call(&loaded.component, call).await?;
     let took = started.elapsed();
     let (outcome, effects, metering, said) = (report.outcome, report.effects, report.metering, report.said);
-    Ok(Tried { outcome, effects, metering, said, took })
+    Ok(Trial::Made(Box::new(Tried { outcome, effects, metering, said, took })))
 }
 
 fn refused(message: String) -> Tried {
@@ -114,10 +142,15 @@ fn refused(message: String) -> Tried {
     }
 }
 
-/// What the case grants, within the tool's ceiling.
-fn authority(loaded: &Loaded, tool: &ToolName, case: &Case, folder: &Path) -> anyhow::Result<ToolAuthority> {
-    let rules = Authority { grants: grants(&loaded.ceiling, tool, case, folder)?, ..Authority::nothing() };
-    toolset::authority(loaded, tool, &[rules])
+/// What the case has, within the tool's ceiling and what the operator forbids.
+fn authority(
+    loaded: &Loaded,
+    tool: &ToolName,
+    (case, folder): (&Case, &Path),
+    outside: &Outside,
+) -> anyhow::Result<ToolAuthority> {
+    let own = Authority { grants: grants(&loaded.ceiling, tool, case, folder)?, ..Authority::nothing() };
+    toolset::authority(loaded, tool, &[own, outside.rules().clone()])
 }
 
 fn grants(ceiling: &Ceiling, tool: &ToolName, case: &Case, folder: &Path) -> anyhow::Result<Vec<GrantRule>> {

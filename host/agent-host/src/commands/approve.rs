@@ -30,8 +30,8 @@ use crate::journal::lease::TakeOver;
 use crate::journal::log::{Durable, RunLog};
 use crate::journal::sqlite::SqliteJournal;
 use crate::person::{self, Person, Question};
-use crate::report::text;
 use crate::report::waiting::{self, Wants};
+use crate::report::{text, typed};
 
 /// `agent-host approve`.
 #[derive(Debug, clap::Args)]
@@ -274,7 +274,7 @@ pub(super) fn go_on(run: &RunId, agent: Option<&Path>) -> anyhow::Error {
 
 /// The run as a command line names it.
 pub(super) fn named(run: &RunId, agent: Option<&Path>) -> String {
-    agent.map_or_else(|| run.to_string(), |file| format!("{run} --agent {}", file.display()))
+    agent.map_or_else(|| run.to_string(), |file| format!("{run} --agent {}", typed::path(file)))
 }
 
 fn reason(text: &str) -> Result<String, String> {

@@ -21,7 +21,7 @@ use crate::journal::portable::{self, FILE_BYTES_MAX, Portable};
 use crate::journal::sqlite::{Import, SqliteJournal};
 use crate::journal::verify::{Marks, Verified, Walk};
 use crate::journal::{Journal as _, error::JournalError};
-use crate::report::vouching;
+use crate::report::{typed, vouching};
 
 /// `agent-host journal import`.
 #[derive(Debug, clap::Args)]
@@ -128,7 +128,7 @@ fn vouch(args: &ImportArgs, run: &RunId, lines: Vec<String>) -> anyhow::Result<(
         writeln!(err, "run {run} goes on here with this:")?;
         return Ok(lines.iter().try_for_each(|line| writeln!(err, "    {line}"))?);
     }
-    let how = format!("`agent-host journal import --trust --yes {}` vouches for it", args.file.display());
+    let how = format!("`agent-host journal import --trust --yes {}` vouches for it", typed::path(&args.file));
     opened::confirm(run, (format!("let run {run} go on here with this?"), lines), false, &how)
 }
 
@@ -202,7 +202,7 @@ fn say(args: &ImportArgs, run: &RunId, events: u64, standing: Standing) -> anyho
         out,
         "  {why}: it can be shown, verified and replayed; what it grants and approves does not count\n  hint: `agent-host \
          journal import --trust {}` lets it go on here",
-        args.file.display()
+        typed::path(&args.file)
     )?;
     Ok(())
 }

@@ -33,13 +33,14 @@ use crate::learning::Learning;
 use crate::person::Person;
 use crate::report::list::SHORT_RUN_CHARS;
 use crate::report::waiting::{self, Waiting};
-use crate::report::{json, text};
+use crate::report::{json, text, typed};
 use crate::reporter::{Reporter, Voice};
 use crate::saved_policy;
 use crate::settings;
 use crate::signals;
 use crate::signing::SigningKey;
 use crate::trace::Telemetry;
+use crate::unchanging::Unchanging;
 
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -98,9 +99,9 @@ pub fn sealed(hardening: Hardening) -> Hardening {
 
 /// How a directory that is granted in the middle of the run becomes reachable.
 #[must_use]
-pub fn widening(hardening: &Hardening, keeper: Option<KeeperPipe>) -> Widening {
+pub fn widening(hardening: &Hardening, keeper: Option<KeeperPipe>, unchanging: Unchanging) -> Widening {
     match (&hardening.landlock, keeper) {
-        (Wall::Down(_), _) => Widening::AtOnce,
+        (Wall::Down(_), _) => Widening::AtOnce(unchanging),
         (Wall::Up(_), Some(keeper)) => Widening::ByKeeper(keeper),
         (Wall::Up(_), None) => Widening::Never,
     }
@@ -227,7 +228,7 @@ async fn drive_untraced(
 fn hand_over(widening: &Widening, wish: Wish) -> anyhow::Result<ExitCode> {
     match widening {
         Widening::ByKeeper(keeper) => keeper.say_wish(wish).map(|()| ExitCode::SUCCESS),
-        Widening::AtOnce | Widening::Never => unreachable!("only a keeper is wished for a directory"),
+        Widening::AtOnce(_) | Widening::Never => unreachable!("only a keeper is wished for a directory"),
     }
 }
 
@@ -241,12 +242,12 @@ fn short(ports: &Ports, run: &RunId) -> String {
 
 /// The run as a command line names it: runs live beside their agent file, so one without the other is not found.
 fn named(run: &str, agent: Option<&Path>) -> String {
-    agent.map_or_else(|| run.to_owned(), |file| format!("{run} --agent {}", file.display()))
+    agent.map_or_else(|| run.to_owned(), |file| format!("{run} --agent {}", typed::path(file)))
 }
 
 fn print_answer(ended: &RunEnded) -> anyhow::Result<()> {
     if let Some(answer) = &ended.answer {
-        writeln!(anstream::stdout(), "{}", text::for_stdout(answer.trim_end())).context("cannot write the answer")?;
+        text::print(answer.trim_end()).context("cannot write the answer")?;
     }
     Ok(())
 }

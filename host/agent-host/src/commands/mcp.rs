@@ -41,6 +41,7 @@ use crate::settings;
 use crate::signals;
 use crate::signing::SigningKey;
 use crate::toolset::{self, Unloaded};
+use crate::unchanging::Unchanging;
 
 /// Where tools are looked for if nothing is said.
 const TOOLS_FOLDER: &str = "tools";
@@ -136,6 +137,8 @@ pub async fn prepare(args: McpArgs) -> anyhow::Result<Confined> {
     let rules = operator::standing_rules(&home, &args.allow)?;
     let paths = if args.tools.paths.is_empty() { vec![TOOLS_FOLDER.into()] } else { args.tools.paths.clone() };
     let tools = toolset::read_all(&paths)?;
+    // They are looked at again while they are served.
+    Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).check(&rules)?;
     let runs = std::env::current_dir().context("there is no working directory")?.join(RUNS_FOLDER);
     let hint = "a server's record is kept in the folder that it works in: choose one with `--directory DIR`";
     let journal = SqliteJournal::create_or_open(&runs, &key).with_context(|| hint.to_owned())?;

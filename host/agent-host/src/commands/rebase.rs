@@ -29,6 +29,7 @@ use crate::person::{Person, Question};
 use crate::report::difference;
 use crate::strict;
 use crate::toolset::{self, Unloaded};
+use crate::unchanging::Unchanging;
 
 /// `agent-host journal rebase`.
 #[derive(Debug, clap::Args)]
@@ -70,6 +71,7 @@ pub async fn prepare(args: RebaseArgs) -> anyhow::Result<Confined> {
     let rules = operator::rules(&home, &person, &args.allow, &agent).await?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
+    Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).check(&rules)?;
     let reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     let rebase = Rebase { args, home, key, agent, journal, log, state, person, rules, tools };
     Ok(Confined::new(reach, |hardening| rebase.act(hardening)))

@@ -41,6 +41,7 @@ use crate::sessions;
 use crate::signing::SigningKey;
 use crate::toolset;
 use crate::trace::Telemetry;
+use crate::unchanging::Unchanging;
 
 /// Takes the run over, and finds out what it needs.
 ///
@@ -66,6 +67,7 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let person = Person::at_terminal();
     let mut reach = launch::reach_of_run(&home, &person, &runs)?;
     reach.grants(state.authorities.iter().flat_map(|authority| &authority.grant.fs));
+    reach.unchanging = Unchanging::of_operator(&home, None)?;
     let learning = args.learn.learn.as_deref().map(|path| Learning::begin(path, &home)).transpose()?;
     let telemetry = Telemetry::prepare(&runs, &key);
     let keeper = KeeperPipe::of_environment();
@@ -73,6 +75,7 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     if let (Some(keeper), None) = (&keeper, &handed) {
         keeper.say_reach(&reach)?;
     }
+    let unchanging = reach.unchanging.clone();
     // Where a keeper says where the wall is, the journal has no word in it: a guest that broke out could write there.
     let reach = handed.as_ref().map_or(reach, |handed| handed.reach.clone());
     let taken = Taken {
@@ -90,6 +93,7 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
         handed,
         learning,
         telemetry,
+        unchanging,
     };
     Ok(Confined::new(reach, |hardening| taken.go_on(hardening)))
 }
@@ -110,6 +114,7 @@ struct Taken {
     handed: Option<Handed>,
     learning: Option<Learning>,
     telemetry: Telemetry,
+    unchanging: Unchanging,
 }
 
 impl Taken {
@@ -129,11 +134,12 @@ impl Taken {
             handed,
             learning,
             telemetry,
+            unchanging,
         } = self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
         let hardening = launch::sealed(hardening);
         let components = components(&*journal, &sandbox, &state)?;
-        let widening = launch::widening(&hardening, keeper);
+        let widening = launch::widening(&hardening, keeper, unchanging);
         let resumed = RunResumed { budget: launch::budget(&state.budget, &args.budget), hardening };
         let recorder = Recorder::new(log, state);
         recorder.record(resumed, Durable::Now)?;

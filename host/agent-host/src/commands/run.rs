@@ -38,6 +38,7 @@ use crate::signing::SigningKey;
 use crate::strict;
 use crate::toolset::{self, Loaded, Unloaded};
 use crate::trace::Telemetry;
+use crate::unchanging::Unchanging;
 
 /// The agent file that is taken where none is named.
 const AGENT_FILE: &str = "agent.toml";
@@ -60,6 +61,9 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     let models = model::open_all(&choices).await?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
+    let unchanging = Unchanging::of_operator(&home, args.allow.policy.as_deref())?;
+    let unchanging = unchanging.and_tools(tools.iter().map(|tool| &tool.found));
+    unchanging.check(&rules)?;
     let key = HostKey::load_or_create(home.root())?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::create_or_open(&agent.runs, &key)?);
     let meta = Metadata::of(std::mem::take(&mut args.record.meta))?;
@@ -69,6 +73,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
 
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     reach.rules(&rules, tools.iter().map(|tool| &tool.found));
+    reach.unchanging = unchanging.clone();
     let learning = args.learn.learn.as_deref().map(|path| Learning::begin(path, &home)).transpose()?;
     let keeper = KeeperPipe::of_environment();
     if let Some(keeper) = &keeper {
@@ -93,6 +98,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
         keeper,
         learning,
         telemetry,
+        unchanging,
     };
     Ok(Confined::new(reach, |hardening| begun.run(hardening)))
 }
@@ -124,6 +130,7 @@ struct Begun {
     keeper: Option<KeeperPipe>,
     learning: Option<Learning>,
     telemetry: Telemetry,
+    unchanging: Unchanging,
 }
 
 impl Begun {
@@ -147,12 +154,13 @@ impl Begun {
             keeper,
             learning,
             telemetry,
+            unchanging,
         } = self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
         let hardening = launch::sealed(hardening);
         let loaded = toolset::load_all(&sandbox, tools)?;
         check_proposal(&agent, &loaded)?;
-        let widening = launch::widening(&hardening, keeper);
+        let widening = launch::widening(&hardening, keeper, unchanging);
         let started = RunStarted {
             agent: agent.name.clone(),
             agent_file: agent.file.as_ref().map(|file| file.digest),

@@ -28,7 +28,7 @@ pub async fn build(args: ToolBuildArgs) -> anyhow::Result<ExitCode> {
     for plan in &plans {
         writeln!(anstream::stderr(), "building `{}`: {}", plan.name, text::whole(&plan.command))?;
         let component = plan.run().await?;
-        writeln!(anstream::stdout(), "{}", text::for_stdout(&component.display().to_string()))?;
+        text::print(&component.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -42,7 +42,7 @@ async fn trusted(home: &Home, person: &Person, plan: &Plan) -> anyhow::Result<()
     let folder = plan.folder.display();
     let question = Question {
         title: format!("building `{}` runs a command outside any sandbox:", plan.name),
-        details: vec![plan.command.clone(), format!("in {folder}")],
+        details: vec![plan.command.clone(), format!("in {folder}"), Plan::NOT_PINNED.to_owned()],
         who: format!("`{}`", plan.name),
         answers: &[('t', "trust this command here"), ('o', "run it once"), ('n', "no")],
     };

@@ -12,7 +12,7 @@ use agent_core::config::resolve::ToolAuthority;
 use agent_core::hardening::Hardening;
 use agent_core::message::ToolCall;
 use agent_core::name::{CallNumber, ToolName};
-use agent_core::outcome::{Content, ToolOutcome};
+use agent_core::outcome::{Content, Media, ToolOutcome};
 use agent_sandbox::call::{Call, CallReport, Remains};
 use agent_sandbox::gate::EffectGate;
 use agent_sandbox::mount::Mount;
@@ -37,7 +37,9 @@ use crate::secret_values::SecretValues;
 use crate::signals;
 use crate::stores::{CallStores, Place};
 use crate::strict;
+use crate::tool_folders;
 use crate::toolset::{self, Loaded, Unloaded};
+use crate::unchanging::Unchanging;
 
 /// Exit code of a call that ended otherwise than by returning.
 const NOT_RETURNED: u8 = 3;
@@ -52,7 +54,8 @@ pub async fn prepare(args: ToolCallArgs) -> anyhow::Result<Confined> {
     let key = HostKey::load_or_create(home.root())?;
     let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths.clone() };
     let rules = operator::standing_rules(&home, &args.allow)?;
-    let mut found = toolset::find(&paths)?;
+    let mut found = tool_folders::find(&paths)?;
+    Unchanging::default().and_tools(&found).check(&rules)?;
     let known: Vec<String> = found.iter().map(|found| found.name.to_string()).collect();
     found.retain(|found| found.name == name.component);
     let mut reach = launch::reach(&home)?;
@@ -171,7 +174,6 @@ async fn started(
 }
 
 fn print(report: &CallReport, undone: Option<&UndoReport>, json: bool) -> anyhow::Result<()> {
-    let mut out = anstream::stdout();
     if json {
         let object = serde_json::json!({
             "outcome": report.outcome,
@@ -185,22 +187,27 @@ fn print(report: &CallReport, undone: Option<&UndoReport>, json: bool) -> anyhow
                 serde_json::json!({ "restored": undone.restored, "left": left })
             }),
         });
-        return writeln!(std::io::stdout(), "{object}").context("cannot write the result");
+        return writeln!(std::io::stdout(), "{}", text::json(&object.to_string())).context("cannot write the result");
     }
     if let ToolOutcome::Returned { content } = &report.outcome {
         for content in content {
-            writeln!(out, "{}", shown(content)).context("cannot write the result")?;
+            print_part(content).context("cannot write the result")?;
         }
     }
     Ok(())
 }
 
-fn shown(content: &Content) -> String {
+fn print_part(content: &Content) -> std::io::Result<()> {
     match content {
-        Content::Text(text) => text::for_stdout(text).into_owned(),
-        Content::Json(json) => text::for_stdout(json.as_str()).into_owned(),
-        Content::Image(media) => format!("[image {}, {} characters of base64]", media.mime_type, media.base64.len()),
-        Content::Audio(media) => format!("[audio {}, {} characters of base64]", media.mime_type, media.base64.len()),
-        Content::Resource { uri, .. } => format!("[resource {}]", text::whole(uri)),
+        Content::Text(text) => text::print(text),
+        Content::Json(json) => text::print(json.as_str()),
+        Content::Image(media) => print_media("image", media),
+        Content::Audio(media) => print_media("audio", media),
+        Content::Resource { uri, .. } => text::print(&format!("[resource {}]", text::whole(uri))),
     }
+}
+
+fn print_media(what: &str, media: &Media) -> std::io::Result<()> {
+    let characters = media.base64.len();
+    text::print(&format!("[{what} {}, {characters} characters of base64]", text::whole(&media.mime_type)))
 }

@@ -26,11 +26,13 @@ use super::confined::Confined;
 use super::launch;
 use super::tool_test::{self, CASES};
 use crate::arguments;
-use crate::authoring::trial::{self, Tried};
+use crate::authoring::outside::Outside;
+use crate::authoring::trial::{self, Trial, Tried};
 use crate::home::Home;
 use crate::journal::key::HostKey;
 use crate::report::text;
-use crate::toolset::{self, Loaded, MANIFEST, Unloaded};
+use crate::tool_folders::{self, MANIFEST};
+use crate::toolset::{self, Loaded, Unloaded};
 
 /// Warm calls: enough for a median, few enough for a tool that takes a second.
 const WARM_CALLS: usize = 10;
@@ -47,7 +49,8 @@ const DIM: Style = Style::new().dimmed();
 
 /// What `--help` says after the options.
 pub const HELP: &str = "\
-The times are those of a call of the first case in `tests.toml`, else of the first tool with arguments that are made up. `cold` is what
+The times are those of a call of the first case in `tests.toml` that sends no requests, else of the first tool with arguments that
+are made up. `cold` is what
 the first call on a machine takes, where the component has to be compiled; `warm` is any later one.
 
 Exit codes:
@@ -71,16 +74,19 @@ pub struct ToolCheckArgs {
 pub async fn prepare(args: ToolCheckArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let mut found = toolset::find(std::slice::from_ref(&args.path))?;
+    let mut found = tool_folders::find(std::slice::from_ref(&args.path))?;
     let (Some(only), true) = (found.pop(), found.is_empty()) else {
         bail!("`{}` holds several components: name one of them", args.path.display())
     };
-    let case = if args.path.join(CASES).is_file() { tool_test::cases(&args.path)?.into_iter().next() } else { None };
+    let cases = if args.path.join(CASES).is_file() { tool_test::cases(&args.path)? } else { Vec::new() };
+    // A case that sends requests is not called again and again for its time.
+    let case = cases.into_iter().find(|case| case.net.is_empty());
+    let outside = Outside::read(&home, &[])?;
     let place = tool_test::place(&home)?;
     let tool = toolset::read(only)?;
     let mut reach = launch::reach(&home)?;
     reach.write(home.trials());
-    let asked = Asked { args, home, key, tool, case, place };
+    let asked = Asked { args, home, key, tool, case, place, outside };
     Ok(Confined::new(reach, move |hardening| asked.check(hardening)))
 }
 
@@ -91,6 +97,7 @@ struct Asked {
     tool: Unloaded,
     case: Option<Case>,
     place: TempDir,
+    outside: Outside,
 }
 
 /// What was found out.
@@ -123,7 +130,7 @@ struct Timing {
 
 impl Asked {
     async fn check(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
-        let Self { args, home, key, tool, case, place } = self;
+        let Self { args, home, key, tool, case, place, outside } = self;
         launch::sealed(hardening);
         // A cache of its own, so that it is seen how long compiling takes.
         let cold = launch::sandbox_with_cache(&home, &key, &place.path().join("code"))?;
@@ -141,13 +148,13 @@ impl Asked {
         let load = started.elapsed();
         let case = case.or_else(|| loaded.component.tools.first().map(made_up));
         let timing = match &case {
-            Some(case) => Some(time(&sandbox, &loaded, case, &place, (compile, load)).await?),
+            Some(case) => time((&sandbox, &outside), &loaded, case, &place, (compile, load)).await?,
             None => None,
         };
         place.close()?;
         let checked = Checked { findings: findings(&loaded), timing, loaded };
         if args.json {
-            writeln!(io::stdout(), "{:#}", checked.to_json())
+            writeln!(io::stdout(), "{}", text::json(&format!("{:#}", checked.to_json())))
         } else {
             checked.print(&mut anstream::stdout().lock())
         }?;
@@ -156,28 +163,32 @@ impl Asked {
     }
 }
 
-/// Calls a case again and again, each time in a folder made anew.
+/// Calls a case again and again, each time in a folder made anew. `None` where the operator's rules forbid the tool.
 async fn time(
-    sandbox: &Arc<Sandbox>,
+    (sandbox, outside): (&Arc<Sandbox>, &Outside),
     loaded: &Loaded,
     case: &Case,
     place: &TempDir,
     (compile, load): (Duration, Duration),
-) -> anyhow::Result<Timing> {
+) -> anyhow::Result<Option<Timing>> {
     let parent = place.path().canonicalize()?;
     let began = Instant::now();
-    let call = async |number: usize| -> anyhow::Result<Tried> {
-        trial::call(sandbox, loaded, case, &trial::make_folder(&parent, number, case)?).await
+    let call = async |number: usize| -> anyhow::Result<Option<Box<Tried>>> {
+        match trial::call(sandbox, loaded, case, &trial::make_folder(&parent, number, case)?, outside).await? {
+            Trial::Made(tried) => Ok(Some(tried)),
+            Trial::NotAllowed(_) => Ok(None),
+        }
     };
-    let first = call(0).await?;
+    let Some(first) = call(0).await? else { return Ok(None) };
     let mut warm = Vec::with_capacity(WARM_CALLS);
     while warm.len() < WARM_CALLS && (warm.is_empty() || began.elapsed() < WARM_TIME_MAX) {
-        warm.push(call(warm.len() + 1).await?.took);
+        warm.extend(call(warm.len() + 1).await?.map(|tried| tried.took));
     }
     warm.sort();
     let what = format!("{}.{}, {}", loaded.found.name, case.call, case.name);
     let ended = first.outcome.name();
-    Ok(Timing { what, ended, compile, load, first: first.took, warm: warm[warm.len() / 2] })
+    let warm = warm.get(warm.len() / 2).copied().unwrap_or(first.took);
+    Ok(Some(Timing { what, ended, compile, load, first: first.took, warm }))
 }
 
 /// A call with the least that the schema asks for.

@@ -13,7 +13,8 @@ use crate::cli::ToolInspectArgs;
 use crate::home::Home;
 use crate::journal::key::HostKey;
 use crate::operator;
-use crate::report::component;
+use crate::report::{component, text};
+use crate::tool_folders;
 use crate::toolset::{self, Loaded};
 
 /// Finds the one component.
@@ -24,7 +25,7 @@ pub async fn prepare(args: ToolInspectArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let rules = operator::standing_rules(&home, &args.allow)?;
-    let mut found = toolset::find(std::slice::from_ref(&args.path))?;
+    let mut found = tool_folders::find(std::slice::from_ref(&args.path))?;
     let reach = launch::reach(&home)?;
     let (Some(only), true) = (found.pop(), found.is_empty()) else {
         bail!("`{}` holds several components: name one of them", args.path.display())
@@ -42,7 +43,8 @@ fn inspect(args: &ToolInspectArgs, loaded: &Loaded, rules: &[Authority]) -> anyh
     let authorities =
         tools.iter().map(|tool| toolset::authority(loaded, &tool.name, rules)).collect::<anyhow::Result<Vec<_>>>()?;
     if args.json {
-        writeln!(std::io::stdout(), "{:#}", component::to_json(loaded, &authorities))?;
+        let object = component::to_json(loaded, &authorities);
+        writeln!(std::io::stdout(), "{}", text::json(&format!("{object:#}")))?;
     } else {
         component::write(loaded, &authorities, &mut anstream::stdout().lock())?;
     }

@@ -67,6 +67,6 @@ fn print_json(loaded: &[Loaded]) -> anyhow::Result<()> {
         })
     });
     let tools: Vec<_> = tools.collect();
-    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&tools)?)?;
+    writeln!(std::io::stdout(), "{}", text::json(&serde_json::to_string_pretty(&tools)?))?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::authoring::programs;
 use crate::authoring::template::{File, Language};
 use crate::report::text;
 use crate::tool_build;
+use crate::wasm_target::Place;
 
 const HEADING: Style = Style::new().bold();
 
@@ -41,12 +42,14 @@ pub async fn new(args: ToolNewArgs) -> anyhow::Result<ExitCode> {
             folder.display()
         );
     }
+    // Before anything is made where it could never be built.
+    let path = programs::path(&std::path::absolute(&folder)?)?;
     for file in args.lang.files() {
         write(&folder, file, &args.name)?;
     }
     // What is missing here does not make the files less good: it is said, and they are there.
     let plan = tool_build::plan(&folder)?;
-    let missing = programs::check(&plan.needs, &plan.command, &programs::path(&plan.folder)?).await.err();
+    let missing = programs::check(&plan.needs, &plan.command, &path, Place::Nowhere).await.err();
     say(&args, &folder.display().to_string(), missing.as_ref()).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }

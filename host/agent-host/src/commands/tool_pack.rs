@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::report::text;
 use crate::tool_build::write_whole;
-use crate::toolset::{self, MANIFEST};
+use crate::tool_folders::{self, MANIFEST};
 use crate::{input, wit_docs};
 
 /// `agent-host tool pack`.
@@ -23,7 +23,7 @@ pub struct ToolPackArgs {
     /// The tool's folder, with its `tool.toml`; it must be built.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// The file to make [default: NAME.wasm in the working directory, NAME being the tool's].
+    /// The file to make [default: NAME.wasm in the working directory, NAME being the tool's, where there is none].
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -36,14 +36,17 @@ pub fn pack(args: &ToolPackArgs) -> anyhow::Result<ExitCode> {
     let folder = &args.folder;
     let shown = folder.display();
     ensure!(folder.join(MANIFEST).is_file(), "`{shown}` is no tool folder: there is no `{MANIFEST}` in it");
-    let (manifest, manifest_text) = toolset::read_manifest(folder)?;
+    let (manifest, manifest_text) = tool_folders::read_manifest(folder)?;
     let built = folder.join(format!("{}.wasm", manifest.name));
     let hint = || format!("`{shown}` is not built\n  hint: `agent-host tool build {shown}`");
     ensure!(built.is_file(), hint());
     let component = packed(folder, &built, &manifest_text)?;
-    let output = args.output.clone().unwrap_or_else(|| format!("{}.wasm", manifest.name).into());
+    let output = match &args.output {
+        Some(output) => output.clone(),
+        None => unused(format!("{}.wasm", manifest.name).into())?,
+    };
     write_whole(&output, &component).with_context(|| format!("cannot write `{}`", output.display()))?;
-    writeln!(anstream::stdout(), "{}", text::for_stdout(&output.display().to_string()))?;
+    text::print(&output.display().to_string())?;
     writeln!(
         anstream::stderr(),
         "packed `{}` {}, component {}",
@@ -52,6 +55,16 @@ pub fn pack(args: &ToolPackArgs) -> anyhow::Result<ExitCode> {
         Digest::of(&component)
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file that is made where nobody says which: its name is the manifest's word, which takes nobody's file away.
+fn unused(file: PathBuf) -> anyhow::Result<PathBuf> {
+    let shown = file.display();
+    ensure!(
+        !input::is_there(&file)?,
+        "`{shown}` is there already, and nothing is written over\n  hint: `--output FILE` names another, or this one to replace it"
+    );
+    Ok(file)
 }
 
 /// The component with all that is said of it inside.
@@ -91,10 +104,20 @@ mod tests {
 
         std::fs::write(at("calc/calc.wasm"), b"\0asm\x0d\0\x01\0")?;
         pack(&args)?;
-        let beside = toolset::find(&[at("calc")])?;
-        let inside = toolset::find(&[at("given-away.wasm")])?;
+        let beside = tool_folders::find(&[at("calc")])?;
+        let inside = tool_folders::find(&[at("given-away.wasm")])?;
         assert_eq!(inside[0].name.as_str(), "calc");
         assert_eq!((&inside[0].manifest, &inside[0].manifest_text), (&beside[0].manifest, &beside[0].manifest_text));
+        Ok(())
+    }
+
+    #[test]
+    fn a_manifest_does_not_choose_whose_file_is_replaced() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("calc.wasm");
+        assert_eq!(unused(file.clone())?, file);
+        std::os::unix::fs::symlink("nowhere", &file)?;
+        assert!(unused(file).is_err_and(|error| error.to_string().contains("is there already")));
         Ok(())
     }
 
@@ -107,12 +130,13 @@ mod tests {
         std::fs::write(at("packed.wasm"), manifest_section::write(empty, "[tool]\nname = 7\n"))?;
         std::fs::create_dir(at("unbuilt"))?;
         std::fs::write(at("unbuilt/tool.toml"), MANIFEST_TEXT)?;
-        let names = |found: Vec<toolset::Found>| found.iter().map(|found| found.name.to_string()).collect::<Vec<_>>();
-        assert_eq!(names(toolset::find(&[folder.path().to_owned()])?), ["good"]);
+        let names =
+            |found: Vec<tool_folders::Found>| found.iter().map(|found| found.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(tool_folders::find(&[folder.path().to_owned()])?), ["good"]);
         std::fs::remove_file(at("good.wasm"))?;
-        let none = toolset::find(&[folder.path().to_owned()]).map(drop).map_err(|error| error.to_string());
+        let none = tool_folders::find(&[folder.path().to_owned()]).map(drop).map_err(|error| error.to_string());
         assert!(none.is_err_and(|error| error.starts_with("none of the 2 tools")));
-        let named = toolset::find(&[at("unbuilt")]).map(drop).map_err(|error| error.to_string());
+        let named = tool_folders::find(&[at("unbuilt")]).map(drop).map_err(|error| error.to_string());
         assert!(named.is_err_and(|error| error.contains("is not built")));
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! `agent-host tool test`: calls a tool as its cases say, each in a folder of its own, and compares what came of it.
 
-use std::io::Write;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use agent_core::config::cases::{Case, parse_cases};
 use agent_core::hardening::Hardening;
@@ -15,11 +18,13 @@ use tempfile::TempDir;
 use super::confined::Confined;
 use super::launch;
 use crate::authoring::judge;
-use crate::authoring::trial::{self, Tried};
+use crate::authoring::outside::Outside;
+use crate::authoring::trial::{self, Trial, Tried};
 use crate::home::{self, Home};
 use crate::input;
 use crate::journal::key::HostKey;
 use crate::report::text;
+use crate::tool_folders;
 use crate::toolset::{self, Loaded, Unloaded};
 
 /// The file of cases beside a manifest.
@@ -45,10 +50,11 @@ A case is one call, in a folder of its own:
   effects = [\"read /data/sea.txt\"]          # all that it does, in order
   leaves = { \"out.txt\" = \"done\\n\" }         # files that are there afterwards
 
-The clock and random numbers are the same each time. `net = [\"https://…\"]` lets a case really send requests there.
+The clock and random numbers are the same each time. A case with `net = [\"https://…\"]` really sends requests there: it is
+called only where `--allow-net` covers that.
 
 Exit codes:
-  0 every case is as expected, 1 one is not, or an error, 2 wrong command line";
+  0 every case is as expected, 1 one is not or may not be called, or an error, 2 wrong command line";
 
 /// `agent-host tool test`.
 #[derive(Debug, clap::Args)]
@@ -59,6 +65,9 @@ pub struct ToolTestArgs {
     /// Only cases whose name contains this.
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+    /// Let cases that say so send requests to a host by HTTPS, or to a URL such as `http://127.0.0.1:8080`.
+    #[arg(long, value_name = "HOST", help_heading = "Grants")]
+    pub allow_net: Vec<String>,
     /// Print one JSON object per case.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
@@ -77,6 +86,7 @@ struct Tested {
 pub async fn prepare(args: ToolTestArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
+    let outside = Outside::read(&home, &args.allow_net)?;
     let place = place(&home)?;
     let mut tested = Vec::new();
     for folder in &args.folders {
@@ -87,8 +97,24 @@ pub async fn prepare(args: ToolTestArgs) -> anyhow::Result<Confined> {
     }
     let mut reach = launch::reach(&home)?;
     reach.write(home.trials());
-    Ok(Confined::new(reach, move |hardening| test(args, home, key, tested, place, hardening)))
+    let asked = Asked { json: args.json, home, key, tested, place, outside };
+    Ok(Confined::new(reach, move |hardening| asked.test(hardening)))
 }
+
+/// Cases that are to be called.
+struct Asked {
+    json: bool,
+    home: Home,
+    key: HostKey,
+    tested: Vec<Tested>,
+    place: TempDir,
+    outside: Outside,
+}
+
+/// After this long a folder of cases belongs to nobody any more: whoever made it was stopped before it could be removed.
+const PLACE_TIME: Duration = Duration::from_secs(24 * 3_600);
+/// Entries of the folder of such folders that are looked at for it.
+const PLACES_MAX: usize = 1_000;
 
 /// A folder for the folders of cases. Below one of ours, so that it can be removed behind the wall.
 ///
@@ -96,17 +122,31 @@ pub async fn prepare(args: ToolTestArgs) -> anyhow::Result<Confined> {
 /// Where it cannot be made.
 pub fn place(home: &Home) -> anyhow::Result<TempDir> {
     home::private_folder(&home.trials())?;
+    remove_left(&home.trials());
     tempfile::tempdir_in(home.trials()).context("cannot make a folder for the cases")
+}
+
+/// Removes what was left behind, as far as that can be done: it takes room, and does no harm.
+fn remove_left(trials: &Path) {
+    let is_old = |entry: &fs::DirEntry| {
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|made| made.elapsed());
+        age.is_ok_and(|age| age.is_ok_and(|age| age > PLACE_TIME))
+    };
+    let entries = fs::read_dir(trials).into_iter().flatten().take(PLACES_MAX).flatten();
+    for old in entries.filter(is_old) {
+        let _ = fs::remove_dir_all(old.path());
+    }
 }
 
 fn read(folder: &Path, only: Option<&str>, place: &TempDir) -> anyhow::Result<Tested> {
     let cases = cases(folder)?;
-    let mut found = toolset::find(&[folder.to_owned()])?;
+    let mut found = tool_folders::find(&[folder.to_owned()])?;
     let (Some(found), true) = (found.pop(), found.is_empty()) else {
         bail!("`{}` holds several tools: name their folders", folder.display())
     };
     let parent = place.path().canonicalize()?.join(found.name.as_str());
-    std::fs::create_dir(&parent).with_context(|| format!("`{}` is there twice", found.name))?;
+    fs::create_dir(&parent)
+        .with_context(|| format!("`{}` is named twice, or another tool is called so", found.name))?;
     let wanted = cases.into_iter().filter(|case| only.is_none_or(|only| case.name.contains(only)));
     let cases = wanted
         .enumerate()
@@ -128,37 +168,91 @@ pub fn cases(folder: &Path) -> anyhow::Result<Vec<Case>> {
     Ok(parse_cases(&shown, &input::read_config(&file, &shown)?)?)
 }
 
-async fn test(
-    args: ToolTestArgs,
-    home: Home,
-    key: HostKey,
-    tested: Vec<Tested>,
-    place: TempDir,
-    hardening: Hardening,
-) -> anyhow::Result<ExitCode> {
-    let sandbox = launch::sandbox(&home, &key, args.json, Strictness::Standard)?;
-    launch::sealed(hardening);
-    let (mut passed, mut failed) = (0_usize, 0_usize);
-    for Tested { tool, cases } in tested {
-        let loaded = toolset::load(&sandbox, tool)?;
-        for (case, folder) in &cases {
-            let tried = trial::call(&sandbox, &loaded, case, folder).await?;
-            let wrong = judge::judge(case, &tried, &trial::left_otherwise(case, folder));
-            let count = if wrong.is_empty() { &mut passed } else { &mut failed };
-            *count += 1;
-            if args.json { print_json(&loaded, case, &tried, &wrong) } else { print(&loaded, case, &tried, &wrong) }?;
+impl Asked {
+    async fn test(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
+        let Self { json, home, key, tested, place, outside } = self;
+        let sandbox = launch::sandbox(&home, &key, json, Strictness::Standard)?;
+        launch::sealed(hardening);
+        let mut count = Count::default();
+        for Tested { tool, cases } in tested {
+            let loaded = toolset::load(&sandbox, tool)?;
+            for (case, folder) in &cases {
+                let trial = trial::call(&sandbox, &loaded, case, folder, &outside).await?;
+                let judged = judged(case, folder, trial);
+                *count.of(&judged) += 1;
+                if json { print_json(&loaded, case, &judged) } else { print(&loaded, case, &judged) }?;
+            }
         }
+        place.close().context("cannot remove the folder of the cases")?;
+        if !json {
+            writeln!(anstream::stdout(), "{count}")?;
+        }
+        Ok(if count.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-    place.close().context("cannot remove the folder of the cases")?;
-    if !args.json {
-        writeln!(anstream::stdout(), "{passed} passed, {failed} failed")?;
-    }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(loaded: &Loaded, case: &Case, tried: &Tried, wrong: &[String]) -> std::io::Result<()> {
+/// A case, and what is to be said of it.
+enum Judged {
+    /// It was called. Nothing is wrong where it is as expected.
+    Called { tried: Box<Tried>, wrong: Vec<String> },
+    /// It may not be called, and why not.
+    NotAllowed(String),
+}
+
+fn judged(case: &Case, folder: &Path, trial: Trial) -> Judged {
+    match trial {
+        Trial::NotAllowed(why) => Judged::NotAllowed(why),
+        Trial::Made(tried) => {
+            let wrong = judge::judge(case, &tried, &trial::left_otherwise(case, folder));
+            Judged::Called { tried, wrong }
+        }
+    }
+}
+
+/// How many cases came out how.
+#[derive(Default)]
+struct Count {
+    passed: usize,
+    failed: usize,
+    not_called: usize,
+}
+
+impl Count {
+    fn of(&mut self, judged: &Judged) -> &mut usize {
+        match judged {
+            Judged::Called { wrong, .. } if wrong.is_empty() => &mut self.passed,
+            Judged::Called { .. } => &mut self.failed,
+            Judged::NotAllowed(_) => &mut self.not_called,
+        }
+    }
+
+    /// Nobody knows whether a case that was not called is as expected.
+    fn is_good(&self) -> bool {
+        self.failed == 0 && self.not_called == 0
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.not_called > 0 {
+            write!(f, ", {} not called", self.not_called)?;
+        }
+        Ok(())
+    }
+}
+
+fn print(loaded: &Loaded, case: &Case, judged: &Judged) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     let name = format!("{}.{}: {}", loaded.found.name, case.call, text::whole(&case.name));
+    let (tried, wrong) = match judged {
+        Judged::NotAllowed(why) => {
+            writeln!(out, "{BAD}!{BAD:#} {name}")?;
+            writeln!(out, "    it was not called: {}", text::line(why, LINE_CHARS_MAX))?;
+            return print_place(case, &mut out);
+        }
+        Judged::Called { tried, wrong } => (tried, wrong),
+    };
     let used = format!("{DIM}{} · {} fuel{DIM:#}", tried.metering.duration, tried.metering.fuel.counted());
     if wrong.is_empty() {
         return writeln!(out, "{GOOD}✓{GOOD:#} {name}  {used}");
@@ -172,21 +266,50 @@ fn print(loaded: &Loaded, case: &Case, tried: &Tried, wrong: &[String]) -> std::
             writeln!(out, "    {DIM}it printed:{DIM:#} {line}")?;
         }
     }
+    print_place(case, &mut out)
+}
+
+fn print_place(case: &Case, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "    {DIM}the case is at {}{DIM:#}", text::whole(&case.source.to_string()))
 }
 
-fn print_json(loaded: &Loaded, case: &Case, tried: &Tried, wrong: &[String]) -> std::io::Result<()> {
-    let object = json!({
-        "tool": loaded.found.name,
-        "case": case.name,
-        "call": case.call,
-        "passed": wrong.is_empty(),
-        "wrong": wrong,
-        "outcome": tried.outcome,
-        "effects": tried.effects.iter().map(judge::said).collect::<Vec<_>>(),
-        "metering": tried.metering,
-        "said": tried.said,
-        "at": case.source,
-    });
-    writeln!(std::io::stdout(), "{object}")
+fn print_json(loaded: &Loaded, case: &Case, judged: &Judged) -> io::Result<()> {
+    let (tool, at) = (&loaded.found.name, &case.source);
+    let object = match judged {
+        Judged::NotAllowed(why) => json!({
+            "tool": tool, "case": case.name, "call": case.call, "passed": false, "not_called": why, "at": at,
+        }),
+        Judged::Called { tried, wrong } => json!({
+            "tool": tool,
+            "case": case.name,
+            "call": case.call,
+            "passed": wrong.is_empty(),
+            "wrong": wrong,
+            "outcome": tried.outcome,
+            "effects": tried.effects.iter().map(judge::said).collect::<Vec<_>>(),
+            "metering": tried.metering,
+            "said": tried.said,
+            "at": at,
+        }),
+    };
+    writeln!(io::stdout(), "{}", text::json(&object.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stopped_test_left_is_removed_by_a_later_one() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let (old, new) = (temp.path().join("old"), temp.path().join("new"));
+        for folder in [&old, &new] {
+            fs::create_dir_all(folder.join("calc/case-1"))?;
+        }
+        let long_ago = std::time::SystemTime::now() - PLACE_TIME * 2;
+        fs::File::open(&old)?.set_modified(long_ago)?;
+        remove_left(temp.path());
+        assert_eq!((old.exists(), new.exists()), (false, true));
+        Ok(())
+    }
 }

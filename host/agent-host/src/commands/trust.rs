@@ -11,9 +11,9 @@ use crate::cli::{AllowArgs, TrustArgs};
 use crate::home::Home;
 use crate::operator;
 use crate::person::{Person, Question};
-use crate::report::text;
+use crate::proposal;
+use crate::report::{text, typed};
 use crate::tool_build as build;
-use crate::tool_identity;
 use crate::trust::{Standing, TrustStore};
 
 /// Shows and accepts.
@@ -41,7 +41,8 @@ pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
             Some('y') => {}
             Some(_) => bail!("`{shown}` was not trusted"),
             None => bail!(
-                "nobody is there to be asked\n  hint: `agent-host trust --yes {shown}` accepts what is listed above"
+                "nobody is there to be asked\n  hint: `agent-host trust --yes {}` accepts what is listed above",
+                typed::path(&args.file)
             ),
         }
     }
@@ -53,12 +54,13 @@ pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
 fn proposal(home: &Home, file: &Path) -> anyhow::Result<(Source, Vec<String>)> {
     if file.is_dir() {
         let plan = build::plan(file)?;
-        let would = vec![format!("to run in {}: {}", plan.folder.display(), plan.command)];
+        let would =
+            vec![format!("to run in {}: {}", plan.folder.display(), plan.command), build::Plan::NOT_PINNED.to_owned()];
         return Ok((plan.source(), would));
     }
     let agent = Agent::read(file)?;
     let standing = operator::standing_rules(home, &AllowArgs::default())?;
-    let would = [operator::would_get_of(&agent, &standing), tool_identity::told(&agent.tools)].concat();
+    let would = proposal::lines(&agent, &standing)?;
     match agent.file {
         Some(source) => Ok((source, would)),
         None => bail!("`{}` is no agent file", file.display()),

@@ -27,6 +27,7 @@ use crate::home::Home;
 use crate::operator;
 use crate::person::Person;
 use crate::signals::Signals;
+use crate::unchanging::Unchanging;
 
 /// Longest talk of one child: the paths of every grant that a run can hold.
 const SAID_BYTES_MAX: usize = 2 << 20;
@@ -102,7 +103,7 @@ async fn watch(again: &Again, person: &Person) -> anyhow::Result<ExitCode> {
             handed.map(|handed| handed.reach).or(said.reach).context("the run did not say where its wall is")?;
         arguments = again.arguments(&wish);
         let granted = tokio::select! {
-            granted = ask(person, &wish) => granted,
+            granted = ask(person, &wish, &reach.unchanging) => granted,
             _ = signals.next() => return Ok(stopped(&wish)),
         };
         handed = Some(hand_over(wish, reach, granted));
@@ -111,14 +112,15 @@ async fn watch(again: &Again, person: &Person) -> anyhow::Result<ExitCode> {
 }
 
 /// Which directory the person means, if one after all.
-async fn ask(person: &Person, wish: &Wish) -> Option<HostPath> {
+async fn ask(person: &Person, wish: &Wish, unchanging: &Unchanging) -> Option<HostPath> {
     let home = Home::open().ok()?;
     let prompt = format!("which directory may `{}` {}?", wish.tool.component, asking::verb(wish.access));
     let host = asking::which_directory(person, &prompt, asking::say).await?;
-    match operator::check_not_own_state(&home, &host) {
-        Ok(()) => Some(host),
-        Err(error) => {
-            asking::say(&format!("no directory was granted: {error:#}"));
+    let refused = operator::check_not_own_state(&home, &host).err().map(|error| format!("{error:#}"));
+    match refused.or_else(|| unchanging.refusal(&host, wish.access)) {
+        None => Some(host),
+        Some(why) => {
+            asking::say(&format!("no directory was granted: {why}"));
             None
         }
     }
@@ -146,7 +148,12 @@ fn start(arguments: &[OsString], handed: Option<&Handed>) -> anyhow::Result<(Chi
     let mut command = Command::new(std::env::current_exe().context("cannot find this program's own file")?);
     command.args(arguments).env(PIPE, inherited(&write)).env_remove(HANDED);
     if let Some(handed) = handed {
-        command.env(HANDED, serde_json::to_string(handed).context("a path of the run cannot be passed on")?);
+        command.env(
+            HANDED,
+            serde_json::to_string(handed).context(
+                "a path of the run is not UTF-8, and cannot be passed on\n  hint: work in a folder whose path is",
+            )?,
+        );
     }
     let child = command.spawn().context("cannot start the run's own process")?;
     Ok((child, Receiver::from_owned_fd(read.into()).context("cannot read from the run's process")?))
@@ -212,9 +219,13 @@ fn understood(said: &[u8]) -> Told {
     for line in said.split(|byte| *byte == b'\n') {
         match serde_json::from_slice(line) {
             // The first word counts: it was said before any guest ran.
-            Ok(Said::Reach(reach)) if heard.reach.is_none() => heard.reach = Some(reach),
+            Ok(Said::Reach(reach, unchanging)) if heard.reach.is_none() => {
+                let mut reach = reach;
+                reach.unchanging = unchanging;
+                heard.reach = Some(reach);
+            }
             Ok(Said::Wish(wish)) => heard.wish = Some(wish),
-            Ok(Said::Reach(_)) | Err(_) => {}
+            Ok(Said::Reach(..)) | Err(_) => {}
         }
     }
     heard

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reach::Reach;
 use crate::asking::Asked;
+use crate::unchanging::Unchanging;
 
 /// The variable that names the pipe to the keeper.
 pub(super) const PIPE: &str = "AGENT_HOST_KEEPER";
@@ -48,8 +49,8 @@ pub struct Wider {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Said {
-    /// Before any guest ran: where its wall is.
-    Reach(Reach),
+    /// Before any guest ran: where its wall is, and what a directory that is granted later may not hold.
+    Reach(Reach, Unchanging),
     /// As its last word: it wants to go on with a directory more.
     Wish(Wish),
 }
@@ -70,8 +71,8 @@ pub struct Wish {
 
 /// How a directory that is granted in the middle of a run becomes reachable.
 pub enum Widening {
-    /// There is no file wall: at once.
-    AtOnce,
+    /// There is no file wall: at once, if it holds nothing of this.
+    AtOnce(Unchanging),
     /// The keeper lets the run go on behind a wider wall.
     ByKeeper(KeeperPipe),
     /// Nobody can move the wall.
@@ -95,7 +96,7 @@ impl KeeperPipe {
     /// # Errors
     /// Where the keeper is gone.
     pub fn say_reach(&self, reach: &Reach) -> anyhow::Result<()> {
-        self.say(&Said::Reach(reach.clone()))
+        self.say(&Said::Reach(reach.clone(), reach.unchanging.clone()))
     }
 
     /// Says what the run wants. It must end then.
@@ -107,7 +108,9 @@ impl KeeperPipe {
     }
 
     fn say(&self, said: &Said) -> anyhow::Result<()> {
-        let line = serde_json::to_string(said).context("a path of the run cannot be passed on")? + "\n";
+        let line = serde_json::to_string(said).context(
+            "a path of the run is not UTF-8, and cannot be passed on\n  hint: work in a folder whose path is",
+        )? + "\n";
         let mut pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pipe.write_all(line.as_bytes()).context("the process that watches over this run is gone")
     }

@@ -11,7 +11,8 @@ use agent_core::grant::{Access, FsGrant};
 use agent_core::secret::SecretSource;
 use serde::{Deserialize, Serialize};
 
-use crate::toolset::Found;
+use crate::tool_folders::Found;
+use crate::unchanging::Unchanging;
 
 /// Files and directories, each with everything below it. Passed between two processes of one run, never stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,10 @@ use crate::toolset::Found;
 pub struct Reach {
     read: BTreeSet<PathBuf>,
     write: BTreeSet<PathBuf>,
+    /// What a directory that is granted later may not hold. Only the keeper asks, which is told of it by itself: who goes on with a
+    /// run has all that it is handed in one variable, which is short.
+    #[serde(skip)]
+    pub unchanging: Unchanging,
 }
 
 impl Reach {

@@ -170,7 +170,7 @@ impl Script {
         let file = path.display().to_string();
         let read = |source| ScriptError::Read { file: file.clone(), source };
         let mut text = String::new();
-        let opened = std::fs::File::open(path).map_err(read)?;
+        let opened = crate::input::open(path).map_err(read)?;
         opened.take(SCRIPT_BYTES_MAX + 1).read_to_string(&mut text).map_err(read)?;
         if text.len() as u64 > SCRIPT_BYTES_MAX {
             return Err(ScriptError::Form { file, reason: "it is larger than 1 MiB".to_owned() });

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::authority::describe_grant;
 use super::{HEADING, QUIET, text};
-use crate::toolset::{Loaded, MANIFEST, ManifestAt};
+use crate::tool_folders::{MANIFEST, ManifestAt};
+use crate::toolset::Loaded;
 
 /// Widest line of a tool's own words.
 const LINE_CHARS_MAX: usize = 2_000;
@@ -289,7 +290,7 @@ pub fn to_json(loaded: &Loaded, authorities: &[ToolAuthority]) -> Value {
         "name": loaded.found.name,
         "version": manifest.map(|manifest| &manifest.version),
         "description": manifest.map(|manifest| &manifest.description),
-        "file": loaded.found.wasm,
+        "file": loaded.found.wasm.display().to_string(),
         "bytes": loaded.bytes.len(),
         "digest": component.digest,
         "interface": match component.door { Door::Exports => "exports", Door::World => "world" },

@@ -66,6 +66,9 @@ fn of_tool(before: &LockedTool, held: &ToolAuthority, after: &LockedTool) -> Vec
         let (old, new) = (before.component.short(), after.component.short());
         lines.extend([format!("- {name}: component {old}"), format!("+ {name}: component {new}")]);
     }
+    if before.export != after.export {
+        lines.push(format!("+ {name}: another function of its component, as the manifest now says"));
+    }
     let grants = (describe_grant(&held.grant), describe_grant(&after.authority.grant));
     lines.extend(changed(&format!("{name}: "), &grants.0, &grants.1));
     if held.grant.limits != after.authority.grant.limits {

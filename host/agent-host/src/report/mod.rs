@@ -19,6 +19,8 @@ mod story;
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests;
 pub mod text;
+pub mod typed;
+pub mod unabridged;
 pub mod vouching;
 pub mod waiting;
 pub mod waterfall;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 
 use agent_core::hidden::is_hidden;
 use agent_sandbox::defence::{self, Defence};
@@ -60,10 +60,15 @@ pub fn lines(text: &str) -> String {
     shown
 }
 
-/// `text` for standard output: as [`lines`] shows it where a person reads it, exactly as it is where a program does.
-#[must_use]
-pub fn for_stdout(text: &str) -> Cow<'_, str> {
-    if std::io::stdout().is_terminal() { Cow::Owned(lines(text)) } else { Cow::Borrowed(text) }
+/// Writes `text` and a line break to standard output: as [`lines`] shows it where a person reads it, exactly as it is where a
+/// program does. Not through `anstream`, which would take out of the latter what looks like a command to a terminal.
+///
+/// # Errors
+/// Where nothing can be written there.
+pub fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let text = if out.is_terminal() { Cow::Owned(lines(text)) } else { Cow::Borrowed(text) };
+    writeln!(out, "{text}")
 }
 
 /// The JSON text `json` with every hidden character inside its strings escaped. It stays the same JSON value.

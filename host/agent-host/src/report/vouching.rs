@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use agent_core::budget::Budget;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::event::{Event, Recorded};
 use agent_core::grant::Grant;
@@ -16,12 +17,9 @@ use super::authority::describe_grant;
 use super::difference::models;
 use super::json::rfc3339;
 use super::text;
+use super::unabridged::{CHARS_MAX, LINES_MAX, Unabridged};
 use crate::operator::without_you;
 
-/// Lines that say what a run may do, at most: more than these nobody reads before an answer.
-const LINES_MAX: usize = 200;
-/// Longest of them: a path and an address, and where the rule stands.
-const CHARS_MAX: usize = 400;
 /// Calls shown that will be made next; the rest is counted. Each is held to what is shown above them.
 const CALLS_MAX: usize = 20;
 /// Longest piece of what model or author wrote: it may be cut, since it allows nothing.
@@ -52,40 +50,21 @@ pub fn lines(state: &State, events: &[Recorded]) -> anyhow::Result<Vec<String>> 
 /// What it may do, each line whole.
 fn authority_lines(state: &State, events: &[Recorded]) -> anyhow::Result<Vec<String>> {
     let run = &state.run;
-    let mut lines = Lines::default();
+    let mut lines = Unabridged::default();
     let asked = models(&state.started.models).into_iter().map(|model| format!("asks the model {model}"));
-    let told = asked.chain([budget(state)]).chain(without_you(state.started.doubt).map(str::to_owned));
+    let told = asked.chain([budget(&state.budget)]).chain(without_you(state.started.doubt).map(str::to_owned));
     let mut now = told.chain(state.authorities.iter().flat_map(held));
     // An undo, or a look at what a call changed, opens what the call held then.
-    let mut earlier = ever_held(events).flat_map(held);
-    if now.all(|line| lines.add("", &line)) && earlier.all(|line| lines.add("at an earlier event, ", &line)) {
-        return Ok(lines.shown);
+    let known: BTreeSet<String> = state.authorities.iter().flat_map(held).collect();
+    let earlier = ever_held(events).flat_map(held).filter(|line| !known.contains(line));
+    let mut earlier = earlier.map(|line| format!("at an earlier event, {line}"));
+    if now.all(|line| lines.add(&line)) && earlier.all(|line| lines.add(&line)) {
+        return Ok(lines.into_lines());
     }
     bail!(
         "run {run} holds more than can be shown to you whole, so nobody can vouch for it: at most {LINES_MAX} lines of \
          {CHARS_MAX} characters\n  hint: without `--trust` it can be looked at; begin a run of your own with what you grant it"
     )
-}
-
-/// Lines of which none is left out or cut.
-#[derive(Default)]
-struct Lines {
-    shown: Vec<String>,
-    known: BTreeSet<String>,
-}
-
-impl Lines {
-    /// Adds a line that says something new. `false` where it cannot be shown.
-    fn add(&mut self, when: &str, line: &str) -> bool {
-        if self.known.contains(line) {
-            return true;
-        }
-        self.known.insert(line.to_owned());
-        let shown = text::whole(&format!("{when}{line}"));
-        let is_short = shown.chars().count() <= CHARS_MAX;
-        self.shown.push(shown);
-        is_short && self.shown.len() <= LINES_MAX
-    }
 }
 
 fn held(authority: &ToolAuthority) -> Vec<String> {
@@ -108,8 +87,9 @@ fn ever_held(events: &[Recorded]) -> impl Iterator<Item = &ToolAuthority> {
     events.iter().flat_map(|recorded| recorded.event.authorities())
 }
 
-fn budget(state: &State) -> String {
-    let budget = &state.budget;
+/// What a run may use.
+#[must_use]
+pub fn budget(budget: &Budget) -> String {
     let tokens = budget.tokens.map_or_else(|| "any number of tokens".to_owned(), |tokens| format!("{tokens} tokens"));
     format!(
         "may use {} turns, {} tool calls, {tokens}, {} fuel and {}",

@@ -89,7 +89,7 @@ fn say(parts: &[Part], json: bool) -> anyhow::Result<ExitCode> {
     let mut out = anstream::stdout().lock();
     if json {
         let object = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "healthy": healthy, "parts": parts });
-        writeln!(out, "{object:#}")?;
+        writeln!(out, "{}", text::json(&format!("{object:#}")))?;
     } else {
         print(parts, healthy, &mut out)?;
     }

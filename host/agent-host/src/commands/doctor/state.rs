@@ -41,10 +41,10 @@ pub(super) fn look() -> (Vec<Finding>, Option<HostKey>) {
         Ok(home) => home,
         Err(error) => return broken(format!("{error:#}"), "set `AGENT_HOST_HOME`".to_owned()),
     };
-    let key = home.root().join("host.key").exists().then(|| HostKey::load_or_create(home.root()));
+    let (host_key, key) = host_key(&home);
     let mut found = vec![Finding::ok(NAME, format!("{}, yours alone", place.display()))];
-    found.extend([host_key(key.as_ref()), rules(&home), own_settings(&home), trust(&home), cache(&home)]);
-    (found, key.and_then(Result::ok))
+    found.extend([host_key, rules(&home), own_settings(&home), trust(&home), cache(&home)]);
+    (found, key)
 }
 
 /// Looks at it before anything that would mend it.
@@ -65,15 +65,31 @@ fn check_private(folder: &Path) -> Result<(), (String, String)> {
     }
 }
 
-fn host_key(key: Option<&Result<HostKey, crate::journal::error::JournalError>>) -> Finding {
-    match key {
-        None => Finding::ok("host key", "will be made by the first run"),
-        Some(Ok(_)) => Finding::ok("host key", "there, and nobody else can read it"),
-        Some(Err(error)) => Finding::broken(
-            "host key",
-            error.to_string(),
-            "mend it, or move it away: without it no earlier run can be resumed",
-        ),
+/// A run closes the key's file to others before it uses it. That does not take back what they may have read, so it is told of,
+/// and left as it is.
+fn host_key(home: &Home) -> (Finding, Option<HostKey>) {
+    const NAME: &str = "host key";
+    let file = home.root().join("host.key");
+    let metadata = match fs::symlink_metadata(&file) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return (Finding::ok(NAME, "will be made by the first run"), None);
+        }
+        Err(error) => return (Finding::broken(NAME, error.to_string(), "make it readable"), None),
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if metadata.is_file() && mode & 0o077 != 0 {
+        let detail = format!("{} has mode {mode:o}: others can read it, and forge runs with it", file.display());
+        let cure =
+            "move it away if others use this machine: a new one is made, and earlier runs can then only be shown";
+        return (Finding::broken(NAME, detail, cure), None);
+    }
+    match HostKey::load_or_create(home.root()) {
+        Ok(key) => (Finding::ok(NAME, "there, and nobody else can read it"), Some(key)),
+        Err(error) => {
+            let cure = "mend it, or move it away: without it no earlier run can be resumed";
+            (Finding::broken(NAME, error.to_string(), cure), None)
+        }
     }
 }
 
@@ -128,7 +144,7 @@ pub(super) fn journal(folder: &Path, key: Option<&HostKey>) -> Finding {
         return Finding::ok(NAME, "no run was made in this directory");
     }
     let Some(key) = key else {
-        return Finding::missing(NAME, "there are runs, but no host key: they are another's", "they can be shown only");
+        return Finding::missing(NAME, "there are runs, and no host key that can be used", "they can be shown only");
     };
     let runs = SqliteJournal::open_existing(folder, key).and_then(|journal| journal.runs(&Wanted::default(), RUNS_MAX));
     match runs {

@@ -4,7 +4,7 @@ use super::Finding;
 use crate::{model, wasm_target};
 
 pub(super) async fn look() -> Vec<Finding> {
-    let (mut found, builds) = tokio::join!(models(), wasm_target::on_this_machine());
+    let (mut found, builds) = tokio::join!(models(), wasm_target::on_this_machine(wasm_target::Place::Nowhere));
     found.push(match builds {
         wasm_target::Builder::Ready(rustc) => Finding::ok("building tools", format!("{rustc} has `wasm32-wasip2`")),
         wasm_target::Builder::NoTarget(rustc) => Finding::missing(
