@@ -67,6 +67,12 @@ pub async fn crashtest(args: CrashtestArgs) -> anyhow::Result<ExitCode> {
     let agent = Agent::read(&args.agent)?;
     check_trusted(&home, &agent)?;
     let place = Place::make(&home, &args.agent)?;
+    // What was copied, and is trusted there, is what is trusted here.
+    let (again, digest) = (Agent::read(&args.agent)?, |agent: &Agent| agent.file.as_ref().map(|file| file.digest));
+    ensure!(
+        digest(&again) == digest(&agent),
+        "the agent's files were changed while they were copied\n  hint: try again"
+    );
     consent(&args, &agent, &home, &place).await?;
     let tested = tokio::task::spawn_blocking(move || {
         let verdict = test(&args, &place);
@@ -90,7 +96,11 @@ fn check_trusted(home: &Home, agent: &Agent) -> anyhow::Result<()> {
 
 /// Says what the test does to the world, and asks.
 async fn consent(args: &CrashtestArgs, agent: &Agent, home: &Home, place: &Place) -> anyhow::Result<()> {
-    let title = format!("crashtest runs `{}` up to {} times, and kills it each time:", agent.name, args.points + 1);
+    let title = format!(
+        "crashtest runs `{}` up to {} times, and kills it each time:",
+        agent.name,
+        args.points.saturating_add(1)
+    );
     let details = does(args, agent, home, place)?;
     if args.yes {
         return Ok(());

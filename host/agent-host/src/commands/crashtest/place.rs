@@ -9,11 +9,14 @@ use std::path::{Path, PathBuf};
 
 use agent_core::digest::Digest;
 use agent_core::grant::Access;
-use anyhow::{Context, ensure};
-use toml_edit::{DocumentMut, Item, Value};
+use anyhow::{Context, bail, ensure};
+use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use crate::agent::Agent;
+use crate::cli::AllowArgs;
 use crate::home::{Home, RUNS_FOLDER};
+use crate::input;
+use crate::operator;
 use crate::trust::TrustStore;
 
 /// Most files and folders that are copied for each trial: some hundred trials must end in minutes.
@@ -59,8 +62,26 @@ impl Place {
         fs::write(place.pristine().join("agent").join(&place.file), moved)?;
         place.make_home(home, &mut copied)?;
         place.lay_out()?;
-        place.trust()?;
+        let agent = Agent::read(&place.agent())?;
+        place.check_moved(&agent)?;
+        place.trust(&agent)?;
         Ok(place)
+    }
+
+    /// Makes sure that no rule of the copy lets a tool write outside of it, however it was written.
+    fn check_moved(&self, agent: &Agent) -> anyhow::Result<()> {
+        let root = self.root.path().canonicalize()?;
+        let standing = operator::standing_rules(&Home::at(&self.home())?, &AllowArgs::default())?;
+        let grants = standing.iter().chain([&agent.proposal]).flat_map(|rules| &rules.grants);
+        let mut written = grants.flat_map(|rule| &rule.fs).filter(|fs| fs.access == Access::Write);
+        match written.find(|fs| !Path::new(fs.host.as_str()).starts_with(&root)) {
+            None => Ok(()),
+            Some(fs) => bail!(
+                "a grant lets tools write to `{0}`, which cannot be moved into a copy: nothing was run\n  hint: make the \
+                 directory, or write its whole path into the grant: `{{ host = \"{0}\", access = \"write\" }}`",
+                fs.host
+            ),
+        }
     }
 
     fn pristine(&self) -> PathBuf {
@@ -121,19 +142,21 @@ impl Place {
 
     fn make_home(&mut self, home: &Home, copied: &mut Copied) -> anyhow::Result<()> {
         Home::at(&self.home())?;
-        if home.policy_file().exists() {
+        if input::is_there(&home.policy_file())? {
             let moved = self.moved(&home.policy_file(), home.root(), copied)?;
             fs::write(self.home().join("policy.toml"), moved)?;
         }
-        if home.settings_file().exists() {
-            fs::copy(home.settings_file(), self.home().join("settings.toml"))?;
+        let settings = home.settings_file();
+        if input::is_there(&settings)? {
+            let text = input::read_config(&settings, &settings.display().to_string())?;
+            fs::write(self.home().join("settings.toml"), with_whole_key(&text, home.root())?)?;
         }
         Ok(())
     }
 
-    fn trust(&self) -> anyhow::Result<()> {
-        let source = Agent::read(&self.agent())?.file.context("an agent file is needed")?;
-        TrustStore::open(&Home::at(&self.home())?.trust_file())?.accept(&source)
+    fn trust(&self, agent: &Agent) -> anyhow::Result<()> {
+        let source = agent.file.as_ref().context("an agent file is needed")?;
+        TrustStore::open(&Home::at(&self.home())?.trust_file())?.accept(source)
     }
 
     /// An agent file or policy as it reads from the copy: what it names inside the agent's folder is named inside the copy,
@@ -153,10 +176,8 @@ impl Place {
                 None => {}
             }
         }
-        let grants = text.get_mut("grant").and_then(Item::as_array_of_tables_mut);
-        for grant in grants.into_iter().flat_map(|grants| grants.iter_mut()) {
-            let entries = grant.get_mut("fs").and_then(Item::as_array_mut);
-            for entry in entries.into_iter().flat_map(|entries| entries.iter_mut()) {
+        for grant in text.get_mut("grant").into_iter().flat_map(tables) {
+            for entry in grant.get_mut("fs").into_iter().flat_map(tables) {
                 self.move_grant(entry, base, copied)?;
             }
         }
@@ -172,19 +193,18 @@ impl Place {
         }
     }
 
-    fn move_grant(&mut self, entry: &mut Value, base: &Path, copied: &mut Copied) -> anyhow::Result<()> {
-        let Some(table) = entry.as_inline_table_mut() else { return Ok(()) };
-        let access = match table.get("access").and_then(Value::as_str) {
+    fn move_grant(&mut self, table: &mut dyn TableLike, base: &Path, copied: &mut Copied) -> anyhow::Result<()> {
+        let access = match table.get("access").and_then(Item::as_str) {
             Some("write") => Access::Write,
             Some(_) | None => Access::Read,
         };
-        let Some(host) = table.get("host").and_then(Value::as_str).map(str::to_owned) else { return Ok(()) };
+        let Some(host) = table.get("host").and_then(Item::as_str).map(str::to_owned) else { return Ok(()) };
         let Ok(real) = base.join(&host).canonicalize() else { return Ok(()) };
         let moved = match real.strip_prefix(&self.folder) {
             Ok(within) => self.now().join("agent").join(within),
             Err(_) => self.moved_outside(real, access, copied)?,
         };
-        table.insert("host", moved.display().to_string().into());
+        table.insert("host", toml_edit::value(moved.display().to_string()));
         Ok(())
     }
 }
@@ -200,6 +220,27 @@ impl Place {
                 Ok(self.now().join(name))
             }
         }
+    }
+}
+
+/// Settings with the signing key by its whole path: it is not copied.
+fn with_whole_key(settings: &str, root: &Path) -> anyhow::Result<String> {
+    let mut text: DocumentMut = settings.parse().context("cannot read the settings")?;
+    if let Some(key) = text.get("signing_key").and_then(Item::as_str).map(|key| root.join(key)) {
+        text.insert("signing_key", toml_edit::value(key.display().to_string()));
+    }
+    Ok(text.to_string())
+}
+
+/// The tables of a list, in whichever of the two forms of TOML they are written.
+fn tables(item: &mut Item) -> Vec<&mut dyn TableLike> {
+    match item {
+        Item::ArrayOfTables(tables) => tables.iter_mut().map(|table| table as &mut dyn TableLike).collect(),
+        Item::Value(Value::Array(values)) => {
+            let inline = values.iter_mut().filter_map(Value::as_inline_table_mut);
+            inline.map(|table| table as &mut dyn TableLike).collect()
+        }
+        Item::None | Item::Value(_) | Item::Table(_) => Vec::new(),
     }
 }
 
@@ -244,6 +285,43 @@ impl Copied {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Both forms of a list mean the same to a run.
+    #[test]
+    fn a_grant_is_moved_however_it_is_written() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let root = temp.path().canonicalize()?;
+        for folder in ["agent", "elsewhere", "home"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        fs::write(root.join("home/key.pem"), "")?;
+        let home = Home::at(&root.join("home"))?;
+        fs::write(home.settings_file(), "signing_key = \"key.pem\"\n")?;
+        let elsewhere = root.join("elsewhere").display().to_string();
+        let place = |agent: &str, policy: &str| {
+            let text = format!("agent = {{ name = \"a\", instructions = \"Be brief.\" }}\n{agent}");
+            fs::write(root.join("agent/agent.toml"), text)?;
+            fs::write(home.policy_file(), policy)?;
+            Place::make(&home, &root.join("agent/agent.toml"))
+        };
+        let forms = [
+            format!("grant = [{{ tool = \"*\", fs = [{{ host = \"{elsewhere}\", access = \"write\" }}] }}]\n"),
+            format!("[[grant]]\ntool = \"*\"\n[[grant.fs]]\nhost = \"{elsewhere}\"\naccess = \"write\"\n"),
+            format!("[[grant]]\ntool = \"*\"\nfs = [{{ host = \"{elsewhere}\", access = \"write\" }}]\n"),
+        ];
+        for form in &forms {
+            for (agent, policy) in [(form.as_str(), ""), ("", form.as_str())] {
+                let place = place(agent, policy)?;
+                assert_eq!(place.outside.len(), 1, "{form}");
+                let settings = fs::read_to_string(place.home().join("settings.toml"))?;
+                assert!(settings.contains(&root.join("home/key.pem").display().to_string()), "{settings}");
+            }
+        }
+        let missing = forms[0].replace("elsewhere", "missing");
+        let refused = place(&missing, "").map_or_else(|error| format!("{error:#}"), |_| String::new());
+        assert!(refused.contains("cannot be moved into a copy"), "{refused}");
+        Ok(())
+    }
 
     #[test]
     fn a_copy_is_written_to_and_the_original_stays() -> anyhow::Result<()> {
