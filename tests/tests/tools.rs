@@ -46,6 +46,7 @@ fn every_bundled_tool_describes_itself_to_a_model() {
         "notes.search",
         "notes.list",
         "notes.forget",
+        "shell.run",
         "table.query",
         "table.describe",
     ];
@@ -81,6 +82,84 @@ fn files_are_written_read_edited_listed_and_searched() {
     assert_eq!(found[0]["matches"][0]["line"], 3);
     let missing = failed(&world, &files, &["--allow-read", "docs"], "files.read", &json!({"path": "none.txt"}));
     assert!(missing.contains("none.txt"), "{missing}");
+}
+
+#[test]
+fn scripts_run_over_the_granted_folder() {
+    let (world, shell) = (World::new(), tool("shell"));
+    world.write("docs/a.txt", "pear\napple\n");
+    let call = |grant: &str, arguments: Value| returned(&world, &shell, &[grant, "docs"], "shell.run", &arguments);
+    let script = "mkdir -p out; sort *.txt | tee out/sorted | head -1; while true; do echo x; done | head -2; pwd; nosuch; exit 3";
+    let ended = call("--allow-write", json!({ "script": script }));
+    assert_eq!((&ended[0]["status"], &ended[0]["stdout"]), (&json!(3), &json!("apple\nx\nx\n/data\n")));
+    assert!(ended[0]["stderr"].as_str().is_some_and(|said| said.starts_with("shell: nosuch: not found")), "{ended:?}");
+    assert_eq!(world.read("docs/out/sorted").as_deref(), Some("apple\npear\n"));
+    let ended =
+        call("--allow-read", json!({"script": "cat; basename $PWD; echo x > y", "stdin": "in\n", "cwd": "out"}));
+    assert_eq!((&ended[0]["status"], &ended[0]["stdout"]), (&json!(1), &json!("in\nout\n")));
+    assert!(ended[0]["stderr"].as_str().is_some_and(|said| said.contains("y: Permission denied")), "{ended:?}");
+    let touched = call(
+        "--allow-write",
+        json!({"script": "touch -d 2001-02-03 old; ls -l old; date -u +%Y | wc -c; find . -newer old | wc -l"}),
+    );
+    assert_eq!(touched[0]["stdout"], "- 0 2001-02-03 00:00 old\n5\n4\n", "{touched:?}");
+}
+
+#[test]
+fn hostile_scripts_end_in_words_and_not_in_traps() {
+    let (world, shell) = (World::new(), tool("shell"));
+    world.write("docs/a.txt", "a");
+    world.write("other/b.txt", "b");
+    let call = |script: &str| {
+        let content = returned(&world, &shell, &["--allow-write", "docs"], "shell.run", &json!({ "script": script }));
+        content.into_iter().next().expect("a result")
+    };
+    for script in [
+        "f() { f; }; f",
+        "f() { if true; then case a in a) { ( echo $(f) | cat ); } ;; esac; fi; }; f",
+        "f() { for i in 1; do while true; do until false; do f; done; done; done; }; f",
+        "x='eval \"$x\"'; eval \"$x\"",
+        "echo 'echo a | xargs -I{} sh s' > s; sh s",
+        "echo 'find s -exec sh s \\;' > s; sh s",
+    ] {
+        let ended = call(script);
+        assert_eq!(ended["status"], 125, "{script}: {ended}");
+        assert!(
+            ended["notes"][0].as_str().is_some_and(|note| note.contains("deep in each other")),
+            "{script}: {ended}"
+        );
+    }
+    for open in [
+        "(",
+        "$(",
+        "{ ",
+        "if ",
+        "while ",
+        "for i in a; do ",
+        "case a in a) ",
+        "echo \"$(",
+        "${x:-",
+        "echo $((1+(",
+        "[[ ! ",
+        "f() { ",
+    ] {
+        let script = format!("echo {}", open.repeat(3_000));
+        let ended = call(&script);
+        assert_eq!(ended["status"], 2, "{open}: {ended}");
+    }
+    let deepest = format!("{}echo deep{}", "( ".repeat(40), " )".repeat(40));
+    assert_eq!(call(&deepest)["stdout"], "deep\n");
+    let arithmetic = format!("echo $(({}1{}))", "(".repeat(45), ")".repeat(45));
+    assert_eq!(call(&arithmetic)["stdout"], "1\n");
+    call("rm -rf / /* ../* .. ../other; ls");
+    assert_eq!(world.read("other/b.txt").as_deref(), Some("b"));
+    assert!(call("cat /etc/passwd; cat ../other/b.txt; cat /data/../other/b.txt")["stdout"] == "");
+    let endless =
+        outcome(&world, &shell, &["--allow-write", "docs"], "shell.run", &json!({"script": "for ((;;)); do :; done"}));
+    assert!(
+        endless["faulted"]["fault"] == "fuel_exhausted" || endless.to_string().contains("ran more than"),
+        "{endless}"
+    );
 }
 
 #[test]

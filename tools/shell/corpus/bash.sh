@@ -1,0 +1,45 @@
+#### brace expansion
+echo {a,b,c} x{1,2}y {1..5} {5..1} {01..03} {a..e} {1..10..3} a{,b} {x} {a,b}{c,d} "{a,b}" {a,{b,c}d} {}
+mkdir -p p/{q,r}/s; find p -type d | sort
+#### double brackets
+x='a b'; [[ $x == a* ]] && echo 1; [[ $x == "a*" ]] || echo 2; [[ -n $x && -z "" ]] && echo 3
+[[ abc =~ ^a.c$ ]] && echo 4; [[ 3 -lt 10 ]] && echo 5; [[ a < b ]] && echo 6; [[ ! -e nosuch ]] && echo 7
+[[ ( a == b || c == c ) && d == d ]] && echo 8; [[ $x ]] && echo 9
+[[ foo.txt == *.txt ]] && echo 10; [[ abc =~ (b|x)c ]] && echo 11
+#### here string
+cat <<< "hello $((1+1))"; read a b <<< "one two"; echo $b
+#### replacement
+x=hello.world.txt; echo ${x/o/0} ${x//o/0} ${x/#hello/bye} ${x/%txt/md} ${x//./} ${x//l*d/Z}
+y='a b c'; echo "${y// /_}" "${y/b/}"
+#### slices
+x=abcdef; echo ${x:2} ${x:1:3} ${x: -2} ${x:0:-1} ${x:10}
+#### letters
+x=hello; echo ${x^} ${x^^} ; y=ABC; echo ${y,} ${y,,}
+#### counting loop
+for ((i=0;i<3;i++)); do echo $i; done
+for ((i=10; i>0; i-=4)); do echo $i; done
+#### arithmetic command
+((1+1)) && echo yes; ((0)) || echo no; x=1; ((x++)); ((x+=5)); echo $x
+echo $((2**10)) $((x++)) $((++x)) $((x--)) $x $((1,2))
+#### ansi quotes
+echo $'a\tb\'c\x41'
+#### both outputs
+{ echo o; echo e >&2; } &> f; sort f; { echo o2; echo e2 >&2; } &>> f; sort f
+{ echo o; echo e >&2; } |& sort
+#### appended
+x=a; x+=b; x+=c; echo $x
+#### function word
+function f { echo "f $1"; }; f a; function g() { echo g; }; g
+#### echo options
+echo -n a; echo b; echo -e 'x\ty'; echo 'a\tb'
+#### pipefail
+set -o pipefail; false | true; echo $?; true | true; echo $?; (exit 3) | (exit 4) | true; echo $?
+#### fall through
+case a in a) echo 1;& b) echo 2;; c) echo 3;; esac
+case a in a) echo 1;;& b) echo 2;; a) echo 3;; esac
+#### source with arguments
+echo 'echo "$1"' > l.sh; source ./l.sh given
+#### read delimiter
+printf 'a:b' | { read -d : x; echo "$x"; }
+#### each positional counted
+set -- a b c; echo ${#@} ${#*}

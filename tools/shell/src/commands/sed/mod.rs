@@ -1,0 +1,132 @@
+//! `sed`: a script that is run for each line. `script` reads it, `cycle` runs it.
+
+mod cycle;
+mod replacement;
+mod script;
+
+use super::options::Options;
+use crate::files::failed;
+use crate::run::Call;
+use crate::stop::{Outcome, Stop};
+use crate::streams::{Bounds, Captured, Output, WHOLE_BYTES_MAX, Written};
+
+use cycle::Cycle;
+
+const OPTIONS: Options = Options::new(
+    "nErsz",
+    "ef",
+    &[
+        ("quiet", 'n'),
+        ("silent", 'n'),
+        ("regexp-extended", 'E'),
+        ("separate", 's'),
+        ("null-data", 'z'),
+        ("expression", 'e'),
+        ("file", 'f'),
+    ],
+);
+
+/// Whether files are changed in place, and what their earlier contents are kept under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum InPlace {
+    No,
+    Yes { suffix: String },
+}
+
+pub(super) async fn sed(call: &mut Call<'_>) -> Outcome<u8> {
+    let (in_place, arguments) = in_place(call.arguments);
+    let given = OPTIONS.read(call.name, &arguments)?;
+    let mut text = String::new();
+    for (option, value) in &given.options {
+        match option {
+            'e' => text.push_str(value),
+            'f' => {
+                let whole = call.shell.open_input(value)?.whole().await?;
+                text.push_str(String::from_utf8_lossy(&whole).trim_end_matches('\n'));
+            }
+            _ => continue,
+        }
+        text.push('\n');
+    }
+    let mut names = given.operands.clone();
+    if !given.has('e') && !given.has('f') {
+        if names.is_empty() {
+            return Err(Stop::failed("a script is expected, as in `sed 's/a/b/' file`"));
+        }
+        text = names.remove(0);
+    }
+    let is_extended = given.has('E') || given.has('r');
+    let script = script::read(&text, is_extended)?;
+    let is_quiet = given.has('n') || text.starts_with("#n\n");
+    let end = if given.has('z') { 0 } else { b'\n' };
+    match in_place {
+        InPlace::No if given.has('s') => {
+            let mut status = 0;
+            for name in &names {
+                status = Cycle::new(&script, is_quiet, end).run(call, std::slice::from_ref(name)).await?.max(status);
+            }
+            Ok(status)
+        }
+        InPlace::No => Cycle::new(&script, is_quiet, end).run(call, &names).await,
+        InPlace::Yes { suffix } => {
+            let mut status = 0;
+            for name in &names {
+                let changed = change(call, Cycle::new(&script, is_quiet, end), name, &suffix).await;
+                match changed {
+                    Ok(ended) => status = ended.max(status),
+                    Err(stop) => status = call.tell(stop).await?,
+                }
+            }
+            Ok(status)
+        }
+    }
+}
+
+/// Takes `-i` and `-i.bak` out: the suffix is never a word of its own.
+fn in_place(arguments: &[String]) -> (InPlace, Vec<String>) {
+    let mut in_place = InPlace::No;
+    let mut rest = Vec::new();
+    let mut are_options = true;
+    for argument in arguments {
+        are_options &= argument != "--";
+        let suffix = argument.strip_prefix("--in-place").map(|suffix| suffix.trim_start_matches('='));
+        let letters = argument.strip_prefix('-').filter(|letters| are_options && !letters.starts_with('-'));
+        let before = letters
+            .and_then(|letters| letters.split_once('i'))
+            .filter(|(before, _)| before.chars().all(|c| "nErsz".contains(c)));
+        match (suffix, before) {
+            (Some(suffix), _) if are_options => in_place = InPlace::Yes { suffix: suffix.to_owned() },
+            (_, Some((before, suffix))) => {
+                in_place = InPlace::Yes { suffix: suffix.to_owned() };
+                if !before.is_empty() {
+                    rest.push(format!("-{before}"));
+                }
+            }
+            (_, None) => rest.push(argument.clone()),
+        }
+    }
+    (in_place, rest)
+}
+
+/// Runs the script over one file, and then writes what came out into it.
+async fn change(call: &mut Call<'_>, cycle: Cycle<'_>, name: &str, suffix: &str) -> Outcome<u8> {
+    let found = call.shell.metadata(name).map_err(|error| failed(name, &error))?;
+    if found.is_dir() {
+        return Err(Stop::failed(format!("couldn't edit {name}: not a regular file")));
+    }
+    let bounds = Bounds { kept_max: WHOLE_BYTES_MAX, left_out_max: 0, of: "a file that is changed in place" };
+    let captured = Captured::new(bounds);
+    call.out.flush().await?;
+    let before = std::mem::replace(&mut call.out, Written::to(Output::Captured(captured.clone())));
+    let ended = cycle.run(call, &[name.to_owned()]).await;
+    call.out.flush().await?;
+    call.out = before;
+    let status = ended?;
+    let place = call.shell.place(name);
+    if !suffix.is_empty() {
+        let kept = if suffix.contains('*') { suffix.replace('*', name) } else { format!("{name}{suffix}") };
+        std::fs::copy(&place, call.shell.place(&kept)).map_err(|error| failed(&kept, &error))?;
+    }
+    std::fs::write(&place, captured.take().0).map_err(|error| failed(name, &error))?;
+    Ok(status)
+}

@@ -1,0 +1,182 @@
+//! `xargs`: words of the input as arguments of a command.
+
+use super::options::Options;
+use crate::run::{self, Call};
+use crate::stop::{Outcome, Stop};
+use crate::streams::{Input, Stream};
+
+const OPTIONS: Options = Options::new(
+    "0rtx",
+    "nIdLsP",
+    &[
+        ("null", '0'),
+        ("no-run-if-empty", 'r'),
+        ("verbose", 't'),
+        ("max-args", 'n'),
+        ("replace", 'I'),
+        ("delimiter", 'd'),
+        ("max-lines", 'L'),
+        ("max-procs", 'P'),
+    ],
+)
+.options_first();
+
+/// Bytes of the arguments of one call, as the usual `xargs` has it. What is more goes into the next call.
+const ARGUMENTS_BYTES: usize = 128 * 1024;
+
+/// The status that says that some call failed.
+const SOME_FAILED: u8 = 123;
+
+pub(super) async fn xargs(call: &mut Call<'_>) -> Outcome<u8> {
+    let given = call.options(&OPTIONS)?;
+    if given.number('P')?.is_some_and(|processes| processes > 1) {
+        return Err(Stop::failed(
+            "`-P` above 1 is not here: there are no processes, calls are made one after the other",
+        ));
+    }
+    if given.has('s') {
+        return Err(Stop::failed("`-s` is not here; `-n` bounds the arguments of a call"));
+    }
+    let mut command = given.operands.clone();
+    if command.is_empty() {
+        command.push("echo".to_owned());
+    }
+    let text = call.shell.streams.input().whole().await?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let replaced = given.value('I');
+    let by_line = replaced.is_some() || given.has('L');
+    let items = match (given.has('0'), given.value('d')) {
+        (true, _) => separated(&text, '\0'),
+        (false, Some(delimiter)) => separated(&text, delimiter_of(delimiter)?),
+        (false, None) if by_line => lines(&text),
+        (false, None) => words(&text)?,
+    };
+    let mut batches: Vec<Vec<String>> = Vec::new();
+    if let Some(mark) = replaced {
+        for item in items {
+            batches.push(command.iter().map(|word| word.replace(mark, &item)).collect());
+        }
+    } else {
+        let most = given.number(if given.has('L') { 'L' } else { 'n' })?;
+        let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        if most == 0 {
+            return Err(Stop::failed("a call wants at least one argument"));
+        }
+        if items.is_empty() && !given.has('r') {
+            batches.push(command.clone());
+        }
+        for batch in batched(&items, most) {
+            let arguments = if given.has('L') {
+                batch.iter().flat_map(|line| words(line).unwrap_or_default()).collect()
+            } else {
+                batch.to_vec()
+            };
+            batches.push([command.clone(), arguments].concat());
+        }
+    }
+    run_all(call, &batches, given.has('t')).await
+}
+
+async fn run_all(call: &mut Call<'_>, batches: &[Vec<String>], is_verbose: bool) -> Outcome<u8> {
+    let before = call.shell.streams.clone();
+    call.shell.streams.set(0, Stream::In(Input::empty()));
+    let mut status = 0;
+    for words in batches {
+        if is_verbose {
+            call.shell.complain(&words.join(" ")).await?;
+        }
+        match run::run_words_without_functions(call.shell, words).await {
+            Ok(0) => {}
+            Ok(127) => {
+                status = 127;
+                break;
+            }
+            Ok(_) => status = SOME_FAILED,
+            // `exit` in a call would leave a process there, and does not leave this shell.
+            Err(Stop::Exit(ended)) => status = if ended == 0 { status } else { SOME_FAILED },
+            Err(stop) => {
+                call.shell.streams = before;
+                return Err(stop);
+            }
+        }
+    }
+    call.shell.streams = before;
+    Ok(status)
+}
+
+fn delimiter_of(text: &str) -> Outcome<char> {
+    let mut letters = text.chars();
+    match (letters.next(), letters.next(), letters.next()) {
+        (Some(letter), None, None) => Ok(letter),
+        (Some('\\'), Some('n'), None) => Ok('\n'),
+        (Some('\\'), Some('t'), None) => Ok('\t'),
+        (Some('\\'), Some('0'), None) => Ok('\0'),
+        _ => Err(Stop::failed(format!("`-d` wants one character, not `{text}`"))),
+    }
+}
+
+fn separated(text: &str, delimiter: char) -> Vec<String> {
+    let text = text.strip_suffix(delimiter).unwrap_or(text);
+    if text.is_empty() { Vec::new() } else { text.split(delimiter).map(ToOwned::to_owned).collect() }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(|line| line.trim_start().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+/// Words apart by blanks; quotes and backslashes keep blanks in one.
+fn words(text: &str) -> Outcome<Vec<String>> {
+    let (mut words, mut word, mut is_word) = (Vec::new(), String::new(), false);
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\'' | '"' => {
+                is_word = true;
+                loop {
+                    match letters.next() {
+                        Some(end) if end == letter => break,
+                        Some('\n') | None => {
+                            return Err(Stop::failed(format!(
+                                "a `{letter}` has no second one; with `-0` or `-d '\\n'` quotes are text"
+                            )));
+                        }
+                        Some(other) => word.push(other),
+                    }
+                }
+            }
+            '\\' => {
+                is_word = true;
+                word.extend(letters.next());
+            }
+            blank if blank.is_whitespace() => {
+                if std::mem::take(&mut is_word) {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            other => {
+                is_word = true;
+                word.push(other);
+            }
+        }
+    }
+    if is_word {
+        words.push(word);
+    }
+    Ok(words)
+}
+
+/// As many as one call takes, by number and by bytes.
+fn batched(items: &[String], most: usize) -> Vec<&[String]> {
+    let (mut batches, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (at, item) in items.iter().enumerate() {
+        if at > start && (at - start >= most || bytes + item.len() > ARGUMENTS_BYTES) {
+            batches.push(&items[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes += item.len() + 1;
+    }
+    if start < items.len() {
+        batches.push(&items[start..]);
+    }
+    batches
+}

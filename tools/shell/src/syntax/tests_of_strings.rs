@@ -1,0 +1,98 @@
+//! Reads `[[ … ]]`, as bash has it.
+
+use super::scanner::{Parsed, Scanner};
+use super::{Kind, Piece, Test, Word};
+
+/// What stands between two words. `<` and `>` compare texts here, and are not redirections.
+const BINARY: [&str; 15] =
+    ["==", "=~", "=", "!=", "<=", ">=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt"];
+
+impl Scanner<'_> {
+    pub(super) fn test(&mut self) -> Parsed<Kind> {
+        self.expect_reserved("[[", "[[")?;
+        let test = self.test_or()?;
+        self.skip_lines()?;
+        self.expect_reserved("]]", "[[")?;
+        Ok(Kind::Test(test))
+    }
+
+    fn test_or(&mut self) -> Parsed<Test> {
+        let mut test = self.test_and()?;
+        self.skip_lines()?;
+        while self.eat("||") {
+            test = Test::Or(Box::new(test), Box::new(self.test_and()?));
+            self.skip_lines()?;
+        }
+        Ok(test)
+    }
+
+    fn test_and(&mut self) -> Parsed<Test> {
+        let mut test = self.test_not()?;
+        self.skip_lines()?;
+        while self.eat("&&") {
+            test = Test::And(Box::new(test), Box::new(self.test_not()?));
+            self.skip_lines()?;
+        }
+        Ok(test)
+    }
+
+    fn test_not(&mut self) -> Parsed<Test> {
+        self.skip_lines()?;
+        if self.eat_reserved("!") {
+            return Ok(Test::Not(Box::new(self.nested(Self::test_not)?)));
+        }
+        if self.eat("(") {
+            let test = self.nested(Self::test_or)?;
+            if !self.eat(")") {
+                return self.problem("`(` in `[[` has no `)`");
+            }
+            return Ok(test);
+        }
+        self.test_of_words()
+    }
+
+    fn test_of_words(&mut self) -> Parsed<Test> {
+        let Some(first) = self.word()? else { return self.problem("`[[` wants a word here") };
+        self.skip_blanks();
+        if let [Piece::Bare(operator)] = &first.pieces[..]
+            && operator.len() == 2
+            && operator.starts_with('-')
+            && !self.is_after_operand()
+            && let Some(operand) = self.word()?
+        {
+            return Ok(Test::Unary(operator.clone(), operand));
+        }
+        let Some(operator) = BINARY.iter().find(|operator| self.rest().starts_with(**operator)) else {
+            return Ok(Test::Unary("-n".to_owned(), first));
+        };
+        self.skip(operator.len());
+        self.skip_blanks();
+        let second = if *operator == "=~" { self.expression_word()? } else { self.word()? };
+        let Some(second) = second else { return self.problem(format!("`[[` wants a word after `{operator}`")) };
+        Ok(Test::Binary(first, (*operator).to_owned(), second))
+    }
+
+    fn is_after_operand(&self) -> bool {
+        let rest = self.rest();
+        rest.starts_with("]]") || rest.starts_with("&&") || rest.starts_with("||") || rest.starts_with(')')
+    }
+
+    /// The regular expression of `=~`: it goes up to a blank, and parentheses are part of it.
+    fn expression_word(&mut self) -> Parsed<Option<Word>> {
+        let mut word = Word::default();
+        while let Some(next) = self.peek() {
+            match next {
+                ' ' | '\t' | '\n' => break,
+                '(' | ')' | '|' | '<' | '>' | '&' | ';' => {
+                    self.next();
+                    word.push_bare(next);
+                }
+                _ => match self.word()? {
+                    Some(more) => word.pieces.extend(more.pieces),
+                    None => break,
+                },
+            }
+        }
+        Ok(Some(word).filter(|word| !word.pieces.is_empty()))
+    }
+}
