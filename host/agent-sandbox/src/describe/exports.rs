@@ -11,13 +11,16 @@ use wasmtime::component::{Component, ComponentExportIndex, Val};
 use crate::describe::docs_section::Docs;
 use crate::describe::naming::{self, ExportPath};
 use crate::describe::schema::{self, Notes};
-use crate::describe::{Description, Unsupported, Unusable, refuse_hidden, refuse_hidden_in_schema};
+use crate::describe::{Description, SCHEMA_BYTES_MAX, Unsupported, Unusable, refuse_hidden, refuse_hidden_in_schema};
 use crate::plain_text;
 use crate::plainly::{PlainArguments, PlainCall};
 use crate::value::json::Json;
 use crate::value::lower::lower_fields;
 use crate::value::shape::{self, Budget, Field, Shape, UnsupportedType};
 use crate::value::{Mismatch, Path};
+
+/// Most exported functions of one component. Each is looked at, named and described, whether or not it can be called.
+const FUNCTIONS_MAX: usize = 1_000;
 
 /// Longest signature in a description made up here.
 const SIGNATURE_CHARS_MAX: usize = 400;
@@ -93,17 +96,23 @@ pub(crate) struct Found {
 
 /// Looks at everything that `component` exports. Whatever `docs` says, what the component itself is called by decides.
 pub(crate) fn find(component: &Component, docs: &Docs) -> Result<Found, Unusable> {
-    let mut search = Search { component, callable: Vec::new(), unsupported: Vec::new() };
+    let mut search = Search { component, callable: Vec::new(), unsupported: Vec::new(), budget: Budget::new() };
     search.walk();
     let Search { callable, mut unsupported, .. } = search;
+    if callable.len() + unsupported.len() > FUNCTIONS_MAX {
+        return Err(Unusable(format!("it exports more than {FUNCTIONS_MAX} functions")));
+    }
     let paths: Vec<_> = callable.iter().map(|callable| callable.path.clone()).collect();
     let mut found = Found { descriptions: Vec::new(), operations: BTreeMap::new(), unsupported: Vec::new() };
     for (name, callable) in naming::assign(&paths).into_iter().zip(callable) {
         match name {
-            Ok(name) => {
-                found.descriptions.push(callable.describe(name.clone(), docs)?);
-                found.operations.insert(name, callable.export);
-            }
+            Ok(name) => match callable.describe(name.clone(), docs)? {
+                Ok(description) => {
+                    found.descriptions.push(description);
+                    found.operations.insert(name, callable.export);
+                }
+                Err(reason) => unsupported.push(Unsupported { export: callable.path.full(), reason }),
+            },
             Err(reason) => unsupported.push(Unsupported { export: callable.path.full(), reason }),
         }
     }
@@ -118,7 +127,11 @@ struct Callable {
 }
 
 impl Callable {
-    fn describe(&self, operation: Name, docs: &Docs) -> Result<Description, Unusable> {
+    /// How a model sees it; or why no model does.
+    ///
+    /// # Errors
+    /// Where what is said of it cannot be used.
+    fn describe(&self, operation: Name, docs: &Docs) -> Result<Result<Description, String>, Unusable> {
         let description = docs.functions.get(&self.path.full()).map_or_else(|| self.signature(), Clone::clone);
         if description.len() > DESCRIPTION_BYTES_MAX {
             let full = self.path.full();
@@ -129,7 +142,10 @@ impl Callable {
         let notes = docs.parts.get(&self.path.full()).unwrap_or(&nothing);
         let input_schema = schema::object(parameters.fields(), parameters.place(), notes);
         refuse_hidden_in_schema(&input_schema)?;
-        Ok(Description { export: self.path.full(), operation, description, input_schema })
+        if input_schema.to_string().len() > SCHEMA_BYTES_MAX {
+            return Ok(Err(format!("the schema of its arguments is larger than {SCHEMA_BYTES_MAX} bytes")));
+        }
+        Ok(Ok(Description { export: self.path.full(), operation, description, input_schema }))
     }
 
     /// What can be said of a function without documentation: its name and its types.
@@ -145,6 +161,8 @@ struct Search<'a> {
     component: &'a Component,
     callable: Vec<Callable>,
     unsupported: Vec<Unsupported>,
+    /// What the types of all of them may still spell out.
+    budget: Budget,
 }
 
 impl Search<'_> {
@@ -176,17 +194,17 @@ impl Search<'_> {
         }
     }
 
-    fn callable(&self, path: ExportPath, function: &ComponentFunc) -> Result<Callable, String> {
+    fn callable(&mut self, path: ExportPath, function: &ComponentFunc) -> Result<Callable, String> {
         if path.interface.as_deref().is_some_and(|interface| interface.starts_with("wasi:cli/run@")) {
             return Err("it is a command, which this host cannot run as a tool yet".to_owned());
         }
         if function.async_() {
             return Err(ASYNC.to_owned());
         }
-        let mut budget = Budget::new();
-        let parameters = parameters(function, &mut budget).map_err(|error| error.to_string())?;
+        self.budget.next_function();
+        let parameters = parameters(function, &mut self.budget).map_err(|error| error.to_string())?;
         parameters.fields().iter().try_for_each(|field| check_properties(&field.name, &field.shape))?;
-        let result = function.results().next().map(|ty| Shape::of(&ty, &mut budget)).transpose();
+        let result = function.results().next().map(|ty| Shape::of(&ty, &mut self.budget)).transpose();
         let result = result.map_err(|error| error.to_string())?;
         let function = self.index(&path).ok_or("it cannot be found again under its name")?;
         let plain = match &parameters {

@@ -16,6 +16,9 @@ mod section;
 pub(crate) mod selection;
 pub(crate) mod world;
 
+/// Largest schema of one tool: a model reads all of it with every request.
+pub(crate) const SCHEMA_BYTES_MAX: usize = 64 << 10;
+
 /// How a component presents its tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {

@@ -4,10 +4,12 @@
 //! It holds one byte, the version, and then JSON: `{"worlds": {W: {"func_exports": {F: {"docs": …}}}}, "interfaces": {I: {"funcs":
 //! {F: {"docs": …}}}}}`. It says neither the package nor its version, so an interface is known by its own name alone.
 
+use agent_core::tool::DESCRIPTION_BYTES_MAX;
 use serde_json::Value;
 use wasmparser::{Parser, Payload};
 
 use crate::describe::section;
+use crate::plain_text;
 
 /// The section's name.
 const NAME: &str = "package-docs";
@@ -43,9 +45,21 @@ fn members<'v>(value: &'v Value, key: &str) -> Vec<(&'v String, &'v Value)> {
 }
 
 fn functions(value: &Value, key: &str) -> Vec<(String, String)> {
-    let text = |function: &Value| Some(function.get("docs")?.as_str()?.trim().to_owned());
-    let found = members(value, key).into_iter().filter_map(|(name, function)| Some((name.clone(), text(function)?)));
-    found.filter(|(_, text)| !text.is_empty()).collect()
+    let text = |function: &Value| fitting(function.get("docs")?.as_str()?.trim());
+    members(value, key).into_iter().filter_map(|(name, function)| Some((name.clone(), text(function)?))).collect()
+}
+
+/// As much of a text as a description may have. One with characters that nobody sees says nothing: it was not written for us,
+/// and the component is not to be refused for it.
+fn fitting(text: &str) -> Option<String> {
+    if text.is_empty() || plain_text::hidden(text).is_some() {
+        return None;
+    }
+    if text.len() <= DESCRIPTION_BYTES_MAX {
+        return Some(text.to_owned());
+    }
+    let end = text.floor_char_boundary(DESCRIPTION_BYTES_MAX - plain_text::CUT.len_utf8());
+    Some(format!("{}{}", &text[..end], plain_text::CUT))
 }
 
 /// `tools` of `local:calc/tools@0.1.0`.
@@ -89,7 +103,17 @@ mod tests {
         let expected = vec![("add".to_owned(), "Adds.".to_owned())];
         assert_eq!(said(docs), expected);
         assert_eq!(said(&[&[1], docs.as_slice()].concat()), expected);
-        for nothing in [&b""[..], b"\x01", b"\x01[]", b"{\"worlds\":", b"{\"worlds\":{\"w\":{\"func_exports\":[1]}}}"] {
+        let long = format!(r#"{{"worlds":{{"w":{{"func_exports":{{"add":{{"docs":"{}"}}}}}}}}}}"#, "é".repeat(2_000));
+        let kept = said(long.as_bytes());
+        assert!(kept.len() == 1 && kept[0].1.len() <= DESCRIPTION_BYTES_MAX && kept[0].1.ends_with("é…"), "{kept:?}");
+        for nothing in [
+            "{\"worlds\":{\"w\":{\"func_exports\":{\"add\":{\"docs\":\"Adds.\u{202e}\"}}}}}".as_bytes(),
+            b"",
+            b"\x01",
+            b"\x01[]",
+            b"{\"worlds\":",
+            b"{\"worlds\":{\"w\":{\"func_exports\":[1]}}}",
+        ] {
             assert_eq!(said(nothing), [], "{nothing:?}");
         }
     }

@@ -15,7 +15,7 @@ use wasmtime::Engine;
 
 use crate::bindings::ToolPre;
 use crate::bindings::exports::agent_host::tool::tools::ToolInfo;
-use crate::describe::{Description, Unusable, refuse_hidden, refuse_hidden_in_schema};
+use crate::describe::{Description, SCHEMA_BYTES_MAX, Unusable, refuse_hidden, refuse_hidden_in_schema};
 use crate::effects::Effects;
 use crate::fault::{Stopped, classify};
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
@@ -30,9 +30,6 @@ use crate::value::json::Json;
 
 /// Most tools of one component: each costs the model's attention.
 const TOOLS_MAX: usize = 100;
-
-/// Largest schema of one tool.
-const SCHEMA_BYTES_MAX: usize = 64 << 10;
 
 /// What the one question may use. An interpreter must start within it; a tool that computes its own list needs far less.
 fn question_limits() -> Limits {

@@ -11,41 +11,162 @@ use super::shape::{Case, Field, Integer, Key, Shape};
 use super::{INFINITE, INFINITE_BELOW, MIXED_BYTES_MAX, Mismatch, NOT_A_NUMBER, Path, SOME, excerpt};
 use crate::base64;
 
-/// The value of `json` as a `shape`.
+/// Most absent options among arguments. Each is a value that the text does not have: a list of `{}` is short, and may stand for
+/// a great many.
+const ABSENT_MAX: usize = 50_000;
+
+/// The value of `json` as a `shape`, where it stands alone.
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn lower(json: &Json<'_>, shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
-    match (shape, json) {
-        (Shape::Bool, Json::Bool(value)) => Ok(Val::Bool(*value)),
-        (Shape::Integer(integer), json) => lower_integer(json, *integer, path),
-        (Shape::Float32, Json::Number(text)) => lower_float(text, path).map(Val::Float32),
-        (Shape::Float64, Json::Number(text)) => lower_float(text, path).map(Val::Float64),
-        (Shape::Float32, Json::String(text)) if not_finite(text).is_some() => {
-            Ok(Val::Float32(not_finite(text).unwrap_or_default() as f32))
-        }
-        (Shape::Float64, Json::String(text)) if not_finite(text).is_some() => {
-            Ok(Val::Float64(not_finite(text).unwrap_or_default()))
-        }
-        (Shape::Char, Json::String(text)) => lower_char(text, path),
-        (Shape::String, Json::String(text)) => Ok(Val::String(text.clone().into_owned())),
-        (Shape::Bytes, json) => lower_bytes(json, path).and_then(|bytes| byte_list(&bytes, path)),
-        (Shape::List(item), Json::Array(items)) => lower_list(items, item, path),
-        (Shape::Map { key, value }, Json::Object(members)) => lower_map(members, *key, value, path),
-        (Shape::Record(fields), json) => lower_fields(json, fields, path).map(Val::Record),
-        (Shape::Tuple(shapes), Json::Array(items)) => lower_tuple(items, shapes, path),
-        (Shape::Variant(cases), json) => lower_variant(json, cases, path),
-        (Shape::Enum(names), Json::String(name)) => lower_name(name, names, path).map(Val::Enum),
-        (Shape::Flags(names), Json::Array(items)) => lower_flags(items, names, path),
-        (Shape::Option(_), Json::Null) => Ok(Val::Option(None)),
-        (Shape::Option(inner), json) if inner.may_be_null() => lower_some(json, inner, path),
-        (Shape::Option(inner), json) => Ok(Val::Option(Some(Box::new(lower(json, inner, path)?)))),
-        (Shape::Result { ok, err }, json) => lower_result(json, ok.as_deref(), err.as_deref(), path),
-        (shape, json) => Err(expected(&wanted(shape), json, path)),
-    }
+    Lowering { absent_left: ABSENT_MAX }.value(json, shape, path)
 }
 
 /// The members of an object, in the order of `fields`. An absent option is `none`; a member that is no field is an error.
 pub(crate) fn lower_fields(json: &Json<'_>, fields: &[Field], path: &Path<'_>) -> Result<Vec<(String, Val)>, Mismatch> {
-    let members = members(json, fields, path)?;
-    fields.iter().map(|field| Ok((field.name.clone(), lower_field(members, field, path)?))).collect()
+    Lowering { absent_left: ABSENT_MAX }.fields(json, fields, path)
+}
+
+/// The making of one call's arguments.
+struct Lowering {
+    /// Options that may still be left out.
+    absent_left: usize,
+}
+
+impl Lowering {
+    fn value(&mut self, json: &Json<'_>, shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
+        match (shape, json) {
+            (Shape::Bool, Json::Bool(value)) => Ok(Val::Bool(*value)),
+            (Shape::Integer(integer), json) => lower_integer(json, *integer, path),
+            (Shape::Float32, Json::Number(text)) => lower_float(text, path).map(Val::Float32),
+            (Shape::Float64, Json::Number(text)) => lower_float(text, path).map(Val::Float64),
+            (Shape::Float32, Json::String(text)) if not_finite(text).is_some() => {
+                Ok(Val::Float32(not_finite(text).unwrap_or_default() as f32))
+            }
+            (Shape::Float64, Json::String(text)) if not_finite(text).is_some() => {
+                Ok(Val::Float64(not_finite(text).unwrap_or_default()))
+            }
+            (Shape::Char, Json::String(text)) => lower_char(text, path),
+            (Shape::String, Json::String(text)) => Ok(Val::String(text.clone().into_owned())),
+            (Shape::Bytes, json) => lower_bytes(json, path).and_then(|bytes| byte_list(&bytes, path)),
+            (Shape::List(item), Json::Array(items)) => self.list(items, item, path),
+            (Shape::Map { key, value }, Json::Object(members)) => self.map(members, *key, value, path),
+            (Shape::Record(fields), json) => self.fields(json, fields, path).map(Val::Record),
+            (Shape::Tuple(shapes), Json::Array(items)) => self.tuple(items, shapes, path),
+            (Shape::Variant(cases), json) => self.variant(json, cases, path),
+            (Shape::Enum(names), Json::String(name)) => lower_name(name, names, path).map(Val::Enum),
+            (Shape::Flags(names), Json::Array(items)) => lower_flags(items, names, path),
+            (Shape::Option(_), Json::Null) => Ok(Val::Option(None)),
+            (Shape::Option(inner), json) if inner.may_be_null() => self.some(json, inner, path),
+            (Shape::Option(inner), json) => Ok(Val::Option(Some(Box::new(self.value(json, inner, path)?)))),
+            (Shape::Result { ok, err }, json) => self.result(json, ok.as_deref(), err.as_deref(), path),
+            (shape, json) => Err(expected(&wanted(shape), json, path)),
+        }
+    }
+
+    fn fields(&mut self, json: &Json<'_>, fields: &[Field], path: &Path<'_>) -> Result<Vec<(String, Val)>, Mismatch> {
+        let members = members(json, fields, path)?;
+        fields.iter().map(|field| Ok((field.name.clone(), self.field(members, field, path)?))).collect()
+    }
+
+    fn field(&mut self, members: &Members<'_>, field: &Field, path: &Path<'_>) -> Result<Val, Mismatch> {
+        let here = path.field(&field.name);
+        match members.iter().find(|(key, _)| *key == field.name) {
+            Some((_, json)) => self.value(json, &field.shape, &here),
+            None if field.shape.may_be_null() => self.absent(&here),
+            None => Err(missing(field, &here)),
+        }
+    }
+
+    fn absent(&mut self, path: &Path<'_>) -> Result<Val, Mismatch> {
+        let left = self.absent_left.checked_sub(1);
+        self.absent_left = left.ok_or_else(|| path.mismatch(format!("more than {ABSENT_MAX} options are left out")))?;
+        Ok(Val::Option(None))
+    }
+
+    fn map(&mut self, members: &Members<'_>, key: Key, shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
+        let (mut entries, mut seen) = (Vec::with_capacity(members.len()), HashSet::new());
+        for (name, json) in members {
+            let here = path.field(name);
+            let key = lower_key(name, key, &here)?;
+            // Two spellings of one number are two keys to JSON and one to the tool.
+            if !seen.insert(key_text(&key)) {
+                return Err(here.mismatch("this key occurs twice, in other words"));
+            }
+            entries.push((key, self.value(json, shape, &here)?));
+        }
+        Ok(Val::Map(entries))
+    }
+
+    /// The value of an option whose own value may be null.
+    fn some(&mut self, json: &Json<'_>, inner: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
+        match json {
+            Json::Object(members) if members.len() == 1 && members[0].0 == SOME => {
+                let value = self.value(&members[0].1, inner, &path.field(SOME))?;
+                Ok(Val::Option(Some(Box::new(value))))
+            }
+            _ => Err(expected(&format!("null or an object with `{SOME}`"), json, path)),
+        }
+    }
+
+    fn list(&mut self, items: &[Json<'_>], shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
+        let lower_item = |(index, item)| self.value(item, shape, &path.item(index));
+        items.iter().enumerate().map(lower_item).collect::<Result<_, _>>().map(Val::List)
+    }
+
+    fn tuple(&mut self, items: &[Json<'_>], shapes: &[Shape], path: &Path<'_>) -> Result<Val, Mismatch> {
+        if items.len() != shapes.len() {
+            return Err(path.mismatch(format!("expected {} items, found {}", shapes.len(), items.len())));
+        }
+        let pairs = items.iter().zip(shapes).enumerate();
+        pairs
+            .map(|(index, (item, shape))| self.value(item, shape, &path.item(index)))
+            .collect::<Result<_, _>>()
+            .map(Val::Tuple)
+    }
+
+    fn variant(&mut self, json: &Json<'_>, cases: &[Case], path: &Path<'_>) -> Result<Val, Mismatch> {
+        let (name, payload) =
+            self.case(json, cases.iter().map(|case| (case.name.as_str(), case.payload.as_ref())), path)?;
+        Ok(Val::Variant(name, payload))
+    }
+
+    fn result(
+        &mut self,
+        json: &Json<'_>,
+        ok: Option<&Shape>,
+        err: Option<&Shape>,
+        path: &Path<'_>,
+    ) -> Result<Val, Mismatch> {
+        let (name, payload) = self.case(json, [("ok", ok), ("err", err)].into_iter(), path)?;
+        Ok(Val::Result(if name == "ok" { Ok(payload) } else { Err(payload) }))
+    }
+
+    /// `{"case": payload}`; a case without payload is `"case"`, or `{"case": null}`.
+    fn case<'s>(
+        &mut self,
+        json: &Json<'_>,
+        mut cases: impl Iterator<Item = (&'s str, Option<&'s Shape>)> + Clone,
+        path: &Path<'_>,
+    ) -> Result<(String, Option<Box<Val>>), Mismatch> {
+        let all = cases.clone();
+        let (name, payload) = match json {
+            Json::String(name) => (name, None),
+            Json::Object(members) if members.len() == 1 => (&members[0].0, Some(&members[0].1)),
+            _ => return Err(expected(&wanted_case(all), json, path)),
+        };
+        let here = path.field(name);
+        match (cases.find(|(known, _)| *known == *name), payload) {
+            (None, _) => Err(here.mismatch(format!("no such case; expected {}", wanted_case(all)))),
+            (Some((name, None)), None | Some(Json::Null)) => Ok((name.to_owned(), None)),
+            (Some((_, None)), Some(_)) => Err(here.mismatch("this case has no value: write null, or only its name")),
+            (Some((_, Some(shape))), None) => {
+                Err(here.mismatch(format!("missing its value; expected {}", wanted(shape))))
+            }
+            (Some((name, Some(shape))), Some(json)) => {
+                Ok((name.to_owned(), Some(Box::new(self.value(json, shape, &here)?))))
+            }
+        }
+    }
 }
 
 /// The same for fields of which none is an option, each taken by `lower`.
@@ -76,15 +197,6 @@ fn members<'j, 't>(json: &'j Json<'t>, fields: &[Field], path: &Path<'_>) -> Res
 
 /// The members of an object, in their order.
 type Members<'t> = [(Cow<'t, str>, Json<'t>)];
-
-fn lower_field(members: &Members<'_>, field: &Field, path: &Path<'_>) -> Result<Val, Mismatch> {
-    let here = path.field(&field.name);
-    match members.iter().find(|(key, _)| *key == field.name) {
-        Some((_, json)) => lower(json, &field.shape, &here),
-        None if field.shape.may_be_null() => Ok(Val::Option(None)),
-        None => Err(missing(field, &here)),
-    }
-}
 
 fn missing(field: &Field, path: &Path<'_>) -> Mismatch {
     path.mismatch(format!("missing; expected {}", wanted(&field.shape)))
@@ -140,20 +252,6 @@ fn byte_list(bytes: &[u8], path: &Path<'_>) -> Result<Val, Mismatch> {
     Ok(Val::List(bytes.iter().copied().map(Val::U8).collect()))
 }
 
-fn lower_map(members: &Members<'_>, key: Key, shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
-    let (mut entries, mut seen) = (Vec::with_capacity(members.len()), HashSet::new());
-    for (name, json) in members {
-        let here = path.field(name);
-        let key = lower_key(name, key, &here)?;
-        // Two spellings of one number are two keys to JSON and one to the tool.
-        if !seen.insert(key_text(&key)) {
-            return Err(here.mismatch("this key occurs twice, in other words"));
-        }
-        entries.push((key, lower(json, shape, &here)?));
-    }
-    Ok(Val::Map(entries))
-}
-
 fn lower_key(text: &str, key: Key, path: &Path<'_>) -> Result<Val, Mismatch> {
     match key {
         Key::String => Ok(Val::String(text.to_owned())),
@@ -164,17 +262,6 @@ fn lower_key(text: &str, key: Key, path: &Path<'_>) -> Result<Val, Mismatch> {
             "false" => Ok(Val::Bool(false)),
             _ => Err(path.mismatch(format!("expected the key `true` or `false`, found `{}`", excerpt(text)))),
         },
-    }
-}
-
-/// The value of an option whose own value may be null.
-fn lower_some(json: &Json<'_>, inner: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
-    match json {
-        Json::Object(members) if members.len() == 1 && members[0].0 == SOME => {
-            let value = lower(&members[0].1, inner, &path.field(SOME))?;
-            Ok(Val::Option(Some(Box::new(value))))
-        }
-        _ => Err(expected(&format!("null or an object with `{SOME}`"), json, path)),
     }
 }
 
@@ -218,19 +305,6 @@ fn lower_char(text: &str, path: &Path<'_>) -> Result<Val, Mismatch> {
     }
 }
 
-fn lower_list(items: &[Json<'_>], shape: &Shape, path: &Path<'_>) -> Result<Val, Mismatch> {
-    let lower_item = |(index, item)| lower(item, shape, &path.item(index));
-    items.iter().enumerate().map(lower_item).collect::<Result<_, _>>().map(Val::List)
-}
-
-fn lower_tuple(items: &[Json<'_>], shapes: &[Shape], path: &Path<'_>) -> Result<Val, Mismatch> {
-    if items.len() != shapes.len() {
-        return Err(path.mismatch(format!("expected {} items, found {}", shapes.len(), items.len())));
-    }
-    let pairs = items.iter().zip(shapes).enumerate();
-    pairs.map(|(index, (item, shape))| lower(item, shape, &path.item(index))).collect::<Result<_, _>>().map(Val::Tuple)
-}
-
 fn lower_name(name: &str, names: &[String], path: &Path<'_>) -> Result<String, Mismatch> {
     let known = names.iter().find(|known| *known == name);
     known.cloned().ok_or_else(|| {
@@ -239,51 +313,19 @@ fn lower_name(name: &str, names: &[String], path: &Path<'_>) -> Result<String, M
 }
 
 fn lower_flags(items: &[Json<'_>], names: &[String], path: &Path<'_>) -> Result<Val, Mismatch> {
-    let mut flags = Vec::with_capacity(items.len().min(names.len()));
+    let (mut flags, mut seen) = (Vec::with_capacity(items.len().min(names.len())), HashSet::new());
     for (index, item) in items.iter().enumerate() {
         let here = path.item(index);
         let Json::String(name) = item else { return Err(expected("a string", item, &here)) };
         let flag = lower_name(name, names, &here)?;
-        if flags.contains(&flag) {
+        if !seen.insert(flag.clone()) {
             return Err(here.mismatch(format!("`{flag}` occurs twice")));
         }
         flags.push(flag);
     }
     // The component's order, so that the same set is the same value.
-    flags.sort_by_key(|flag| names.iter().position(|name| name == flag));
+    flags.sort_by_cached_key(|flag: &String| names.iter().position(|name| name == flag));
     Ok(Val::Flags(flags))
-}
-
-fn lower_variant(json: &Json<'_>, cases: &[Case], path: &Path<'_>) -> Result<Val, Mismatch> {
-    let (name, payload) = lower_case(json, cases.iter().map(|case| (case.name.as_str(), case.payload.as_ref())), path)?;
-    Ok(Val::Variant(name, payload))
-}
-
-fn lower_result(json: &Json<'_>, ok: Option<&Shape>, err: Option<&Shape>, path: &Path<'_>) -> Result<Val, Mismatch> {
-    let (name, payload) = lower_case(json, [("ok", ok), ("err", err)].into_iter(), path)?;
-    Ok(Val::Result(if name == "ok" { Ok(payload) } else { Err(payload) }))
-}
-
-/// `{"case": payload}`; a case without payload is `"case"`, or `{"case": null}`.
-fn lower_case<'s>(
-    json: &Json<'_>,
-    mut cases: impl Iterator<Item = (&'s str, Option<&'s Shape>)> + Clone,
-    path: &Path<'_>,
-) -> Result<(String, Option<Box<Val>>), Mismatch> {
-    let all = cases.clone();
-    let (name, payload) = match json {
-        Json::String(name) => (name, None),
-        Json::Object(members) if members.len() == 1 => (&members[0].0, Some(&members[0].1)),
-        _ => return Err(expected(&wanted_case(all), json, path)),
-    };
-    let here = path.field(name);
-    match (cases.find(|(known, _)| *known == *name), payload) {
-        (None, _) => Err(here.mismatch(format!("no such case; expected {}", wanted_case(all)))),
-        (Some((name, None)), None | Some(Json::Null)) => Ok((name.to_owned(), None)),
-        (Some((_, None)), Some(_)) => Err(here.mismatch("this case has no value: write null, or only its name")),
-        (Some((_, Some(shape))), None) => Err(here.mismatch(format!("missing its value; expected {}", wanted(shape)))),
-        (Some((name, Some(shape))), Some(json)) => Ok((name.to_owned(), Some(Box::new(lower(json, shape, &here)?)))),
-    }
 }
 
 fn expected(what: &str, found: &Json<'_>, path: &Path<'_>) -> Mismatch {
@@ -397,6 +439,19 @@ mod tests {
         check(nested(), r#"{"some":null}"#, "Option(Some(Option(None)))");
         check(nested(), r#"{"some":true}"#, "Option(Some(Option(Some(Bool(true)))))");
         check(nested(), "true", "arguments.x: expected null or an object with `some`, found a boolean");
+    }
+
+    /// Each `{}` is three bytes of a text, and a thousand values of forty bytes.
+    #[test]
+    fn a_short_text_does_not_stand_for_ever_so_many_values() {
+        let option = |index: usize| Field { name: format!("f{index}"), shape: Shape::Option(Box::new(Shape::Bool)) };
+        let record = Shape::Record((0..1_000).map(option).collect());
+        let empty = |count: usize| format!("[{}{{}}]", "{},".repeat(count - 1));
+        let list = || Shape::List(Box::new(record.clone()));
+        check(list(), &empty(9_000), "arguments.x[50].f0: more than 50000 options are left out");
+        let json = empty(50);
+        let made = Json::parse(&json, "x").and_then(|json| lower(&json, &list(), &Path::root("x")));
+        assert!(made.is_ok());
     }
 
     #[test]

@@ -7,6 +7,19 @@ use wasmtime::component::{Type, Val};
 
 use super::{DEPTH_MAX, NODES_MAX};
 
+/// Most members of one type: fields, cases, names of an enum, flags. Each value of it may be looked up among them.
+pub(crate) const MEMBERS_MAX: usize = 1_000;
+
+/// Most bytes of names in the types of one function, each counted where the type is used: a long name that is used a thousand
+/// times takes a thousand times its length.
+const NAME_BYTES_MAX: usize = 256 << 10;
+
+/// Most parts of the types of all functions of a component together: two hundred functions of five hundred.
+const ALL_NODES_MAX: usize = 100_000;
+
+/// Most bytes of names in all of them.
+const ALL_NAME_BYTES_MAX: usize = 4 << 20;
+
 /// A type that JSON can carry.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shape {
@@ -88,6 +101,12 @@ pub(crate) enum UnsupportedType {
     TooDeep,
     #[error("its types, written out, have more than {NODES_MAX} parts")]
     TooLarge,
+    #[error("one of its types has more than {MEMBERS_MAX} fields, cases or names")]
+    TooManyMembers,
+    #[error("the names in its types, written out, have more than {NAME_BYTES_MAX} bytes")]
+    LongNames,
+    #[error("the types of the functions before it are as large as those of one component may be")]
+    TooLargeTogether,
 }
 
 impl Shape {
@@ -117,11 +136,16 @@ impl Shape {
                 item => Self::List(Box::new(item)),
             },
             Type::Map(map) => Self::Map { key: Key::of(&map.key())?, value: Box::new(Self::of(&map.value(), budget)?) },
-            Type::Record(record) => Self::Record(fields(record.fields().map(|f| (f.name, f.ty)), budget)?),
+            Type::Record(record) => {
+                budget.members(record.fields().len())?;
+                Self::Record(fields(record.fields().map(|f| (f.name, f.ty)), budget)?)
+            }
             Type::Tuple(tuple) => Self::Tuple(tuple.types().map(|ty| Self::of(&ty, budget)).collect::<Result<_, _>>()?),
-            Type::Variant(variant) => Self::Variant(
-                variant.cases().map(|case| Case::of(case.name, case.ty, budget)).collect::<Result<_, _>>()?,
-            ),
+            Type::Variant(variant) => {
+                budget.members(variant.cases().len())?;
+                let cases = variant.cases().map(|case| Case::of(case.name, case.ty, budget));
+                Self::Variant(cases.collect::<Result<_, _>>()?)
+            }
             Type::Enum(names) => Self::Enum(budget.names(names.names())?),
             Type::Flags(names) => Self::Flags(budget.names(names.names())?),
             Type::Option(option) => Self::Option(Box::new(Self::of(&option.ty(), budget)?)),
@@ -145,7 +169,7 @@ pub(crate) fn fields<'a>(
     types: impl Iterator<Item = (&'a str, Type)>,
     budget: &mut Budget,
 ) -> Result<Vec<Field>, UnsupportedType> {
-    types.map(|(name, ty)| Ok(Field { name: name.to_owned(), shape: Shape::of(&ty, budget)? })).collect()
+    types.map(|(name, ty)| Ok(Field { name: budget.name(name)?, shape: Shape::of(&ty, budget)? })).collect()
 }
 
 fn payload(ty: Option<Type>, budget: &mut Budget) -> Result<Option<Box<Shape>>, UnsupportedType> {
@@ -178,23 +202,56 @@ impl Key {
 impl Case {
     fn of(name: &str, ty: Option<Type>, budget: &mut Budget) -> Result<Self, UnsupportedType> {
         let payload = ty.map(|ty| Shape::of(&ty, budget)).transpose()?;
-        Ok(Self { name: name.to_owned(), payload })
+        Ok(Self { name: budget.name(name)?, payload })
     }
 }
 
-/// What the types of one function may still spell out.
+/// What the types of a component may still spell out, and those of the function that is looked at.
 pub(crate) struct Budget {
     nodes_left: usize,
     depth_left: usize,
+    name_bytes_left: usize,
+    all_nodes_left: usize,
+    all_name_bytes_left: usize,
 }
 
 impl Budget {
     pub(crate) fn new() -> Self {
-        Self { nodes_left: NODES_MAX, depth_left: DEPTH_MAX }
+        Self {
+            nodes_left: NODES_MAX,
+            depth_left: DEPTH_MAX,
+            name_bytes_left: NAME_BYTES_MAX,
+            all_nodes_left: ALL_NODES_MAX,
+            all_name_bytes_left: ALL_NAME_BYTES_MAX,
+        }
+    }
+
+    /// Begins the next function of the same component.
+    pub(crate) fn next_function(&mut self) {
+        let (all_nodes_left, all_name_bytes_left) = (self.all_nodes_left, self.all_name_bytes_left);
+        *self = Self { all_nodes_left, all_name_bytes_left, ..Self::new() };
+    }
+
+    fn nodes(&mut self, count: usize) -> Result<(), UnsupportedType> {
+        self.nodes_left = self.nodes_left.checked_sub(count).ok_or(UnsupportedType::TooLarge)?;
+        self.all_nodes_left = self.all_nodes_left.checked_sub(count).ok_or(UnsupportedType::TooLargeTogether)?;
+        Ok(())
+    }
+
+    fn members(&self, count: usize) -> Result<(), UnsupportedType> {
+        if count <= MEMBERS_MAX { Ok(()) } else { Err(UnsupportedType::TooManyMembers) }
+    }
+
+    /// A name of its own for a field or a case.
+    fn name(&mut self, name: &str) -> Result<String, UnsupportedType> {
+        let (left, all_left) = (self.name_bytes_left, self.all_name_bytes_left);
+        self.name_bytes_left = left.checked_sub(name.len()).ok_or(UnsupportedType::LongNames)?;
+        self.all_name_bytes_left = all_left.checked_sub(name.len()).ok_or(UnsupportedType::TooLargeTogether)?;
+        Ok(name.to_owned())
     }
 
     fn step<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, UnsupportedType>) -> Result<T, UnsupportedType> {
-        self.nodes_left = self.nodes_left.checked_sub(1).ok_or(UnsupportedType::TooLarge)?;
+        self.nodes(1)?;
         self.depth_left = self.depth_left.checked_sub(1).ok_or(UnsupportedType::TooDeep)?;
         let result = inner(self);
         self.depth_left += 1;
@@ -202,8 +259,9 @@ impl Budget {
     }
 
     fn names<'a>(&mut self, names: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<String>, UnsupportedType> {
-        self.nodes_left = self.nodes_left.checked_sub(names.len()).ok_or(UnsupportedType::TooLarge)?;
-        Ok(names.map(str::to_owned).collect())
+        self.members(names.len())?;
+        self.nodes(names.len())?;
+        names.map(|name| self.name(name)).collect()
     }
 }
 

@@ -7,6 +7,7 @@ mod cached;
 mod calling;
 mod limits;
 mod loading;
+mod outline;
 mod round_trip;
 mod support;
 mod world;
