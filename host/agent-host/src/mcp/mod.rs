@@ -5,6 +5,7 @@
 //! by the crate `rmcp`, which knows the protocol and its versions. [`stdio`] is the one client on standard input and output.
 
 pub mod answer;
+pub mod bounds;
 pub mod handler;
 pub mod http;
 pub mod offer;
@@ -13,6 +14,3 @@ pub mod runs;
 pub mod server;
 pub mod stdio;
 pub mod watch;
-
-/// Longest message of a client: as long as a call's arguments may be. What is longer is refused before it is read.
-pub const MESSAGE_BYTES_MAX: usize = 1 << 20;

@@ -1,9 +1,12 @@
 //! The one client on standard input and output: a message on each line. Standard output has nothing else on it. A line that is
 //! too long, or no message, gets an error that says so, and the next one is read.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ErrorCode, ErrorData, JsonRpcMessage, JsonRpcNotification, RequestId,
@@ -15,10 +18,15 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
 
-use super::{MESSAGE_BYTES_MAX, raw_arguments};
+use super::bounds::{self, MESSAGE_BYTES_MAX, Room, Taken};
+use super::raw_arguments;
 
-/// Requests of a client that have no answer yet. It has other limits; this one bounds what is remembered of them.
-const REQUESTS_MAX: usize = 1_024;
+/// Requests of a client that have no answer yet, written and all: as many calls as are taken, and some that are none. Who asks
+/// and does not read is not answered for ever.
+const REQUESTS_MAX: usize = 320;
+
+/// The requests that have no answer yet, and the room that each takes: two of one name could not be told apart.
+type Open = Arc<StdMutex<HashMap<RequestId, Taken>>>;
 
 /// The transport.
 pub struct Stdio<R, W> {
@@ -27,10 +35,10 @@ pub struct Stdio<R, W> {
     /// A line was too long, and its rest is passed over.
     passing_over: bool,
     output: Arc<Mutex<W>>,
-    /// The requests that have no answer yet: two of one name could not be told apart.
-    open: Arc<StdMutex<HashSet<RequestId>>>,
-    /// An error that is about to be said.
-    complaint: Option<Box<ServerJsonRpcMessage>>,
+    open: Open,
+    room: Room,
+    /// An error that is being said.
+    complaint: Option<BoxFuture<'static, io::Result<()>>>,
 }
 
 impl<R: tokio::io::AsyncRead + Unpin, W> Stdio<R, W> {
@@ -43,6 +51,7 @@ impl<R: tokio::io::AsyncRead + Unpin, W> Stdio<R, W> {
             passing_over: false,
             output: Arc::new(Mutex::new(output)),
             open: Arc::default(),
+            room: Room::default(),
             complaint: None,
         }
     }
@@ -81,12 +90,14 @@ impl<R: tokio::io::AsyncRead + Unpin, W> Stdio<R, W> {
         match &message {
             JsonRpcMessage::Request(request) => {
                 let refused = |why: &str| Err(error(ErrorCode::INVALID_REQUEST, why, Some(request.id.clone())));
-                if open.len() >= REQUESTS_MAX {
-                    return refused("overloaded: too many requests without an answer; try again in a moment");
-                }
-                if !open.insert(request.id.clone()) {
+                if open.contains_key(&request.id) {
                     return refused("a request with this id has no answer yet");
                 }
+                let room = self.room.enlarge(Taken::default(), line.len());
+                let Some(taken) = room.filter(|_| open.len() < REQUESTS_MAX) else {
+                    return refused("overloaded: too much is asked and not answered yet; try again in a moment");
+                };
+                open.insert(request.id.clone(), taken);
             }
             // What is given up gets no answer.
             JsonRpcMessage::Notification(JsonRpcNotification {
@@ -114,6 +125,9 @@ struct Outline {
 }
 
 fn read(line: &[u8]) -> Result<ClientJsonRpcMessage, Box<ServerJsonRpcMessage>> {
+    if !bounds::has_few_values(line) {
+        return Err(error(ErrorCode::INVALID_REQUEST, &bounds::too_many_values(), None));
+    }
     let unread = match serde_json::from_slice::<ClientJsonRpcMessage>(line) {
         Ok(message) => return Ok(message),
         Err(unread) => unread,
@@ -128,6 +142,20 @@ fn read(line: &[u8]) -> Result<ClientJsonRpcMessage, Box<ServerJsonRpcMessage>> 
     Err(error(ErrorCode::INVALID_REQUEST, "this is no message of the protocol", id))
 }
 
+/// Writes a message as a line of its own, and says so when its turn has come.
+async fn write<W: tokio::io::AsyncWrite + Unpin>(
+    output: Arc<Mutex<W>>,
+    message: ServerJsonRpcMessage,
+    its_turn: impl FnOnce() + Send,
+) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(&message)?;
+    bytes.push(b'\n');
+    let mut output = output.lock().await;
+    its_turn();
+    output.write_all(&bytes).await?;
+    output.flush().await
+}
+
 fn error(code: ErrorCode, message: &str, id: Option<RequestId>) -> Box<ServerJsonRpcMessage> {
     Box::new(ServerJsonRpcMessage::error(ErrorData::new(code, message.to_owned(), None), id))
 }
@@ -140,34 +168,26 @@ where
     type Error = io::Error;
 
     fn send(&mut self, message: ServerJsonRpcMessage) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
-        let output = Arc::clone(&self.output);
+        let (output, open) = (Arc::clone(&self.output), Arc::clone(&self.open));
         let answered = match &message {
-            JsonRpcMessage::Response(response) => Some(&response.id),
-            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            JsonRpcMessage::Response(response) => Some(response.id.clone()),
+            JsonRpcMessage::Error(error) => error.id.clone(),
             JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
         };
-        if let Some(id) = answered {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        }
-        async move {
-            let mut bytes = serde_json::to_vec(&message)?;
-            bytes.push(b'\n');
-            let mut output = output.lock().await;
-            output.write_all(&bytes).await?;
-            output.flush().await
-        }
+        // Not before: answers that nobody reads wait here, and are counted as long.
+        let its_turn = move || {
+            if let Some(id) = answered {
+                open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            }
+        };
+        write(output, message, its_turn)
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            // Kept until it is said: this future may be dropped while it waits for the output.
-            if let Some(complaint) = &self.complaint {
-                let mut bytes = serde_json::to_vec(complaint).ok()?;
-                bytes.push(b'\n');
-                let mut output = self.output.lock().await;
-                output.write_all(&bytes).await.ok()?;
-                output.flush().await.ok()?;
-                drop(output);
+            // Goes on where it was: this future may be dropped while a line is half written.
+            if let Some(complaint) = &mut self.complaint {
+                complaint.await.ok()?;
                 self.complaint = None;
             }
             let understood = match self.next_line().await? {
@@ -180,7 +200,9 @@ where
             };
             match understood {
                 Ok(message) => return Some(message),
-                Err(complaint) => self.complaint = Some(complaint),
+                Err(complaint) => {
+                    self.complaint = Some(write(Arc::clone(&self.output), *complaint, || ()).boxed());
+                }
             }
         }
     }

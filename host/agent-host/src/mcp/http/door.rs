@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -23,10 +23,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::sessions::Sessions;
 use super::token::Token;
+use crate::mcp::bounds::{self, MESSAGE_BYTES_MAX, Room as Messages, Taken};
 use crate::mcp::handler::{Asks, Client};
+use crate::mcp::raw_arguments;
 use crate::mcp::server::Server;
-use crate::mcp::{MESSAGE_BYTES_MAX, raw_arguments};
 
 /// Where the protocol is spoken.
 pub const PATH: &str = "/mcp";
@@ -34,12 +36,6 @@ pub const PATH: &str = "/mcp";
 const HEALTH: &str = "/health";
 /// How long the body of a request may take.
 const BODY_WAIT: Duration = Duration::from_secs(10);
-/// Sessions at once. A client of an earlier version of the protocol has one; those of the newest have none.
-const SESSIONS_MAX: usize = 64;
-/// How long a session without a request stays. The client then begins another one.
-const SESSION_REST_MAX: Duration = Duration::from_secs(30 * 60);
-/// How long a session may take to begin.
-const SESSION_START_MAX: Duration = Duration::from_secs(10);
 /// The header that names a session.
 const SESSION: &str = "mcp-session-id";
 
@@ -52,7 +48,9 @@ pub struct Door {
     /// `None` where the operator wants none.
     token: Option<Token>,
     server: Arc<Server>,
-    sessions: Arc<LocalSessionManager>,
+    sessions: Sessions,
+    /// The room for what is asked and not answered yet.
+    messages: Messages,
     service: StreamableHttpService<Client, LocalSessionManager>,
     /// Requests that are under way: two of one name in one session could not be told apart.
     open: Arc<Mutex<HashSet<(String, String)>>>,
@@ -80,10 +78,7 @@ impl Door {
         let own = own_hosts(address);
         let origins = own.iter().map(|host| format!("http://{host}")).chain(guests.origins).collect();
         let hosts = own.into_iter().chain(guests.hosts).collect();
-        let mut sessions = LocalSessionManager::default();
-        sessions.session_config.keep_alive = Some(SESSION_REST_MAX);
-        sessions.session_config.init_timeout = Some(SESSION_START_MAX);
-        let sessions = Arc::new(sessions);
+        let sessions = Sessions::new();
         // Host and origin are checked here, for every path.
         let config = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
@@ -91,8 +86,9 @@ impl Door {
             .with_cancellation_token(stop);
         let made_for = Arc::clone(&server);
         let client = move || Ok(Client::new(Arc::clone(&made_for), asks));
-        let service = StreamableHttpService::new(client, Arc::clone(&sessions), config);
-        Self { hosts, origins, token, server, sessions, service, open: Arc::default() }
+        let service = StreamableHttpService::new(client, sessions.kept(), config);
+        let (messages, open) = (Messages::default(), Arc::default());
+        Self { hosts, origins, token, server, sessions, messages, service, open }
     }
 
     /// Answers a request.
@@ -169,16 +165,23 @@ impl Door {
         let (mut parts, body) = request.into_parts();
         // What a client shows to be let in is nobody's business beyond this door.
         parts.headers.remove(header::AUTHORIZATION);
-        let body = match whole(body).await {
-            Ok(body) => body,
+        let (body, taken) = match whole(body, &self.messages).await {
+            Ok(whole) => whole,
             Err(refusal) => return refusal.answer(),
         };
         let outline: Outline = serde_json::from_slice(&body).unwrap_or_default();
-        if outline.method.as_deref() == Some("initialize") && self.sessions.sessions.read().await.len() >= SESSIONS_MAX
-        {
-            return Refusal::overloaded("as many clients are here as fit; try again in a moment").answer();
-        }
         let session = parts.headers.get(SESSION).and_then(|session| session.to_str().ok()).map(str::to_owned);
+        let beginning = match (&session, outline.method.as_deref()) {
+            (Some(session), _) => {
+                self.sessions.used(session).await;
+                None
+            }
+            (None, Some("initialize")) => match self.sessions.begin(|session| self.is_busy(session)).await {
+                Some(beginning) => Some(beginning),
+                None => return Refusal::overloaded("as many clients are here as fit; try again in a moment").answer(),
+            },
+            (None, _) => None,
+        };
         let place = match (session, outline.id, outline.method) {
             (Some(session), Some(id), Some(_)) => match Place::take(&self.open, (session, id.to_string())) {
                 Some(place) => Some(place),
@@ -190,7 +193,17 @@ impl Door {
             parts.extensions.insert(arguments);
         }
         let request = Request::from_parts(parts, Full::new(body));
-        self.service.handle(request).await.map(|body| Held { body, _place: place }.boxed())
+        let answer = self.service.handle(request).await;
+        if let (Some(beginning), Some(session)) = (beginning, answer.headers().get(SESSION)) {
+            beginning.has(session.to_str().unwrap_or_default());
+        }
+        answer.map(|body| Held { body, _place: place, _taken: taken }.boxed())
+    }
+
+    /// Whether a session waits for an answer.
+    fn is_busy(&self, session: &str) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().any(|(of, _)| of == session)
     }
 }
 
@@ -221,6 +234,10 @@ impl Refusal {
 
     fn overloaded(message: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+    }
+
+    fn too_large(message: &'static str) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
     }
 
     fn repeated() -> Self {
@@ -279,19 +296,37 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// A body within its bounds of size and time.
-async fn whole(body: Incoming) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", "a message has at most 1 MiB");
+/// A body within its bounds of size, values and time, and the room that it takes.
+async fn whole(body: Incoming, room: &Messages) -> Result<(Bytes, Taken), Refusal> {
     // Not read at all where it says so itself.
     if body.size_hint().lower() > MESSAGE_BYTES_MAX as u64 {
-        return Err(too_large());
+        return Err(Refusal::too_large("a message has at most 1 MiB"));
     }
-    match tokio::time::timeout(BODY_WAIT, Limited::new(body, MESSAGE_BYTES_MAX).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_request", "the body broke off")),
-        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "net_timeout", "the body took too long")),
+    let read = tokio::time::timeout(BODY_WAIT, read(body, room)).await;
+    let slow = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "net_timeout", "the body took too long");
+    let (body, taken) = read.map_err(slow)??;
+    if bounds::has_few_values(&body) {
+        Ok((body, taken))
+    } else {
+        Err(Refusal::too_large("a message has at most 20000 values"))
     }
+}
+
+/// Each piece is copied: what comes byte by byte would otherwise take much more room than its bytes.
+async fn read(mut body: Incoming, room: &Messages) -> Result<(Bytes, Taken), Refusal> {
+    let (mut whole, mut taken) = (BytesMut::new(), Taken::default());
+    while let Some(frame) = body.frame().await {
+        let broke = |_| Refusal::new(StatusCode::BAD_REQUEST, "bad_request", "the body broke off");
+        let Ok(piece) = frame.map_err(broke)?.into_data() else { continue };
+        let bytes = whole.len() + piece.len();
+        if bytes > MESSAGE_BYTES_MAX {
+            return Err(Refusal::too_large("a message has at most 1 MiB"));
+        }
+        let full = || Refusal::overloaded("as much is asked as fits; try again in a moment");
+        taken = room.enlarge(taken, bytes).ok_or_else(full)?;
+        whole.extend_from_slice(&piece);
+    }
+    Ok((whole.freeze(), taken))
 }
 
 /// The place of a request among those under way.
@@ -313,10 +348,11 @@ impl Drop for Place {
     }
 }
 
-/// An answer that keeps the place of its request until it is sent.
+/// An answer that keeps the place of its request, and the room that this takes, until it is sent.
 struct Held<B> {
     body: B,
     _place: Option<Place>,
+    _taken: Taken,
 }
 
 impl<B: Body + Unpin> Body for Held<B> {

@@ -3,6 +3,7 @@
 
 pub mod door;
 pub mod impatient;
+mod sessions;
 pub mod token;
 
 use std::net::{SocketAddr, TcpListener};

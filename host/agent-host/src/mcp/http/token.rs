@@ -2,7 +2,7 @@
 //! never on a command line, in an address or in a log.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -32,10 +32,13 @@ impl Token {
     /// # Errors
     /// Where the file cannot be read or made, is not this user's alone, or holds no token.
     pub fn load_or_create(file: &Path) -> anyhow::Result<Self> {
-        if !file.exists() {
-            create(file).with_context(|| format!("cannot make the token file `{}`", file.display()))?;
+        match create(file) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                Err(error).with_context(|| format!("cannot make the token file `{}`", file.display()))
+            }
+            // Another server may have been faster.
+            Ok(()) | Err(_) => Self::load(file),
         }
-        Self::load(file)
     }
 
     /// The token in `file`.
@@ -44,12 +47,18 @@ impl Token {
     /// As [`Token::load_or_create`].
     pub fn load(file: &Path) -> anyhow::Result<Self> {
         let shown = file.display();
-        let metadata = fs::metadata(file).with_context(|| format!("cannot find the token file `{shown}`"))?;
+        // What is looked at is what is read; and nothing waits for whoever writes to a pipe.
+        let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits())?;
+        let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(file);
+        let opened = opened.with_context(|| format!("cannot open the token file `{shown}`"))?;
+        let metadata = opened.metadata().with_context(|| format!("cannot look at the token file `{shown}`"))?;
         ensure!(metadata.is_file() && metadata.len() <= BYTES_MAX as u64, "`{shown}` is no file with a token in it");
         if metadata.mode() & 0o077 != 0 || metadata.uid() != rustix::process::geteuid().as_raw() {
             bail!("others can read the token in `{shown}`\n  hint: `chmod 600 {shown}`");
         }
-        let text = Zeroizing::new(fs::read_to_string(file).with_context(|| format!("cannot read `{shown}`"))?);
+        let mut text = Zeroizing::new(String::with_capacity(BYTES_MAX));
+        let read = opened.take(BYTES_MAX as u64).read_to_string(&mut text);
+        read.with_context(|| format!("cannot read `{shown}`"))?;
         let token = text.trim();
         ensure!(token.len() >= BYTES_MIN, "the token in `{shown}` is shorter than {BYTES_MIN} characters");
         Self::of(token)
@@ -75,12 +84,18 @@ fn code(key: &[u8; 32], token: &str) -> Hmac<Sha256> {
     code
 }
 
-fn create(file: &Path) -> anyhow::Result<()> {
-    let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(clock::random::<32>()?));
-    let mut made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+/// Makes the file whole or not at all, and never in the place of another.
+fn create(file: &Path) -> std::io::Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    let random = clock::random::<32>().map_err(std::io::Error::other)?;
+    let token = Zeroizing::new(URL_SAFE_NO_PAD.encode(random));
+    // Its owner's alone, by the library's default.
+    let mut made = tempfile::NamedTempFile::new_in(file.parent().unwrap_or(Path::new(".")))?;
     writeln!(made, "{}", token.as_str())?;
-    made.sync_all()?;
-    Ok(())
+    made.as_file().sync_all()?;
+    made.persist_noclobber(file).map(drop).map_err(|error| error.error)
 }
 
 #[cfg(test)]
