@@ -8,21 +8,58 @@ use crate::check::host;
 use crate::expect_only;
 use crate::places::Places;
 use crate::process::run_shown;
-use crate::tools;
 use crate::wasm_target::WasmTarget;
+use crate::{languages, tools};
+
+/// The half that measures the sandbox alone, by the name under which it is asked for.
+const SANDBOX: &str = "sandbox";
+/// The part that needs tools in other languages.
+const INTERPRETERS: &str = "interpreters";
+/// What can be measured.
+const PARTS: [&str; 9] = [SANDBOX, "turns", "growth", "syncs", "resume", "start", "mcp", INTERPRETERS, "memory"];
 
 pub(crate) const HELP: &str = "\
-cargo xtask bench
+cargo xtask bench [PART …]
 
 Measures what the sandbox adds to a bare call of wasmtime, what each of its layers costs, many callers at once, the memory of
 live calls and the loading of a large component; and the built program: what a turn, a start, an idle run and a call over MCP cost,
-beside floors that are measured in the same run. All in release builds, which take some minutes the first time. Ratios count;
-a target that is missed is printed and fails nothing. Close other programs first.";
+of a tool in Rust and of those with an interpreter, beside floors that are measured in the same run. All in release builds, which
+take some minutes the first time. Ratios count; a target that is missed is printed and fails nothing. Close other programs first.
+
+  PART   only this: sandbox, turns, growth, syncs, resume, start, mcp, interpreters, memory";
 
 /// The verb.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
-    expect_only(&[], arguments)?;
+    expect_only(&PARTS, arguments)?;
+    let is_wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|wanted| wanted == part);
     tools::build(places, &WasmTarget::set_up(places)?)?;
+    if is_wanted(SANDBOX) {
+        sandbox(places)?;
+    }
+    let parts: Vec<_> = arguments.iter().filter(|wanted| *wanted != SANDBOX).collect();
+    if !arguments.is_empty() && parts.is_empty() {
+        return Ok(());
+    }
+    run_shown(host(places).args(["build", "--locked", "--release", "--package", "agent-host"]))?;
+    let program = places.target.join("release/agent-host");
+    if is_wanted(INTERPRETERS) {
+        languages::installed(places)?;
+        languages::build_tools(places, || {
+            let mut command = Command::new(&program);
+            command.env("AGENT_HOST_HOME", places.target.join("bench/home")).current_dir(&places.repo);
+            command
+        })?;
+    }
+    // Runs write beside the build: where temporary files live in memory, a sync would cost nothing.
+    let folder = places.target.join("bench");
+    std::fs::create_dir_all(&folder)?;
+    let mut bench = told(places);
+    bench.env("AGENT_HOST_TEST_BIN", &program).env("TMPDIR", folder);
+    bench.args(["run", "--locked", "--release", "--package", "agent-tests", "--bin", "bench", "--"]);
+    run_shown(bench.args(parts))
+}
+
+fn sandbox(places: &Places) -> Result<()> {
     // By a pattern: without it the unit tests would be run as benchmarks too.
     run_shown(told(places).args([
         "bench",
@@ -33,14 +70,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
         "*",
         "--features",
         "switchable-layers",
-    ]))?;
-    run_shown(host(places).args(["build", "--locked", "--release", "--package", "agent-host"]))?;
-    // Runs write beside the build: where temporary files live in memory, a sync would cost nothing.
-    let folder = places.target.join("bench");
-    std::fs::create_dir_all(&folder)?;
-    let mut program = told(places);
-    program.env("AGENT_HOST_TEST_BIN", places.target.join("release/agent-host")).env("TMPDIR", folder);
-    run_shown(program.args(["run", "--locked", "--release", "--package", "agent-tests", "--bin", "bench"]))
+    ]))
 }
 
 /// Cargo, told where tools and guests are.

@@ -42,20 +42,19 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     }
     WasmTarget::set_up(places)?;
     let programs = Programs::build(places)?;
-    build_tools(places, &programs)?;
+    build_tools(places, || programs.plain(places))?;
     let mut tests = check::host(places);
     programs.tell(places, &mut tests);
     tests.args(["test", "--locked", "--package", "agent-tests"]);
     run_shown(tests.args(TESTS.iter().flat_map(|test| ["--test", test])))
 }
 
-/// Builds the bundled tools that are not in Rust, as a user would, where something changed.
-pub(crate) fn build_tools(places: &Places, programs: &Programs) -> Result<()> {
+/// Builds the bundled tools that are not in Rust, as a user would, where something changed; `program` is agent-host.
+pub(crate) fn build_tools(places: &Places, program: impl Fn() -> Command) -> Result<()> {
     for folder in folders_with(&places.tools.join("other-languages"), "tool.toml")? {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !is_built(&folder, &name)? {
-            let mut build = programs.plain(places);
-            run_shown(build.args(["tool", "build", "--yes"]).arg(&folder))?;
+            run_shown(program().args(["tool", "build", "--yes"]).arg(&folder))?;
         }
     }
     Ok(())

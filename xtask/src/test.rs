@@ -54,7 +54,7 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     };
     let collector = report.step("collector", || collector::installed(places))?;
     report.step("compilers of other languages", || languages::installed(places))?;
-    report.step("tools in other languages", || languages::build_tools(places, &programs))?;
+    report.step("tools in other languages", || languages::build_tools(places, || programs.plain(places)))?;
     let peers = report.step("clients of the protocol", || mcp::Peers::installed(places))?;
     let mut host_tests = tests(host(places), places);
     peers.tell(&mut host_tests);

@@ -9,6 +9,7 @@ mod append;
 mod figure;
 mod growth;
 mod idle;
+mod interpreters;
 mod mcp;
 mod memory;
 mod resume;
@@ -17,6 +18,18 @@ mod start;
 mod syncs;
 mod turns;
 
+/// Everything that is measured, by the names under which `cargo xtask bench` takes some of it.
+const PARTS: [(&str, fn()); 8] = [
+    ("turns", turns::measure),
+    ("growth", growth::measure),
+    ("syncs", syncs::measure),
+    ("resume", resume::measure),
+    ("start", start::measure),
+    ("mcp", mcp::measure),
+    ("interpreters", interpreters::measure),
+    ("memory", memory::measure),
+];
+
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(mcp::BARE) {
         return mcp::bare();
@@ -24,11 +37,9 @@ fn main() {
     println!(
         "Medians, and in brackets the lowest and the highest of the repetitions. Ratios are taken in each repetition.\n"
     );
-    turns::measure();
-    growth::measure();
-    syncs::measure();
-    resume::measure();
-    start::measure();
-    mcp::measure();
-    memory::measure();
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|one| one == name);
+    for (_, measure) in PARTS.iter().filter(|(name, _)| is_wanted(name)) {
+        measure();
+    }
 }

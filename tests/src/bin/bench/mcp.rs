@@ -13,13 +13,18 @@ use crate::figure::{Figure, Target, Unit};
 /// What this program is called with in order to be the server that does nothing.
 pub const BARE: &str = "bare-mcp-server";
 
+/// The words that serve tools; their place comes after.
+pub const SERVE: [&str; 4] = ["mcp", "--quiet", "--short-names", "--tools"];
+/// A tool in Rust that does next to nothing.
+const TRIVIAL: (&str, &str) = ("test_simple_text", "{}");
+
 const REPETITIONS: usize = 5;
 /// Calls before anything is measured.
 const WARM: usize = 500;
 /// Calls one after the other.
 const CALLS: usize = 3_000;
 /// Calls that have no answer yet, where as many as possible are made.
-const IN_FLIGHT: usize = 16;
+pub const IN_FLIGHT: usize = 16;
 /// A server with a fresh sandbox for each call and nothing else took 15 µs where one without took 6: what we may take over that is
 /// 1.6 times, so over one without it is this.
 const OVER_BARE: f64 = 1.6 * 15.0 / 6.0;
@@ -61,40 +66,51 @@ struct Round {
 }
 
 /// Latencies in microseconds, and calls in a second.
-struct Speed {
-    middle: f64,
-    slow: f64,
-    rate: f64,
+pub struct Speed {
+    /// The median.
+    pub middle: f64,
+    /// What one in a hundred exceeds.
+    pub slow: f64,
+    /// With as many in flight as are let.
+    pub rate: f64,
 }
 
 fn round() -> Round {
-    let mut bare = Server::start(Command::new(std::env::current_exe().expect("this program")).arg(BARE));
-    let bare = bare.speed();
+    let mut bare = bare_server();
+    let bare = bare.speed(CALLS);
     let world = World::new();
     let begun = Instant::now();
-    let mut ours =
-        Server::start(world.command(&["mcp", "--quiet", "--short-names", "--tools"]).arg(guest("conformance")));
+    let mut ours = Server::start(world.command(&SERVE).arg(guest("conformance")), TRIVIAL);
     ours.call(0);
     let start = begun.elapsed().as_secs_f64() * 1e3;
     let idle = ours.resident();
-    let strict = ours.speed();
+    let strict = ours.speed(CALLS);
     (0..10_000).for_each(|id| ours.call(id));
     Round { bare, strict, start, idle, later: ours.resident() }
 }
 
-struct Server {
+/// The server that does nothing, as a process.
+pub fn bare_server() -> Server {
+    Server::start(Command::new(std::env::current_exe().expect("this program")).arg(BARE), TRIVIAL)
+}
+
+/// A server at the other end of two pipes. Dropped, it is killed.
+pub struct Server {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     line: String,
+    call: String,
 }
 
 impl Server {
-    fn start(command: &mut Command) -> Self {
+    /// Starts one and says hello; each call will be of this tool with these arguments.
+    pub fn start(command: &mut Command, (tool, arguments): (&str, &str)) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let (input, output) = (child.stdin.take().expect("input"), child.stdout.take().expect("output"));
-        let mut server = Self { child, input, output: BufReader::new(output), line: String::new() };
+        let call = format!(r#""method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}"#);
+        let mut server = Self { child, input, output: BufReader::new(output), line: String::new(), call };
         let client = json!({ "name": "bench", "version": "1" });
         let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
         server.say(&json!({ "jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": hello }).to_string());
@@ -110,23 +126,24 @@ impl Server {
     fn hear(&mut self) {
         self.line.clear();
         let length = self.output.read_line(&mut self.line).expect("a line");
-        assert!(length > 0 && self.line.contains("\"result\""), "{}", self.line);
+        let is_good = self.line.contains("\"result\"") && !self.line.contains("\"isError\":true");
+        assert!(length > 0 && is_good, "{}", self.line);
     }
 
     fn ask(&mut self, id: usize) {
-        self.say(&format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"test_simple_text","arguments":{{}}}}}}"#
-        ));
+        self.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},{}}}"#, self.call));
     }
 
-    fn call(&mut self, id: usize) {
+    /// Calls and waits for the answer.
+    pub fn call(&mut self, id: usize) {
         self.ask(id);
         self.hear();
     }
 
-    fn speed(&mut self) -> Speed {
-        (0..WARM).for_each(|id| self.call(id));
-        let mut took: Vec<f64> = (0..CALLS)
+    /// So many calls one after the other, and as many beside each other.
+    pub fn speed(&mut self, calls: usize) -> Speed {
+        (0..WARM.min(calls)).for_each(|id| self.call(id));
+        let mut took: Vec<f64> = (0..calls)
             .map(|id| {
                 let begun = Instant::now();
                 self.call(id);
@@ -136,13 +153,13 @@ impl Server {
         took.sort_by(f64::total_cmp);
         let begun = Instant::now();
         (0..IN_FLIGHT).for_each(|id| self.ask(id));
-        for id in IN_FLIGHT..CALLS {
+        for id in IN_FLIGHT..calls {
             self.hear();
             self.ask(id);
         }
         (0..IN_FLIGHT).for_each(|_| self.hear());
-        let rate = CALLS as f64 / begun.elapsed().as_secs_f64();
-        Speed { middle: took[CALLS / 2], slow: took[CALLS * 99 / 100], rate }
+        let rate = calls as f64 / begun.elapsed().as_secs_f64();
+        Speed { middle: took[calls / 2], slow: took[calls * 99 / 100], rate }
     }
 
     /// In mebibytes.
