@@ -174,6 +174,32 @@ fn the_person_at_the_client_is_asked_where_a_rule_says_so() {
     }
 }
 
+/// There is no second look at a client: what is asked is shown, and as it is.
+#[test]
+fn a_question_has_all_that_it_is_about() {
+    let world = World::new();
+    let policy = world.write("policy.toml", "[[approval]]\ntool = \"polite.echo\"\n").display().to_string();
+    let polite = guest("polite");
+    let mut session = Session::start(&world, &["--tools", &polite, "--policy", &policy]);
+    let mut asked = |id: u64, value: &str| {
+        session.say_line(&format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"polite__echo","arguments":{{"value":{value}}}}}}}"#
+        ));
+        let question = session.message().expect("a question");
+        session.say(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "decline" } }));
+        session.answer(id);
+        question["params"]["message"].as_str().unwrap_or_default().to_owned()
+    };
+    let sting = format!("\"{} and then everything is removed\"", "nothing to see ".repeat(200));
+    assert!(asked(900, &sting).contains("and then everything is removed"));
+    assert!(asked(901, "12345678901234567890123").contains("12345678901234567890123"));
+    let long = asked(902, &format!("\"{} the end\"", "x".repeat(100_000)));
+    assert!(long.contains("characters are not shown here") && long.contains("the end"), "{long}");
+    assert!(long.len() < 12_000, "{}", long.len());
+    let hidden = asked(903, "\"a\\u202eb\"");
+    assert!(hidden.contains("\\u{202e}"), "{hidden}");
+}
+
 #[test]
 fn what_nobody_can_be_asked_about_is_refused() {
     let world = World::new();
@@ -203,6 +229,78 @@ fn tools_that_change_are_served_and_clients_are_told() {
     // What cannot be loaded changes nothing.
     world.write("tools/three.wasm", "no component");
     std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!(text(&session.call("two__echo", &json!({ "value": 2 }))), "2");
+}
+
+/// What its operator takes away is not served any more, whatever is wrong with the rest.
+#[test]
+fn a_tool_that_is_taken_away_is_gone_though_another_cannot_be_used() {
+    let world = World::new();
+    std::fs::create_dir(world.work().join("tools")).expect("a folder");
+    let put = |from: &str, name: &str| {
+        std::fs::copy(guest(from), world.work().join("tools").join(name)).expect("a tool");
+    };
+    put("conformance", "one.wasm");
+    put("polite", "two.wasm");
+    let mut session = Session::start(&world, &["--tools", "tools"]);
+    assert_eq!(session.call("one__wait", &json!({}))["isError"], false);
+    // Two that look alike are never both there, so that nothing of the folder can be loaded as it is.
+    put("plain", "calc.wasm");
+    put("plain", "ca1c.wasm");
+    std::fs::remove_file(world.work().join("tools/one.wasm")).expect("it goes");
+    let told = session.message().expect("news");
+    assert_eq!(told["method"], "notifications/tools/list_changed", "{told}");
+    let listed = session.ask("tools/list", json!({})).to_string();
+    assert!(!listed.contains("one__") && listed.contains("two__echo") && !listed.contains("calc__"), "{listed}");
+    assert_eq!(session.call("one__wait", &json!({}))["code"], -32602);
+    assert_eq!(text(&session.call("two__echo", &json!({ "value": 1 }))), "1");
+    // And the last one.
+    for name in ["two.wasm", "calc.wasm", "ca1c.wasm"] {
+        std::fs::remove_file(world.work().join("tools").join(name)).expect("it goes");
+    }
+    session.message().expect("news");
+    assert_eq!(session.ask("tools/list", json!({}))["result"]["tools"], json!([]));
+}
+
+/// A component that is built again under the same name.
+#[test]
+fn a_component_that_is_built_again_is_the_one_that_is_called() {
+    let world = World::new();
+    std::fs::create_dir(world.work().join("tools")).expect("a folder");
+    let place = world.work().join("tools/tool.wasm");
+    std::fs::copy(guest("conformance"), &place).expect("a tool");
+    let mut session = Session::start(&world, &["--tools", "tools"]);
+    let id = session.send("tools/call", json!({ "name": "tool__wait", "arguments": { "ms": 4_000 } }));
+    wait_until("the call has begun", || kinds(&world.events(&[])).iter().any(|kind| kind == "ToolStarted"));
+    std::fs::copy(guest("polite"), &place).expect("another one");
+    // Who only lists waits for no call.
+    let begun = std::time::Instant::now();
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    session.ask("tools/list", json!({}));
+    assert!(begun.elapsed() < std::time::Duration::from_millis(3_900), "{:?}", begun.elapsed());
+    assert_eq!(text(&session.answer(id)["result"]), "waited", "it ends with what it began with");
+    while !session.unasked.iter().any(|said| said["method"] == "notifications/tools/list_changed") {
+        let said = session.message().expect("news");
+        session.unasked.push(said);
+    }
+    assert_eq!(text(&session.call("tool__echo", &json!({ "value": 7 }))), "7");
+}
+
+/// Under short names, who comes later takes nobody's.
+#[test]
+fn short_names_are_for_operations_that_only_one_tool_has() {
+    let world = World::new();
+    std::fs::create_dir(world.work().join("tools")).expect("a folder");
+    let put = |name: &str| {
+        std::fs::copy(guest("polite"), world.work().join("tools").join(name)).expect("a tool");
+    };
+    put("one.wasm");
+    let mut session = Session::start(&world, &["--tools", "tools", "--short-names"]);
+    assert_eq!(text(&session.call("echo", &json!({ "value": 1 }))), "1");
+    put("two.wasm");
+    session.message().expect("news");
+    assert_eq!(session.call("echo", &json!({ "value": 1 }))["code"], -32602);
+    assert_eq!(text(&session.call("one__echo", &json!({ "value": 1 }))), "1");
     assert_eq!(text(&session.call("two__echo", &json!({ "value": 2 }))), "2");
 }
 

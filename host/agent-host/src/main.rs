@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod commands;
 mod compiler;
+mod components;
 mod crash_order;
 mod defect;
 mod diagnostics;

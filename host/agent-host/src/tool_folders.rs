@@ -35,7 +35,7 @@ const LINES_MAX: usize = 12;
 const LINE_CHARS_MAX: usize = 1_000;
 
 /// Where one component is, and what its author declares.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// Its name: from the manifest, else from the file.
     pub name: Name,

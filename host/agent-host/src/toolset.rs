@@ -1,7 +1,6 @@
 //! The tools of a run: read from where `tool_folders` found them, loaded into the sandbox, joined with their manifests, and locked to what they may
 //! do. Used by every command that touches a tool.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +9,6 @@ use agent_core::config::authority::Authority;
 use agent_core::config::ceiling::Ceiling;
 use agent_core::config::exports::ExportRules;
 use agent_core::config::resolve::{ToolAuthority, resolve};
-use agent_core::digest::Digest;
 use agent_core::name::{Name, ToolName};
 use agent_core::run_events::LockedTool;
 use agent_sandbox::Sandbox;
@@ -37,6 +35,7 @@ pub struct Unloaded {
 }
 
 /// A component, loaded.
+#[derive(Clone)]
 pub struct Loaded {
     /// Where it came from.
     pub found: Found,
@@ -186,6 +185,18 @@ fn check_schemas(component: &Component) -> Result<(), LoadError> {
     })
 }
 
+/// Whether a component still stands where it was, and its manifest beside it, as they were loaded.
+#[must_use]
+pub fn is_unchanged(loaded: &Loaded) -> bool {
+    let found = &loaded.found;
+    let bytes = input::read_bytes(&found.wasm, COMPONENT_BYTES_MAX as u64);
+    let manifest = match found.manifest_at {
+        ManifestAt::Beside => found.wasm.parent().and_then(|folder| tool_folders::read_manifest(folder).ok()).map(|(_, text)| text),
+        ManifestAt::Inside | ManifestAt::Nowhere => Some(found.manifest_text.clone()),
+    };
+    manifest.is_some_and(|text| text == found.manifest_text) && bytes.is_ok_and(|bytes| bytes == loaded.bytes)
+}
+
 /// Loads several components.
 ///
 /// # Errors
@@ -238,12 +249,6 @@ pub fn authority(loaded: &Loaded, tool: &ToolName, rules: &[Authority]) -> anyho
     let weakened: Vec<Authority> = rules.iter().map(|rules| missing_defences::weakened(rules, tool)).collect();
     let rules: Vec<&Authority> = weakened.iter().collect();
     Ok(resolve(tool, &loaded.component.digest, &loaded.ceiling, &limits, &rules)?)
-}
-
-/// The components by digest, as the driver looks them up.
-#[must_use]
-pub fn by_digest(loaded: &[Loaded]) -> HashMap<Digest, Arc<Component>> {
-    loaded.iter().map(|loaded| (loaded.component.digest, Arc::clone(&loaded.component))).collect()
 }
 
 #[cfg(test)]

@@ -40,7 +40,8 @@ pub struct NamedExport {
     pub description: Option<String>,
 }
 
-/// How a manifest names an export: `function`, or `interface#function`, the interface with its version or without.
+/// How a manifest names an export: `function`, or `interface#function`, the interface with its version or without; `#function` is
+/// one that stands in no interface.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExportName(String);
 
@@ -66,6 +67,12 @@ impl std::fmt::Display for ExportName {
 }
 
 impl ExportName {
+    /// The name of the export that is called this in full, and of no other: a function without an interface is not one of the
+    /// same name in any interface.
+    fn exactly(export: &str) -> Self {
+        Self(if export.contains('#') { export.to_owned() } else { format!("#{export}") })
+    }
+
     /// Whether it names the export of this full name, such as `local:calc/tools@0.1.0#round`.
     #[must_use]
     pub fn covers(&self, export: &str) -> bool {
@@ -85,7 +92,7 @@ impl ExportRules {
     #[must_use]
     pub fn exactly<'t>(tools: impl Iterator<Item = (&'t str, &'t Name)>) -> Self {
         let named = tools.map(|(export, name)| NamedExport {
-            function: ExportName(export.to_owned()),
+            function: ExportName::exactly(export),
             name: Some(name.clone()),
             description: None,
         });
@@ -135,7 +142,8 @@ impl ExportRules {
         let ambiguous = self.named.iter().find(|named| count(&named.function) > 1)?;
         let name = &ambiguous.function;
         Some(format!(
-            "`[exports]` names `{name}`, which several exports are called: write its interface and `#` in front"
+            "`[exports]` names `{name}`, which several exports are called: write its interface and `#` in front, or `#` alone \
+             for the one without"
         ))
     }
 }
@@ -199,6 +207,20 @@ mod tests {
         let none = "`[exports]` names `round`, and there is no such export; there are `add`";
         assert_eq!(hidden.mistake(&[add.to_owned()]).as_deref(), Some(none));
         assert!(rules("")?.is_empty());
+        Ok(())
+    }
+
+    /// A run that goes on has no manifest any more: only what it was locked to.
+    #[test]
+    fn what_was_found_once_is_exactly_that_again() -> Result<(), Box<dyn std::error::Error>> {
+        let exports = ["add", "a:b/c@1.0.0#add", "a:b/d#add", "sub"].map(str::to_owned);
+        let (plus, more) = ("plus".parse::<Name>()?, "more".parse::<Name>()?);
+        let rules = ExportRules::exactly([("add", &plus), ("a:b/c@1.0.0#add", &more)].into_iter());
+        assert_eq!(rules.mistake(&exports), None);
+        let offered: Vec<_> = exports.iter().filter(|export| rules.offers(export)).collect();
+        assert_eq!(offered, [&exports[0], &exports[1]]);
+        let named = |export: &str| rules.of(export).and_then(|named| named.name.clone());
+        assert_eq!((named("add"), named("a:b/c@1.0.0#add"), named("a:b/d#add")), (Some(plus), Some(more), None));
         Ok(())
     }
 

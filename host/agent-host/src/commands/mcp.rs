@@ -31,9 +31,9 @@ use crate::mcp::http::door::{Door, Guests, PATH};
 use crate::mcp::http::token::Token;
 use crate::mcp::offer::Naming;
 use crate::mcp::runs::{Surroundings, left_behind};
-use crate::mcp::server::{Begin, Server};
+use crate::mcp::server::{Begin, Server, Tools};
 use crate::mcp::stdio::Stdio;
-use crate::mcp::watch;
+use crate::mcp::watch::{self, Reloaded};
 use crate::operator;
 use crate::person::Person;
 use crate::reporter::{Reporter, Voice};
@@ -228,7 +228,14 @@ impl Made {
             AskArg::Nobody => Asks::Nobody,
         };
         let found_at = paths.clone();
-        let again = move || surroundings.tools(toolset::read_all(&found_at)?, &rules, naming);
+        let again = move |served: &Tools| {
+            let read = toolset::read_all(&found_at).and_then(|tools| surroundings.tools(tools, &rules, naming));
+            match read.map_err(|why| (why, surroundings.still_there(served, &rules, naming))) {
+                Ok(tools) => Reloaded::All(tools),
+                Err((why, Ok(Some(rest)))) => Reloaded::Rest(rest, why),
+                Err((why, Ok(None) | Err(_))) => Reloaded::AsBefore(why),
+            }
+        };
         let watching = tokio::spawn(watch::follow(Arc::clone(&server), (paths, seen), again, args.quiet));
         let served = match door {
             None => serve_stdio(&server, asks, &stop).await,

@@ -2,7 +2,6 @@
 //! of them. Nothing is touched: no file, no network, no journal. A proof that the record is all that the calls depended on, and a
 //! way to look into them.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,6 +29,7 @@ use super::confined::Confined;
 use super::{launch, resume};
 use crate::arguments;
 use crate::cli::OfRuns;
+use crate::components::Components;
 use crate::driver::{engine, granted_environment};
 use crate::home::Home;
 use crate::journal::Journal;
@@ -98,7 +98,7 @@ pub async fn prepare(of: OfRuns<ReplayArgs>) -> anyhow::Result<Confined> {
     Ok(Confined::new(reach, move |hardening| async move {
         launch::sealed(hardening);
         let sandbox = launch::sandbox(&home, &key, of.args.json, state.started.strictness)?;
-        let components = resume::components(journal.as_ref(), &sandbox, &state)?;
+        let components = Components::of_run(journal.as_ref(), &sandbox, &state.started.tools)?;
         let replayer = Replayer { journal, sandbox, components, secrets, ours_after };
         let mut rows = Vec::with_capacity(calls.len());
         for call in &calls {
@@ -125,7 +125,7 @@ fn adopted_at(events: &[Recorded]) -> u64 {
 struct Replayer {
     journal: Arc<dyn Journal>,
     sandbox: Arc<Sandbox>,
-    components: HashMap<Digest, Arc<Component>>,
+    components: Components,
     secrets: SecretValues,
     /// This host made the calls that ended after this event. What a stranger says that a call held is not given to it: the
     /// variables and secrets here are not those that it was given there, and would come out with what it says now.
@@ -210,7 +210,7 @@ impl Replayer {
             return Ok(Verdict::Unable("it was told more than is kept of one call".to_owned()));
         }
         let told = transcript.len();
-        let component = self.components.get(&made.locked.component).context("a component of the run is not loaded")?;
+        let component = self.components.of_tool(&made.locked)?;
         let report = self.sandbox.call(component, self.call(component, recorded, made, transcript)?).await?;
         let verdict = compare(&recorded.finished, &report, told);
         Ok(if self.is_ours(recorded) { verdict } else { without_its_values(verdict, made) })

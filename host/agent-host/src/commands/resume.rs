@@ -1,19 +1,13 @@
 //! `agent-host resume`: folds a run's events and drives on. Everything comes from the journal: the components, the grants,
 //! the models, the instructions; files that changed since do not matter.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-use agent_core::config::exports::ExportRules;
-use agent_core::digest::Digest;
 use agent_core::hardening::Hardening;
-use agent_core::name::Name;
 use agent_core::run_events::RunResumed;
 use agent_core::state::State;
-use agent_sandbox::Sandbox;
-use agent_sandbox::component::Component;
 use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +15,7 @@ use super::confined::Confined;
 use super::{launch, taking};
 use crate::asking;
 use crate::cli::ResumeArgs;
+use crate::components::Components;
 use crate::defect;
 use crate::driver::ports::Ports;
 use crate::driver::recorder::Recorder;
@@ -39,7 +34,6 @@ use crate::person::Person;
 use crate::secret_values::SecretValues;
 use crate::sessions;
 use crate::signing::SigningKey;
-use crate::toolset;
 use crate::trace::Telemetry;
 use crate::unchanging::Unchanging;
 
@@ -138,7 +132,7 @@ impl Taken {
         } = self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
         let hardening = launch::sealed(hardening);
-        let components = components(&*journal, &sandbox, &state)?;
+        let components = Components::of_run(&*journal, &sandbox, &state.started.tools)?;
         let widening = launch::widening(&hardening, keeper, unchanging);
         let resumed = RunResumed { budget: launch::budget(&state.budget, &args.budget), hardening };
         let recorder = Recorder::new(log, state);
@@ -183,34 +177,4 @@ pub fn runs_folder(agent: Option<&Path>) -> anyhow::Result<std::path::PathBuf> {
         None => std::env::current_dir().context("there is no working directory")?,
     };
     Ok(folder.join(RUNS_FOLDER))
-}
-
-/// The components that the run is locked to, from the journal.
-///
-/// # Errors
-/// Where the journal lacks one, or this host cannot run it.
-pub fn components(
-    journal: &dyn Journal,
-    sandbox: &Sandbox,
-    state: &State,
-) -> anyhow::Result<HashMap<Digest, Arc<Component>>> {
-    let mut names: HashMap<Digest, &Name> = HashMap::new();
-    for tool in &state.started.tools {
-        names.insert(tool.component, &tool.descriptor.name.component);
-    }
-    let mut components = HashMap::new();
-    for (digest, name) in names {
-        let missing = || format!("the journal lacks component `{name}` ({digest})");
-        let bytes = journal.blob(&digest)?.with_context(missing)?;
-        components.insert(digest, toolset::load_bytes(sandbox, name, &bytes, &exports(state, digest))?);
-    }
-    Ok(components)
-}
-
-/// The rules by which the tools of a component were found, where a manifest had some: it is not in the journal.
-fn exports(state: &State, component: Digest) -> ExportRules {
-    let tools = state.started.tools.iter().filter(|tool| tool.component == component);
-    let chosen: Option<Vec<_>> =
-        tools.map(|tool| Some((tool.export.as_deref()?, &tool.descriptor.name.operation))).collect();
-    chosen.map_or_else(ExportRules::default, |chosen| ExportRules::exactly(chosen.into_iter()))
 }

@@ -20,6 +20,7 @@ use super::launch;
 use crate::agent::Agent;
 use crate::cli::RunArgs;
 use crate::clock;
+use crate::components::Components;
 use crate::driver::ports::Ports;
 use crate::driver::recorder::Recorder;
 use crate::hardening::kept::KeeperPipe;
@@ -192,7 +193,7 @@ impl Begun {
             recorder,
             journal,
             sandbox,
-            components: toolset::by_digest(&loaded),
+            components: Components::of(&loaded),
             secrets,
             models,
             person,

@@ -75,7 +75,7 @@ pub async fn prepare(
     fuel_left: Fuel,
 ) -> anyhow::Result<Prepared> {
     let plan = plan(&ports.recorder.state(), number)?;
-    let component = ports.components.get(&plan.locked.component).context("a component of the run is not loaded")?;
+    let component = ports.components.of_tool(&plan.locked)?;
     let arguments = match ports.schemas.check_for(component, &plan.asked.arguments, &plan.locked.descriptor) {
         Ok(arguments) => arguments,
         Err(message) => return Ok(Prepared::Refused(refused(RefusedCall::ArgsInvalid, message))),

@@ -1,12 +1,9 @@
 //! What the driver and the gates of its calls reach the world through. Made once per drive by the command that runs.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use agent_core::digest::Digest;
 use agent_sandbox::Sandbox;
-use agent_sandbox::component::Component;
 use tokio_util::sync::CancellationToken;
 
 use super::callers::Callers;
@@ -14,6 +11,7 @@ use super::mounts::Mounts;
 use super::recorder::Recorder;
 use crate::arguments::Schemas;
 use crate::asking::Asked;
+use crate::components::Components;
 use crate::hardening::kept::Widening;
 use crate::journal::Journal;
 use crate::model::Model;
@@ -30,8 +28,8 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// Where calls are made.
     pub sandbox: Arc<Sandbox>,
-    /// The components of the run, by digest.
-    pub components: HashMap<Digest, Arc<Component>>,
+    /// The components of the run, as its tools are locked to them.
+    pub components: Components,
     /// The values of the secrets that its tools hold.
     pub secrets: SecretValues,
     /// The models, in the order in which they are tried.

@@ -34,7 +34,7 @@ use crate::stores::{CallStores, Place};
 /// Where nothing can be recorded, or the sandbox itself cannot go on.
 pub async fn reconcile(ports: &Arc<Ports>, number: CallNumber) -> anyhow::Result<()> {
     let inquiry = Inquiry::about(ports, number)?;
-    let component = ports.components.get(&inquiry.locked.component).context("a component of the run is not loaded")?;
+    let component = ports.components.of_tool(&inquiry.locked)?;
     let (resolution, by) = if component.reconciles() {
         let (name, write) = (inquiry.locked.descriptor.name.clone(), inquiry.write.clone());
         let found = match inquiry.call(ports).await? {

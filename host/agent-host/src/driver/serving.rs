@@ -24,7 +24,7 @@ use crate::asking;
 use crate::failpoint;
 use crate::journal::log::Durable;
 use crate::person;
-use crate::report::waiting;
+use crate::report::{question, waiting};
 
 /// What a client is answered.
 #[derive(Debug)]
@@ -202,7 +202,7 @@ pub async fn approved(
         let state = ports.recorder.state();
         let call = state.call(number).ok_or("the call is gone")?;
         let tool = call.call.tool.replacen("__", ".", 1);
-        (waiting::title(&tool, subject), waiting::details(&state, call, subject))
+        (waiting::title(&tool, subject), question::lines(&state, call, subject))
     };
     match tokio::time::timeout(asking::answer_wait(), line.ask(title, details)).await {
         Ok(Some(ClientAnswer::Yes)) => Ok(asking::answer('y', None)),

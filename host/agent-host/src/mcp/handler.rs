@@ -31,6 +31,8 @@ use crate::report::text;
 
 /// Longest name of a tool or client that is taken down.
 const NAME_CHARS_MAX: usize = 128;
+/// Longest token of a client that wants to hear of progress: it comes back with every word. With a longer one it hears of none.
+const TOKEN_BYTES_MAX: usize = 256;
 /// How long news that came before the end of a call are passed on before its answer.
 const LAST_NEWS_WAIT: Duration = Duration::from_secs(2);
 /// What a client's question is answered in.
@@ -75,7 +77,10 @@ impl Client {
         let teller = self.teller(&context);
         let line = Line { cancel: self.server.stop.child_token(), news: Some(told), can_ask: self.can_ask(&context) };
         let cancel = line.cancel.clone();
-        let call = self.server.call(&name, arguments(&request, &context), client_of(&context), line);
+        let arguments = arguments(&request, &context);
+        // What the library made of them is many times as large, and is not kept while the call goes on.
+        drop(request);
+        let call = self.server.call(&name, arguments, client_of(&context), line);
         let given_up = async { context.ct.cancelled().await };
         match attend(call, given_up, &cancel, news, &teller).await {
             Answered::Result(result) => Ok(result.into()),
@@ -107,7 +112,8 @@ impl Client {
             (None, true) => None,
             (None, false) => Some(self.level.load(Ordering::Relaxed)),
         };
-        Teller { peer: context.peer.clone(), token: context.meta.get_progress_token(), level }
+        let token = context.meta.get_progress_token().filter(|token| token.0.to_string().len() <= TOKEN_BYTES_MAX);
+        Teller { peer: context.peer.clone(), token, level }
     }
 }
 
@@ -125,7 +131,7 @@ impl ServerHandler for Client {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, McpError> {
-        Ok(ListToolsResult::with_all_items(self.server.list().await))
+        Ok(ListToolsResult::with_all_items(self.server.list()))
     }
 
     async fn call_tool(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use agent_core::effect::{EffectClass, HttpMethod};
 use agent_core::grant::{Access, Grant, Recovery};
 use agent_core::run_events::LockedTool;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 
 /// How tools are named.
@@ -15,7 +15,7 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 pub enum Naming {
     /// By component and operation: `files__read`.
     Whole,
-    /// By operation alone: `read`.
+    /// By operation alone, `read`, where no two have the same.
     Operation,
 }
 
@@ -31,18 +31,22 @@ impl Offer {
     /// These tools, as locked.
     ///
     /// # Errors
-    /// Where two would have one name.
+    /// Where a schema cannot be read.
     pub fn new(locked: &[LockedTool], naming: Naming) -> anyhow::Result<Self> {
         let mut offer = Self::default();
+        let mut alike: HashMap<String, usize> = HashMap::new();
         for tool in locked {
-            let wire = tool.descriptor.name.wire();
+            *alike.entry(tool.descriptor.name.operation.skeleton()).or_default() += 1;
+        }
+        for tool in locked {
+            let (wire, operation) = (tool.descriptor.name.wire(), &tool.descriptor.name.operation);
+            // A tool that comes later takes no other's name: both are called in full then. A whole name has `__` in it, and no
+            // operation has.
             let name = match naming {
-                Naming::Whole => wire.clone(),
-                Naming::Operation => tool.descriptor.name.operation.to_string(),
+                Naming::Operation if alike[&operation.skeleton()] == 1 => operation.to_string(),
+                Naming::Operation | Naming::Whole => wire.clone(),
             };
-            if let Some(other) = offer.wire.insert(name.clone(), wire.clone()) {
-                bail!("`{other}` and `{wire}` would both be called `{name}`\n  hint: leave `--short-names` out");
-            }
+            offer.wire.insert(name.clone(), wire);
             offer.tools.push(described(name, tool)?);
         }
         Ok(offer)
@@ -93,9 +97,37 @@ fn annotations(grant: &Grant) -> ToolAnnotations {
 
 #[cfg(test)]
 mod tests {
+    use agent_core::config::ceiling::Ceiling;
+    use agent_core::config::resolve::ToolAuthority;
+    use agent_core::digest::Digest;
+    use agent_core::json::JsonText;
     use agent_core::grant::{FsGrant, HttpGrant, KvGrant, RuleSource};
+    use agent_core::name::ToolName;
+    use agent_core::tool::ToolDescriptor;
 
     use super::*;
+
+    fn locked(name: &str) -> Result<LockedTool, Box<dyn std::error::Error>> {
+        let name: ToolName = name.parse()?;
+        let (input_schema, component) = (JsonText::parse(r#"{"type":"object"}"#)?, Digest::of(b"tool"));
+        let descriptor = ToolDescriptor { name: name.clone(), description: String::new(), input_schema };
+        let (ceiling, grant) = (Ceiling::nothing(), Grant::nothing());
+        let (approvals, denies) = (Vec::new(), Vec::new());
+        let authority = ToolAuthority { tool: name, component, ceiling, grant, approvals, denies };
+        Ok(LockedTool { descriptor, component, export: None, authority })
+    }
+
+    /// A tool that comes later does not take over what a client allowed another.
+    #[test]
+    fn a_short_name_is_only_one_tools() -> Result<(), Box<dyn std::error::Error>> {
+        let tools = ["files.read", "fetch.read", "files.write", "notes.reca11", "table.recall"];
+        let locked = tools.into_iter().map(locked).collect::<Result<Vec<_>, _>>()?;
+        let offer = Offer::new(&locked, Naming::Operation)?;
+        let names: Vec<_> = offer.tools().iter().map(|tool| tool.name.to_string()).collect();
+        assert_eq!(names, ["files__read", "fetch__read", "write", "notes__reca11", "table__recall"]);
+        assert_eq!((offer.wire("write"), offer.wire("read")), ("files__write", "read"));
+        Ok(())
+    }
 
     fn hints(grant: &Grant) -> (Option<bool>, Option<bool>, Option<bool>) {
         let of = annotations(grant);

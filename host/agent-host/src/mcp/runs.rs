@@ -1,13 +1,11 @@
 //! The runs of a server: each is locked to the tools that are served when it begins, and records the calls of all clients. Also
 //! the end of those that an earlier server left in the middle. `commands/mcp.rs` makes the surroundings once.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use agent_core::budget::Budget;
 use agent_core::config::authority::Authority;
-use agent_core::digest::Digest;
 use agent_core::hardening::Hardening;
 use agent_core::metadata::Metadata;
 use agent_core::name::RunId;
@@ -16,14 +14,13 @@ use agent_core::session::Earlier;
 use agent_core::state::State;
 use agent_core::units::{Fuel, Millis};
 use agent_sandbox::Sandbox;
-use agent_sandbox::component::Component;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::offer::{Naming, Offer};
 use super::server::Tools;
 use crate::clock;
-use crate::commands::resume;
+use crate::components::Components;
 use crate::driver::ports::Ports;
 use crate::driver::recorder::Recorder;
 use crate::driver::serving;
@@ -92,7 +89,10 @@ impl Surroundings {
     /// # Errors
     /// Where one cannot be loaded, or a rule exceeds what it asks for.
     pub fn tools(&self, tools: Vec<Unloaded>, rules: &[Authority], naming: Naming) -> anyhow::Result<Tools> {
-        let loaded = toolset::load_all(&self.sandbox, tools)?;
+        self.locked(toolset::load_all(&self.sandbox, tools)?, rules, naming)
+    }
+
+    fn locked(&self, loaded: Vec<toolset::Loaded>, rules: &[Authority], naming: Naming) -> anyhow::Result<Tools> {
         let locked = toolset::lock(&loaded, rules)?;
         for component in &loaded {
             let of_it = locked.iter().filter(|tool| tool.component == component.component.digest);
@@ -100,6 +100,19 @@ impl Surroundings {
         }
         let offer = Offer::new(&locked, naming)?;
         Ok(Tools { locked, loaded, offer })
+    }
+
+    /// Of what is served, the tools whose components are still there as they were: what its operator takes away is not served
+    /// any more, whatever is wrong with the rest. `None` where that is all of it.
+    ///
+    /// # Errors
+    /// Where these cannot be locked.
+    pub fn still_there(&self, served: &Tools, rules: &[Authority], naming: Naming) -> anyhow::Result<Option<Tools>> {
+        let there: Vec<_> = served.loaded.iter().filter(|loaded| toolset::is_unchanged(loaded)).cloned().collect();
+        if there.len() == served.loaded.len() {
+            return Ok(None);
+        }
+        self.locked(there, rules, naming).map(Some)
     }
 
     /// Records the start of a run, with the bytes of every component that it is locked to.
@@ -131,7 +144,7 @@ impl Surroundings {
         let secrets = SecretValues::read(tools.locked.iter().map(|tool| &tool.authority.grant))?;
         let (log, first) = self.journal.start_run(clock::new_run()?, clock::now(), started)?;
         let recorder = Recorder::new(log, State::begin(&first)?);
-        let components = toolset::by_digest(&tools.loaded);
+        let components = Components::of(&tools.loaded);
         Ok(Arc::new(self.ports(recorder, components, secrets)))
     }
 
@@ -143,7 +156,7 @@ impl Surroundings {
     pub async fn bring_to_an_end(&self, run: &RunId) -> anyhow::Result<()> {
         let (events, log) = self.journal.resume_run(run, TakeOver::IfDead)?;
         let Some(state) = State::fold(&events)? else { return Ok(()) };
-        let components = resume::components(&*self.journal, &self.sandbox, &state)?;
+        let components = Components::of_run(&*self.journal, &self.sandbox, &state.started.tools)?;
         let secrets = SecretValues::read([])?;
         let budget = state.budget.clone();
         let recorder = Recorder::new(log, state);
@@ -154,7 +167,7 @@ impl Surroundings {
         Ok(())
     }
 
-    fn ports(&self, recorder: Recorder, components: HashMap<Digest, Arc<Component>>, secrets: SecretValues) -> Ports {
+    fn ports(&self, recorder: Recorder, components: Components, secrets: SecretValues) -> Ports {
         Ports {
             recorder,
             journal: Arc::clone(&self.journal),

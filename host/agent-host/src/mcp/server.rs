@@ -47,8 +47,8 @@ pub struct Server {
     begin: Begin,
     calls: AtomicU64,
     taken: Semaphore,
-    /// Moves whenever the tools do.
-    changed: watch::Sender<u64>,
+    /// The tools that are served. Apart from the desk: who only lists them waits for no call.
+    served: watch::Sender<Arc<Tools>>,
     /// Ends everything.
     pub stop: CancellationToken,
     /// Why nothing can be served any more.
@@ -80,24 +80,29 @@ impl Server {
         let tools = Arc::new(tools);
         let ports = begin(Arc::clone(&tools))?;
         Ok(Self {
+            served: watch::Sender::new(Arc::clone(&tools)),
             desk: RwLock::new(Desk { ports, tools }),
             begin,
             calls: AtomicU64::new(0),
             taken: Semaphore::new(CALLS_TAKEN_MAX),
-            changed: watch::Sender::new(0),
             stop,
             failure: Mutex::new(None),
         })
     }
 
     /// The tools as clients see them.
-    pub async fn list(&self) -> Vec<Tool> {
-        self.desk.read().await.tools.offer.tools().to_vec()
+    pub fn list(&self) -> Vec<Tool> {
+        self.served.borrow().offer.tools().to_vec()
+    }
+
+    /// What is served now.
+    pub fn tools(&self) -> Arc<Tools> {
+        Arc::clone(&self.served.borrow())
     }
 
     /// Hears when the tools change.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    pub fn changes(&self) -> watch::Receiver<Arc<Tools>> {
+        self.served.subscribe()
     }
 
     /// Calls that are under way or wait for their turn.
@@ -161,9 +166,9 @@ impl Server {
     /// # Errors
     /// Where it cannot be recorded.
     pub async fn change(&self, tools: Tools) -> anyhow::Result<()> {
-        let desk = self.desk.write().await;
-        self.replace(desk, Arc::new(tools)).await?;
-        self.changed.send_modify(|version| *version += 1);
+        let (desk, tools) = (self.desk.write().await, Arc::new(tools));
+        self.replace(desk, Arc::clone(&tools)).await?;
+        self.served.send_replace(tools);
         Ok(())
     }
 
@@ -181,8 +186,7 @@ impl Server {
 
     /// Whether there is a tool of that name, and its schema where there is.
     pub fn tool(&self, name: &str) -> Option<Tool> {
-        // While tools are changed nobody knows.
-        self.desk.try_read().ok()?.tools.offer.tool(name).cloned()
+        self.served.borrow().offer.tool(name).cloned()
     }
 
     /// Ends the run, once the clients are gone.

@@ -1,6 +1,6 @@
 //! Looks now and then whether the tools of a server have changed: a component that was built again, one that came, one that is
-//! gone. Then they are loaded anew, each call goes to what was there when it began, and clients are told. What cannot be loaded
-//! is said once, and what was served goes on being served.
+//! gone. Then they are loaded anew, each call goes to what was there when it began, and clients are told. Where that cannot be
+//! done, it is said once, and what was served goes on being served, as far as it is still there.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -57,11 +57,21 @@ fn note(path: &Path, seen: &mut DefaultHasher) {
     }
 }
 
-/// Looks until the server stops; `load` loads what is there.
+/// What came of looking again.
+pub enum Reloaded {
+    /// These are served now.
+    All(Tools),
+    /// They cannot be served as they are now, for this reason. Of those that were served, some are gone; these are not.
+    Rest(Tools, anyhow::Error),
+    /// The same, and those that were served are all still there.
+    AsBefore(anyhow::Error),
+}
+
+/// Looks until the server stops; `load` loads what is there, and is told what was served.
 pub async fn follow(
     server: Arc<Server>,
     (paths, mut seen): (Vec<PathBuf>, Look),
-    load: impl Fn() -> anyhow::Result<Tools> + Send,
+    load: impl Fn(&Tools) -> Reloaded + Send,
     quiet: bool,
 ) {
     let say = |line: String| {
@@ -77,15 +87,21 @@ pub async fn follow(
         }
         // One that is being written is looked at again when it is.
         seen = now;
-        match load() {
-            Ok(tools) => {
-                let count = tools.locked.len();
-                match server.change(tools).await {
-                    Ok(()) => say(format!("the tools have changed: {count} are served now")),
-                    Err(error) => return server.fail(error).await,
-                }
-            }
-            Err(error) => say(text::lines(&format!("the tools have changed, and are not served: {error:#}"))),
+        let served = server.tools();
+        // What others on this runtime do goes on meanwhile.
+        let (tools, why) = match tokio::task::block_in_place(|| load(&served)) {
+            Reloaded::All(tools) => (Some(tools), None),
+            Reloaded::Rest(tools, why) => (Some(tools), Some(why)),
+            Reloaded::AsBefore(why) => (None, Some(why)),
+        };
+        if let Some(why) = why {
+            say(text::lines(&format!("the tools have changed, and are not served: {why:#}")));
+        }
+        let Some(tools) = tools else { continue };
+        let count = tools.locked.len();
+        match server.change(tools).await {
+            Ok(()) => say(format!("the tools have changed: {count} are served now")),
+            Err(error) => return server.fail(error).await,
         }
     }
 }

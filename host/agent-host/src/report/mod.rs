@@ -9,6 +9,8 @@ pub mod difference;
 pub mod effects;
 pub mod json;
 pub mod list;
+mod pretty;
+pub mod question;
 pub mod run;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]

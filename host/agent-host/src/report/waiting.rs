@@ -14,7 +14,7 @@ use agent_core::pending::{CallStatus, PendingCall};
 use agent_core::state::State;
 
 use super::run::LINE_CHARS_MAX;
-use super::{HEADING, text};
+use super::{HEADING, pretty, text};
 
 /// Lines of arguments that are shown with a question, and characters of each; the rest is counted. More could push the
 /// question off the screen, and something that looks like another one onto it.
@@ -109,13 +109,19 @@ pub fn title(tool: &str, subject: &ApprovalSubject) -> String {
 /// What a person should know of what is asked, one line each. Not yet neutralised.
 #[must_use]
 pub fn details(state: &State, call: &PendingCall, subject: &ApprovalSubject) -> Vec<String> {
+    let arguments = match subject {
+        ApprovalSubject::Call => argument_lines(&call.call.arguments),
+        ApprovalSubject::Effect { .. } => Vec::new(),
+    };
+    arguments.into_iter().chain(about(state, call, subject)).collect()
+}
+
+/// The same without the call's arguments.
+pub(super) fn about(state: &State, call: &PendingCall, subject: &ApprovalSubject) -> Vec<String> {
     match subject {
         ApprovalSubject::Call => {
             let rule = call.tool.and_then(|tool| state.authorities[tool].asks_before_call());
-            argument_lines(&call.call.arguments)
-                .into_iter()
-                .chain([rule_line(rule.map(|rule| rule.0.as_str()))])
-                .collect()
+            vec![rule_line(rule.map(|rule| rule.0.as_str()))]
         }
         ApprovalSubject::Effect { request, .. } => {
             let verdict = call.tool.map(|tool| state.authorities[tool].decide(request));
@@ -179,9 +185,7 @@ fn body_line(request: &EffectRequest) -> Option<String> {
 }
 
 fn argument_lines(arguments: &str) -> Vec<String> {
-    let pretty = serde_json::from_str::<serde_json::Value>(arguments)
-        .and_then(|value| serde_json::to_string_pretty(&value))
-        .unwrap_or_else(|_| arguments.to_owned());
+    let pretty = pretty::json(arguments);
     let lines = pretty.lines().take(ARGUMENT_LINES_MAX);
     let mut lines: Vec<String> = lines.map(|line| cut(line, ARGUMENT_CHARS_MAX)).collect();
     let more = pretty.lines().count().saturating_sub(ARGUMENT_LINES_MAX);
