@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running server; it ends with the process.
 pub struct Server {
@@ -23,6 +23,8 @@ pub enum Manner {
     Silent,
     /// Takes the first request and hangs up; answers every later one 200 with this body.
     HangUpOnce(&'static str),
+    /// Answers 200 with this body as soon as so many requests wait for it at once.
+    Together(usize, &'static str),
     /// Takes a POST and never answers; answers everything else 200 with this body.
     SilentToPosts(&'static str),
 }
@@ -99,6 +101,16 @@ fn serve(mut stream: TcpStream, manner: Manner, hits: &AtomicUsize, requests: &M
         }
         let text = match manner {
             Manner::Answer(text) => text,
+            Manner::Together(count, text) => {
+                let begun = Instant::now();
+                while hits.load(Ordering::SeqCst) < count {
+                    if begun.elapsed() > Duration::from_secs(20) {
+                        return;
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                text
+            }
             Manner::HangUpOnce(_) if before == 0 => return,
             Manner::HangUpOnce(text) => text,
             Manner::SilentToPosts(text) if !is_post => text,

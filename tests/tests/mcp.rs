@@ -100,6 +100,40 @@ fn arguments_reach_the_tool_as_they_were_written() {
     assert_eq!(text(&exact["result"]), "18446744073709551615", "{exact}");
 }
 
+/// What a tool says that it returns is what it returns, by another's judgement.
+#[test]
+fn what_a_tool_returns_is_what_its_schema_says() {
+    let world = World::new();
+    let (polite, plain, files) = (guest("polite"), guest("plain"), tool("files"));
+    world.write("docs/a.txt", "one\ntwo\n");
+    let given = ["--tools", &polite, "--tools", &plain, "--tools", &files, "--allow-read", "docs"];
+    let mut session = Session::start(&world, &given);
+    let listed = session.ask("tools/list", json!({}));
+    let tools = listed["result"]["tools"].as_array().cloned().expect("tools");
+    let schema = |name: &str| tools.iter().find(|tool| tool["name"] == name).map(|tool| tool["outputSchema"].clone());
+    let drawing = json!({ "name": "d", "at": { "x": 1, "y": 1e300 }, "shape": { "circle": 2.5 }, "colour": "red",
+        "style": ["filled", "rounded"], "tags": [["big", "18446744073709551615"], ["small", 3]] });
+    for (name, arguments) in [
+        ("polite__measure", json!({ "message": "hello" })),
+        ("polite__measure", json!({ "message": "" })),
+        ("polite__promise", json!({ "n": 7 })),
+        ("files__search", json!({ "pattern": "t" })),
+        ("plain__move-by", json!({ "drawing": drawing, "by": { "x": 0.1, "y": -1e300 } })),
+    ] {
+        let schema = schema(name).filter(|schema| !schema.is_null()).expect("an output schema");
+        assert_eq!(schema["type"], "object", "{name}: {schema}");
+        let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+        let result = session.call(name, &arguments);
+        assert_eq!(result["isError"], false, "{name}: {result}");
+        let problems: Vec<_> = validator.iter_errors(&result["structuredContent"]).map(|e| e.to_string()).collect();
+        assert!(problems.is_empty(), "{name}: {problems:?} in {result}");
+    }
+    let broken = session.call("polite__promise", &json!({ "n": "seven" }));
+    assert!(broken["isError"] == true && text(&broken).contains("result_invalid"), "{broken}");
+    assert_eq!(schema("polite__echo"), Some(Value::Null), "any value says nothing");
+    assert_eq!(schema("plain__greet"), Some(Value::Null), "a text is a text");
+}
+
 #[test]
 fn a_cancelled_call_leaves_nothing_behind() {
     let world = World::new();
@@ -211,6 +245,20 @@ fn what_nobody_can_be_asked_about_is_refused() {
     assert!(mute.contains("approval_denied") && mute.contains("cannot ask"), "{mute}");
     let nobody = refused(Session::start(&world, &[&given[..], &["--ask", "nobody"]].concat()));
     assert!(nobody.contains("approval_denied") && nobody.contains("ask nobody"), "{nobody}");
+}
+
+/// An `async` tool asks for several pages at once: the server answers none before all have asked.
+#[test]
+fn a_tool_waits_for_several_answers_at_once() {
+    let world = World::new();
+    let pages = Server::start(Manner::Together(5, "here"));
+    let polite = guest("polite");
+    let mut session = Session::start(&world, &["--tools", &polite, "--allow-net", &pages.url()]);
+    let urls: Vec<String> = (0..5).map(|page| format!("{}/{page}", pages.url())).collect();
+    let told = session.call("polite__statuses", &json!({ "urls": urls }));
+    assert_eq!(text(&told), "[200,200,200,200,200]", "{told}");
+    let refused = session.call("polite__statuses", &json!({ "urls": ["http://127.0.0.1:1/"] }));
+    assert!(refused["isError"] == true && text(&refused).contains("not granted"), "{refused}");
 }
 
 #[test]

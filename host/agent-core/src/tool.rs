@@ -18,4 +18,7 @@ pub struct ToolDescriptor {
     pub description: String,
     /// Its arguments: a JSON Schema 2020-12 of type `object`.
     pub input_schema: JsonText,
+    /// What it returns where it does what was asked, a JSON Schema 2020-12, where that is known: programs read it, models do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<JsonText>,
 }

@@ -23,6 +23,7 @@ const PROBLEM_CHARS_MAX: usize = 200;
 #[derive(Default)]
 pub struct Schemas {
     compiled: Mutex<HashMap<ToolName, Arc<Validator>>>,
+    results: Mutex<HashMap<ToolName, Arc<Validator>>>,
 }
 
 impl Schemas {
@@ -38,14 +39,26 @@ impl Schemas {
     }
 
     fn check(&self, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let validator = match compiled.get(&tool.name) {
-            Some(known) => Arc::clone(known),
-            None => Arc::clone(compiled.entry(tool.name.clone()).or_insert(Arc::new(compile(&tool.input_schema)?))),
-        };
-        drop(compiled);
-        check_by(&validator, text)
+        check_by(&*kept(&self.compiled, &tool.name, &tool.input_schema)?, text)
     }
+
+    /// The checker of what a tool returns, where it says that; or why its schema cannot be used.
+    pub fn of_result(&self, tool: &ToolDescriptor) -> Option<Result<Arc<Validator>, String>> {
+        let schema = tool.output_schema.as_ref()?;
+        Some(kept(&self.results, &tool.name, schema))
+    }
+}
+
+fn kept(
+    compiled: &Mutex<HashMap<ToolName, Arc<Validator>>>,
+    tool: &ToolName,
+    schema: &JsonText,
+) -> Result<Arc<Validator>, String> {
+    let mut compiled = compiled.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(match compiled.get(tool) {
+        Some(known) => Arc::clone(known),
+        None => Arc::clone(compiled.entry(tool.clone()).or_insert(Arc::new(compile(schema)?))),
+    })
 }
 
 /// The arguments as checked JSON, or what is wrong with them in words that the model can act on. The types of an exported

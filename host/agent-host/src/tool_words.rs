@@ -21,11 +21,12 @@ pub fn explained(descriptor: &ToolDescriptor, authority: &ToolAuthority) -> Tool
 
 /// Without characters that only a machine reads: a model would follow words that no person sees.
 fn visible(descriptor: &ToolDescriptor) -> ToolDescriptor {
-    let schema = without_tags(descriptor.input_schema.as_str());
+    let plain = |schema: &JsonText| JsonText::parse(&without_tags(schema.as_str())).unwrap_or_else(|_| schema.clone());
     ToolDescriptor {
         name: descriptor.name.clone(),
         description: without_tags(&descriptor.description).into_owned(),
-        input_schema: JsonText::parse(&schema).unwrap_or_else(|_| descriptor.input_schema.clone()),
+        input_schema: plain(&descriptor.input_schema),
+        output_schema: descriptor.output_schema.as_ref().map(plain),
     }
 }
 

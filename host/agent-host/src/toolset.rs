@@ -181,7 +181,8 @@ fn check_schemas(component: &Component) -> Result<(), LoadError> {
     };
     own.iter().try_for_each(|tool| {
         let refused = |problem| LoadError::Description(format!("the schema of `{}`: {problem}", tool.name));
-        schema_guard::check(&tool.input_schema).map_err(refused)
+        let both = std::iter::once(&tool.input_schema).chain(&tool.output_schema);
+        both.map(schema_guard::check).collect::<Result<(), _>>().map_err(refused)
     })
 }
 

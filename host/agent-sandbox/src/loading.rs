@@ -218,5 +218,6 @@ fn descriptor(component: &Name, description: Description) -> ToolDescriptor {
         name: ToolName { component: component.clone(), operation: description.operation },
         description: description.description,
         input_schema: JsonText::from_value(&description.input_schema),
+        output_schema: description.output_schema.as_ref().map(JsonText::from_value),
     }
 }

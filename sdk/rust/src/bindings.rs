@@ -21,7 +21,12 @@ use agent_host::tool::{host, types};
 #[must_use]
 pub fn tool_info<O: Operation>() -> ToolInfo {
     let info = OperationInfo::of::<O>();
-    ToolInfo { name: info.name.to_owned(), description: info.description, input_schema: info.input_schema.to_string() }
+    ToolInfo {
+        name: info.name.to_owned(),
+        description: info.description,
+        input_schema: info.input_schema.to_string(),
+        output_schema: info.output_schema.map(|schema| schema.to_string()),
+    }
 }
 
 #[must_use]

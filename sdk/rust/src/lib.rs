@@ -11,6 +11,8 @@ mod operation;
 mod part;
 pub mod path;
 pub mod reconcile;
+#[doc(hidden)]
+pub mod returns;
 pub mod schema;
 pub mod task;
 #[cfg(not(target_family = "wasm"))]

@@ -15,6 +15,12 @@ pub trait Operation {
     /// The arguments: a JSON Schema 2020-12 of type `object`.
     fn input_schema() -> Value;
 
+    /// What it returns: a JSON Schema 2020-12, where it returns exactly one JSON value. The host holds the result to it, and
+    /// programs rely on it. [`macro@crate::tool`] writes it for functions that return [`Json`](crate::Json) of something with a schema.
+    fn output_schema() -> Option<Value> {
+        None
+    }
+
     /// Reads the arguments from the text of a JSON object and calls the function. The error is for the model to read.
     ///
     /// # Errors
@@ -31,12 +37,15 @@ pub struct OperationInfo {
     pub description: String,
     /// [`Operation::input_schema`].
     pub input_schema: Value,
+    /// [`Operation::output_schema`].
+    pub output_schema: Option<Value>,
 }
 
 impl OperationInfo {
     /// The description of `O`.
     #[must_use]
     pub fn of<O: Operation>() -> Self {
-        Self { name: O::NAME, description: O::description(), input_schema: O::input_schema() }
+        let (input_schema, output_schema) = (O::input_schema(), O::output_schema());
+        Self { name: O::NAME, description: O::description(), input_schema, output_schema }
     }
 }

@@ -1,5 +1,5 @@
-//! The input schema of an operation, kept to what model providers accept: no references, no `oneOf`, no formats of Rust's
-//! own integer types, every object closed.
+//! The schemas of an operation, kept to what model providers accept: no references, no `oneOf`, no formats of Rust's own integer
+//! types, every object closed.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -21,6 +21,24 @@ pub fn of<T: JsonSchema>() -> Value {
     }
     tidy(&mut schema);
     schema
+}
+
+/// The JSON Schema 2020-12 of `T` as it is written; `None` where any value will do, which says nothing, or where it would refer
+/// to itself.
+#[must_use]
+pub fn of_result<T: JsonSchema>() -> Option<Value> {
+    let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    let root = schema.as_object_mut().filter(|root| !root.contains_key("$defs"))?;
+    root.remove("title");
+    if root.is_empty() {
+        return None;
+    }
+    tidy(&mut schema);
+    Some(schema)
 }
 
 /// Joins the lines of a paragraph, as they were broken for the width of the source. Blank lines, list items and indented
@@ -213,6 +231,43 @@ mod tests {
             "additionalProperties": false,
         });
         assert_eq!(of::<Search>(), expected);
+    }
+
+    #[derive(serde::Serialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is of interest")]
+    struct Found {
+        /// How many.
+        count: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        first: Option<Place2>,
+    }
+
+    #[derive(serde::Serialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is of interest")]
+    struct Place2 {
+        line: u32,
+    }
+
+    #[test]
+    fn a_result_has_the_schema_of_what_is_written() {
+        let place = json!({
+            "type": "object",
+            "properties": {"line": {"type": "integer", "minimum": 0}},
+            "required": ["line"],
+            "additionalProperties": false,
+        });
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "count": {"description": "How many.", "type": "integer", "minimum": 0},
+                "first": {"anyOf": [place, {"type": "null"}]},
+            },
+            "required": ["count"],
+            "additionalProperties": false,
+        });
+        assert_eq!(of_result::<Found>(), Some(expected));
+        assert_eq!(of_result::<Vec<bool>>(), Some(json!({"type": "array", "items": {"type": "boolean"}})));
+        assert_eq!(of_result::<Value>(), None);
     }
 
     #[test]

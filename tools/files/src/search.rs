@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use agent_host_tool::{Json, args, path, progress, serde, tool};
+use agent_host_tool::{Json, args, path, progress, schemars, serde, tool};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::lines::{Lines, is_binary};
@@ -43,8 +43,9 @@ pub(crate) struct Search {
 }
 
 /// What was found.
-#[derive(Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 #[serde(crate = "agent_host_tool::serde")]
+#[schemars(crate = "agent_host_tool::schemars")]
 pub(crate) struct Found {
     matches: Vec<Match>,
     files_searched: u64,
@@ -56,8 +57,9 @@ pub(crate) struct Found {
 }
 
 /// One line that matched.
-#[derive(Debug, PartialEq, serde::Serialize)]
+#[derive(Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 #[serde(crate = "agent_host_tool::serde")]
+#[schemars(crate = "agent_host_tool::schemars")]
 struct Match {
     path: String,
     line: u64,

@@ -217,7 +217,7 @@ pub(crate) fn locked(name: &str, rules: &Authority) -> LockedTool {
     let authority =
         resolve(&name, &component, &ceiling, &agent_core::limits::LimitsChange::default(), &[rules]).unwrap();
     let input_schema = JsonText::parse(r#"{"type":"object"}"#).unwrap();
-    let descriptor = ToolDescriptor { name, description: "a tool".into(), input_schema };
+    let descriptor = ToolDescriptor { name, description: "a tool".into(), input_schema, output_schema: None };
     LockedTool { descriptor, component, export: None, authority }
 }
 

@@ -103,6 +103,7 @@ pub(crate) fn locked(name: &str) -> LockedTool {
         name: name.parse().unwrap(),
         description: "A tool.".into(),
         input_schema: JsonText::parse(r#"{"type":"object"}"#).unwrap(),
+        output_schema: None,
     };
     let (tool, component) = (descriptor.name.clone(), Digest::of(name.as_bytes()));
     let (ceiling, grant) = (Ceiling::nothing(), Grant::nothing());

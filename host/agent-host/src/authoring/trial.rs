@@ -26,8 +26,9 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::outside::Outside;
-use crate::arguments;
+use crate::arguments::{self, Schemas};
 use crate::driver::mounts::Mounts;
+use crate::results;
 use crate::secret_values::SecretValues;
 use crate::toolset::{self, Loaded};
 
@@ -127,6 +128,7 @@ pub async fn call(
     };
     let started = Instant::now();
     let report = sandbox.call(&loaded.component, call).await?;
+    let report = results::held(report, &loaded.component, tool, &Schemas::default());
     let took = started.elapsed();
     let (outcome, effects, metering, said) = (report.outcome, report.effects, report.metering, report.said);
     Ok(Trial::Made(Box::new(Tried { outcome, effects, metering, said, took })))

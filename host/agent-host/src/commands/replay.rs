@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::confined::Confined;
 use super::{launch, resume};
-use crate::arguments;
+use crate::arguments::{self, Schemas};
 use crate::cli::OfRuns;
 use crate::components::Components;
 use crate::driver::{engine, granted_environment};
@@ -38,6 +38,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::Marks;
 use crate::recorded_calls::{self, Made, RecordedCall};
 use crate::report::text;
+use crate::results;
 use crate::secret_values::SecretValues;
 
 /// How long one call may take. It waits for nothing, so what it does is bounded by its fuel; this is for a busy machine.
@@ -99,7 +100,7 @@ pub async fn prepare(of: OfRuns<ReplayArgs>) -> anyhow::Result<Confined> {
         launch::sealed(hardening);
         let sandbox = launch::sandbox(&home, &key, of.args.json, state.started.strictness)?;
         let components = Components::of_run(journal.as_ref(), &sandbox, &state.started.tools)?;
-        let replayer = Replayer { journal, sandbox, components, secrets, ours_after };
+        let replayer = Replayer { journal, sandbox, components, schemas: Schemas::default(), secrets, ours_after };
         let mut rows = Vec::with_capacity(calls.len());
         for call in &calls {
             rows.push(replayer.row(call).await?);
@@ -126,6 +127,7 @@ struct Replayer {
     journal: Arc<dyn Journal>,
     sandbox: Arc<Sandbox>,
     components: Components,
+    schemas: Schemas,
     secrets: SecretValues,
     /// This host made the calls that ended after this event. What a stranger says that a call held is not given to it: the
     /// variables and secrets here are not those that it was given there, and would come out with what it says now.
@@ -212,6 +214,7 @@ impl Replayer {
         let told = transcript.len();
         let component = self.components.of_tool(&made.locked)?;
         let report = self.sandbox.call(component, self.call(component, recorded, made, transcript)?).await?;
+        let report = results::held(report, component, &made.locked.descriptor, &self.schemas);
         let verdict = compare(&recorded.finished, &report, told);
         Ok(if self.is_ours(recorded) { verdict } else { without_its_values(verdict, made) })
     }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::confined::Confined;
 use super::direct_gate::DirectGate;
 use super::launch;
-use crate::arguments;
+use crate::arguments::{self, Schemas};
 use crate::cli::ToolCallArgs;
 use crate::clock;
 use crate::driver::mounts::Mounts;
@@ -33,6 +33,7 @@ use crate::operator;
 use crate::person::Person;
 use crate::report::text;
 use crate::reporter::Reporter;
+use crate::results;
 use crate::secret_values::SecretValues;
 use crate::signals;
 use crate::stores::{CallStores, Place};
@@ -105,6 +106,9 @@ impl Asked {
         reporter.tool_started(CallNumber(1), &name, &asked.arguments);
         let mounts = call.mounts.clone();
         let mut report = sandbox.call(&loaded.component, call).await?;
+        if let Some(tool) = loaded.component.tools.iter().find(|tool| tool.name == name) {
+            report = results::held(report, &loaded.component, tool, &Schemas::default());
+        }
         let undone = undone(&report, &gate, &mounts).await;
         stores.keep(std::mem::take(&mut report.kv)).context("what the tool wanted to keep could not be kept")?;
         reporter.tool_finished(CallNumber(1), &asked, &report);

@@ -358,6 +358,7 @@ impl Checked {
                 "wire_name": tool.name.wire(),
                 "description": tool.description,
                 "input_schema": tool.input_schema,
+                "output_schema": tool.output_schema,
             })
         });
         let imports = component.imports.iter().map(|import| {

@@ -62,6 +62,7 @@ fn print_json(loaded: &[Loaded]) -> anyhow::Result<()> {
                 "wire_name": tool.name.wire(),
                 "description": tool.description,
                 "input_schema": tool.input_schema,
+                "output_schema": tool.output_schema,
                 "component": loaded.component.digest,
             })
         })

@@ -19,6 +19,7 @@ use agent_core::outcome::{Fault, RefusedCall, ToolOutcome};
 use agent_core::pending::{Attempt, CallStatus, Origin};
 use agent_core::run_events::{Durability, Record};
 use agent_core::state::State;
+use agent_core::tool::ToolDescriptor;
 use agent_core::units::{Fuel, Millis, UnixMillis};
 use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport, Remains, Variable};
@@ -39,6 +40,7 @@ use super::undoing::{Restored, changed, restore};
 use crate::clock;
 use crate::failpoint;
 use crate::journal::log::Durable;
+use crate::results;
 use crate::stores::{CallStores, Place};
 
 /// What became of the wish to start a call.
@@ -58,6 +60,7 @@ pub struct StartedCall {
     attempt: u32,
     asked: ToolCall,
     component: Arc<agent_sandbox::component::Component>,
+    descriptor: ToolDescriptor,
     call: Call,
     gate: Arc<CallGate>,
     stores: Arc<CallStores>,
@@ -144,6 +147,7 @@ pub async fn prepare(
         attempt,
         asked: plan.asked,
         component,
+        descriptor: plan.locked.descriptor,
         call,
         gate,
         stores,
@@ -168,9 +172,10 @@ impl StartedCall {
     }
 
     async fn run_inside(self: Box<Self>) -> anyhow::Result<Option<ToolFinished>> {
-        let Self { ports, number, attempt, asked, component, call, gate, stores, .. } = *self;
+        let Self { ports, number, attempt, asked, component, descriptor, call, gate, stores, .. } = *self;
         let mounts = call.mounts.clone();
         let report = ports.sandbox.call(&component, call).await?;
+        let report = results::held(report, &component, &descriptor, &ports.schemas);
         failpoint::hit("guest-ended");
         tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
         let changes = changes_so_far(&ports, number);

@@ -8,6 +8,7 @@ use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ResourceContents};
 use serde_json::{Value, json};
 
 use crate::driver::serving::Served;
+use crate::exact_json;
 use crate::report::text;
 
 /// Where in a result's `_meta` the host says what it knows of the call.
@@ -105,39 +106,11 @@ fn resource(uri: &str, mime_type: Option<&String>, body: &ResourceBody) -> Resou
 }
 
 /// The JSON of a result that is one JSON value: the same as its text, for programs. A number that would not come through
-/// unchanged stays in the text alone.
+/// unchanged stays in the text alone. What is no object is left out by the library, for clients whose version of the protocol
+/// knows nothing else.
 fn structured(content: &[Content]) -> Option<Value> {
     let [Content::Json(json)] = content else { return None };
-    let value: Value = serde_json::from_str(json.as_str()).ok()?;
-    (value.is_object() && numbers(json.as_str()).all(is_exact)).then_some(value)
-}
-
-/// The numbers in a JSON text.
-fn numbers(json: &str) -> impl Iterator<Item = &str> {
-    let (mut in_string, mut escaped) = (false, false);
-    let mut is_number = move |c: char| {
-        let was_in_string = in_string;
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if in_string => escaped = true,
-            '"' => in_string = !in_string,
-            _ => {}
-        }
-        !was_in_string && (c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'))
-    };
-    json.split(move |c| !is_number(c)).filter(|piece| piece.contains(|c: char| c.is_ascii_digit()))
-}
-
-/// Whether a program that reads a number into 64 bits has what is written.
-fn is_exact(number: &str) -> bool {
-    /// Digits that every float keeps.
-    const DIGITS_KEPT: usize = 15;
-    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
-    let float = number.parse::<f64>().ok().filter(|float| float.is_finite());
-    number.parse::<i64>().is_ok()
-        || number.parse::<u64>().is_ok()
-        || float.is_some_and(|float| digits <= DIGITS_KEPT || float.to_string() == number)
+    exact_json::read(json.as_str())
 }
 
 #[cfg(test)]
@@ -195,13 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn structured_content_is_the_object_that_the_text_has_or_nothing() -> Result<(), serde_json::Error> {
+    fn structured_content_is_the_value_that_the_text_has_or_nothing() -> Result<(), serde_json::Error> {
         let structured = |text: &str| -> Result<Value, serde_json::Error> {
             let content = vec![Content::Json(JsonText::parse(text)?)];
             Ok(served(ToolOutcome::Returned { content }, Vec::new())["structuredContent"].clone())
         };
         assert_eq!(structured(r#"{"a":18446744073709551615,"b":[0.1,-3]}"#)?, json!({"a": u64::MAX, "b": [0.1, -3]}));
-        for inexact in [r#"{"a":184467440737095516150}"#, r#"{"a":0.10000000000000000001}"#, "[1]", "7"] {
+        assert_eq!(structured("[1]")?, json!([1]));
+        for inexact in [r#"{"a":184467440737095516150}"#, r#"{"a":0.10000000000000000001}"#] {
             assert_eq!(structured(inexact)?, Value::Null, "{inexact}");
         }
         Ok(())

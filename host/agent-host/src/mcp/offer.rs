@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use agent_core::effect::{EffectClass, HttpMethod};
 use agent_core::grant::{Access, Grant, Recovery};
+use agent_core::json::JsonText;
 use agent_core::run_events::LockedTool;
 use anyhow::Context;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
@@ -72,10 +73,16 @@ impl Offer {
 }
 
 fn described(name: String, tool: &LockedTool) -> anyhow::Result<Tool> {
-    let schema: JsonObject = serde_json::from_str(tool.descriptor.input_schema.as_str())
-        .with_context(|| format!("the schema of `{name}` is no JSON object"))?;
-    let described = Tool::new(name, tool.descriptor.description.clone(), Arc::new(schema));
-    Ok(described.with_annotations(annotations(&tool.authority.grant)))
+    let read = |schema: &JsonText| -> anyhow::Result<Arc<JsonObject>> {
+        let object = serde_json::from_str(schema.as_str());
+        Ok(Arc::new(object.with_context(|| format!("a schema of `{name}` is no JSON object"))?))
+    };
+    let descriptor = &tool.descriptor;
+    let (input, output) = (read(&descriptor.input_schema)?, descriptor.output_schema.as_ref().map(read).transpose()?);
+    let described = Tool::new(name, descriptor.description.clone(), input);
+    let described = described.with_annotations(annotations(&tool.authority.grant));
+    // The library leaves it out for clients whose version of the protocol knows objects alone.
+    Ok(output.map_or_else(|| described.clone(), |output| described.clone().with_raw_output_schema(output)))
 }
 
 /// What a client may tell its user about a tool. A tool that holds nothing can only compute.
@@ -100,7 +107,6 @@ mod tests {
     use agent_core::config::ceiling::Ceiling;
     use agent_core::config::resolve::ToolAuthority;
     use agent_core::digest::Digest;
-    use agent_core::json::JsonText;
     use agent_core::grant::{FsGrant, HttpGrant, KvGrant, RuleSource};
     use agent_core::name::ToolName;
     use agent_core::tool::ToolDescriptor;
@@ -110,7 +116,8 @@ mod tests {
     fn locked(name: &str) -> Result<LockedTool, Box<dyn std::error::Error>> {
         let name: ToolName = name.parse()?;
         let (input_schema, component) = (JsonText::parse(r#"{"type":"object"}"#)?, Digest::of(b"tool"));
-        let descriptor = ToolDescriptor { name: name.clone(), description: String::new(), input_schema };
+        let output_schema = Some(JsonText::parse(r#"{"type":"array"}"#)?);
+        let descriptor = ToolDescriptor { name: name.clone(), description: String::new(), input_schema, output_schema };
         let (ceiling, grant) = (Ceiling::nothing(), Grant::nothing());
         let (approvals, denies) = (Vec::new(), Vec::new());
         let authority = ToolAuthority { tool: name, component, ceiling, grant, approvals, denies };
@@ -126,6 +133,7 @@ mod tests {
         let names: Vec<_> = offer.tools().iter().map(|tool| tool.name.to_string()).collect();
         assert_eq!(names, ["files__read", "fetch__read", "write", "notes__reca11", "table__recall"]);
         assert_eq!((offer.wire("write"), offer.wire("read")), ("files__write", "read"));
+        assert!(offer.tools().iter().all(|tool| tool.output_schema.is_some()));
         Ok(())
     }
 

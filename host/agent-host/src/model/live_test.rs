@@ -19,6 +19,7 @@ fn tools() -> Vec<ToolDescriptor> {
         name: name.parse().unwrap(),
         description: description.to_owned(),
         input_schema: JsonText::parse(schema).unwrap(),
+        output_schema: None,
     };
     vec![
         tool(

@@ -55,6 +55,7 @@ fn calc() -> ToolDescriptor {
         name: "calc.evaluate".parse().unwrap(),
         description: "Evaluates an expression.".to_owned(),
         input_schema: JsonText::parse(schema).unwrap(),
+        output_schema: None,
     }
 }
 

@@ -225,6 +225,7 @@ pub(crate) fn tool(name: &str) -> LockedTool {
         name: name.parse().unwrap(),
         description: "A tool.".to_owned(),
         input_schema: JsonText::parse(r#"{"type":"object"}"#).unwrap(),
+        output_schema: None,
     };
     let tool = descriptor.name.clone();
     let (ceiling, grant) = (Ceiling::nothing(), Grant::nothing());

@@ -145,7 +145,10 @@ impl Callable {
         if input_schema.to_string().len() > SCHEMA_BYTES_MAX {
             return Ok(Err(format!("the schema of its arguments is larger than {SCHEMA_BYTES_MAX} bytes")));
         }
-        Ok(Ok(Description { export: self.path.full(), operation, description, input_schema }))
+        let output_schema = self.export.result.as_deref().and_then(schema::result);
+        // Only programs want it: better none than one without measure.
+        let output_schema = output_schema.filter(|schema| schema.to_string().len() <= SCHEMA_BYTES_MAX);
+        Ok(Ok(Description { export: self.path.full(), operation, description, input_schema, output_schema }))
     }
 
     /// What can be said of a function without documentation: its name and its types.

@@ -45,6 +45,8 @@ pub(crate) struct Description {
     pub(crate) operation: Name,
     pub(crate) description: String,
     pub(crate) input_schema: serde_json::Value,
+    /// Of the JSON value that it returns, where it returns one.
+    pub(crate) output_schema: Option<serde_json::Value>,
 }
 
 /// Why a component's own words about itself cannot be used.

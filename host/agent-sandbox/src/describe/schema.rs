@@ -1,5 +1,5 @@
-//! JSON Schema 2020-12 of a function's arguments, from the shapes of its parameters. `value::lower` takes all that this
-//! describes, and decides: it is the more exact of the two.
+//! JSON Schema 2020-12 of a function's arguments and of its result, from their shapes. `value::lower` takes all that this
+//! describes, and decides: it is the more exact of the two. What `value::lift` writes is always what this describes.
 //!
 //! Only keywords that model providers accept, also where they hold a model to the schema: `anyOf` but not `oneOf`, no
 //! `prefixItems`, no lengths of strings. What that leaves unsaid is said in a description.
@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::value::SOME;
 use crate::value::shape::{Case, Field, Integer, Key, Shape};
+use crate::value::{INFINITE, INFINITE_BELOW, NOT_A_NUMBER, SOME};
 
 /// Documentation of places in a function's parameters: `docs_section` says how they are written.
 pub(crate) type Notes = BTreeMap<String, String>;
@@ -17,11 +17,30 @@ pub(crate) type Notes = BTreeMap<String, String>;
 /// The schema of an object with these fields, which are at `place` in the function's parameters. Whatever is no option is
 /// required, and nothing else is allowed.
 pub(crate) fn object(fields: &[Field], place: &str, notes: &Notes) -> Value {
-    Writer { notes }.object(fields, place)
+    Writer { notes, side: Side::Arguments }.object(fields, place)
+}
+
+/// The schema of the JSON value that a function of this result returns where it succeeds; `None` where it returns a text or
+/// nothing.
+pub(crate) fn result(shape: &Shape) -> Option<Value> {
+    let returned = match shape {
+        Shape::Result { ok, .. } => ok.as_deref()?,
+        returned => returned,
+    };
+    let notes = Notes::new();
+    (*returned != Shape::String).then(|| Writer { notes: &notes, side: Side::Result }.of(returned, ""))
 }
 
 struct Writer<'n> {
     notes: &'n Notes,
+    side: Side,
+}
+
+/// What a schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Arguments,
+    Result,
 }
 
 /// A schema, and what has to be said beside it.
@@ -60,7 +79,7 @@ impl Writer<'_> {
         match shape {
             Shape::Bool => json!({ "type": "boolean" }).into(),
             Shape::Integer(integer) => of_integer(*integer),
-            Shape::Float32 | Shape::Float64 => json!({ "type": "number" }).into(),
+            Shape::Float32 | Shape::Float64 => self.float(),
             Shape::Char => {
                 Told { schema: json!({ "type": "string" }), hint: Some("Exactly one character.".to_owned()) }
             }
@@ -83,6 +102,18 @@ impl Writer<'_> {
                 let schema = json!({ "type": "array", "items": { "type": "string", "enum": names } });
                 let each = self.names(names, place).map(|names| format!("\n{names}")).unwrap_or_default();
                 Told { schema, hint: Some(format!("Each at most once.{each}")) }
+            }
+        }
+    }
+
+    /// No model is told of the words for what is no number: a tool that gets one should have been asked otherwise.
+    fn float(&self) -> Told {
+        let number = json!({ "type": "number" });
+        match self.side {
+            Side::Arguments => number.into(),
+            Side::Result => {
+                let words = json!({ "type": "string", "enum": [NOT_A_NUMBER, INFINITE, INFINITE_BELOW] });
+                json!({ "anyOf": [number, words] }).into()
             }
         }
     }
@@ -197,7 +228,7 @@ mod tests {
 
     fn check(shape: &Shape, notes: &[(&str, &str)], expected: &Value) {
         let notes = notes.iter().map(|(place, note)| ((*place).to_owned(), (*note).to_owned())).collect();
-        assert_eq!(Writer { notes: &notes }.of(shape, "x"), *expected, "{shape}");
+        assert_eq!(Writer { notes: &notes, side: Side::Arguments }.of(shape, "x"), *expected, "{shape}");
     }
 
     fn option(inner: Shape) -> Shape {
@@ -243,6 +274,18 @@ mod tests {
                 { "type": "null" },
             ] }),
         );
+    }
+
+    #[test]
+    fn a_result_is_what_is_returned_where_all_is_well() {
+        let returned = |ok: Option<Shape>| {
+            let err = Some(Box::new(Shape::String));
+            result(&Shape::Result { ok: ok.map(Box::new), err })
+        };
+        assert_eq!(returned(Some(Shape::Bool)), Some(json!({ "type": "boolean" })));
+        assert_eq!((returned(None), returned(Some(Shape::String)), result(&Shape::String)), (None, None, None));
+        let words = json!({ "type": "string", "enum": ["NaN", "Infinity", "-Infinity"] });
+        assert_eq!(result(&Shape::Float32), Some(json!({ "anyOf": [{ "type": "number" }, words] })));
     }
 
     #[test]

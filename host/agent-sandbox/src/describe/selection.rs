@@ -52,7 +52,7 @@ mod tests {
             let operation = export.rsplit('#').next().unwrap_or_default();
             let operation = operation.parse().unwrap_or_else(|error| panic!("{error}"));
             let (description, input_schema) = (format!("{export}."), serde_json::json!({}));
-            Description { export: export.to_owned(), operation, description, input_schema }
+            Description { export: export.to_owned(), operation, description, input_schema, output_schema: None }
         });
         let selected = select(found.into(), &manifest.exports).map_err(|error| error.to_string())?;
         let shown = |one: &Description| {

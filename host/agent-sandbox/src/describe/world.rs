@@ -97,7 +97,19 @@ fn describe_one(tool: ToolInfo) -> Result<Description, Unusable> {
     refuse_hidden("its description", &tool.description).map_err(|error| unusable(error.to_string()))?;
     let input_schema = object_schema(&tool.input_schema).map_err(unusable)?;
     refuse_hidden_in_schema(&input_schema).map_err(|error| unusable(error.to_string()))?;
-    Ok(Description { export: tool.name, description: tool.description, input_schema, operation })
+    let output_schema = tool.output_schema.map(|text| output_schema(&text)).transpose().map_err(unusable)?;
+    Ok(Description { export: tool.name, description: tool.description, input_schema, output_schema, operation })
+}
+
+/// The schema of a result, within the same bounds as that of arguments. It may be of anything.
+fn output_schema(text: &str) -> Result<serde_json::Value, String> {
+    if text.len() > SCHEMA_BYTES_MAX {
+        return Err(format!("the schema of its result is larger than {SCHEMA_BYTES_MAX} bytes"));
+    }
+    Json::parse(text, "schema").map_err(|error| error.to_string())?;
+    let schema: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    refuse_hidden_in_schema(&schema).map_err(|error| error.to_string())?;
+    if schema.is_object() { Ok(schema) } else { Err("the schema of its result is no object".to_owned()) }
 }
 
 /// The schema, if it is a JSON object of type `object`, no deeper and no larger than arguments may be.
@@ -176,7 +188,12 @@ mod tests {
     use super::*;
 
     fn tool(name: &str, description: &str, schema: &str) -> ToolInfo {
-        ToolInfo { name: name.into(), description: description.into(), input_schema: schema.into() }
+        ToolInfo {
+            name: name.into(),
+            description: description.into(),
+            input_schema: schema.into(),
+            output_schema: None,
+        }
     }
 
     fn check(tools: Vec<ToolInfo>, expected: &str) {
@@ -196,6 +213,13 @@ mod tests {
         check(vec![tool("grep", "a\u{202e}b", r#"{"type":"object"}"#)], &said("description"));
         let schema = "{\"type\":\"object\",\"title\":\"a\\u202eb\"}";
         check(vec![tool("grep", "", schema)], &said("schema"));
+        let returning = |schema: &str| ToolInfo { output_schema: Some(schema.to_owned()), ..good() };
+        check(vec![returning(r#"{"type":"array"}"#)], "1 tools");
+        check(vec![returning("true")], "tool `grep`: the schema of its result is no object");
+        check(
+            vec![returning("{\"title\":\"a\\u202eb\"}")],
+            "tool `grep`: its schema holds a character that nobody sees: `\\u{202e}`",
+        );
         check(vec![tool("grep", "", "{}")], "tool `grep`: its schema is not of type `object`");
         check(vec![tool("grep", "", "[]")], "tool `grep`: its schema is not of type `object`");
         check(vec![tool("grep", "", &"[".repeat(70_000))], "tool `grep`: its schema is larger than 65536 bytes");

@@ -6,6 +6,7 @@ use wasmtime::component::Val;
 use super::json::Json;
 use super::shape::{Case, Field, Integer, Key, Shape};
 use super::{Path, lift, lower};
+use crate::describe::schema;
 
 fn leaf() -> impl Strategy<Value = Shape> {
     prop_oneof![
@@ -133,6 +134,23 @@ proptest! {
         // By their words, in which a NaN is a NaN.
         prop_assert_eq!(format!("{:?}", back), format!("{:?}", Ok::<_, super::Mismatch>(&val)), "{} as {}", text, shape);
         prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    }
+
+    /// Programs rely on the schema: another's reader of it finds nothing wrong with any value.
+    #[test]
+    fn every_result_is_what_its_schema_says(
+        (shape, val) in shape().prop_flat_map(|shape| (Just(shape.clone()), value(&shape)))
+    ) {
+        // A result within the outermost one is written out; of the outermost one only the value is returned.
+        let is_result = matches!(shape, Shape::Result { .. });
+        if let Some(schema) = schema::result(&shape).filter(|_| !is_result) {
+            let text = lift::lift(&val, &shape, 1 << 20).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let returned = serde_json::from_str(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let validator = jsonschema::draft202012::new(&schema);
+            let validator = validator.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let problems: Vec<_> = validator.iter_errors(&returned).map(|error| error.to_string()).collect();
+            prop_assert!(problems.is_empty(), "{} of {}: {:?}", text, schema, problems);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Token, Type};
+use syn::{Attribute, Error, Expr, FnArg, Ident, ItemFn, Lit, LitStr, Meta, ReturnType, Token, Type};
 
 use crate::name;
 
@@ -45,6 +45,7 @@ pub(crate) fn expand(options: Options, function: &ItemFn) -> syn::Result<TokenSt
     // Also a function without arguments has them read: an unknown one is refused.
     let given = arguments_type.map(|_| quote!(__given));
     let unused = arguments_type.is_none().then(|| quote!(let _ = __given;));
+    let output_schema = output_schema(&function.sig.output);
     let call = match function.sig.asyncness {
         None => quote!(#ident(#given)),
         Some(_) => quote!(::agent_host_tool::task::block_on(#ident(#given))),
@@ -69,6 +70,8 @@ pub(crate) fn expand(options: Options, function: &ItemFn) -> syn::Result<TokenSt
                 ::agent_host_tool::schema::of::<#ty>()
             }
 
+            #output_schema
+
             fn call(
                 __arguments: &str,
             ) -> ::std::result::Result<::std::vec::Vec<::agent_host_tool::Part>, ::std::string::String> {
@@ -76,6 +79,21 @@ pub(crate) fn expand(options: Options, function: &ItemFn) -> syn::Result<TokenSt
                 #unused
                 ::agent_host_tool::IntoOutcome::into_outcome(#call)
             }
+        }
+    })
+}
+
+/// The schema of what it returns. A type without a name of its own (`impl …`) has none that could be asked for here.
+fn output_schema(output: &ReturnType) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = output else { return None };
+    if matches!(**ty, Type::ImplTrait(_)) {
+        return None;
+    }
+    Some(quote! {
+        fn output_schema() -> ::std::option::Option<::agent_host_tool::serde_json::Value> {
+            #[allow(unused_imports)]
+            use ::agent_host_tool::returns::Otherwise as _;
+            ::agent_host_tool::returns::Returns::<#ty>::output_schema()
         }
     })
 }

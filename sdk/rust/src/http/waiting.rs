@@ -12,9 +12,14 @@ thread_local! {
     static WAITING: RefCell<Vec<(Weak<Pollable>, Waker)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has `waker` called once `pollable` is ready.
+/// Has `waker` called once `pollable` is ready. Whoever asks again takes its own place: a future is asked whenever another one
+/// that it waits beside is ready.
 pub(super) fn until(pollable: &Rc<Pollable>, waker: &Waker) {
-    WAITING.with_borrow_mut(|waiting| waiting.push((Rc::downgrade(pollable), waker.clone())));
+    let pollable = Rc::downgrade(pollable);
+    WAITING.with_borrow_mut(|waiting| {
+        waiting.retain(|(known, _)| !known.ptr_eq(&pollable));
+        waiting.push((pollable, waker.clone()));
+    });
 }
 
 /// Waits until one is ready, and wakes whoever waits for it. False where nobody waits for anything.

@@ -5,6 +5,7 @@ mod durable;
 mod files;
 mod reconcile;
 mod results;
+mod together;
 mod world;
 
 agent_host_tool::export!(
@@ -26,7 +27,10 @@ agent_host_tool::export!(
     world::say,
     world::http,
     world::compute,
+    together::statuses,
     results::echo,
+    results::measure,
+    results::promise,
     results::parts,
     results::fail,
     results::panic;

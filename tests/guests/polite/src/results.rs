@@ -1,6 +1,7 @@
 //! The ways in which a call ends.
 
-use agent_host_tool::{Json, Media, Part, Resource, ResourceBody, args, serde_json::Value, tool};
+use agent_host_tool::serde_json::{Value, json};
+use agent_host_tool::{Json, Media, Operation, Part, Resource, ResourceBody, args, schemars, serde, tool};
 
 /// Any JSON value.
 #[args]
@@ -18,6 +19,50 @@ pub(crate) struct Message {
 #[tool]
 pub(crate) fn echo(echo: Echo) -> Json<Value> {
     Json(echo.value)
+}
+
+/// What is known of a text.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+#[serde(crate = "agent_host_tool::serde")]
+#[schemars(crate = "agent_host_tool::schemars")]
+pub(crate) struct Measure {
+    /// Its letters.
+    letters: u64,
+    /// Vowels among them, of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vowels: Option<f64>,
+}
+
+/// Measures a text: what it returns has a schema.
+#[tool]
+pub(crate) fn measure(message: Message) -> Json<Measure> {
+    let letters = message.message.chars().count() as u64;
+    let vowels = message.message.chars().filter(|c| "aeiou".contains(*c)).count() as f64;
+    Json(Measure { letters, vowels: (letters > 0).then(|| vowels / letters as f64) })
+}
+
+/// Promises a number, and gives what it is given.
+#[allow(non_camel_case_types, reason = "written like the others, whose names are those of functions")]
+pub(crate) struct promise;
+
+impl Operation for promise {
+    const NAME: &'static str = "promise";
+
+    fn description() -> String {
+        "Promises `{\"n\": integer}`, and gives back its arguments.".to_owned()
+    }
+
+    fn input_schema() -> Value {
+        json!({ "type": "object", "properties": { "n": {} } })
+    }
+
+    fn output_schema() -> Option<Value> {
+        Some(json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] }))
+    }
+
+    fn call(arguments: &str) -> Result<Vec<Part>, String> {
+        Ok(vec![Part::Json(arguments.to_owned())])
+    }
 }
 
 /// Gives back one part of every kind.

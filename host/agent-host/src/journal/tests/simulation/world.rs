@@ -255,7 +255,7 @@ fn locked(name: &str) -> LockedTool {
     let (component, ceiling) = (Digest::of(b"component"), Ceiling::of_imports(&[Capability::Fs]));
     let authority = resolve(&name, &component, &ceiling, &LimitsChange::default(), &[&rules()]).unwrap();
     let input_schema = JsonText::parse(r#"{"type":"object"}"#).unwrap();
-    let descriptor = ToolDescriptor { name, description: String::new(), input_schema };
+    let descriptor = ToolDescriptor { name, description: String::new(), input_schema, output_schema: None };
     LockedTool { descriptor, component, export: None, authority }
 }
 
