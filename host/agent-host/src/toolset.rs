@@ -192,7 +192,9 @@ pub fn is_unchanged(loaded: &Loaded) -> bool {
     let found = &loaded.found;
     let bytes = input::read_bytes(&found.wasm, COMPONENT_BYTES_MAX as u64);
     let manifest = match found.manifest_at {
-        ManifestAt::Beside => found.wasm.parent().and_then(|folder| tool_folders::read_manifest(folder).ok()).map(|(_, text)| text),
+        ManifestAt::Beside => {
+            found.wasm.parent().and_then(|folder| tool_folders::read_manifest(folder).ok()).map(|(_, text)| text)
+        }
         ManifestAt::Inside | ManifestAt::Nowhere => Some(found.manifest_text.clone()),
     };
     manifest.is_some_and(|text| text == found.manifest_text) && bytes.is_ok_and(|bytes| bytes == loaded.bytes)
