@@ -42,7 +42,8 @@ fn fetch(world: &World, url: &str) {
 /// A case is its author's word. On the network of whoever tries the tool it would be his request.
 #[test]
 fn a_case_sends_nothing_that_this_command_does_not_allow() {
-    let (world, (url, reached)) = (World::new(), counting());
+    // With a state folder of its own: it is given a policy.
+    let (world, (url, reached)) = (World::untouched(), counting());
     fetch(&world, &url);
     let said = world.run(&["tool", "test", "fetch"]);
     assert_eq!(said.code, Some(1), "{said:?}");
