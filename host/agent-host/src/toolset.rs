@@ -181,8 +181,8 @@ fn check_schemas(component: &Component) -> Result<(), LoadError> {
     };
     own.iter().try_for_each(|tool| {
         let refused = |problem| LoadError::Description(format!("the schema of `{}`: {problem}", tool.name));
-        let both = std::iter::once(&tool.input_schema).chain(&tool.output_schema);
-        both.map(schema_guard::check).collect::<Result<(), _>>().map_err(refused)
+        let mut both = std::iter::once(&tool.input_schema).chain(&tool.output_schema);
+        both.try_for_each(schema_guard::check).map_err(refused)
     })
 }
 
