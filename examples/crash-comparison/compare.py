@@ -45,8 +45,10 @@ class Ours:
         shutil.copytree(HERE / "agents", folder / "agents")
         (folder / "pay").mkdir()
         shutil.copy(HERE / "pay/tool.toml", folder / "pay")
-        for built in HERE.parents[1].glob("tools/target/wasm32-wasip2/release/pay.wasm"):
-            shutil.copy(built, folder / "pay")
+        built = HERE.parents[1] / "tools/target/wasm32-wasip2/release/pay.wasm"
+        if not built.is_file():
+            sys.exit("the payment tool is not built: `agent-host tool build --yes examples/crash-comparison/pay`")
+        shutil.copy(built, folder / "pay")
         # The built component is named by where it is, here beside its manifest.
         manifest = folder / "pay/tool.toml"
         manifest.write_text(manifest.read_text().replace("../../../tools/target/wasm32-wasip2/release/", ""))
@@ -95,17 +97,22 @@ def killed_and_resumed(system, payments, delay_ms):
 
 def verdict(system, payments, rounds):
     """All rounds of one system: what is printed of it."""
-    cut_off, cut_off_said, twice, never, kills = 0, "", 0, 0, 0
+    cut_off, cut_off_said, paid_by_kills, lost = [], "", [], 0
     for moment in MOMENTS:
         for _ in range(rounds):
             killed, requests, paid, said = killed_and_resumed(system, payments, moment)
-            kills += killed
-            twice += paid > 1
-            never += paid == 0
+            # A program that had ended before the kill says nothing about kills.
+            paid_by_kills += [paid] if killed else []
+            lost += paid == 0
             if moment is None:
-                cut_off, cut_off_said = max(cut_off, paid), said
-            print(f"  {system.name}: killed {place(moment)}: {requests} requests, {paid} payments. {said}", flush=True)
-    return [system.name, f"{cut_off} ×", f"{twice} of {kills}", cut_off_said]
+                cut_off, cut_off_said = [*cut_off, paid], said
+            how = place(moment) if killed else "too late"
+            print(f"  {system.name}: killed {how}: {requests} requests, {paid} payments. {said}", flush=True)
+    # Who does not pay at all never pays twice either: then something is wrong with the comparison, or with who is compared.
+    if lost or not paid_by_kills:
+        print(f"  {system.name}: nothing was paid in {lost} rounds, {len(paid_by_kills)} kills: {said}", file=sys.stderr)
+    twice = sum(paid > 1 for paid in paid_by_kills)
+    return [system.name, " or ".join(f"{paid} ×" for paid in sorted(set(cut_off))), f"{twice} of {len(paid_by_kills)}", cut_off_said]
 
 
 def place(moment):
