@@ -303,6 +303,22 @@ pub struct ToolFinished {
     pub transcript: Option<Digest>,
 }
 
+impl ToolFinished {
+    /// A call got its outcome without being made.
+    #[must_use]
+    pub fn settled(call: CallNumber, outcome: ToolOutcome) -> Self {
+        Self {
+            call,
+            hidden: outcome.hidden(),
+            outcome,
+            metering: Metering::nothing(),
+            effects: Vec::new(),
+            said: Said::default(),
+            transcript: None,
+        }
+    }
+}
+
 /// The kinds of events by which a person answers what a run waits for: they too say nothing about how it stands.
 pub const KINDS_OF_ANSWERS: [&str; 2] = ["ApprovalDecided", "DoubtResolved"];
 

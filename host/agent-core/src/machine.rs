@@ -214,11 +214,13 @@ fn propose(state: &State, calls: &[PendingCall], index: usize, pending: &Pending
 }
 
 /// Starts a call once no person has to say anything to it any more.
-fn if_approved(state: &State, pending: &PendingCall, attempt: u32, free: bool) -> Option<Action> {
+pub(crate) fn if_approved(state: &State, pending: &PendingCall, attempt: u32, free: bool) -> Option<Action> {
     match approval::standing(state, pending) {
         Standing::ToAsk => Some(Action::AskApproval(pending.number)),
         Standing::Open => None,
-        Standing::Denied(reason) => Some(denied(pending, reason.as_deref())),
+        Standing::Denied(reason) => {
+            Some(refuse(pending, RefusedCall::ApprovalDenied, approval::denied(reason.as_deref())))
+        }
         Standing::Free => free.then(|| start(state, pending, attempt)),
     }
 }
@@ -306,7 +308,8 @@ fn suspend(calls: &[PendingCall]) -> Action {
     finish(StopReason::SuspendedApproval, None, Some(waiting.join("; ")))
 }
 
-fn doubtful(calls: &[PendingCall]) -> Option<(&PendingCall, &EffectRequest)> {
+/// The first call of which nobody knows whether it had its effect.
+pub(crate) fn doubtful(calls: &[PendingCall]) -> Option<(&PendingCall, &EffectRequest)> {
     calls.iter().find_map(|call| match &call.status {
         CallStatus::InDoubt { request, .. } => Some((call, request)),
         CallStatus::Proposed
@@ -341,10 +344,6 @@ pub(crate) fn unknown_tool(state: &State, pending: &PendingCall) -> Action {
     let known: Vec<_> = state.descriptors.iter().map(|tool| tool.name.wire()).collect();
     let message = format!("there is no tool `{}`; the tools are: {}", pending.call.tool, known.join(", "));
     refuse(pending, RefusedCall::UnknownTool, message)
-}
-
-pub(crate) fn denied(pending: &PendingCall, reason: Option<&str>) -> Action {
-    refuse(pending, RefusedCall::ApprovalDenied, approval::denied(reason))
 }
 
 pub(crate) fn refuse(pending: &PendingCall, reason: RefusedCall, message: String) -> Action {

@@ -3,10 +3,9 @@
 //! since its client has given it up, and may ask anew. Part of the machine; the server's driver asks here.
 
 use crate::answer_events::RetryFrom;
-use crate::approval::{self, Standing};
 use crate::doubt::{self, Why};
 use crate::machine::{
-    Action, CONCURRENT_CALLS_MAX, denied, in_doubt, recover, refuse, settle_doubt, start, unknown_tool,
+    Action, CONCURRENT_CALLS_MAX, doubtful, if_approved, in_doubt, recover, refuse, settle_doubt, start, unknown_tool,
     waits_for_earlier,
 };
 use crate::name::CallNumber;
@@ -39,17 +38,9 @@ pub(crate) fn wind_up(state: &State, calls: &[PendingCall]) -> Action {
         return action;
     }
     let ended = |stop, detail| Action::Finish(RunEnded { stop, answer: None, detail });
-    let doubtful = calls.iter().find_map(|call| match &call.status {
-        CallStatus::InDoubt { request, .. } => Some(in_doubt(call, request)),
-        CallStatus::Proposed
-        | CallStatus::Running(_)
-        | CallStatus::Interrupted(_)
-        | CallStatus::Again { .. }
-        | CallStatus::Finished(_) => None,
-    });
-    match doubtful {
+    match doubtful(calls) {
         _ if calls.iter().any(|call| matches!(call.status, CallStatus::Running(_))) => Action::Wait,
-        Some(doubt) => ended(StopReason::SuspendedDoubt, Some(doubt)),
+        Some((call, request)) => ended(StopReason::SuspendedDoubt, Some(in_doubt(call, request))),
         None => ended(StopReason::Completed, None),
     }
 }
@@ -83,15 +74,6 @@ fn propose(state: &State, pending: &PendingCall, free: bool) -> Option<Action> {
         return Some(refuse(pending, RefusedCall::RunBudget, what));
     }
     if_approved(state, pending, 1, free)
-}
-
-fn if_approved(state: &State, pending: &PendingCall, attempt: u32, free: bool) -> Option<Action> {
-    match approval::standing(state, pending) {
-        Standing::ToAsk => Some(Action::AskApproval(pending.number)),
-        Standing::Open => None,
-        Standing::Denied(reason) => Some(denied(pending, reason.as_deref())),
-        Standing::Free => free.then(|| start(state, pending, attempt)),
-    }
 }
 
 /// Nobody waits for it, so it is not made again. What it changed is undone first, as everywhere.

@@ -1,6 +1,7 @@
-//! A call whose host lives and cannot say what became of it: what is recorded of the doubt. `agent_core::doubt` has the words.
+//! What is recorded of doubt: that the machine found it, what the run's policy says of it, and that a call whose host lives cannot
+//! say what became of it. `agent_core::doubt` has the words.
 
-use agent_core::answer_events::{RetryFrom, ToolInDoubt};
+use agent_core::answer_events::{DoubtResolved, Resolution, ResolvedBy, RetryFrom, ToolInDoubt};
 use agent_core::doubt::{self, Why};
 use agent_core::effect::EffectRequest;
 use agent_core::name::CallNumber;
@@ -11,7 +12,27 @@ use agent_sandbox::call::CallReport;
 use anyhow::Context;
 
 use super::ports::Ports;
+use crate::failpoint;
 use crate::journal::log::Durable;
+
+/// Records a doubt that the machine found.
+///
+/// # Errors
+/// Where nothing can be recorded any more.
+pub fn mark(ports: &Ports, doubt: ToolInDoubt) -> anyhow::Result<()> {
+    ports.recorder.record(doubt, Durable::Now)?;
+    failpoint::hit("doubt-recorded");
+    Ok(())
+}
+
+/// Records what the run's policy says of a call in doubt.
+///
+/// # Errors
+/// Where nothing can be recorded any more.
+pub fn settle_by_policy(ports: &Ports, call: CallNumber, resolution: Resolution) -> anyhow::Result<()> {
+    let by = ResolvedBy::Policy;
+    ports.recorder.record(DoubtResolved { call, resolution, by }, Durable::Now).map(drop)
+}
 
 /// Records that the attempt of a call which goes on, or is to be undone, is in doubt. What it used and did is in `report`, where
 /// it ran here.

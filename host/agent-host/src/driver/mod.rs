@@ -19,13 +19,13 @@ pub use self::gate::idempotency_key;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_core::answer_events::{AnswerPlace, ApprovalDecided, ApprovalRequested, DoubtResolved, ResolvedBy};
+use agent_core::answer_events::{AnswerPlace, ApprovalDecided, ApprovalRequested};
 use agent_core::approval;
 use agent_core::event::{ModelFailed, ModelReplied, ModelRequested, ToolFinished};
 use agent_core::machine::{self, Action};
 use agent_core::model::{CALLS_MAX, ModelFailure, ModelFailureKind, ModelReply, ModelRequest};
 use agent_core::name::CallNumber;
-use agent_core::outcome::{Metering, Said, ToolOutcome};
+use agent_core::outcome::ToolOutcome;
 use agent_core::run_events::RunEnded;
 use agent_core::state::State;
 use agent_core::stop::StopReason;
@@ -107,14 +107,8 @@ impl Driver {
             Action::CallTool { call, attempt, fuel } => return self.start_call(call, attempt, fuel).await,
             Action::SettleCall { call, outcome } => self.settle(call, outcome)?,
             Action::UndoCall(call) => call::undo_interrupted(&self.ports, call).await?,
-            Action::MarkInDoubt(doubt) => {
-                self.ports.recorder.record(*doubt, Durable::Now)?;
-                failpoint::hit("doubt-recorded");
-            }
-            Action::SettleDoubt { call, resolution } => {
-                let by = ResolvedBy::Policy;
-                self.ports.recorder.record(DoubtResolved { call, resolution, by }, Durable::Now)?;
-            }
+            Action::MarkInDoubt(doubt) => doubting::mark(&self.ports, *doubt)?,
+            Action::SettleDoubt { call, resolution } => doubting::settle_by_policy(&self.ports, call, resolution)?,
             Action::Reconcile(call) => reconcile::reconcile(&self.ports, call).await?,
             Action::Wait => self.wait().await?,
             Action::Finish(ended) => return self.finish(ended).map(Step::Stopped),
@@ -218,15 +212,7 @@ impl Driver {
 
     fn settle(&self, call: CallNumber, outcome: ToolOutcome) -> anyhow::Result<()> {
         let tool = self.ports.recorder.state().call(call).map(|pending| pending.call.clone());
-        let finished = ToolFinished {
-            call,
-            hidden: outcome.hidden(),
-            outcome,
-            metering: Metering::nothing(),
-            effects: Vec::new(),
-            said: Said::default(),
-            transcript: None,
-        };
+        let finished = ToolFinished::settled(call, outcome);
         if let Some(tool) = tool {
             self.ports.reporter.tool_settled(&tool, &finished.outcome);
         }

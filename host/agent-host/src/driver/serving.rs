@@ -4,14 +4,14 @@
 
 use std::sync::{Arc, PoisonError};
 
-use agent_core::answer_events::{AnswerPlace, Approval, ApprovalDecided, ApprovalRequested, DoubtResolved, ResolvedBy};
+use agent_core::answer_events::{AnswerPlace, Approval, ApprovalDecided, ApprovalRequested};
 use agent_core::approval;
 use agent_core::client_events::ToolProposed;
 use agent_core::effect::Effect;
 use agent_core::event::{Event, ToolFinished};
 use agent_core::machine::{self, Action};
 use agent_core::name::CallNumber;
-use agent_core::outcome::{Fault, Metering, RefusedCall, Said, ToolOutcome};
+use agent_core::outcome::{Fault, Metering, RefusedCall, ToolOutcome};
 use agent_core::pending::CallStatus;
 use agent_core::run_events::RunEnded;
 use agent_core::serving::{Caller, next_of};
@@ -19,7 +19,7 @@ use anyhow::{Context, bail};
 
 use super::callers::{CanAsk, ClientAnswer, Line};
 use super::ports::Ports;
-use super::{call, reconcile};
+use super::{call, doubting, reconcile};
 use crate::asking;
 use crate::failpoint;
 use crate::journal::log::Durable;
@@ -126,14 +126,8 @@ async fn act(ports: &Arc<Ports>, number: CallNumber, action: Action, line: &Line
         Action::SettleCall { outcome, .. } => return settle(ports, number, outcome).map(Some),
         Action::AskApproval(_) => return ask(ports, number, line).await,
         Action::UndoCall(_) => call::undo_interrupted(ports, number).await?,
-        Action::MarkInDoubt(doubt) => {
-            ports.recorder.record(*doubt, Durable::Now)?;
-            failpoint::hit("doubt-recorded");
-        }
-        Action::SettleDoubt { resolution, .. } => {
-            let by = ResolvedBy::Policy;
-            ports.recorder.record(DoubtResolved { call: number, resolution, by }, Durable::Now)?;
-        }
+        Action::MarkInDoubt(doubt) => doubting::mark(ports, *doubt)?,
+        Action::SettleDoubt { resolution, .. } => doubting::settle_by_policy(ports, number, resolution)?,
         Action::Reconcile(_) => reconcile::reconcile(ports, number).await?,
         Action::CallModel { .. } | Action::Finish(_) | Action::Wait | Action::Rest => {
             unreachable!("no single call wants that")
@@ -143,15 +137,7 @@ async fn act(ports: &Arc<Ports>, number: CallNumber, action: Action, line: &Line
 }
 
 fn settle(ports: &Ports, call: CallNumber, outcome: ToolOutcome) -> anyhow::Result<Served> {
-    let finished = ToolFinished {
-        call,
-        hidden: outcome.hidden(),
-        outcome,
-        metering: Metering::nothing(),
-        effects: Vec::new(),
-        said: Said::default(),
-        transcript: None,
-    };
+    let finished = ToolFinished::settled(call, outcome);
     ports.recorder.record(finished.clone(), Durable::Later)?;
     Ok(served(finished))
 }
