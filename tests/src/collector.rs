@@ -1,4 +1,5 @@
-//! A real collector of traces, and what it says that it received: every span, decoded by somebody else's program.
+//! A real collector of traces and metrics, and what it says that it received: every span and every point, decoded by somebody else's
+//! program.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use crate::points::{self, Point};
 use crate::{given, wait_until};
 
 /// A running collector; it ends when this is dropped.
@@ -54,6 +56,8 @@ impl Collector {
             "blackhole",
             "--debug-log",
             "traces",
+            "--debug-log",
+            "metrics",
             "--debug-log-verbosity",
             "detailed",
         ]);
@@ -79,8 +83,18 @@ impl Collector {
     /// Where its output cannot be read.
     #[must_use]
     pub fn spans(&self) -> Vec<Seen> {
+        read(&self.said())
+    }
+
+    /// Every point so far, in the order in which they came.
+    #[must_use]
+    pub fn points(&self) -> Vec<Point> {
+        points::read(&self.said())
+    }
+
+    fn said(&self) -> String {
         let path: PathBuf = self.folder.path().join("out");
-        read(&String::from_utf8_lossy(&std::fs::read(path).expect("its output")))
+        String::from_utf8_lossy(&std::fs::read(path).expect("its output")).into_owned()
     }
 }
 
@@ -105,7 +119,7 @@ fn read(text: &str) -> Vec<Seen> {
         if is_heading("Span #") {
             spans.push(Seen::default());
             (in_span, in_attributes) = (true, false);
-        } else if is_heading("ResourceSpans #") || is_heading("ScopeSpans #") {
+        } else if ["ResourceSpans #", "ScopeSpans #", "ResourceMetrics #"].into_iter().any(is_heading) {
             (in_span, in_attributes) = (false, false);
         } else if matches!(line, "Attributes:" | "Events:" | "Links:") {
             in_attributes = line == "Attributes:";

@@ -8,9 +8,11 @@ pub mod forged;
 pub mod mcp;
 pub mod payments;
 pub mod peer;
+pub mod points;
 pub mod process;
 pub mod server;
 pub mod terminal;
+pub mod traced;
 pub mod tree;
 
 use std::path::{Path, PathBuf};

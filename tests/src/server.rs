@@ -25,6 +25,8 @@ pub enum Manner {
     HangUpOnce(&'static str),
     /// Answers 200 with this body as soon as so many requests wait for it at once.
     Together(usize, &'static str),
+    /// Answers 404: whatever is asked for is not here.
+    NotFound,
     /// Takes a POST and never answers; answers everything else 200 with this body.
     SilentToPosts(&'static str),
 }
@@ -99,8 +101,9 @@ fn serve(mut stream: TcpStream, manner: Manner, hits: &AtomicUsize, requests: &M
         if let Ok(mut requests) = requests.lock() {
             requests.push(head);
         }
-        let text = match manner {
-            Manner::Answer(text) => text,
+        let (status, text) = match manner {
+            Manner::Answer(text) => ("200 OK", text),
+            Manner::NotFound => ("404 Not Found", ""),
             Manner::Together(count, text) => {
                 let begun = Instant::now();
                 while hits.load(Ordering::SeqCst) < count {
@@ -109,18 +112,18 @@ fn serve(mut stream: TcpStream, manner: Manner, hits: &AtomicUsize, requests: &M
                     }
                     std::thread::sleep(Duration::from_millis(2));
                 }
-                text
+                ("200 OK", text)
             }
             Manner::HangUpOnce(_) if before == 0 => return,
-            Manner::HangUpOnce(text) => text,
-            Manner::SilentToPosts(text) if !is_post => text,
+            Manner::HangUpOnce(text) => ("200 OK", text),
+            Manner::SilentToPosts(text) if !is_post => ("200 OK", text),
             Manner::Silent | Manner::SilentToPosts(_) => {
                 std::thread::sleep(Duration::from_secs(600));
                 return;
             }
         };
         let answer =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+            format!("HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}", text.len());
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }

@@ -10,13 +10,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use agent_tests::collector::{Collector, Seen};
 use agent_tests::server::{Manner, Server};
-use agent_tests::{Said, World, guest, tool, wait_until};
+use agent_tests::traced::{Kill, Traced};
+use agent_tests::{World, guest, tool, wait_until};
 
 /// How much longer than without a collector a run may take: the time that is left to one at the end, and a busy machine.
 const LONGER_MAX: Duration = Duration::from_secs(8);
@@ -48,34 +48,6 @@ text = "a.txt holds: {{ read }}"
 "#;
 
 const ANSWER: &str = "a.txt holds: new\n";
-
-struct Traced<'w> {
-    world: &'w World,
-    endpoint: String,
-    more: Vec<(&'static str, String)>,
-}
-
-impl<'w> Traced<'w> {
-    fn to(world: &'w World, endpoint: &str) -> Self {
-        Self { world, endpoint: endpoint.to_owned(), more: Vec::new() }
-    }
-
-    fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.more.push((name, value.to_owned()));
-        self
-    }
-
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = self.world.command(arguments);
-        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.endpoint);
-        command.envs(self.more.iter().map(|(name, value)| (name, value)));
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Said {
-        self.world.said(&self.command(arguments).output().expect("the program starts"))
-    }
-}
 
 fn arguments(world: &World) -> Vec<String> {
     let script = world.write("replies.toml", SCRIPT).display().to_string();
@@ -171,51 +143,14 @@ fn words_arrive_only_where_they_were_asked_for() {
     }
 }
 
-/// How a round kills its host.
-#[derive(Debug, Clone, Copy)]
-enum Kill {
-    /// At a named instant.
-    At(&'static str),
-    /// After so many milliseconds.
-    After(u64),
-}
-
-/// Starts a host and kills it. Its end is the kill, or, where that came too late, its own.
-fn killed(traced: &Traced<'_>, arguments: &[&str], kill: Kill) {
-    let mut command = traced.command(arguments);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    match kill {
-        Kill::At(failpoint) => {
-            let _ = command.env("AGENT_HOST_FAILPOINT", failpoint).status().expect("the program starts");
-        }
-        Kill::After(ms) => {
-            let mut child = command.spawn().expect("the program starts");
-            thread::sleep(Duration::from_millis(ms));
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 /// Runs, kills, resumes, kills, resumes to the end, and asks for the rest. Gives the spans, and how many came twice.
 fn round(kills: [Kill; 2]) -> (usize, usize) {
     let (world, collector) = (World::new(), Collector::start());
     let traced = Traced::to(&world, &collector.url());
-    killed(&traced, &words(&arguments(&world)), kills[0]);
-    if world.run(&["ls", "--json"]).out.contains("\"run\"") {
-        killed(&traced, &["resume"], kills[1]);
-        // Where the run is complete already there is nothing to go on with.
-        let _ = traced.run(&["resume"]);
-    } else {
-        // Killed before there was a run.
-        assert_eq!(traced.run(&words(&arguments(&world))).ok(), ANSWER, "{kills:?}");
-    }
-    let _ = traced.run(&["trace", "--export"]).ok();
+    traced.killed_twice(&words(&arguments(&world)), kills, ANSWER);
     let expected = expected(&world, &[]);
     let seen = received(&collector, expected.len());
     assert_eq!(distinct(&seen), expected, "{kills:?}");
-    let printed = world.run(&["show"]).ok();
-    assert!(printed.contains("completed"), "{kills:?}: {printed}");
     (expected.len(), seen.len() - expected.len())
 }
 
@@ -258,7 +193,7 @@ fn the_next_host_sends_what_a_killed_one_left() {
     let (world, collector) = (World::new(), Collector::start());
     let traced = Traced::to(&world, &collector.url());
     let arguments = arguments(&world);
-    killed(&traced, &words(&arguments), Kill::At("tool-finished#2"));
+    traced.killed(&words(&arguments), Kill::At("tool-finished#2"));
     let killed_run = world.events(&[])[0]["run"].as_str().expect("a run").to_owned();
     assert_eq!(traced.run(&words(&arguments)).ok(), ANSWER, "another run");
     let left = expected(&world, &[&killed_run]);
@@ -442,7 +377,10 @@ fn an_endpoint_opens_nothing_to_guests_and_its_headers_stay_with_the_host() {
     let said = traced.run(&["--log", "trace", "run", "--tools", &polite, "--model", &model, "try"]);
     assert_eq!((said.code, said.out.as_str()), (Some(0), "tried\n"), "{said:?}");
     let requests = server.requests();
-    assert!(requests.iter().all(|head| head.starts_with("POST /v1/traces ")), "{requests:?}");
+    assert!(
+        requests.iter().all(|head| head.starts_with("POST /v1/traces ") || head.starts_with("POST /v1/metrics ")),
+        "{requests:?}"
+    );
     assert!(requests.iter().any(|head| head.contains("Bearer top-secret-key")), "the collector gets it: {requests:?}");
     let events = world.events(&[]);
     let told = serde_json::to_string(&events).expect("JSON");

@@ -51,6 +51,23 @@ pub struct TokenUsage {
     pub input: u64,
     /// Tokens of the reply.
     pub output: u64,
+    /// Those of the request that the provider had in its cache, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<u64>,
+    /// Those of the request that it put into its cache, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<u64>,
+    /// Those of the reply that were reasoning, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<u64>,
+}
+
+impl TokenUsage {
+    /// What a provider says that tells nothing of its cache and of reasoning.
+    #[must_use]
+    pub fn of(input: u64, output: u64) -> Self {
+        Self { input, output, ..Self::default() }
+    }
 }
 
 /// Why there is no reply.

@@ -25,6 +25,8 @@ mod any_run;
 mod links;
 #[path = "trace/run.rs"]
 mod run;
+#[path = "trace/totals.rs"]
+mod totals;
 
 use run::{
     ANSWER, Run, effect, ended, finished, get, in_doubt, intended, replied, requested, resumed, returned, shown,

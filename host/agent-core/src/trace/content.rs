@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::message::{Message, Part, Role};
 use crate::outcome::{Content, Media, ResourceBody, ToolOutcome};
+use crate::tool::ToolDescriptor;
 
 /// The longest content of one attribute. Collectors refuse requests of a few MiB, and a viewer shows no more either.
 const CONTENT_BYTES_MAX: usize = 64 << 10;
@@ -41,6 +42,24 @@ pub(super) fn messages(messages: &[Message]) -> Cut {
 pub(super) fn instructions(text: &str) -> Cut {
     let (text, is_cut) = shortened(text, PART_BYTES_MAX);
     (json!([{ "type": "text", "content": text }]).to_string(), is_cut)
+}
+
+/// The tools that the model was told of, as many as fit.
+pub(super) fn definitions<'t>(tools: impl Iterator<Item = &'t ToolDescriptor>) -> Cut {
+    let (mut kept, mut bytes, mut is_cut) = (Vec::new(), 2, false);
+    for tool in tools {
+        let parameters: Json = serde_json::from_str(tool.input_schema.as_str()).unwrap_or_default();
+        let (name, description) = (tool.name.wire(), &tool.description);
+        let text = json!({ "type": "function", "name": name, "description": description, "parameters": parameters });
+        let text = text.to_string();
+        bytes += text.len() + 1;
+        if bytes > CONTENT_BYTES_MAX {
+            is_cut = true;
+            break;
+        }
+        kept.push(text);
+    }
+    (format!("[{}]", kept.join(",")), is_cut)
 }
 
 /// What a call gave, as the model is told it.

@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::model_call::{self, mark_cut};
 use super::names::{self, Subject, operation};
 use super::tool_call::Attempt;
-use super::{Content, Ended, Link, Note, Side, Span, SpanId, Status, content};
+use super::{Content, Ended, Link, Note, Side, Span, SpanId, content};
 use crate::digest::Digest;
 use crate::event::{ModelReplied, Recorded, ToolFinished};
 use crate::message::{Message, Part, Role};
@@ -19,6 +19,7 @@ pub(super) struct Drive {
     pub(super) span: Span,
     pub(super) turn: Option<Turn>,
     turns: u64,
+    model_calls: u64,
     tool_calls: u64,
     fuel: u64,
     input_tokens: u64,
@@ -39,7 +40,8 @@ impl Drive {
     pub(super) fn begin(facts: &Facts, recorded: &Recorded, number: u32, before: Option<Link>) -> Self {
         let agent = &facts.started.agent;
         let id = SpanId::of(&facts.run, recorded.seq, (operation::INVOKE_AGENT, 0));
-        let mut span = begin(facts, (id, Subject::Run, format!("{} {agent}", operation::INVOKE_AGENT)), recorded.at);
+        let name = format!("{} {agent}", operation::INVOKE_AGENT);
+        let mut span = Span::begin(facts.trace, id, (Subject::Run, Side::Internal), name, recorded.at);
         span.links = before.into_iter().collect();
         span.set(&names::OPERATION, operation::INVOKE_AGENT);
         facts.model(0).describe(&mut span);
@@ -58,8 +60,11 @@ impl Drive {
         span.set(&names::DURABILITY, facts.durability());
         if facts.content == Content::Captured {
             capture(&mut span, &names::INPUT_MESSAGES, Message::from_user(facts.started.input.clone()));
+            let (definitions, cut) = content::definitions(facts.started.tools.iter().map(|tool| &tool.descriptor));
+            span.set(&names::TOOL_DEFINITIONS, definitions);
+            mark_cut(&mut span, cut);
         }
-        Self { span, turn: None, turns: 0, tool_calls: 0, fuel: 0, input_tokens: 0, output_tokens: 0 }
+        Self { span, turn: None, turns: 0, model_calls: 0, tool_calls: 0, fuel: 0, input_tokens: 0, output_tokens: 0 }
     }
 
     /// How the next drive refers to this one.
@@ -74,7 +79,8 @@ impl Drive {
         }
         let ended = self.break_turn(facts, recorded.at);
         let id = SpanId::of(&facts.run, recorded.seq, ("turn", 0));
-        let mut span = begin(facts, (id, Subject::Turn, format!("turn {number}")), recorded.at);
+        let name = format!("turn {number}");
+        let mut span = Span::begin(facts.trace, id, (Subject::Turn, Side::Internal), name, recorded.at);
         span.parent = Some(self.span.id);
         span.set(&names::TURN, number);
         self.turn = Some(Turn { span, number, model: None, tools: Vec::new() });
@@ -99,6 +105,10 @@ impl Drive {
         turn.span.end(at, Ended::Interrupted);
         ended.push(turn.span);
         ended
+    }
+
+    pub(super) fn count_request(&mut self) {
+        self.model_calls += 1;
     }
 
     pub(super) fn count_reply(&mut self, body: &ModelReplied) {
@@ -182,27 +192,10 @@ impl Drive {
     fn total(&mut self, seq: u64) {
         self.span.set(&names::SEQ, seq);
         self.span.set(&names::TURNS, self.turns);
+        self.span.set(&names::MODEL_CALLS, self.model_calls);
         self.span.set(&names::TOOL_CALLS, self.tool_calls);
         self.span.set(&names::FUEL, self.fuel);
         model_call::count_tokens(&mut self.span, self.input_tokens, self.output_tokens);
-    }
-}
-
-fn begin(facts: &Facts, (id, subject, name): (SpanId, Subject, String), at: UnixMillis) -> Span {
-    Span {
-        trace: facts.trace,
-        id,
-        parent: None,
-        links: Vec::new(),
-        subject,
-        side: Side::Internal,
-        name,
-        start: at,
-        end: at,
-        ended: Ended::Open,
-        status: Status::Fine,
-        attributes: Vec::new(),
-        notes: Vec::new(),
     }
 }
 

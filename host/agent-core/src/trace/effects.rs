@@ -106,21 +106,10 @@ fn begin(
 ) -> Span {
     // Another clock counted it: a part never sticks out of its whole.
     let start = at.clamp(within.start, within.end.max(within.start));
-    let mut span = Span {
-        trace: facts.trace,
-        id: SpanId::of(&facts.run, within.seq, ("effect", number)),
-        parent: Some(within.span),
-        links: Vec::new(),
-        subject: Subject::Effect,
-        side: if request.is_egress() { Side::Client } else { Side::Internal },
-        name: name(request),
-        start,
-        end: start,
-        ended: Ended::Open,
-        status: Status::Fine,
-        attributes: Vec::new(),
-        notes: Vec::new(),
-    };
+    let id = SpanId::of(&facts.run, within.seq, ("effect", number));
+    let side = if request.is_egress() { Side::Client } else { Side::Internal };
+    let mut span = Span::begin(facts.trace, id, (Subject::Effect, side), name(request), start);
+    span.parent = Some(within.span);
     span.set(&names::CALL, within.call.0);
     span.set(&names::EFFECT_INDEX, number);
     span.set(&names::EFFECT_KIND, kind(request));

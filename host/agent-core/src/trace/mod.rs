@@ -8,11 +8,13 @@ mod content;
 mod drive;
 mod effects;
 mod facts;
+pub mod instruments;
 mod model_call;
 pub mod names;
 pub mod projection;
 mod talk;
 mod tool_call;
+pub mod totals;
 
 use crate::digest::Digest;
 use crate::name::RunId;
@@ -98,7 +100,7 @@ pub enum Status {
 }
 
 /// The value of an attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// A text.
     Text(String),
@@ -184,6 +186,31 @@ fn first<const N: usize>(digest: &Digest) -> [u8; N] {
 }
 
 impl Span {
+    /// One that begins at `at`, and is part of nothing yet.
+    pub(crate) fn begin(
+        trace: TraceId,
+        id: SpanId,
+        (subject, side): (Subject, Side),
+        name: String,
+        at: UnixMillis,
+    ) -> Self {
+        Self {
+            trace,
+            id,
+            parent: None,
+            links: Vec::new(),
+            subject,
+            side,
+            name,
+            start: at,
+            end: at,
+            ended: Ended::Open,
+            status: Status::Fine,
+            attributes: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// How long it took.
     #[must_use]
     pub fn duration(&self) -> Millis {
@@ -212,6 +239,23 @@ impl Span {
             Some(Value::Integer(number)) => Some(*number),
             Some(Value::Text(_) | Value::Texts(_) | Value::Flag(_)) | None => None,
         }
+    }
+
+    /// What happened when a request to a model, or an attempt of a call that was made, went wrong: by the conventions an event of
+    /// its own, with the same words.
+    #[must_use]
+    pub fn exception(&self) -> Option<Note> {
+        let Status::Failed(words) = &self.status else { return None };
+        let name = match self.subject {
+            Subject::Model => names::note::MODEL_EXCEPTION,
+            Subject::Tool if self.get(&names::ATTEMPT).is_some() => names::note::TOOL_EXCEPTION,
+            Subject::Tool | Subject::Run | Subject::Turn | Subject::Effect | Subject::Note | Subject::Point => {
+                return None;
+            }
+        };
+        let kind = self.get(&names::ERROR_TYPE).cloned().map(|kind| (&names::EXCEPTION_TYPE, kind));
+        let words = words.clone().map(|words| (&names::EXCEPTION_MESSAGE, words.into()));
+        Some(Note { at: self.end, name, attributes: kind.into_iter().chain(words).collect() })
     }
 
     /// Says something about it, once: what was said before is replaced.

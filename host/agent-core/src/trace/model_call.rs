@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::names::{self, Subject, operation};
-use super::{Content, Ended, Side, Span, SpanId, Status, content};
+use super::{Content, Ended, Side, Span, SpanId, content};
 use crate::event::{ModelFailed, ModelReplied, ModelRequested, Recorded};
 use crate::message::Message;
 use crate::model::ModelFailureKind;
@@ -10,21 +10,9 @@ use crate::model::ModelFailureKind;
 /// A request that left.
 pub(super) fn asked(facts: &Facts, recorded: &Recorded, body: &ModelRequested, said: &[Message]) -> Span {
     let model = facts.model(body.model);
-    let mut span = Span {
-        trace: facts.trace,
-        id: SpanId::of(&facts.run, recorded.seq, (operation::CHAT, 0)),
-        parent: None,
-        links: Vec::new(),
-        subject: Subject::Model,
-        side: model.side(),
-        name: format!("{} {}", operation::CHAT, model.name),
-        start: recorded.at,
-        end: recorded.at,
-        ended: Ended::Open,
-        status: Status::Fine,
-        attributes: Vec::new(),
-        notes: Vec::new(),
-    };
+    let id = SpanId::of(&facts.run, recorded.seq, (operation::CHAT, 0));
+    let name = format!("{} {}", operation::CHAT, model.name);
+    let mut span = Span::begin(facts.trace, id, (Subject::Model, model.side()), name, recorded.at);
     span.set(&names::OPERATION, operation::CHAT);
     model.describe(&mut span);
     model.describe_server(&mut span);
@@ -52,6 +40,13 @@ pub(super) fn replied(facts: &Facts, span: &mut Span, recorded: &Recorded, body:
         span.set(&names::RESPONSE_MODEL, reply.model.as_str());
     }
     count_tokens(span, reply.usage.input, reply.usage.output);
+    for (attribute, count) in [
+        (&names::CACHE_READ_TOKENS, reply.usage.cache_read),
+        (&names::CACHE_WRITE_TOKENS, reply.usage.cache_write),
+        (&names::REASONING_TOKENS, reply.usage.reasoning),
+    ] {
+        count.into_iter().for_each(|count| span.set(attribute, count));
+    }
     span.set(&names::FINISH_REASONS, vec![finish_reason(body).to_owned()]);
     if facts.content == Content::Captured {
         let (messages, cut) = content::messages(std::slice::from_ref(said));

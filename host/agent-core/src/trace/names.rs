@@ -1,4 +1,5 @@
-//! Every name that a span of ours can carry, in one table: a rename is one edit, and a test holds what is emitted against it.
+//! Every name that a span of ours can carry, in one table: a rename is one edit, and a test holds what is emitted against it. Those of
+//! metrics are in `instruments`.
 //!
 //! Names of OpenTelemetry's conventions are those of generative AI, version 0.1.0, and of the stable ones for HTTP, URLs,
 //! servers and errors. What these have no word for has the prefix `agenthost.`.
@@ -18,6 +19,8 @@ pub enum Subject {
     Effect,
     /// Not a span: something that happened within one.
     Note,
+    /// Not a span: a point of a metric.
+    Point,
 }
 
 /// What an attribute holds.
@@ -84,15 +87,22 @@ attributes! {
     FINISH_REASONS = "gen_ai.response.finish_reasons", Texts, [Run Sometimes, Model Sometimes];
     INPUT_TOKENS = "gen_ai.usage.input_tokens", Integer, [Run Sometimes, Model Sometimes];
     OUTPUT_TOKENS = "gen_ai.usage.output_tokens", Integer, [Run Sometimes, Model Sometimes];
+    CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens", Integer, [Model Sometimes];
+    CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens", Integer, [Model Sometimes];
+    REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens", Integer, [Model Sometimes];
     SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions", Text, [Model Content];
     INPUT_MESSAGES = "gen_ai.input.messages", Text, [Run Content, Model Content];
     OUTPUT_MESSAGES = "gen_ai.output.messages", Text, [Run Content, Model Content];
+    TOOL_DEFINITIONS = "gen_ai.tool.definitions", Text, [Run Content];
     TOOL_NAME = "gen_ai.tool.name", Text, [Tool Required];
     TOOL_CALL_ID = "gen_ai.tool.call.id", Text, [Tool Required];
     TOOL_TYPE = "gen_ai.tool.type", Text, [Tool Required];
     TOOL_DESCRIPTION = "gen_ai.tool.description", Text, [Tool Sometimes];
     TOOL_ARGUMENTS = "gen_ai.tool.call.arguments", Text, [Tool Content];
     TOOL_RESULT = "gen_ai.tool.call.result", Text, [Tool Content];
+    MODALITY = "gen_ai.token.modality", Text, [Point Sometimes];
+    TOKEN_TYPE = "gen_ai.token.type", Text, [Point Sometimes];
+    MCP_METHOD = "mcp.method.name", Text, [Tool Sometimes];
 
     // Shared by all conventions.
     ERROR_TYPE = "error.type", Text, [Run Sometimes, Turn Sometimes, Model Sometimes, Tool Sometimes, Effect Sometimes];
@@ -103,6 +113,9 @@ attributes! {
     HTTP_STATUS = "http.response.status_code", Integer, [Effect Sometimes];
     URL_FULL = "url.full", Text, [Effect Sometimes];
     FILE_PATH = "file.path", Text, [Effect Sometimes];
+    EXCEPTION_TYPE = "exception.type", Text, [Note Sometimes];
+    EXCEPTION_MESSAGE = "exception.message", Text, [Note Content];
+    OVERFLOW = "otel.metric.overflow", Flag, [Point Sometimes];
 
     // Our own.
     RUN = "agenthost.run.id", Text, [Run Required];
@@ -113,11 +126,13 @@ attributes! {
     HEAD = "agenthost.journal.head", Text, [Run Sometimes];
     SEQ = "agenthost.journal.seq", Integer, [Run Required];
     TURNS = "agenthost.run.turns", Integer, [Run Required];
+    MODEL_CALLS = "agenthost.run.model_calls", Integer, [Run Required];
     TOOL_CALLS = "agenthost.run.tool_calls", Integer, [Run Required];
     TURN = "agenthost.turn", Integer, [Turn Required, Model Required, Tool Sometimes];
     ATTEMPT = "agenthost.attempt", Integer, [Model Required, Tool Sometimes];
     FALLBACK = "agenthost.fallback_index", Integer, [Model Required];
     CALL = "agenthost.call", Integer, [Tool Required, Effect Required, Note Sometimes];
+    WAITED = "agenthost.call.waited_ms", Integer, [Tool Sometimes];
     COMPONENT = "agenthost.component.digest", Text, [Tool Sometimes];
     FUEL = "agenthost.fuel.used", Integer, [Run Required, Tool Sometimes];
     FUEL_EXACT = "agenthost.fuel.exact", Flag, [Tool Sometimes];
@@ -152,12 +167,21 @@ attributes! {
 }
 
 impl Attribute {
+    /// What conventions 1.41 call it, where that is something else.
+    #[must_use]
+    pub fn older_name(&self) -> &'static str {
+        if self == &CACHE_WRITE_TOKENS { "gen_ai.usage.cache_creation.input_tokens" } else { self.name }
+    }
+
     /// When something about `subject` carries it; `None` where it never does.
     #[must_use]
     pub fn level(&self, subject: Subject) -> Option<Level> {
         self.on.iter().find(|(on, _)| *on == subject).map(|(_, level)| *level)
     }
 }
+
+/// The method by which a client of ours asks for a call.
+pub const MCP_TOOLS_CALL: &str = "tools/call";
 
 /// The operations that our spans name.
 pub mod operation {
@@ -187,6 +211,10 @@ pub mod note {
     pub const CALL_IN_DOUBT: &str = "agenthost.call_in_doubt";
     /// Somebody said what became of it.
     pub const DOUBT_RESOLVED: &str = "agenthost.doubt_resolved";
+    /// A request to a model failed.
+    pub const MODEL_EXCEPTION: &str = "gen_ai.client.operation.exception";
+    /// A tool did.
+    pub const TOOL_EXCEPTION: &str = "gen_ai.execute_tool.exception";
 }
 
 /// The provider, as the conventions call it. One that they do not know keeps its own name.

@@ -30,6 +30,8 @@ pub struct Projection {
     before: Option<Link>,
     /// The last event that was seen.
     last: (u64, UnixMillis),
+    /// The time that its own events cover.
+    period: Option<Period>,
     /// The lease under which it was written.
     epoch: u64,
     /// The lease under which events were copied from the run that this one was forked from. What they tell happened there.
@@ -37,6 +39,35 @@ pub struct Projection {
     /// What was recorded while nobody drove the run.
     between: Vec<Note>,
     talk: Talk,
+}
+
+/// A time that events cover, in nanoseconds since 1970. It grows with each of them, whatever the clock does: what was added up at
+/// one of them is never of the same time as what was added up at another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// When the first was written.
+    pub start: u64,
+    /// When the last was written.
+    pub end: u64,
+}
+
+impl Period {
+    /// By how much it grows at least. One less is the time of what ends with a host, after the last event and before the next.
+    const STEP: u64 = 2;
+
+    fn until(before: Option<Self>, at: UnixMillis) -> Self {
+        let at = at.0.saturating_mul(1_000_000);
+        before.map_or(Self { start: at, end: at.saturating_add(Self::STEP) }, |before| Self {
+            end: at.max(before.end.saturating_add(Self::STEP)),
+            ..before
+        })
+    }
+
+    /// Up to the end of the host, of which no event tells.
+    #[must_use]
+    pub fn broken_off(self) -> Self {
+        Self { end: self.end.saturating_add(Self::STEP - 1), ..self }
+    }
 }
 
 impl Projection {
@@ -50,6 +81,7 @@ impl Projection {
             drives: 0,
             before: None,
             last: (0, UnixMillis(0)),
+            period: None,
             epoch: 0,
             copied: None,
             between: Vec::new(),
@@ -61,6 +93,12 @@ impl Projection {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.last.0
+    }
+
+    /// The time that its own events cover so far; `None` before the first.
+    #[must_use]
+    pub fn period(&self) -> Option<Period> {
+        self.period
     }
 
     /// Whether nothing goes on: the run stopped, and only a resume would change that.
@@ -90,6 +128,9 @@ impl Projection {
         }
         let is_copied = self.is_copied();
         (self.last, self.epoch) = ((recorded.seq, recorded.at), recorded.epoch);
+        if !self.is_copied() {
+            self.period = Some(Period::until(self.period, recorded.at));
+        }
         // What the copies left open was open in the other run.
         if is_copied || self.is_copied() { Vec::new() } else { ended }
     }
@@ -145,7 +186,7 @@ impl Projection {
             Event::ModelReplied(body) => self.model_replied(facts, recorded, body),
             Event::ModelFailed(body) => self.model_failed(facts, recorded, body),
             Event::ToolProposed(body) => {
-                self.talk.propose(body);
+                self.talk.propose(at, body);
                 Vec::new()
             }
             Event::ApprovalRequested(body) => {
@@ -218,6 +259,7 @@ impl Projection {
 
     fn model_requested(&mut self, facts: &Facts, recorded: &Recorded, body: &ModelRequested) -> Vec<Span> {
         let ended = self.enter_turn(facts, recorded, body.turn);
+        self.drive.iter_mut().for_each(Drive::count_request);
         if let Some(turn) = self.drive.as_mut().and_then(|drive| drive.turn.as_mut()) {
             let mut span = model_call::asked(facts, recorded, body, &self.talk.said);
             span.parent = Some(turn.span.id);

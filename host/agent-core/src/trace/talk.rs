@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Content;
-use super::tool_call::Asked;
+use super::tool_call::{Asked, Asker};
 use crate::client_events::ToolProposed;
 use crate::event::ModelReplied;
 use crate::message::{Message, Part, Role, ToolCall, ToolResult};
 use crate::name::CallNumber;
 use crate::outcome::ToolOutcome;
+use crate::units::UnixMillis;
 
 /// The conversation up to now.
 #[derive(Debug, Clone)]
@@ -52,7 +53,7 @@ impl Talk {
             let number = CallNumber(self.last_call);
             let id = format!("call_{number}");
             let call = ToolCall { id, tool: proposed.tool.clone(), arguments: proposed.arguments.clone() };
-            self.calls.insert(number, Asked { turn: body.turn, call: call.clone() });
+            self.calls.insert(number, Asked { turn: body.turn, call: call.clone(), by: Asker::Model });
             parts.push(Part::ToolCall(call));
         }
         let said = Message { role: Role::Assistant, parts };
@@ -61,11 +62,11 @@ impl Talk {
     }
 
     /// Takes a client's call in, which belongs to no turn.
-    pub(super) fn propose(&mut self, body: &ToolProposed) {
+    pub(super) fn propose(&mut self, at: UnixMillis, body: &ToolProposed) {
         self.last_call += 1;
         let (number, tool) = (CallNumber(self.last_call), body.tool.clone());
         let call = ToolCall { id: format!("call_{number}"), tool, arguments: body.arguments.clone() };
-        self.calls.insert(number, Asked { turn: self.turn, call });
+        self.calls.insert(number, Asked { turn: self.turn, call, by: Asker::Client(at) });
     }
 
     /// What the model asked for by that call; of a damaged journal, nothing.
@@ -73,6 +74,7 @@ impl Talk {
         let nothing = || Asked {
             turn: self.turn,
             call: ToolCall { id: format!("call_{call}"), tool: String::new(), arguments: String::new() },
+            by: Asker::Model,
         };
         self.calls.get(&call).cloned().unwrap_or_else(nothing)
     }

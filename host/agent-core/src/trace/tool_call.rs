@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::effects::{self, Announced, EFFECT_SPANS_MAX, Within};
 use super::facts::Facts;
 use super::names::{self, Subject, operation};
-use super::{Content, Ended, Side, Span, SpanId, Status, content, model_call::mark_cut};
+use super::{Content, Ended, Side, Span, SpanId, content, model_call::mark_cut};
 use crate::answer_events::ToolInDoubt;
 use crate::effect::{Effect, EffectClass, EffectResult};
 use crate::event::{EffectDone, EffectIntended, Recorded, Suspension, ToolFinished, ToolStarted, ToolSuspended};
@@ -124,11 +124,21 @@ impl Attempt {
     }
 }
 
-/// What the model asked for.
+/// What was asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) turn: u32,
     pub(super) call: ToolCall,
+    pub(super) by: Asker,
+}
+
+/// Who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The model.
+    Model,
+    /// A client, at that time.
+    Client(UnixMillis),
 }
 
 /// A call that got its outcome without being made.
@@ -148,27 +158,19 @@ fn begin(facts: &Facts, recorded: &Recorded, call: CallNumber, asked: &Asked) ->
         None => facts.words(&asked.call.tool).unwrap_or_else(|| "unknown".to_owned()),
     };
     let shown = if tool.is_some() { name.as_str() } else { "unknown" };
-    let mut span = Span {
-        trace: facts.trace,
-        id: SpanId::of(&facts.run, recorded.seq, (operation::EXECUTE_TOOL, 0)),
-        parent: None,
-        links: Vec::new(),
-        subject: Subject::Tool,
-        side: Side::Internal,
-        name: format!("{} {shown}", operation::EXECUTE_TOOL),
-        start: recorded.at,
-        end: recorded.at,
-        ended: Ended::Open,
-        status: Status::Fine,
-        attributes: Vec::new(),
-        notes: Vec::new(),
-    };
+    let id = SpanId::of(&facts.run, recorded.seq, (operation::EXECUTE_TOOL, 0));
+    let title = format!("{} {shown}", operation::EXECUTE_TOOL);
+    let mut span = Span::begin(facts.trace, id, (Subject::Tool, Side::Internal), title, recorded.at);
     span.set(&names::OPERATION, operation::EXECUTE_TOOL);
     span.set(&names::TOOL_NAME, name);
     span.set(&names::TOOL_CALL_ID, asked.call.id.as_str());
     span.set(&names::TOOL_TYPE, "function");
     span.set(&names::CALL, call.0);
     span.set(&names::TURN, asked.turn);
+    if let Asker::Client(at) = asked.by {
+        span.set(&names::MCP_METHOD, names::MCP_TOOLS_CALL);
+        span.set(&names::WAITED, recorded.at.since(at).0);
+    }
     if let Some(tool) = tool {
         span.set(&names::TOOL_DESCRIPTION, tool.descriptor.description.as_str());
     }

@@ -241,7 +241,7 @@ pub(crate) fn reply(text: &str, calls: &[(&str, &str)]) -> ModelReply {
         tool: (*tool).into(),
         arguments: (*arguments).into(),
     };
-    let usage = TokenUsage { input: 10, output: 5 };
+    let usage = TokenUsage::of(10, 5);
     ModelReply { text: text.into(), calls: calls.iter().map(call).collect(), usage, model: "m".into() }
 }
 

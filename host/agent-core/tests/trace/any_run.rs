@@ -13,6 +13,7 @@ use agent_core::outcome::{Fault, ToolOutcome};
 use agent_core::pending::CallStatus;
 use agent_core::state::State;
 use agent_core::stop::StopReason;
+use agent_core::trace::instruments;
 use agent_core::trace::names::{self, Attribute, Holds, Level, Subject};
 use agent_core::trace::projection::Projection;
 use agent_core::trace::{Content, Ended, Span, SpanId, Status, TraceId, Value};
@@ -20,6 +21,7 @@ use agent_core::units::UnixMillis;
 use proptest::prelude::*;
 
 use super::run::{ANSWER, Run, effect, finished, intended, replied, requested, resumed, returned, started, write};
+use super::totals;
 
 /// What every span must be, whatever the run.
 fn check(span: &Span) -> Result<(), String> {
@@ -176,7 +178,20 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(told, run.spans());
+        prop_assert_eq!(&told, &run.spans());
+        let added = totals::totals(&run);
+        for series in added.series() {
+            prop_assert!(totals::check(series).is_ok(), "{:?}", totals::check(series));
+        }
+        let counted = |instrument| {
+            let of_it = added.series().filter(|series| series.instrument == instrument);
+            of_it.filter_map(|series| series.spread.as_ref()).map(|spread| spread.count).sum::<u64>()
+        };
+        let ended = |subject| told.iter().filter(|span| span.subject == subject).count() as u64;
+        prop_assert_eq!(counted(&instruments::INFERENCE_DURATION), ended(Subject::Model));
+        prop_assert_eq!(counted(&instruments::OPERATION_DURATION), ended(Subject::Model));
+        prop_assert_eq!(counted(&instruments::TOOL_DURATION), ended(Subject::Tool));
+        prop_assert_eq!(counted(&instruments::AGENT_DURATION), ended(Subject::Run));
         let drives = run.events.iter().filter(|event| matches!(event.event, Event::RunStarted(_) | Event::RunResumed(_))).count();
         let open = projection.open(UnixMillis(0)).len().min(1);
         prop_assert_eq!(all.values().filter(|span| span.subject == Subject::Run).count() + open, drives);

@@ -120,7 +120,7 @@ pub(crate) fn replied(turn: u32, text: &str, calls: &[&str]) -> ModelReplied {
     let reply = ModelReply {
         text: text.into(),
         calls: calls.iter().map(proposed).collect(),
-        usage: TokenUsage { input: 100, output: 7 },
+        usage: TokenUsage::of(100, 7),
         model: "flash-001".into(),
     };
     ModelReplied { turn, reply }

@@ -20,7 +20,7 @@ use crate::journal::runs::RunStatus;
 use crate::journal::sqlite::SqliteJournal;
 use crate::report::waterfall::{self, Effects};
 use crate::report::{spans, text};
-use crate::trace::{Telemetry, settings};
+use crate::trace::{Sent, Telemetry, settings};
 
 /// How wide the picture is where nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -63,7 +63,7 @@ pub fn run(args: &TraceArgs, journal: &dyn Journal, out: &mut dyn Write) -> anyh
     Ok(waterfall::write(&all, width(), effects, out)?)
 }
 
-/// Sends the run's trace, as far as the collector does not have it.
+/// Sends the run's trace and its metrics, as far as the collectors do not have them.
 ///
 /// # Errors
 /// Where there is no collector or no such run, or the collector did not take everything.
@@ -74,21 +74,26 @@ pub fn export(of: &OfRuns<TraceArgs>) -> anyhow::Result<ExitCode> {
     let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
     let _ = hardening::close_memory();
     let run = SqliteJournal::open_existing(&runs, &key)?.find_run(of.args.run.as_deref())?;
-    let ready = match Telemetry::prepare(&runs, &key) {
-        Telemetry::Ready(ready) => ready,
-        Telemetry::Impossible(why) => bail!("the trace is not sent: {why}"),
-        Telemetry::Off => bail!(
+    let telemetry = Telemetry::prepare(&runs, &key);
+    if telemetry.is_off() {
+        bail!(
             "no collector is named\n  hint: `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 agent-host trace {run} --export`"
-        ),
-    };
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let tell = |line: &str| {
         let _ = writeln!(anstream::stderr(), "· {}", text::whole(line));
     };
-    let (sent, to) = runtime.block_on(ready.send(&run, tell))?;
-    let spans = if sent == 1 { "span" } else { "spans" };
-    writeln!(anstream::stdout(), "sent {sent} {spans} of run {run} to {to}").context("cannot write the result")?;
-    Ok(ExitCode::SUCCESS)
+    let (mut out, mut failure) = (anstream::stdout(), None);
+    for sent in runtime.block_on(telemetry.send(&run, tell)) {
+        match sent {
+            Ok(Sent { count, of, to }) => {
+                writeln!(out, "sent {count} {of} of run {run} to {to}").context("cannot write the result")?;
+            }
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// The spans of the run as it stands: what goes on is open where somebody drives it, and has ended with its host where nobody

@@ -111,8 +111,15 @@ impl Provider {
 /// The response in our words. Reasoning is left out: it is not part of the conversation.
 pub(super) fn reply_from(response: ChatResponse) -> ModelReply {
     let usage = &response.usage;
-    let tokens = |count: Option<i32>| count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-    let usage = TokenUsage { input: tokens(usage.prompt_tokens), output: tokens(usage.completion_tokens) };
+    let some = |count: Option<i32>| count.and_then(|count| u64::try_from(count).ok());
+    let (asked, said) = (usage.prompt_tokens_details.as_ref(), usage.completion_tokens_details.as_ref());
+    let usage = TokenUsage {
+        input: some(usage.prompt_tokens).unwrap_or(0),
+        output: some(usage.completion_tokens).unwrap_or(0),
+        cache_read: some(asked.and_then(|asked| asked.cached_tokens)),
+        cache_write: some(asked.and_then(|asked| asked.cache_creation_tokens)),
+        reasoning: some(said.and_then(|said| said.reasoning_tokens)),
+    };
     let model = plain(&response.provider_model_iden.model_name, MODEL_NAME_BYTES_MAX);
     let text = response.content.texts().join("\n\n");
     let calls = response.into_tool_calls().into_iter().map(proposed_call).collect();

@@ -21,7 +21,8 @@ use super::wire::Wire;
 const KEY: &str = "sk-test-4711";
 
 const OPENAI_TEXT: &str = r#"{"id":"c1","model":"gpt-x-2026","choices":[{"index":0,"finish_reason":"stop",
-    "message":{"role":"assistant","content":"Hello."}}],"usage":{"prompt_tokens":9,"completion_tokens":2}}"#;
+    "message":{"role":"assistant","content":"Hello."}}],"usage":{"prompt_tokens":9,"completion_tokens":2,
+    "prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":1}}}"#;
 
 const OPENAI_CALLS: &str = r#"{"model":"gpt-x","choices":[{"finish_reason":"tool_calls","message":{"role":"assistant","content":null,"tool_calls":[
     {"id":"call_a","type":"function","function":{"name":"calc__evaluate","arguments":"{\"expression\": \"1+1\", \"big\": 12345678901}"}},
@@ -95,7 +96,7 @@ fn conversation() -> Vec<Message> {
 async fn openai_is_sent_the_conversation() {
     let server = CannedServer::start(vec![Answer::json(200, OPENAI_TEXT)]);
     let reply = ask(&provider(AdapterKind::OpenAI, &server, PATIENCE), &conversation()).await;
-    let usage = TokenUsage { input: 9, output: 2 };
+    let usage = TokenUsage { cache_read: Some(4), reasoning: Some(1), ..TokenUsage::of(9, 2) };
     assert_eq!(
         reply,
         Ok(ModelReply { text: "Hello.".to_owned(), calls: vec![], usage, model: "gpt-x-2026".to_owned() })
@@ -118,7 +119,7 @@ async fn anthropic_is_sent_the_conversation() {
         tool: "calc__evaluate".to_owned(),
         arguments: r#"{"expression":"1+1"}"#.to_owned(),
     };
-    let usage = TokenUsage { input: 20, output: 7 };
+    let usage = TokenUsage::of(20, 7);
     assert_eq!(
         reply,
         Ok(ModelReply { text: "I calculate.".to_owned(), calls: vec![call], usage, model: "claude-x".to_owned() })
@@ -319,7 +320,7 @@ async fn json_mode_asks_for_one_step() {
     let reply = ask(&model, &[Message::from_user("What is 1+1?")]).await;
     let call =
         ProposedCall { id: None, tool: "calc__evaluate".to_owned(), arguments: r#"{"expression": "1+1"}"#.to_owned() };
-    let usage = TokenUsage { input: 5, output: 4 };
+    let usage = TokenUsage::of(5, 4);
     assert_eq!(reply, Ok(ModelReply { text: String::new(), calls: vec![call], usage, model: "m".to_owned() }));
     let failure = ask(&model, &conversation()).await.unwrap_err();
     let expected = "the reply of `openai:m-1` is not one JSON object with a call or an answer (expected value at line 1 column 1); it is: Hello.";

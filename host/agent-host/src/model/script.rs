@@ -72,6 +72,9 @@ pub(super) struct ScriptedUsage {
     pub(super) input: u64,
     #[serde(default)]
     pub(super) output: u64,
+    pub(super) cache_read: Option<u64>,
+    pub(super) cache_write: Option<u64>,
+    pub(super) reasoning: Option<u64>,
 }
 
 /// A failure before the reply is played.

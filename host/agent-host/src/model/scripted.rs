@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::Model;
 use super::failure::{failure, plain};
 use super::script::{
-    Script, ScriptError, ScriptedArguments, ScriptedCall, ScriptedError, ScriptedReply, ScriptedValue,
+    Script, ScriptError, ScriptedArguments, ScriptedCall, ScriptedError, ScriptedReply, ScriptedUsage, ScriptedValue,
 };
 use super::template::{Placeholder, Source};
 
@@ -70,7 +70,8 @@ impl Model for Scripted {
         check_expected(reply, request.messages).map_err(|reason| slip(&reason))?;
         let played = Played { script: &self.script, messages: request.messages, calls: OnceCell::new() };
         let (text, calls) = played.fill(reply).map_err(|reason| slip(&reason))?;
-        let usage = TokenUsage { input: reply.usage.input, output: reply.usage.output };
+        let ScriptedUsage { input, output, cache_read, cache_write, reasoning } = reply.usage;
+        let usage = TokenUsage { input, output, cache_read, cache_write, reasoning };
         Ok(ModelReply { text, calls, usage, model: "scripted".to_owned() })
     }
 }
@@ -295,7 +296,7 @@ mod tests {
     async fn a_script_quotes_what_tools_returned() {
         let (model, messages) = (scripted(WEATHER), conversation());
         let first = play(&model, &messages[..1]).await.unwrap();
-        assert_eq!(first.usage, TokenUsage { input: 12, output: 3 });
+        assert_eq!(first.usage, TokenUsage::of(12, 3));
         assert_eq!(first.calls, [call("table__query", r#"{"columns":["month","rain"],"limit":1,"sort":"rain"}"#)]);
         let second = play(&model, &messages[..3]).await.unwrap();
         let inches = r#"{"expression":"93.5 / 25.4","row":{"month":"May","rain":93.5}}"#;

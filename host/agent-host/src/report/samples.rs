@@ -247,7 +247,7 @@ fn replied(turn: u32, text: &str, calls: &[(&str, &str)]) -> Event {
     let reply = ModelReply {
         text: text.to_owned(),
         calls: calls.iter().map(proposed).collect(),
-        usage: TokenUsage { input: 1_000, output: 40 },
+        usage: TokenUsage::of(1_000, 40),
         model: "demo-1".to_owned(),
     };
     ModelReplied { turn, reply }.into()

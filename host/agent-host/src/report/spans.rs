@@ -24,9 +24,11 @@ fn object(span: &Span) -> Json {
     };
     let links: Vec<Json> =
         span.links.iter().map(|link| json!({ "trace": link.trace.to_hex(), "span": link.span.to_hex() })).collect();
+    let exception = span.exception();
     let notes = span
         .notes
         .iter()
+        .chain(&exception)
         .map(|note| json!({ "at": note.at.0, "name": note.name, "attributes": attributes(&note.attributes) }));
     json!({
         "trace": span.trace.to_hex(),

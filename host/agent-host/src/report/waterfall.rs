@@ -243,7 +243,7 @@ fn glyph(subject: Subject) -> char {
         Subject::Turn => '─',
         Subject::Model => '▒',
         Subject::Tool => '█',
-        Subject::Effect | Subject::Note => '▪',
+        Subject::Effect | Subject::Note | Subject::Point => '▪',
     }
 }
 
@@ -255,7 +255,7 @@ fn style(span: &Span) -> Style {
         (_, Status::Fine, Subject::Turn) => QUIET,
         (_, Status::Fine, Subject::Model) => MODEL,
         (_, Status::Fine, Subject::Tool) => TOOL,
-        (_, Status::Fine, Subject::Effect | Subject::Note) => EFFECT,
+        (_, Status::Fine, Subject::Effect | Subject::Note | Subject::Point) => EFFECT,
     }
 }
 
@@ -266,7 +266,7 @@ fn label(span: &Span) -> (String, String) {
         Subject::Model => span.text(&names::REQUEST_MODEL),
         Subject::Tool => span.text(&names::TOOL_NAME),
         Subject::Effect => span.text(&names::EFFECT_TARGET),
-        Subject::Turn | Subject::Note => None,
+        Subject::Turn | Subject::Note | Subject::Point => None,
     };
     let again = match span.number(&names::ATTEMPT) {
         Some(attempt @ 2..) => format!(" #{attempt}"),
@@ -299,7 +299,7 @@ fn detail(span: &Span) -> String {
             said.extend(number(&names::EFFECTS_REFUSED).map(|refused| format!("{refused} refused")));
         }
         Subject::Effect => said.extend(effect_detail(span)),
-        Subject::Run | Subject::Turn | Subject::Note => {}
+        Subject::Run | Subject::Turn | Subject::Note | Subject::Point => {}
     }
     said.join(" · ")
 }

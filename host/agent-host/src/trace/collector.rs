@@ -4,14 +4,13 @@
 use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
-use agent_core::trace::Span;
 use flate2::write::GzEncoder;
 use prost::Message as _;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 
-use super::otlp::{self, ExportTraceServiceResponse};
-use super::settings::{Compression, Settings};
+use super::otlp::ExportServiceResponse;
+use super::settings::{Compression, Form, Named, Settings};
 
 const PROTOBUF: &str = "application/x-protobuf";
 /// Longest wait for a connection. A collector is near.
@@ -32,12 +31,14 @@ pub(super) struct Collector {
 /// What became of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The spans are there. Those that it did not want it will never want.
+    /// It is there. What of it the collector did not want it will never want.
     Taken { rejected: u64, words: String },
     /// Not now: the same request may succeed later.
     Later { wait: Option<Duration>, why: String },
-    /// These spans it will never take.
+    /// This it will never take.
     Never(String),
+    /// It takes nothing of this kind.
+    Nowhere(String),
     /// It takes nothing from us as things are: the person must do something.
     Wrong(String),
 }
@@ -64,9 +65,18 @@ impl Collector {
         self.settings.shown()
     }
 
-    /// Sends spans.
-    pub(super) async fn send(&self, spans: &[&Span]) -> Answer {
-        let message = otlp::request(&self.settings.resource, spans.iter().copied()).encode_to_vec();
+    /// What is the same in all requests to it.
+    pub(super) fn form(&self) -> &Form {
+        &self.settings.form
+    }
+
+    /// Whether it was named for what it is sent, or for everything, in the hope that it takes that, too.
+    pub(super) fn named(&self) -> Named {
+        self.settings.named
+    }
+
+    /// Sends a request.
+    pub(super) async fn send(&self, message: Vec<u8>) -> Answer {
         let request = self.client.post(self.settings.endpoint.clone()).headers(self.settings.headers.clone());
         let request = request.header(CONTENT_TYPE, PROTOBUF);
         let request = match self.settings.compression {
@@ -109,7 +119,8 @@ fn meaning(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Answer::Later { wait: retry_after(headers, now), why: why() },
-        // The request itself is at fault, and the next one with these spans would be.
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Answer::Nowhere(why()),
+        // The request itself is at fault, and the next one with the same would be.
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
             Answer::Never(why())
         }
@@ -124,14 +135,15 @@ fn accepted(headers: &HeaderMap, body: &[u8]) -> Answer {
         serde_json::from_slice::<serde_json::Value>(body).ok().filter(serde_json::Value::is_object).map(|said| {
             let partial = &said["partialSuccess"];
             // A JSON form of protobuf writes 64-bit numbers as texts.
-            let rejected = &partial["rejectedSpans"];
+            let rejected = ["rejectedSpans", "rejectedDataPoints"].map(|name| &partial[name]);
+            let rejected = rejected.into_iter().find(|count| !count.is_null()).unwrap_or(&serde_json::Value::Null);
             let rejected = rejected.as_u64().or_else(|| rejected.as_str()?.parse().ok()).unwrap_or(0);
             (rejected, partial["errorMessage"].as_str().unwrap_or_default().to_owned())
         })
     } else if body.is_empty() || kind.starts_with(PROTOBUF) || kind.starts_with("application/protobuf") {
-        ExportTraceServiceResponse::decode(body).ok().map(|said| {
+        ExportServiceResponse::decode(body).ok().map(|said| {
             let partial = said.partial_success.unwrap_or_default();
-            (u64::try_from(partial.rejected_spans).unwrap_or(0), partial.error_message)
+            (u64::try_from(partial.rejected).unwrap_or(0), partial.error_message)
         })
     } else {
         None
@@ -209,6 +221,7 @@ fn is_loopback(url: &Url) -> bool {
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
+    use crate::trace::otlp::ExportPartialSuccess;
 
     fn answered(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Answer {
         let mut map = HeaderMap::new();
@@ -224,11 +237,8 @@ mod tests {
     fn answers_mean_what_the_specification_says() {
         let later =
             |wait: Option<u64>, why: &str| Answer::Later { wait: wait.map(Duration::from_secs), why: why.into() };
-        let partial = ExportTraceServiceResponse {
-            partial_success: Some(otlp::ExportTracePartialSuccess {
-                rejected_spans: 3,
-                error_message: "too old".into(),
-            }),
+        let partial = ExportServiceResponse {
+            partial_success: Some(ExportPartialSuccess { rejected: 3, error_message: "too old".into() }),
         };
         let partial = partial.encode_to_vec();
         let json = br#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too old"}}"#;
@@ -241,6 +251,9 @@ mod tests {
         assert_eq!(answered(200, &as_json, b"{}"), TAKEN);
         assert_eq!(answered(200, &protobuf, &partial), some);
         assert_eq!(answered(200, &as_json, json), some);
+        let points = br#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"too old"}}"#;
+        assert_eq!(answered(200, &as_json, points), some);
+        assert_eq!(answered(404, &[], b""), Answer::Nowhere("404 Not Found".into()));
         assert_eq!(answered(503, &[("retry-after", "7")], b""), later(Some(7), "503 Service Unavailable"));
         assert_eq!(
             answered(429, &[("retry-after", "Thu, 01 Jan 1970 00:00:09 GMT")], b""),
@@ -255,7 +268,6 @@ mod tests {
         assert_eq!(answered(500, &[], b"oops"), Answer::Wrong("500 Internal Server Error".into()));
         for wrong in [
             answered(401, &[], b""),
-            answered(404, &[], b""),
             answered(301, &[("location", "http://elsewhere/")], b""),
             answered(200, &[("content-type", "text/html")], b"<html>welcome</html>"),
             answered(200, &protobuf, b"\xff\xff\xff garbage"),

@@ -1,4 +1,4 @@
-//! Sends traces while a run goes on, beside it: it reads the journal by a connection of its own, so the run neither waits for it
+//! Sends traces, or metrics, while a run goes on, beside it: it reads the journal by a connection of its own, so the run neither waits for it
 //! nor knows of it. What a collector did not take stays in the journal, and the next host of this folder sends it.
 
 use std::collections::VecDeque;
@@ -7,21 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_core::name::RunId;
-use agent_core::trace::Content;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::collector::{Answer, Collector};
 use super::cursor;
-use super::feed::{Feed, Whose};
-use super::settings::Settings;
+use super::feed::{Feed, Read, Request, Whose};
+use super::settings::{Named, Settings, What};
 use crate::clock;
 use crate::journal::Journal;
 use crate::journal::error::JournalError;
 use crate::journal::runs::RunStatus;
 use crate::journal::verify::Marks;
 
-/// How often the journal is looked at: what happens within a second is one request.
+/// How often the journal is looked at for spans: what happens within a second is one request.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a finished run may be kept by what is still to be sent. The answer is out by then; a collector that takes longer
 /// gets the rest from the next host.
@@ -46,7 +45,15 @@ pub(super) struct Means {
     pub(super) journal: Arc<dyn Journal>,
     /// Where the cursors of this endpoint are.
     pub(super) folder: PathBuf,
-    pub(super) content: Content,
+}
+
+impl Means {
+    fn interval(&self) -> Duration {
+        match &self.settings.what {
+            What::Spans(_) => LOOK_INTERVAL,
+            What::Totals(choice) => choice.interval,
+        }
+    }
 }
 
 /// Sends in the background, until it is stopped.
@@ -62,12 +69,14 @@ enum Trouble {
     Run(String),
     /// The collector will take nothing from us, or this program cannot ask it.
     Collector(String),
+    /// The collector takes nothing of this kind, and nobody said that it would.
+    Unasked(String),
 }
 
 impl Trouble {
     fn why(self) -> String {
         match self {
-            Self::Run(why) | Self::Collector(why) => why,
+            Self::Run(why) | Self::Collector(why) | Self::Unasked(why) => why,
         }
     }
 }
@@ -77,7 +86,7 @@ impl Trouble {
 pub(super) struct Left {
     /// Why the collector does not have everything; `None` where it does.
     pub(super) why: Option<String>,
-    /// Spans that it does not want.
+    /// Spans or points that it does not want.
     pub(super) unwanted: u64,
 }
 
@@ -106,11 +115,12 @@ impl Running {
 
 /// Sends what there is of one run and reports; for a person who asks for it. `limit` bounds it all.
 pub(super) async fn send_one(means: Means, run: RunId, limit: Duration) -> (u64, Left) {
-    let Means { settings, journal, folder, content } = means;
-    let mut line = Line::new();
+    let mut line = Line::new(means.interval());
+    let Means { settings, journal, folder } = means;
+    let what = settings.what.clone();
     let sent = async {
         let collector = Collector::new(settings).map_err(Trouble::Collector)?;
-        let opened = blocking(move || Feed::open(&journal, &folder, &run, (content, Whose::Others))).await?;
+        let opened = blocking(move || Feed::open(&journal, &folder, &run, (&what, Whose::Others))).await?;
         let busy = || Trouble::Run("another process is sending it at this moment".to_owned());
         let mut feed = opened.ok_or_else(busy)?;
         loop {
@@ -123,7 +133,7 @@ pub(super) async fn send_one(means: Means, run: RunId, limit: Duration) -> (u64,
         blocking(move || feed.close()).await
     };
     let why = match tokio::time::timeout(limit, sent).await {
-        Ok(Ok(())) => None,
+        Ok(Ok(()) | Err(Trouble::Unasked(_))) => None,
         Ok(Err(trouble)) => Some(trouble.why()),
         Err(_) => line.trouble.take().or_else(|| Some("it does not take everything in time".to_owned())),
     };
@@ -131,29 +141,34 @@ pub(super) async fn send_one(means: Means, run: RunId, limit: Duration) -> (u64,
 }
 
 async fn work(means: Means, run: RunId, mut stop: watch::Receiver<bool>) -> Left {
-    let mut line = Line::new();
-    let result = attend(&mut line, means, run, &mut stop).await;
-    if let Err(why) = result.map_err(Trouble::why) {
-        tracing::warn!(why, "the trace of the run is not sent any more");
-        line.trouble = Some(why);
+    let mut line = Line::new(means.interval());
+    match attend(&mut line, means, run, &mut stop).await {
+        Ok(()) => {}
+        Err(Trouble::Unasked(why)) => tracing::info!(why, "the collector takes no data of this kind"),
+        Err(trouble) => {
+            let why = trouble.why();
+            tracing::warn!(why, "nothing of the run is sent any more");
+            line.trouble = Some(why);
+        }
     }
     Left { why: line.trouble, unwanted: line.unwanted }
 }
 
 async fn attend(line: &mut Line, means: Means, run: RunId, stop: &mut watch::Receiver<bool>) -> Result<(), Trouble> {
-    let Means { settings, journal, folder, content } = means;
+    let Means { settings, journal, folder } = means;
+    let what = settings.what.clone();
     let collector = blocking(move || Collector::new(settings).map_err(anyhow::Error::msg)).await;
     let collector = collector.map_err(|trouble| Trouble::Collector(trouble.why()))?;
     let mut own = None;
     let listed = folder.clone();
     let unsent = blocking(move || Ok(cursor::unsent(&listed, EARLIER_LOOKED_AT_MAX))).await?;
-    let mut earlier = Earlier::new(unsent, &run, (&journal, &folder, content));
+    let mut earlier = Earlier::new(unsent, &run, (&journal, &folder, &what));
     loop {
         let is_last = *stop.borrow();
         if own.is_none() {
             // Another process may be sending what was left of it before it was resumed.
-            let (journal, folder, run) = (Arc::clone(&journal), folder.clone(), run.clone());
-            own = blocking(move || Feed::open(&journal, &folder, &run, (content, Whose::Ours))).await?;
+            let (journal, folder, run, what) = (Arc::clone(&journal), folder.clone(), run.clone(), what.clone());
+            own = blocking(move || Feed::open(&journal, &folder, &run, (&what, Whose::Ours))).await?;
         }
         if let Some(feed) = own.take_if(|_| line.may_send(is_last)) {
             own = Some(line.drain(&collector, feed).await?);
@@ -177,13 +192,13 @@ struct Earlier {
     sent: usize,
     journal: Arc<dyn Journal>,
     folder: PathBuf,
-    content: Content,
+    what: What,
 }
 
 impl Earlier {
-    fn new(unsent: Vec<RunId>, own: &RunId, (journal, folder, content): (&Arc<dyn Journal>, &Path, Content)) -> Self {
+    fn new(unsent: Vec<RunId>, own: &RunId, (journal, folder, what): (&Arc<dyn Journal>, &Path, &What)) -> Self {
         let waiting = unsent.into_iter().filter(|earlier| earlier != own).collect();
-        Self { waiting, sent: 0, journal: Arc::clone(journal), folder: folder.to_owned(), content }
+        Self { waiting, sent: 0, journal: Arc::clone(journal), folder: folder.to_owned(), what: what.clone() }
     }
 
     /// Sends what there is of the next one; at the end of all of them. One that cannot be sent is passed over, whatever is wrong
@@ -202,9 +217,9 @@ impl Earlier {
                 }
                 Err(Trouble::Run(why)) => {
                     passed += 1;
-                    tracing::debug!(%run, why, "the trace of an earlier run cannot be sent");
+                    tracing::debug!(%run, why, "an earlier run cannot be sent");
                 }
-                Err(wrong @ Trouble::Collector(_)) => return Err(wrong),
+                Err(wrong @ (Trouble::Collector(_) | Trouble::Unasked(_))) => return Err(wrong),
             }
         }
         Ok(())
@@ -220,7 +235,7 @@ impl Earlier {
     /// What an earlier host left unsent of a run that nobody drives. Only of one that this host recorded: what a stranger put
     /// there would be sent with the operator's own headers, as spans of any run that he likes.
     async fn open(&self, run: RunId) -> Result<Option<Feed>, Trouble> {
-        let (journal, folder, content) = (Arc::clone(&self.journal), self.folder.clone(), self.content);
+        let (journal, folder, what) = (Arc::clone(&self.journal), self.folder.clone(), self.what.clone());
         blocking(move || {
             match journal.summary(&run) {
                 Ok(summary) => match summary.status {
@@ -240,7 +255,7 @@ impl Earlier {
             if verified.marks != Marks::Ours || verified.damage.is_some() {
                 return Ok(None);
             }
-            Feed::open(&journal, &folder, &run, (content, Whose::Others))
+            Feed::open(&journal, &folder, &run, (&what, Whose::Others))
         })
         .await
     }
@@ -248,6 +263,7 @@ impl Earlier {
 
 /// The way to the collector: when it may be used next, and what went wrong on it.
 struct Line {
+    interval: Duration,
     not_before: Instant,
     failures: u32,
     /// The collector itself said how long to wait.
@@ -258,8 +274,9 @@ struct Line {
 }
 
 impl Line {
-    fn new() -> Self {
-        Self { not_before: Instant::now(), failures: 0, was_told: false, trouble: None, sent: 0, unwanted: 0 }
+    fn new(interval: Duration) -> Self {
+        let not_before = Instant::now();
+        Self { interval, not_before, failures: 0, was_told: false, trouble: None, sent: 0, unwanted: 0 }
     }
 
     /// Whether the last request came through.
@@ -273,35 +290,40 @@ impl Line {
     }
 
     fn pause(&self) -> Duration {
-        LOOK_INTERVAL.max(self.not_before.saturating_duration_since(Instant::now()))
+        self.interval.max(self.not_before.saturating_duration_since(Instant::now()))
     }
 
     /// Sends all that there is, or up to the first failure. An error means that there is no point in going on.
     async fn drain(&mut self, collector: &Collector, mut feed: Feed) -> Result<Feed, Trouble> {
         for _ in 0..REQUESTS_PER_ROUND {
-            feed = blocking(move || feed.fill().map(|()| feed)).await?;
-            let spans = feed.request();
-            let count = spans.len();
-            if count == 0 {
-                break;
+            let read;
+            (feed, read) = blocking(move || feed.fill().map(|read| (feed, read))).await?;
+            if read == Read::Some {
+                continue;
             }
-            match collector.send(&spans).await {
+            let Some(Request { count, message }) = feed.request(collector.form()) else { break };
+            match collector.send(message).await {
                 Answer::Taken { rejected, words } => {
                     if rejected > 0 || !words.is_empty() {
-                        tracing::warn!(rejected, words, "the collector did not want every span");
+                        tracing::warn!(rejected, words, "the collector did not want all of it");
                     }
                     self.unwanted += rejected;
                     self.sent += (count as u64).saturating_sub(rejected);
                 }
                 Answer::Never(why) => {
-                    tracing::warn!(spans = count, why, "the collector does not want these spans");
+                    tracing::warn!(count, why, "the collector does not want this");
                     self.unwanted += count as u64;
                 }
                 Answer::Later { wait, why } => {
                     self.put_off(wait, why);
                     return Ok(feed);
                 }
-                Answer::Wrong(why) => return Err(Trouble::Collector(format!("{}: {why}", collector.shown()))),
+                Answer::Nowhere(why) if collector.named() == Named::ForAll && feed.is_extra() => {
+                    return Err(Trouble::Unasked(why));
+                }
+                Answer::Nowhere(why) | Answer::Wrong(why) => {
+                    return Err(Trouble::Collector(format!("{}: {why}", collector.shown())));
+                }
             }
             (self.failures, self.was_told, self.trouble) = (0, false, None);
             feed = blocking(move || feed.advance(count).map(|()| feed)).await?;
@@ -314,7 +336,7 @@ impl Line {
         // Up to a quarter more, so that many hosts do not come back in step.
         let share = clock::random::<1>().map_or(0, |dice| u32::from(dice[0]));
         let wait = asked.unwrap_or(doubled + doubled / 4 * share / 255);
-        tracing::debug!(why, ?wait, "the collector does not take the trace now");
+        tracing::debug!(why, ?wait, "the collector takes nothing now");
         self.failures += 1;
         self.was_told = asked.is_some();
         self.not_before = Instant::now() + wait;

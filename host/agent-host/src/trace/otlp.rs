@@ -1,12 +1,13 @@
 //! Spans in the form in which collectors take them: the messages of OTLP 1.x that a trace needs, field by field as
 //! `opentelemetry/proto/trace/v1/trace.proto` and its neighbours number them. Written out here, since the crate that generates
-//! them brings along a tracing library of its own that nothing here would call; a real collector reads them in the tests.
-
-use std::collections::BTreeMap;
+//! them brings along a tracing library of its own that nothing here would call; a real collector reads them in the tests. Those of
+//! metrics are in `otlp_metrics`.
 
 use agent_core::trace::names::Attribute;
 use agent_core::trace::{Note, Side, Span as OurSpan, Status as OurStatus, Value as OurValue};
 use agent_core::units::UnixMillis;
+
+use super::settings::{Form, Names};
 
 /// The scope of all our spans.
 const SCOPE: &str = "agent-host";
@@ -27,15 +28,16 @@ pub(super) struct ExportTraceServiceRequest {
 
 /// What comes back.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct ExportTraceServiceResponse {
+pub(super) struct ExportServiceResponse {
     #[prost(message, optional, tag = "1")]
-    pub(super) partial_success: Option<ExportTracePartialSuccess>,
+    pub(super) partial_success: Option<ExportPartialSuccess>,
 }
 
+/// The same for spans and for points of metrics.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct ExportTracePartialSuccess {
+pub(super) struct ExportPartialSuccess {
     #[prost(int64, tag = "1")]
-    pub(super) rejected_spans: i64,
+    pub(super) rejected: i64,
     #[prost(string, tag = "2")]
     pub(super) error_message: String,
 }
@@ -158,21 +160,31 @@ pub(super) struct ArrayValue {
     pub(super) values: Vec<AnyValue>,
 }
 
-/// A request with these spans, from a program that `resource` describes.
-pub(super) fn request<'s>(
-    resource: &BTreeMap<String, String>,
-    spans: impl IntoIterator<Item = &'s OurSpan>,
-) -> ExportTraceServiceRequest {
-    let attributes = resource.iter().map(|(key, value)| pair(key, Value::String(value.clone()))).collect();
-    let scope = InstrumentationScope { name: SCOPE.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    let spans = spans.into_iter().map(Span::from).collect();
-    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans }];
-    let resource_spans = vec![ResourceSpans { resource: Some(Resource { attributes }), scope_spans }];
-    ExportTraceServiceRequest { resource_spans }
+/// A request with these spans.
+pub(super) fn request<'s>(form: &Form, spans: impl IntoIterator<Item = &'s OurSpan>) -> ExportTraceServiceRequest {
+    let spans = spans.into_iter().map(|span| Span::new(form.names, span)).collect();
+    let scope_spans = vec![ScopeSpans { scope: Some(InstrumentationScope::ours()), spans }];
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans { resource: Some(Resource::new(form)), scope_spans }],
+    }
 }
 
-impl From<&OurSpan> for Span {
-    fn from(span: &OurSpan) -> Self {
+impl Resource {
+    pub(super) fn new(form: &Form) -> Self {
+        let attributes = form.resource.iter().map(|(key, value)| pair(key, Value::String(value.clone()))).collect();
+        Self { attributes }
+    }
+}
+
+impl InstrumentationScope {
+    pub(super) fn ours() -> Self {
+        Self { name: SCOPE.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+impl Span {
+    fn new(names: Names, span: &OurSpan) -> Self {
+        let exception = span.exception();
         Self {
             trace_id: span.trace.as_bytes().to_vec(),
             span_id: span.id.as_bytes().to_vec(),
@@ -184,8 +196,8 @@ impl From<&OurSpan> for Span {
             },
             start_time_unix_nano: nanos(span.start),
             end_time_unix_nano: nanos(span.end),
-            attributes: pairs(&span.attributes),
-            events: span.notes.iter().map(Event::from).collect(),
+            attributes: pairs(names, &span.attributes),
+            events: span.notes.iter().chain(&exception).map(|note| Event::new(names, note)).collect(),
             links: span
                 .links
                 .iter()
@@ -204,29 +216,42 @@ impl From<&OurSpan> for Span {
     }
 }
 
-impl From<&Note> for Event {
-    fn from(note: &Note) -> Self {
-        Self { time_unix_nano: nanos(note.at), name: note.name.to_owned(), attributes: pairs(&note.attributes) }
+impl Event {
+    fn new(names: Names, note: &Note) -> Self {
+        let attributes = pairs(names, &note.attributes);
+        Self { time_unix_nano: nanos(note.at), name: note.name.to_owned(), attributes }
     }
 }
 
-fn pairs(attributes: &[(&'static Attribute, OurValue)]) -> Vec<KeyValue> {
+fn pairs(names: Names, attributes: &[(&'static Attribute, OurValue)]) -> Vec<KeyValue> {
+    let each = |(attribute, held): &(&'static Attribute, OurValue)| {
+        let (latest, older) = (attribute.name, attribute.older_name());
+        let keys = match names {
+            Names::Latest => [Some(latest), None],
+            Names::Older => [Some(older), None],
+            Names::Both => [Some(latest), (older != latest).then_some(older)],
+        };
+        keys.into_iter().flatten().map(|key| pair(key, value(held))).collect::<Vec<_>>()
+    };
+    attributes.iter().flat_map(each).collect()
+}
+
+pub(super) fn value(held: &OurValue) -> Value {
     let text = |text: &String| Value::String(text.clone());
-    let value = |value: &OurValue| match value {
+    match held {
         OurValue::Text(words) => text(words),
         OurValue::Texts(all) => {
             Value::Array(ArrayValue { values: all.iter().map(|one| AnyValue { value: Some(text(one)) }).collect() })
         }
         OurValue::Integer(number) => Value::Int(*number),
         OurValue::Flag(flag) => Value::Bool(*flag),
-    };
-    attributes.iter().map(|(attribute, held)| pair(attribute.name, value(held))).collect()
+    }
 }
 
-fn pair(key: &str, value: Value) -> KeyValue {
+pub(super) fn pair(key: &str, value: Value) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }) }
 }
 
-fn nanos(at: UnixMillis) -> u64 {
+pub(super) fn nanos(at: UnixMillis) -> u64 {
     at.0.saturating_mul(NANOS_PER_MILLI)
 }

@@ -1,9 +1,10 @@
-//! Where traces go, from the standard variables of OpenTelemetry. Read once, before a run begins. Without an endpoint nothing
-//! is sent and nothing is looked at. What cannot be done as it is asked is not done otherwise: then nothing is sent, and the
-//! reason is told.
+//! Where traces and metrics go, from the standard variables of OpenTelemetry. Read once, before a run begins. Without an endpoint
+//! nothing is sent and nothing is looked at. What cannot be done as it is asked is not done otherwise: then nothing is sent, and
+//! the reason is told. What is peculiar to metrics is read in `choice`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent_core::digest::Digest;
@@ -12,24 +13,27 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-const PATH: &str = "v1/traces";
+use super::choice::Choice;
+
 /// What the specification says where nobody else does.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A request that takes longer than this would hold up every other.
 const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 /// What the conventions call this program where nobody names it.
 const SERVICE: &str = "agent-host";
-/// Variables that change what is sent or whom is trusted, and that are not obeyed here.
-const NOT_OBEYED: [&str; 6] = [
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
-];
+/// Variables that change whom is trusted, and that are not obeyed here.
+const NOT_OBEYED: [&str; 3] = ["CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"];
 
-/// Whether traces are sent.
+/// A kind of data that a collector takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Spans.
+    Traces,
+    /// What spans add up to.
+    Metrics,
+}
+
+/// Whether something is sent.
 #[derive(Debug)]
 pub(super) enum Wanted {
     /// Nobody asked for it.
@@ -40,15 +44,54 @@ pub(super) enum Wanted {
     Yes(Box<Settings>),
 }
 
-/// Where and how they are sent.
+/// What is sent, where and how.
 #[derive(Debug)]
 pub(super) struct Settings {
+    pub(super) what: What,
     pub(super) endpoint: Url,
     /// They may hold a key: never shown.
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
     pub(super) compression: Compression,
+    pub(super) form: Form,
+    pub(super) named: Named,
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    /// Spans.
+    Spans(Content),
+    /// What they add up to.
+    Totals(Arc<Choice>),
+}
+
+/// What is the same in all requests.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    /// What describes this program.
     pub(super) resource: BTreeMap<String, String>,
+    pub(super) names: Names,
+}
+
+/// Whose names are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Those of the conventions for generative AI, version 0.1.0.
+    Latest,
+    /// Those of version 1.41 of the general ones.
+    Older,
+    /// Each by both names.
+    Both,
+}
+
+/// How the endpoint was named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// For this kind of data.
+    ByItself,
+    /// For all kinds: it may not take each.
+    ForAll,
 }
 
 /// Whether a request is made smaller.
@@ -59,8 +102,8 @@ pub(super) enum Compression {
 }
 
 /// What the environment of this process says.
-pub(super) fn of_environment() -> Wanted {
-    read(&|name| std::env::var(name).ok())
+pub(super) fn of_environment(signal: Signal) -> Wanted {
+    read(&|name| std::env::var(name).ok(), signal)
 }
 
 /// Whether words of people, models and tools are to be in the spans.
@@ -82,60 +125,101 @@ impl Settings {
     }
 }
 
-type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
+impl Signal {
+    /// Its name in variables.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Traces => "TRACES",
+            Self::Metrics => "METRICS",
+        }
+    }
+
+    /// Where collectors take it.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Traces => "v1/traces",
+            Self::Metrics => "v1/metrics",
+        }
+    }
+}
+
+pub(super) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
 
 /// A variable that is set to nothing is not set.
-fn set(variables: Variables<'_>, name: &str) -> Option<String> {
+pub(super) fn set(variables: Variables<'_>, name: &str) -> Option<String> {
     variables(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// The value for traces, else that for everything, and the name of the variable.
-fn for_traces(variables: Variables<'_>, what: &str) -> Option<(String, String)> {
-    let names = [format!("OTEL_EXPORTER_OTLP_TRACES_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
+/// The value for this kind of data, else that for everything, and the name of the variable.
+fn found(variables: Variables<'_>, signal: Signal, what: &str) -> Option<(String, String)> {
+    let names = [format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.word()), format!("OTEL_EXPORTER_OTLP_{what}")];
     names.into_iter().find_map(|name| set(variables, &name).map(|value| (name, value)))
 }
 
-fn read(variables: Variables<'_>) -> Wanted {
+fn read(variables: Variables<'_>, signal: Signal) -> Wanted {
     if set(variables, "OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return Wanted::No;
     }
-    let Some((name, url)) = for_traces(variables, "ENDPOINT") else { return Wanted::No };
-    let exporters = set(variables, "OTEL_TRACES_EXPORTER").unwrap_or_else(|| "otlp".to_owned());
-    let sampler = set(variables, "OTEL_TRACES_SAMPLER").unwrap_or_else(|| "parentbased_always_on".to_owned());
-    if exporters == "none" || matches!(sampler.as_str(), "always_off" | "parentbased_always_off") {
+    let Some((name, url)) = found(variables, signal, "ENDPOINT") else { return Wanted::No };
+    let exporters = format!("OTEL_{}_EXPORTER", signal.word());
+    let exporter = set(variables, &exporters).unwrap_or_else(|| "otlp".to_owned());
+    if exporter == "none" || sampler(variables, signal) == Ok(Sampler::Nothing) {
         return Wanted::No;
     }
-    settings(variables, (&name, &url), &exporters, &sampler).map_or_else(Wanted::Impossible, Wanted::Yes)
+    if !exporter.split(',').any(|exporter| exporter.trim() == "otlp") {
+        let why = format!("`{exporters}={exporter}` names no exporter that there is: `otlp` or `none`");
+        return Wanted::Impossible(why);
+    }
+    settings(variables, signal, (&name, &url)).map_or_else(Wanted::Impossible, Wanted::Yes)
 }
 
-fn settings(
-    variables: Variables<'_>,
-    (name, url): (&str, &str),
-    exporters: &str,
-    sampler: &str,
-) -> Result<Box<Settings>, String> {
-    if !exporters.split(',').any(|exporter| exporter.trim() == "otlp") {
-        return Err(format!("`OTEL_TRACES_EXPORTER={exporters}` names no exporter that there is: `otlp` or `none`"));
+/// Which traces are sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Sampler {
+    Everything,
+    Nothing,
+}
+
+/// Metrics are of all that happened, whatever is sampled.
+fn sampler(variables: Variables<'_>, signal: Signal) -> Result<Sampler, String> {
+    let sampler = match signal {
+        Signal::Traces => set(variables, "OTEL_TRACES_SAMPLER"),
+        Signal::Metrics => None,
+    };
+    match sampler.as_deref() {
+        None | Some("always_on" | "parentbased_always_on") => Ok(Sampler::Everything),
+        Some("always_off" | "parentbased_always_off") => Ok(Sampler::Nothing),
+        Some(other) => Err(format!("`OTEL_TRACES_SAMPLER={other}`: here a trace is sent whole or not at all")),
     }
-    if !matches!(sampler, "always_on" | "parentbased_always_on") {
-        return Err(format!("`OTEL_TRACES_SAMPLER={sampler}`: here a trace is sent whole or not at all"));
-    }
-    if let Some((name, protocol)) = for_traces(variables, "PROTOCOL").filter(|(_, value)| value != "http/protobuf") {
+}
+
+fn settings(variables: Variables<'_>, signal: Signal, (name, url): (&str, &str)) -> Result<Box<Settings>, String> {
+    sampler(variables, signal)?;
+    let protocol = found(variables, signal, "PROTOCOL");
+    if let Some((name, protocol)) = protocol.filter(|(_, value)| value != "http/protobuf") {
         return Err(format!("`{name}={protocol}` is not spoken here: `http/protobuf` is"));
     }
-    if let Some(name) = NOT_OBEYED.into_iter().find(|name| set(variables, name).is_some()) {
+    if let Some((name, _)) = NOT_OBEYED.into_iter().find_map(|what| found(variables, signal, what)) {
         return Err(format!("`{name}` is not obeyed here: certificates are checked as this system checks them"));
     }
+    let what = match signal {
+        Signal::Traces => What::Spans(content_in(variables)),
+        Signal::Metrics => What::Totals(Arc::new(Choice::read(variables)?)),
+    };
+    let is_named = name.contains(signal.word());
     Ok(Box::new(Settings {
-        endpoint: endpoint(name, url)?,
-        headers: headers(variables)?,
-        timeout: timeout(variables)?,
-        compression: compression(variables)?,
-        resource: resource(variables)?,
+        what,
+        endpoint: endpoint(name, url, (!is_named).then(|| signal.path()))?,
+        headers: headers(variables, signal)?,
+        timeout: timeout(variables, signal)?,
+        compression: compression(variables, signal)?,
+        form: Form { resource: resource(variables)?, names: names(variables)? },
+        named: if is_named { Named::ByItself } else { Named::ForAll },
     }))
 }
 
-fn endpoint(name: &str, written: &str) -> Result<Url, String> {
+/// The URL as it was written, and `path` added where one is given.
+fn endpoint(name: &str, written: &str, path: Option<&str>) -> Result<Url, String> {
     // What is wrong with a URL is not repeated: it may hold a password.
     let mut url = Url::parse(written).map_err(|error| format!("`{name}` is not a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -145,16 +229,16 @@ fn endpoint(name: &str, written: &str) -> Result<Url, String> {
         return Err(format!("`{name}` holds a password: put it into `OTEL_EXPORTER_OTLP_HEADERS`"));
     }
     url.set_fragment(None);
-    if !name.contains("TRACES") {
-        let path = format!("{}/{PATH}", url.path().trim_end_matches('/'));
+    if let Some(path) = path {
+        let path = format!("{}/{path}", url.path().trim_end_matches('/'));
         url.set_path(&path);
     }
     Ok(url)
 }
 
-fn headers(variables: Variables<'_>) -> Result<HeaderMap, String> {
+fn headers(variables: Variables<'_>, signal: Signal) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let Some((variable, list)) = for_traces(variables, "HEADERS") else { return Ok(headers) };
+    let Some((variable, list)) = found(variables, signal, "HEADERS") else { return Ok(headers) };
     for (name, value) in pairs(&variable, &list)? {
         let bad = || format!("`{variable}` has a header that HTTP cannot carry");
         let name = HeaderName::from_str(&name).map_err(|_| bad())?;
@@ -165,16 +249,32 @@ fn headers(variables: Variables<'_>) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-fn timeout(variables: Variables<'_>) -> Result<Duration, String> {
-    let Some((name, value)) = for_traces(variables, "TIMEOUT") else { return Ok(TIMEOUT) };
+fn timeout(variables: Variables<'_>, signal: Signal) -> Result<Duration, String> {
+    let Some((name, value)) = found(variables, signal, "TIMEOUT") else { return Ok(TIMEOUT) };
+    milliseconds(&name, &value).map(|timeout| timeout.min(TIMEOUT_MAX))
+}
+
+/// A time of at least a millisecond.
+pub(super) fn milliseconds(name: &str, value: &str) -> Result<Duration, String> {
     match value.parse::<u64>().map(Duration::from_millis) {
-        Ok(timeout) if !timeout.is_zero() => Ok(timeout.min(TIMEOUT_MAX)),
+        Ok(time) if !time.is_zero() => Ok(time),
         Ok(_) | Err(_) => Err(format!("`{name}={value}` is not a number of milliseconds, at least 1")),
     }
 }
 
-fn compression(variables: Variables<'_>) -> Result<Compression, String> {
-    let Some((name, value)) = for_traces(variables, "COMPRESSION") else { return Ok(Compression::None) };
+/// By which names attributes and metrics go.
+fn names(variables: Variables<'_>) -> Result<Names, String> {
+    const VARIABLE: &str = "AGENT_HOST_SEMCONV";
+    match set(variables, VARIABLE).as_deref() {
+        None | Some("0.1.0") => Ok(Names::Latest),
+        Some("1.41") => Ok(Names::Older),
+        Some("both") => Ok(Names::Both),
+        Some(other) => Err(format!("`{VARIABLE}={other}` is not known here: `0.1.0`, `1.41` and `both` are")),
+    }
+}
+
+fn compression(variables: Variables<'_>, signal: Signal) -> Result<Compression, String> {
+    let Some((name, value)) = found(variables, signal, "COMPRESSION") else { return Ok(Compression::None) };
     match value.as_str() {
         "none" => Ok(Compression::None),
         "gzip" => Ok(Compression::Gzip),
@@ -228,12 +328,16 @@ fn content_in(variables: Variables<'_>) -> Content {
 mod tests {
     use super::*;
 
-    fn wanted(set: &[(&str, &str)]) -> Wanted {
-        read(&|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    fn wanted_of(signal: Signal, set: &[(&str, &str)]) -> Wanted {
+        read(&|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()), signal)
     }
 
-    fn settings_of(set: &[(&str, &str)]) -> Settings {
-        match wanted(set) {
+    fn wanted(set: &[(&str, &str)]) -> Wanted {
+        wanted_of(Signal::Traces, set)
+    }
+
+    fn settings_of(signal: Signal, set: &[(&str, &str)]) -> Settings {
+        match wanted_of(signal, set) {
             Wanted::Yes(settings) => *settings,
             other => panic!("{other:?}"),
         }
@@ -265,25 +369,29 @@ mod tests {
             (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://c.example")][..], "https://c.example/"),
             (&[HERE, ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t/x?k=1#f")][..], "http://t/x?k=1"),
         ] {
-            assert_eq!(settings_of(set).endpoint.as_str(), url);
+            assert_eq!(settings_of(Signal::Traces, set).endpoint.as_str(), url);
         }
-        let shown = settings_of(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t/x?key=secret")]).shown();
+        let shown =
+            settings_of(Signal::Traces, &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t/x?key=secret")]).shown();
         assert_eq!(shown, "http://t/x");
     }
 
     #[test]
     fn each_variable_is_obeyed() {
-        let settings = settings_of(&[
-            HERE,
-            ("OTEL_EXPORTER_OTLP_HEADERS", "x-other=ignored"),
-            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization=Basic%20YTpi, x-scope=a%2Cb"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
-            ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,service.name=lost,team=a%20b"),
-            ("OTEL_SERVICE_NAME", "weather"),
-            ("OTEL_TRACES_EXPORTER", "otlp"),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-        ]);
+        let settings = settings_of(
+            Signal::Traces,
+            &[
+                HERE,
+                ("OTEL_EXPORTER_OTLP_HEADERS", "x-other=ignored"),
+                ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization=Basic%20YTpi, x-scope=a%2Cb"),
+                ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+                ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test,service.name=lost,team=a%20b"),
+                ("OTEL_SERVICE_NAME", "weather"),
+                ("OTEL_TRACES_EXPORTER", "otlp"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ],
+        );
         let header = |name: &str| settings.headers.get(name).and_then(|value| value.to_str().ok());
         assert_eq!(
             (header("authorization"), header("x-scope"), header("x-other")),
@@ -291,7 +399,7 @@ mod tests {
         );
         assert!(!format!("{settings:?}").contains("YTpi"), "a header's value is shown to nobody");
         assert_eq!((settings.timeout, settings.compression), (Duration::from_millis(2500), Compression::Gzip));
-        let resource = |key: &str| settings.resource.get(key).map(String::as_str);
+        let resource = |key: &str| settings.form.resource.get(key).map(String::as_str);
         assert_eq!(
             (resource("service.name"), resource("team"), resource("deployment.environment.name")),
             (Some("weather"), Some("a b"), Some("test"))
@@ -316,6 +424,34 @@ mod tests {
             let Wanted::Impossible(why) = wanted(&[HERE, (name, value)]) else { panic!("{name}={value}") };
             assert!(why.contains(expected) && why.contains("OTEL_") && !why.contains("secret"), "{why}");
         }
+    }
+
+    #[test]
+    fn metrics_have_an_endpoint_and_an_exporter_of_their_own() {
+        let metrics = |set: &[(&str, &str)]| settings_of(Signal::Metrics, set);
+        let general = metrics(&[HERE, ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_TRACES_SAMPLER", "always_off")]);
+        assert_eq!(
+            (general.endpoint.as_str(), general.named),
+            ("http://127.0.0.1:4318/v1/metrics", Named::ForAll),
+            "whatever becomes of traces"
+        );
+        let own = metrics(&[HERE, ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m/x")]);
+        assert_eq!((own.endpoint.as_str(), own.named), ("http://m/x", Named::ByItself));
+        assert!(matches!(wanted_of(Signal::Metrics, &[HERE, ("OTEL_METRICS_EXPORTER", "none")]), Wanted::No));
+        let elsewhere = [("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m/x")];
+        assert!(matches!(wanted(&elsewhere), Wanted::No), "traces go nowhere");
+    }
+
+    #[test]
+    fn the_names_are_the_latest_unless_others_are_asked_for() {
+        for (value, expected) in
+            [("", Names::Latest), ("0.1.0", Names::Latest), ("1.41", Names::Older), ("both", Names::Both)]
+        {
+            let settings = settings_of(Signal::Traces, &[HERE, ("AGENT_HOST_SEMCONV", value)]);
+            assert_eq!(settings.form.names, expected, "{value}");
+        }
+        let Wanted::Impossible(why) = wanted(&[HERE, ("AGENT_HOST_SEMCONV", "1.40")]) else { panic!("it is known") };
+        assert_eq!(why, "`AGENT_HOST_SEMCONV=1.40` is not known here: `0.1.0`, `1.41` and `both` are");
     }
 
     #[test]

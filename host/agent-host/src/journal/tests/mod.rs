@@ -53,12 +53,8 @@ pub(super) fn requested(attempt: u32) -> Event {
 }
 
 pub(super) fn replied(text: &str) -> Event {
-    let reply = ModelReply {
-        text: text.to_owned(),
-        calls: Vec::new(),
-        usage: TokenUsage { input: 12, output: 3 },
-        model: "demo".to_owned(),
-    };
+    let reply =
+        ModelReply { text: text.to_owned(), calls: Vec::new(), usage: TokenUsage::of(12, 3), model: "demo".to_owned() };
     ModelReplied { turn: 1, reply }.into()
 }
 

@@ -161,7 +161,7 @@ impl World {
             arguments: tool.to_arguments(number),
         };
         let text = if calls.is_empty() { results(messages) } else { String::new() };
-        let usage = TokenUsage { input: 10, output: 5 };
+        let usage = TokenUsage::of(10, 5);
         ModelReply { text, calls: calls.iter().map(propose).collect(), usage, model: "script".to_owned() }
     }
 
