@@ -22,9 +22,10 @@ pub(crate) const HELP: &str = "\
 cargo xtask bench [PART …]
 
 Measures what the sandbox adds to a bare call of wasmtime, what each of its layers costs, many callers at once, the memory of
-live calls and the loading of a large component; and the built program: what a turn, a start, an idle run and a call over MCP cost,
-of a tool in Rust and of those with an interpreter, beside floors that are measured in the same run. All in release builds, which
-take some minutes the first time. Ratios count; a target that is missed is printed and fails nothing. Close other programs first.
+live calls, the loading of a large component and the schemas of 200 exports; and the built program: what a turn, a start, an idle run
+and a call over MCP cost, of a tool in Rust and of those with an interpreter, beside floors that are measured in the same run. All in
+release builds, which take some minutes the first time. Ratios count; a target that is missed is printed and fails nothing. Close other
+programs first.
 
   PART   only this: sandbox, turns, growth, syncs, resume, start, mcp, interpreters, memory";
 

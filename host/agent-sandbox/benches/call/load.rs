@@ -46,6 +46,11 @@ pub(crate) fn measure() {
     println!();
 }
 
+/// How long it takes to load a component whose code is in the cache, in milliseconds.
+pub(crate) fn warm(bytes: &[u8]) -> Figure {
+    of(bytes).warm
+}
+
 /// In milliseconds.
 struct Loads {
     /// Once, for all repetitions.

@@ -11,6 +11,7 @@ mod load;
 mod memory;
 mod parallel;
 mod sandboxed;
+mod schemas;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +44,7 @@ fn main() {
     }
     runtime.block_on(all_else());
     load::measure();
+    schemas::measure();
 }
 
 async fn all_else() {
