@@ -1,6 +1,7 @@
 //! Checks a tool's arguments against its schema before the tool is started. Used for calls of the model and of the operator.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_core::json::JsonText;
@@ -10,6 +11,7 @@ use agent_sandbox::component::Component;
 use agent_sandbox::defence::{self, Defence};
 use agent_sandbox::describe::Door;
 use agent_sandbox::sandbox::check_arguments;
+use anyhow::{Context, ensure};
 use jsonschema::{PatternOptions, Validator};
 
 /// Longest arguments in bytes.
@@ -18,6 +20,23 @@ const BYTES_MAX: usize = 1 << 20;
 const PROBLEMS_MAX: usize = 8;
 /// Characters of a problem, and of the place where it is.
 const PROBLEM_CHARS_MAX: usize = 200;
+
+/// The word by which arguments are read from standard input: a command line holds 128 KiB of them at most.
+const FROM_STDIN: &str = "-";
+
+/// The arguments that a person gave as a word of the command line.
+///
+/// # Errors
+/// Where they are on standard input, and too long or no text.
+pub fn given(word: String) -> anyhow::Result<String> {
+    if word != FROM_STDIN {
+        return Ok(word);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes).context("cannot read standard input")?;
+    ensure!(bytes.len() <= BYTES_MAX, "the arguments on standard input are longer than {BYTES_MAX} bytes");
+    String::from_utf8(bytes).context("the arguments on standard input are not UTF-8 text")
+}
 
 /// The compiled schemas of a run's tools, each made at its first use: to make one takes longer than to check by it.
 #[derive(Default)]

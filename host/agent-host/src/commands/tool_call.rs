@@ -48,9 +48,10 @@ const NOT_RETURNED: u8 = 3;
 /// Finds the tool and what it may do.
 ///
 /// # Errors
-/// Where the tool cannot be found, or the rules have problems.
-pub async fn prepare(args: ToolCallArgs) -> anyhow::Result<Confined> {
+/// Where the tool cannot be found, the rules have problems, or the arguments cannot be read.
+pub async fn prepare(mut args: ToolCallArgs) -> anyhow::Result<Confined> {
     let name: ToolName = args.tool.parse()?;
+    args.arguments = arguments::given(args.arguments)?;
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths.clone() };
