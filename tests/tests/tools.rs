@@ -327,6 +327,32 @@ fn check_schema(schema: &Value, name: &Value, depth: usize, properties: &mut usi
 }
 
 #[test]
+fn a_program_with_main_is_a_tool() {
+    let (world, command) = (World::new(), guest("command"));
+    world.write("data/note.txt", "from a file\n");
+    let call = |more: &[&str], arguments: Value| outcome(&world, &command, more, "command.run", &arguments);
+    let text = |outcome: &Value| outcome["returned"]["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(text(&call(&[], json!({"args": ["args", "a b", ""]}))), "command [\"args\", \"a b\", \"\"]\n");
+    assert_eq!(text(&call(&[], json!({"args": ["upper"], "stdin": "one\ntwo"}))), "ONE\nTWO");
+    assert_eq!(text(&call(&["--allow-read", "data"], json!({"args": ["cat", "/data/note.txt"]}))), "from a file\n");
+    assert_eq!(text(&call(&[], json!({"args": ["exit"]}))), "");
+    let warned = call(&[], json!({"args": ["warn"]}));
+    assert_eq!(warned["returned"]["content"][1]["text"], "standard error:\ncareful\n");
+    let flood = call(&[], json!({"args": ["flood"]}));
+    assert_eq!(text(&flood).len(), 256 << 10);
+    assert!(
+        flood["returned"]["content"][1]["text"].as_str().is_some_and(|text| text.contains("more were printed")),
+        "{flood}"
+    );
+    let bytes = call(&[], json!({"args": ["bytes"]}));
+    assert_eq!(bytes["returned"]["content"][0]["resource"]["body"], json!({"base64": "/wD+"}), "{bytes}");
+    // WASI 0.2 has one code for every failure.
+    let failed = call(&[], json!({"args": ["fail"]}));
+    let expected = "the command ended with exit code 1\nstandard error:\nno such thing\nstandard output:\nhalf";
+    assert_eq!(failed["failed"]["message"], expected);
+}
+
+#[test]
 fn every_kind_of_content_comes_through() {
     let (world, polite) = (World::new(), guest("polite"));
     let outcome = outcome(&world, &polite, &[], "polite.parts", &json!({}));

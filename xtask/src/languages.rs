@@ -29,8 +29,8 @@ installed.
 
 /// The oldest Node.js that jco runs on.
 const NODE_MAJOR_MIN: u32 = 20;
-/// The tests that begin and build a tool in each language, and those of the bundled ones.
-const TESTS: [&str; 2] = ["languages", "other_languages"];
+/// The tests that begin and build a tool in each language, those of the bundled ones, and those of what others build.
+const TESTS: [&str; 3] = ["languages", "other_languages", "foreign_builds"];
 
 /// The verb.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, mcp, rebase, replay, resolve, rm, show,
-    tool_check, tool_new, tool_pack, tool_test, trace, verify,
+    tool_adapt, tool_check, tool_new, tool_pack, tool_test, trace, verify,
 };
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
@@ -321,6 +321,8 @@ pub enum ToolCommand {
     Check(tool_check::ToolCheckArgs),
     /// Put a tool's manifest and documentation into its component: one file that needs nothing beside it.
     Pack(tool_pack::ToolPackArgs),
+    /// Make a component of a core module that was built for WASI preview 1.
+    Adapt(tool_adapt::ToolAdaptArgs),
 }
 
 /// `agent-host tool list`.
@@ -350,7 +352,7 @@ pub struct ToolInspectArgs {
 pub struct ToolCallArgs {
     /// The tool, for instance `calc.evaluate`.
     pub tool: String,
-    /// The arguments: a JSON object.
+    /// The arguments: a JSON object; `-` reads it from standard input.
     #[arg(default_value = "{}")]
     pub arguments: String,
     #[command(flatten)]

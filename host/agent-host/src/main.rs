@@ -72,8 +72,8 @@ use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, mcp as serving, opened, rebase, replay,
-    resolve, resume, rm, run, show, tool_build as build, tool_call, tool_check, tool_inspect, tool_list, tool_new,
-    tool_pack, tool_test, trace as tracer, trust as trusting, verify,
+    resolve, resume, rm, run, show, tool_adapt, tool_build as build, tool_call, tool_check, tool_inspect, tool_list,
+    tool_new, tool_pack, tool_test, trace as tracer, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;
@@ -137,6 +137,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tool(ToolCommand::Check(args)) => behind_walls(tool_check::prepare(args)),
         // Runs compilers, which do what compilers do: no wall, and none that they would inherit.
         Command::Tool(ToolCommand::Build(args)) => drive(build::build(args)),
+        Command::Tool(ToolCommand::Adapt(args)) => behind_walls(tool_adapt::prepare(args)),
         // Reads whatever folder it is asked about.
         Command::Tool(ToolCommand::Pack(args)) => {
             let _ = hardening::put_up(Files::Anywhere);

@@ -25,6 +25,8 @@ pub enum Name {
     DigestMismatch,
     /// A component imports what nobody provides, or, where that is strict, what nobody granted.
     ImportDenied,
+    /// A component cannot be used.
+    ComponentInvalid,
     /// Compiling a component takes too much.
     CompileLimit,
     /// A file is longer than any honest one of its kind.
@@ -41,6 +43,7 @@ impl Name {
             Self::DuplicateTool => "duplicate_tool",
             Self::DigestMismatch => "digest_mismatch",
             Self::ImportDenied => "import_denied",
+            Self::ComponentInvalid => "component_invalid",
             Self::CompileLimit => "compile_limit",
             Self::RequestTooLarge => "request_too_large",
             Self::SecretBlocked => "secret_blocked",

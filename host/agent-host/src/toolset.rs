@@ -144,9 +144,18 @@ pub fn load_bytes(
 
 /// The error, with what the user can do about it in this program.
 fn with_cure(error: LoadError) -> anyhow::Error {
-    let cure = match &error {
-        LoadError::CompileLimit(CompileLimit::Time(_)) => "raise `compile_time` in settings.toml",
-        LoadError::CompileLimit(CompileLimit::Memory(_)) => "raise `compile_memory` in settings.toml",
+    let smaller = |cure: &str| -> anyhow::Error {
+        let hint = format!("build it smaller (`--release`, `wasm-opt -Oz`), or, if you trust it, {cure}");
+        named::Name::CompileLimit.because(format!("{error}\n  hint: {hint}")).into()
+    };
+    match &error {
+        LoadError::CompileLimit(CompileLimit::Time(_)) => smaller("raise `compile_time` in settings.toml"),
+        LoadError::CompileLimit(CompileLimit::Memory(_)) => smaller("raise `compile_memory` in settings.toml"),
+        LoadError::CompilerBroke(_) => {
+            let hint = "build it with another release of its toolchain; and report it, with the component, where agent-host is \
+                        developed";
+            named::Name::ComponentInvalid.because(format!("{error}\n  hint: {hint}")).into()
+        }
         LoadError::CompileLimit(CompileLimit::Stack)
         | LoadError::TooLarge { .. }
         | LoadError::CoreModule
@@ -158,10 +167,9 @@ fn with_cure(error: LoadError) -> anyhow::Error {
         | LoadError::Link(_)
         | LoadError::Description(_)
         | LoadError::Exports(_)
-        | LoadError::Host(_) => return error.into(),
-    };
-    let hint = format!("build it smaller (`--release`, `wasm-opt -Oz`), or, if you trust it, {cure}");
-    named::Name::CompileLimit.because(format!("{error}\n  hint: {hint}")).into()
+        | LoadError::Concurrent { .. }
+        | LoadError::Host(_) => error.into(),
+    }
 }
 
 /// Somebody put code where this host keeps what it compiled, or a disk went bad: worth a line even where all is well then.

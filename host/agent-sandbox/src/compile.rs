@@ -38,7 +38,10 @@ pub enum CompileError {
     /// There was no more memory to be had.
     #[error("there is not enough memory to compile the component")]
     OutOfMemory,
-    /// The compiler could not be run, or broke.
+    /// The compiler met a component that it has a flaw for.
+    #[error("the component breaks the compiler: {0}")]
+    Broke(String),
+    /// The compiler could not be run.
     #[error("{0}")]
     Failed(String),
 }

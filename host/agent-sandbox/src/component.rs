@@ -113,7 +113,7 @@ pub enum LoadError {
     },
     /// A module without a component around it.
     #[error(
-        "this is a core module, not a component: build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
+        "this is a core module, not a component: build it for `wasm32-wasip2`, or make a component of it with `agent-host tool adapt`"
     )]
     CoreModule,
     /// Machine code, which is trusted only from our own cache.
@@ -125,9 +125,22 @@ pub enum LoadError {
     /// Broken, or of a form that no toolchain makes.
     #[error("this is not a valid component: {0}")]
     Invalid(String),
+    /// It has functions that only WASI 0.3 has.
+    #[error(
+        "the component needs WASI 0.3, for {}: this host runs 0.2, whose functions return when they are done; use plain functions, \
+         without `async`, streams and futures, and build it for 0.2 (`wasm32-wasip2`)",
+        .needed.join(", ")
+    )]
+    Concurrent {
+        /// Which of its exports and imports.
+        needed: Vec<String>,
+    },
     /// Compiling it takes more than is allowed.
     #[error(transparent)]
     CompileLimit(CompileLimit),
+    /// The compiler has a flaw that it brings out.
+    #[error("the component breaks the compiler of this host, so that it cannot be used; none of it was run: {0}")]
+    CompilerBroke(String),
     /// More core instances, memories or tables than a call may have.
     #[error("the component has too many parts: {0}")]
     TooManyParts(String),
@@ -155,6 +168,7 @@ impl From<CompileError> for LoadError {
     fn from(error: CompileError) -> Self {
         match error {
             CompileError::Limit(limit) => Self::CompileLimit(limit),
+            CompileError::Broke(problem) => Self::CompilerBroke(problem),
             CompileError::OutOfMemory | CompileError::Failed(_) => Self::Host(error.to_string()),
         }
     }
@@ -187,6 +201,8 @@ impl LoadError {
             | Self::Precompiled
             | Self::TextFormat
             | Self::Invalid(_)
+            | Self::Concurrent { .. }
+            | Self::CompilerBroke(_)
             | Self::Link(_)
             | Self::Description(_)
             | Self::Exports(_) => "component_invalid",

@@ -117,7 +117,8 @@ fn settings_of_code() -> Config {
 }
 
 /// Features outside wasmtime's first tier are off, also where a crate feature of some dependency would switch them on.
-/// `multi_memory` is how one module would hold many memories; concurrency belongs to WASI 0.3. Maps are part of the component
+/// Concurrency belongs to WASI 0.3. A module may have many memories only because the code that wasmtime itself makes between two
+/// composed components works on both of theirs; a guest's own module with a second memory is refused by the pool. Maps are part of the component
 /// model and carried whole; lists of fixed length are not yet, by wasmtime's own word.
 fn set_features(config: &mut Config) {
     let off = WasmFeatures::THREADS
@@ -126,7 +127,6 @@ fn set_features(config: &mut Config) {
         | WasmFeatures::EXCEPTIONS
         | WasmFeatures::LEGACY_EXCEPTIONS
         | WasmFeatures::MEMORY64
-        | WasmFeatures::MULTI_MEMORY
         | WasmFeatures::TAIL_CALL
         | WasmFeatures::RELAXED_SIMD
         | WasmFeatures::FUNCTION_REFERENCES
@@ -140,7 +140,7 @@ fn set_features(config: &mut Config) {
         | WasmFeatures::CM_GC
         | WasmFeatures::CM64;
     config.wasm_features(off, false);
-    config.wasm_component_model_map(true);
+    config.wasm_multi_memory(true).wasm_component_model_map(true);
     config.shared_memory(false);
     config.concurrency_support(false);
 }

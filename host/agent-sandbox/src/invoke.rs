@@ -14,6 +14,7 @@ use crate::bindings::ToolPre;
 use crate::bindings::exports::agent_host::tool::tools::{Part, ToolInfo};
 use crate::bindings::reconciler::ReconcilerPre;
 use crate::bindings::reconciler::exports::agent_host::tool::reconcile::{Finding, Write};
+use crate::command::{self, Exit};
 use crate::defence::{self, Defence};
 use crate::describe::exports::Lowered;
 use crate::engine::YIELD_INTERVAL_FUEL;
@@ -50,6 +51,7 @@ pub(crate) enum Target {
 pub(crate) enum Answer {
     Value(Option<(Val, Arc<Shape>)>),
     Plain(PlainAnswer),
+    Exit(Exit),
     Parts(Result<Vec<Part>, String>),
     Tools(Vec<ToolInfo>),
     Finding(Finding),
@@ -87,7 +89,15 @@ pub(crate) struct Finished {
 pub(crate) async fn run(engine: &Engine, target: Target, parts: CallParts) -> wasmtime::Result<Finished> {
     let (patience, cancel, fuel_limit) = (Arc::clone(&parts.patience), parts.cancel.clone(), parts.limits.fuel);
     let mut store = armed_store(engine, parts)?;
+    if let Target::Export { arguments: Lowered::Command(line), .. } = &target {
+        store.data_mut().console.give(line);
+    }
     let ending = race(&mut store, target, &patience, &cancel).await;
+    let ending = match (ending, store.data().console.exited()) {
+        // It exited, by a trap of our own: everything is in order, and the fuel was counted before the host was called.
+        (Ending::Stopped(_), Some(exit)) => Ending::Answered(Answer::Exit(exit)),
+        (ending, _) => ending,
+    };
     patience.end();
     let duration = Millis(u64::try_from(patience.active().as_millis()).unwrap_or(u64::MAX));
     let left = if layer::is_off(Layer::Fuel) { fuel_limit.0 } else { store.get_fuel()? };
@@ -169,6 +179,7 @@ async fn call_export(
 ) -> wasmtime::Result<Answer> {
     let values = match arguments {
         Lowered::Plain(plain) => return plainly::call(store, function, plain).await.map(Answer::Plain),
+        Lowered::Command(_) => return command::run(store, function).await.map(Answer::Exit),
         Lowered::Values(values) => values,
     };
     let mut results = if result.is_some() { vec![Val::Bool(false)] } else { Vec::new() };

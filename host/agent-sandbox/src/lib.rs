@@ -17,8 +17,11 @@ pub mod cache;
 pub mod call;
 mod charge;
 mod code;
+mod command;
 pub mod compile;
 pub mod component;
+mod concurrency;
+pub mod core_module;
 #[doc(hidden)]
 pub mod defence;
 pub mod describe;

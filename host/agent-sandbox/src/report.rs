@@ -16,6 +16,7 @@ use crate::bindings::agent_host::tool::types;
 use crate::bindings::exports::agent_host::tool::tools::Part;
 use crate::bindings::reconciler::exports::agent_host::tool::reconcile::Finding;
 use crate::call::{CallReport, Remains};
+use crate::command;
 use crate::defence::{self, Defence};
 use crate::fault::{Stopped, classify};
 use crate::gate::GateClosed;
@@ -41,8 +42,11 @@ const REFUSAL_CHARS_MAX: usize = 200;
 ///
 /// # Errors
 /// Where the gate closed during the call: nothing more can be recorded.
-pub(crate) fn of_finished(finished: Finished, limits: &Limits) -> Result<CallReport, GateClosed> {
+pub(crate) fn of_finished(mut finished: Finished, limits: &Limits) -> Result<CallReport, GateClosed> {
     let outcome = match finished.ending {
+        Ending::Answered(Answer::Exit(exit)) => {
+            within_bounds(command::outcome(exit, &mut finished.account.printed, limits), limits)
+        }
         Ending::Answered(answer) => outcome_of(answer, limits),
         Ending::Stopped(error) => match classify(&error, limits) {
             Stopped::Faulted { fault, message } => ToolOutcome::Faulted { fault, message },
@@ -191,11 +195,39 @@ fn outcome_of(answer: Answer, limits: &Limits) -> ToolOutcome {
         Answer::Finding(Finding::Happened(text)) => room.text(text).map(|text| returned(Content::Text(text))),
         Answer::Finding(Finding::DidNotHappen | Finding::Unknown) => Ok(nothing()),
         Answer::Tools(_) => unreachable!("only `describe` asks for tools"),
+        Answer::Exit(_) => unreachable!("a command's end was told before"),
     };
-    outcome.unwrap_or_else(|Invalid(problem)| ToolOutcome::Faulted {
+    outcome.unwrap_or_else(unusable)
+}
+
+fn unusable(Invalid(problem): Invalid) -> ToolOutcome {
+    ToolOutcome::Faulted {
         fault: Fault::ResultInvalid,
         message: plain_text::one_line(&format!("the tool's result cannot be used: {problem}"), 4_000),
-    })
+    }
+}
+
+/// What a command printed is its result, and has the bound of any result beside that of what is printed.
+fn within_bounds(outcome: ToolOutcome, limits: &Limits) -> ToolOutcome {
+    let bytes = match &outcome {
+        ToolOutcome::Returned { content } => content.iter().map(printed_bytes).sum(),
+        ToolOutcome::Failed { message } => message.len(),
+        ToolOutcome::Refused { .. } | ToolOutcome::Faulted { .. } => 0,
+    };
+    let limit = defence::limit(Defence::Results, limits.result_bytes.0);
+    let fits = Room { limit, left: limit }.take(bytes);
+    fits.map_or_else(unusable, |()| outcome)
+}
+
+/// How much of a result one part of it is.
+fn printed_bytes(content: &Content) -> usize {
+    match content {
+        Content::Text(text) | Content::Resource { body: ResourceBody::Text(text) | ResourceBody::Base64(text), .. } => {
+            text.len()
+        }
+        Content::Json(json) => json.as_str().len(),
+        Content::Image(media) | Content::Audio(media) => media.base64.len(),
+    }
 }
 
 fn nothing() -> ToolOutcome {

@@ -16,6 +16,7 @@ use crate::cache::{CacheOptions, CacheRejected, CodeCache};
 use crate::call::{Call, CallReport};
 use crate::compile::{Compiler, InProcess};
 use crate::component::{Component, Entry};
+use crate::describe::exports::Lowered;
 use crate::distant::{self, Settled, Watch};
 use crate::effects::Effects;
 use crate::engine::{self, EngineSettings, Residue};
@@ -310,7 +311,11 @@ fn target(component: &Component, call: &Call) -> Result<Target, Box<CallReport>>
     match &component.entry {
         Entry::Exports { pre, operations } => {
             let export = operations.get(own).ok_or_else(unknown)?;
-            let arguments = export.lower(&json).map_err(invalid)?;
+            let mut arguments = export.lower(&json).map_err(invalid)?;
+            if let Lowered::Command(line) = &mut arguments {
+                // What programs expect to be called by.
+                line.args.insert(0, component.name.to_string());
+            }
             Ok(Target::Export { pre: pre.clone(), function: export.function, arguments, result: export.result.clone() })
         }
         Entry::World { pre, .. } => {

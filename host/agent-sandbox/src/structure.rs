@@ -5,9 +5,10 @@
 //! takes is bounded elsewhere, by the limits of the process that compiles. The parser bounds how deep types are nested (100), and
 //! wasmtime their written-out size.
 
-use wasmparser::{ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser, Payload};
+use wasmparser::{ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser, Payload, TypeRef};
 
 use crate::component::LoadError;
+use crate::concurrency;
 use crate::defence::{Defence, is_off};
 use crate::plain_text;
 
@@ -22,6 +23,9 @@ const PARTS_MAX: usize = 256;
 
 /// Functions in all modules together. A JavaScript engine has 20,000.
 const FUNCTIONS_MAX: usize = 200_000;
+
+/// Memories of one module. The compiler knows modules of several only for its own code between composed components.
+const MEMORIES_MAX: usize = 1;
 
 /// Types in the component's type sections, at any depth. The whole of WASI 0.2 has about 500.
 const TYPES_MAX: usize = 20_000;
@@ -49,7 +53,10 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
     for payload in Parser::new(0).parse_all(bytes) {
         outline.count(&payload.map_err(|error| invalid(&error))?)?;
     }
-    Ok(())
+    match concurrency::needed(bytes) {
+        none if none.is_empty() => Ok(()),
+        needed => Err(LoadError::Concurrent { needed }),
+    }
 }
 
 fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
@@ -69,7 +76,7 @@ fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::Invalid("it does not begin as a component does".to_owned()))
 }
 
-fn invalid(error: &wasmparser::BinaryReaderError) -> LoadError {
+fn invalid(error: &wasmparser::Error) -> LoadError {
     LoadError::Invalid(plain_text::one_line(&error.to_string(), PROBLEM_CHARS_MAX))
 }
 
@@ -80,6 +87,8 @@ struct Outline {
     parts: usize,
     functions: usize,
     type_bytes: u64,
+    /// Of the module that is being looked at; modules do not nest.
+    memories: usize,
     types: usize,
     names: usize,
 }
@@ -90,6 +99,7 @@ impl Outline {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 self.depth += 1;
                 self.parts += 1;
+                self.memories = 0;
                 within(self.depth, NESTING_MAX, "levels of nesting")?;
                 within(self.parts, PARTS_MAX, "modules and components")
             }
@@ -101,6 +111,11 @@ impl Outline {
                 self.functions = self.functions.saturating_add(*count as usize);
                 within(self.functions, FUNCTIONS_MAX, "functions")
             }
+            Payload::ImportSection(section) => section.clone().into_imports().try_for_each(|import| {
+                let is_memory = matches!(import.map_err(|error| invalid(&error))?.ty, TypeRef::Memory(_));
+                self.memory(usize::from(is_memory))
+            }),
+            Payload::MemorySection(section) => self.memory(section.count() as usize),
             Payload::ComponentTypeSection(section) => {
                 let range = section.range();
                 self.type_bytes = self.type_bytes.saturating_add(range.end.saturating_sub(range.start));
@@ -118,9 +133,14 @@ impl Outline {
                 .clone()
                 .into_iter()
                 .try_for_each(|export| self.name(export.map_err(|error| invalid(&error))?.name.name)),
-            // Sections of core modules and bodies are wasmtime's to validate.
+            // The other sections of core modules and bodies are wasmtime's to validate.
             _ => Ok(()),
         }
+    }
+
+    fn memory(&mut self, more: usize) -> Result<(), LoadError> {
+        self.memories = self.memories.saturating_add(more);
+        within(self.memories, MEMORIES_MAX, "memory in one module")
     }
 
     fn name(&mut self, name: &str) -> Result<(), LoadError> {

@@ -26,6 +26,7 @@ pub mod rm;
 pub mod run;
 pub mod show;
 pub mod taking;
+pub mod tool_adapt;
 pub mod tool_build;
 pub mod tool_call;
 pub mod tool_check;

@@ -15,6 +15,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Signal;
 
 use super::{CompileLimits, worker};
+use crate::report::text;
 
 /// Longest answer: what the cache of compiled code takes as one artefact.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
@@ -136,12 +137,29 @@ impl BadEnd {
             CompileLimit::Stack.into()
         } else if signal == Some(Signal::KILL.as_raw()) {
             CompileError::Failed("the compiler was killed from outside, perhaps for want of memory".to_owned())
+        } else if status.code() == Some(PANICKED) || signal.is_some() {
+            CompileError::Broke(format!("{} ({status})", text::line(self.last_words(), LAST_WORDS_CHARS_MAX)))
         } else {
-            let line = self.complaint.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            CompileError::Failed(format!("the compiler broke ({status}): {line}"))
+            CompileError::Failed(format!("the compiler failed ({status}): {}", self.first_line()))
         }
     }
+
+    /// What a panic says of itself stands below the place where it happened.
+    fn last_words(&self) -> &str {
+        let mut lines = self.complaint.lines().skip_while(|line| !line.contains(" panicked at "));
+        lines.nth(1).unwrap_or_else(|| self.first_line())
+    }
+
+    fn first_line(&self) -> &str {
+        self.complaint.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing")
+    }
 }
+
+/// Exit code of a process whose main thread panicked.
+const PANICKED: i32 = 101;
+
+/// Longest words of a broken compiler in a message.
+const LAST_WORDS_CHARS_MAX: usize = 200;
 
 /// How the standard library and its users complain where the system gives no memory, or no more threads in it.
 const OUT_OF_MEMORY_WORDS: [&str; 4] =
@@ -169,7 +187,10 @@ mod tests {
         assert!(meaning(exit(worker::OUT_OF_MEMORY), "").contains("2.00 GiB of memory"));
         assert!(meaning(abort, "\nthread 'main' has overflowed its stack\n").contains("more stack"));
         assert!(meaning(libc_signal(Signal::KILL), "").contains("from outside"));
-        assert!(meaning(exit(101), "\nthread panicked: oh\n").ends_with("thread panicked: oh"));
+        let panic = "\nthread '<unnamed>' (7) panicked at src/lib.rs:1:2:\nno entry found for key\nnote: run with";
+        assert!(meaning(exit(101), panic).ends_with(": no entry found for key (exit status: 101)"));
+        assert!(meaning(libc_signal(Signal::SEGV), "").contains("breaks the compiler: it said nothing (signal: 11"));
+        assert!(meaning(exit(1), "\nno such file\n").ends_with("failed (exit status: 1): no such file"));
     }
 
     fn libc_signal(signal: Signal) -> i32 {

@@ -8,6 +8,7 @@ use agent_core::tool::DESCRIPTION_BYTES_MAX;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Val};
 
+use crate::command::{self, CommandLine};
 use crate::describe::docs_section::Docs;
 use crate::describe::naming::{self, ExportPath};
 use crate::describe::schema::{self, Notes};
@@ -45,6 +46,7 @@ pub(crate) struct Export {
 pub(crate) enum Lowered {
     Values(Vec<Val>),
     Plain(PlainArguments),
+    Command(CommandLine),
 }
 
 /// How the members of the arguments reach the function.
@@ -53,19 +55,21 @@ enum Parameters {
     Each(Vec<Field>),
     /// All together are its only parameter, a record of this name.
     OneRecord(String, Vec<Field>),
+    /// They are a command's.
+    Command(Vec<Field>),
 }
 
 impl Parameters {
     fn fields(&self) -> &[Field] {
         match self {
-            Self::Each(fields) | Self::OneRecord(_, fields) => fields,
+            Self::Each(fields) | Self::OneRecord(_, fields) | Self::Command(fields) => fields,
         }
     }
 
     /// Where the fields are in the function's parameters.
     fn place(&self) -> &str {
         match self {
-            Self::Each(_) => "",
+            Self::Each(_) | Self::Command(_) => "",
             Self::OneRecord(name, _) => name,
         }
     }
@@ -78,10 +82,14 @@ impl Export {
         if let Some(plain) = &self.plain {
             return plain.lower(arguments, self.parameters.fields(), &path).map(Lowered::Plain);
         }
+        if let Parameters::Command(fields) = &self.parameters {
+            return CommandLine::lower(arguments, fields, &path).map(Lowered::Command);
+        }
         let fields = lower_fields(arguments, self.parameters.fields(), &path)?;
         Ok(Lowered::Values(match self.parameters {
             Parameters::Each(_) => fields.into_iter().map(|(_, val)| val).collect(),
             Parameters::OneRecord(..) => vec![Val::Record(fields)],
+            Parameters::Command(_) => unreachable!("a command's were taken"),
         }))
     }
 }
@@ -132,13 +140,21 @@ impl Callable {
     /// # Errors
     /// Where what is said of it cannot be used.
     fn describe(&self, operation: Name, docs: &Docs) -> Result<Result<Description, String>, Unusable> {
-        let description = docs.functions.get(&self.path.full()).map_or_else(|| self.signature(), Clone::clone);
+        let said = match self.export.parameters {
+            // Every command's function has the comment that WASI gives it.
+            Parameters::Command(_) => None,
+            Parameters::Each(_) | Parameters::OneRecord(..) => docs.functions.get(&self.path.full()),
+        };
+        let description = said.map_or_else(|| self.signature(), Clone::clone);
         if description.len() > DESCRIPTION_BYTES_MAX {
             let full = self.path.full();
             return Err(Unusable(format!("the description of `{full}` is longer than {DESCRIPTION_BYTES_MAX} bytes")));
         }
         refuse_hidden(&format!("the description of `{operation}`"), &description)?;
-        let (nothing, parameters) = (Notes::new(), &self.export.parameters);
+        let (mut nothing, parameters) = (Notes::new(), &self.export.parameters);
+        if let Parameters::Command(_) = parameters {
+            nothing = command::notes();
+        }
         let notes = docs.parts.get(&self.path.full()).unwrap_or(&nothing);
         let input_schema = schema::object(parameters.fields(), parameters.place(), notes);
         refuse_hidden_in_schema(&input_schema)?;
@@ -153,6 +169,9 @@ impl Callable {
 
     /// What can be said of a function without documentation: its name and its types.
     fn signature(&self) -> String {
+        if let Parameters::Command(_) = self.export.parameters {
+            return command::DESCRIPTION.to_owned();
+        }
         let parameters = shape::listed(self.export.parameters.fields());
         let result = self.export.result.as_ref().map(|shape| format!(" -> {shape}")).unwrap_or_default();
         let origin = self.path.interface.as_ref().map(|interface| format!(" of {interface}")).unwrap_or_default();
@@ -198,11 +217,13 @@ impl Search<'_> {
     }
 
     fn callable(&mut self, path: ExportPath, function: &ComponentFunc) -> Result<Callable, String> {
-        if path.interface.as_deref().is_some_and(|interface| interface.starts_with("wasi:cli/run@")) {
-            return Err("it is a command, which this host cannot run as a tool yet".to_owned());
-        }
         if function.async_() {
             return Err(ASYNC.to_owned());
+        }
+        if command::is_run(path.interface.as_deref(), &path.function) {
+            let function = self.index(&path).ok_or("it cannot be found again under its name")?;
+            let parameters = Parameters::Command(command::fields());
+            return Ok(Callable { export: Export { function, result: None, parameters, plain: None }, path });
         }
         self.budget.next_function();
         let parameters = parameters(function, &mut self.budget).map_err(|error| error.to_string())?;
@@ -212,7 +233,7 @@ impl Search<'_> {
         let function = self.index(&path).ok_or("it cannot be found again under its name")?;
         let plain = match &parameters {
             Parameters::Each(fields) => PlainCall::of(fields, result.as_ref()),
-            Parameters::OneRecord(..) => None,
+            Parameters::OneRecord(..) | Parameters::Command(_) => None,
         };
         Ok(Callable { export: Export { function, result: result.map(Arc::new), parameters, plain }, path })
     }

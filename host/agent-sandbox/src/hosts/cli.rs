@@ -1,4 +1,5 @@
-//! `wasi:cli`: the granted environment, no arguments, empty standard input, bounded standard output and error, no terminals.
+//! `wasi:cli`: the granted environment, the arguments and standard input of a command and none for others, bounded standard output
+//! and error, no terminals.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,10 +13,11 @@ use wasmtime_wasi::p2::bindings::cli::{
     environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr, terminal_stdin,
     terminal_stdout,
 };
-use wasmtime_wasi::p2::pipe::ClosedInputStream;
+use wasmtime_wasi::p2::pipe::{ClosedInputStream, MemoryInputPipe};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable, StreamResult};
 
 use crate::call::Variable;
+use crate::command::{CommandLine, Exit};
 use crate::defence::{self, Defence};
 use crate::layer::{self, Layer};
 use crate::replay::diverged;
@@ -31,6 +33,14 @@ pub(crate) struct Console {
     env: Vec<Variable>,
     env_seen: bool,
     printed: Arc<Mutex<Printing>>,
+    command: Option<Command>,
+}
+
+/// What only a command has.
+struct Command {
+    args: Vec<String>,
+    stdin: MemoryInputPipe,
+    exited: Option<Exit>,
 }
 
 /// What was printed: the kept part, and how many bytes were dropped.
@@ -58,7 +68,18 @@ impl Console {
     pub(crate) fn new(env: Vec<Variable>, limit: Bytes) -> Self {
         let left = usize::try_from(limit.0).unwrap_or(usize::MAX);
         let printed = Arc::new(Mutex::new(Printing { kept: Printed::default(), left }));
-        Self { env, env_seen: false, printed }
+        Self { env, env_seen: false, printed, command: None }
+    }
+
+    /// Makes it the console of a command.
+    pub(crate) fn give(&mut self, line: &CommandLine) {
+        let stdin = MemoryInputPipe::new(line.stdin.clone());
+        self.command = Some(Command { args: line.args.clone(), stdin, exited: None });
+    }
+
+    /// How the command exited, if it did.
+    pub(crate) fn exited(&self) -> Option<Exit> {
+        self.command.as_ref().and_then(|command| command.exited)
     }
 
     /// What was printed.
@@ -138,7 +159,7 @@ impl environment::Host for CallState {
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
         self.pay()?;
-        Ok(Vec::new())
+        Ok(self.console.command.as_ref().map(|command| command.args.clone()).unwrap_or_default())
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
@@ -163,6 +184,9 @@ impl CallState {
 
     fn exit_with(&mut self, code: u8) -> wasmtime::Result<()> {
         self.pay()?;
+        if let Some(command) = &mut self.console.command {
+            command.exited = Some(Exit(code));
+        }
         Err(Stop::fault(Fault::GuestTrap, format!("the tool exited with code {code}")).into())
     }
 }
@@ -180,8 +204,12 @@ impl exit::Host for CallState {
 impl stdin::Host for CallState {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<DynInputStream>> {
         self.pay()?;
-        let empty: DynInputStream = Box::new(ClosedInputStream);
-        Ok(self.push(empty)?)
+        // Every handle reads on where the others have read to.
+        let stdin: DynInputStream = match &self.console.command {
+            Some(command) => Box::new(command.stdin.clone()),
+            None => Box::new(ClosedInputStream),
+        };
+        Ok(self.push(stdin)?)
     }
 }
 

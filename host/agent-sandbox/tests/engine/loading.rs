@@ -89,6 +89,7 @@ fn features_outside_the_first_tier_are_refused() {
     let core = |module: &str| format!("(component (core module {module}))");
     for module in [
         "(memory 1) (memory 1)",
+        "(import \"a\" \"m\" (memory 1)) (import \"a\" \"n\" (memory 1))",
         "(memory i64 1)",
         "(memory 1 1 shared)",
         "(func (return_call 0))",
