@@ -9,8 +9,8 @@ use agent_tests::{guest, tool};
 
 use crate::counter::KEY_HEADER;
 
-/// Whether the work keeps notes. A tool's stores are held by one call at a time of all processes, and a host that is stopped
-/// holds them on: then another host's call is told to come again, and the answer is rightly another.
+/// Whether the work keeps notes. Not where hosts are stopped: a tool's stores are held by one call at a time of all processes, and a
+/// host that is stopped holds them on. Then another host's call is told to come again, and the answer is rightly another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notes {
     Kept,
