@@ -43,3 +43,5 @@ echo 'echo "$1"' > l.sh; source ./l.sh given
 printf 'a:b' | { read -d : x; echo "$x"; }
 #### each positional counted
 set -- a b c; echo ${#@} ${#*}
+#### declarations are assignments
+y='a  b *'; export x=$y; echo "$x"; f() { local z=$y w=$1; echo "$z|$w"; }; f 'p q'; readonly r=$(echo 'c  d'); echo "$r"

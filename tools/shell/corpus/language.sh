@@ -298,3 +298,5 @@ f() { exit 5; }; (f); echo $?; echo x | (exit 6); echo $?
 i=5; while [ $((i % 2)) -eq 1 ]; do i=$((i+1)); done; echo $i
 #### reading with default IFS and tabs
 printf 'a\tb\n' | while read x y; do echo "$x-$y"; done
+#### errors that nobody reads
+{ nosuch; echo after; } 2>&-; cat nosuch 2>&-; echo $?

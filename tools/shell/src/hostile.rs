@@ -67,6 +67,20 @@ fn what_is_too_large_or_too_deep_is_an_error() {
     refused("cat <(ls)", "no process substitution");
     refused("echo {a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}", "words of one");
     stopped("set -- $(seq 1 120000); set -- \"$@\" \"$@\"", "words");
+    stopped("x=$(yes | head -c 1000000); set -- \"$x\" \"$x\"; while :; do set -- \"$@\" \"$@\"; done", "bytes");
+    for script in [
+        &format!("echo {{{}1..2}} | wc -c", "0".repeat(70_000)),
+        "OPTIND=1:99; getopts '?:a' o; OPTIND=99999999999999999999:5; getopts '?a' o; echo x",
+        "touch -d @9223372036854775807 f; date -d @-9223372036854775808; echo x",
+        "echo {99999999999999999999..1} {1..9223372036854775807..9223372036854775807}; echo $((-9223372036854775807 - 1)) | wc -l",
+        "printf '%s' a | xargs -I '' echo x; expr 9223372036854775807 + 1; seq 999999999999999999 999999999999999999 | wc -l",
+    ] {
+        let ended = run(script);
+        assert!(
+            ended.notes.is_empty() && !ended.stdout.is_empty() && ended.stdout.len() < 200,
+            "{script:.100}: {ended:?}"
+        );
+    }
     let ended = run("printf '%99999d' 1");
     assert!(ended.stderr.contains("a width may be"), "{ended:?}");
 }

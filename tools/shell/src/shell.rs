@@ -132,7 +132,11 @@ impl Shell {
         Ok(())
     }
 
+    /// Says something to the error output. Where that is closed or full, nobody is told, and the script goes on.
     pub(crate) async fn complain(&self, message: &str) -> Outcome<()> {
-        self.streams.errors().write(format!("{message}\n").as_bytes()).await
+        match self.streams.errors().write(format!("{message}\n").as_bytes()).await {
+            Err(Stop::Failed { .. }) => Ok(()),
+            other => other,
+        }
     }
 }

@@ -3,6 +3,9 @@
 use crate::run::Call;
 use crate::stop::{Outcome, Stop};
 
+/// Highest number of a word or a letter that `OPTIND` may name. A script can write anything into it.
+const PLACE_MAX: usize = 1_000_000;
+
 pub(super) async fn getopts(call: &mut Call<'_>) -> Outcome<u8> {
     let [options, name, more @ ..] = call.arguments else {
         return Err(Stop::usage("the options and a name are expected, as in `getopts ab: opt`"));
@@ -11,7 +14,8 @@ pub(super) async fn getopts(call: &mut Call<'_>) -> Outcome<u8> {
     let place = call.shell.variables.get("OPTIND").unwrap_or_default();
     // `2:1` is the second letter of the second word: between two letters of a word, that is kept with the number.
     let (word, letter) = place.split_once(':').unwrap_or((&place, "1"));
-    let (word, letter): (usize, usize) = (word.parse().unwrap_or(1), letter.parse().unwrap_or(1));
+    let place = |text: &str| text.parse().ok().filter(|place| *place <= PLACE_MAX).unwrap_or(1_usize);
+    let (word, letter) = (place(word), place(letter));
     let current = words.get(word.max(1) - 1).filter(|word| word.len() > 1 && word.starts_with('-'));
     let Some(current) = current.filter(|word| *word != "--") else {
         let after = if words.get(word.max(1) - 1).is_some_and(|word| word == "--") { word + 1 } else { word };
@@ -36,7 +40,7 @@ pub(super) async fn getopts(call: &mut Call<'_>) -> Outcome<u8> {
             call.shell.assign("OPTIND", &next_place)?;
         }
         Some(true) => {
-            let attached: String = letters[letter + 1..].iter().collect();
+            let attached: String = letters.iter().skip(letter + 1).collect();
             let value = if is_last { words.get(word).cloned() } else { Some(attached) };
             call.shell.assign("OPTIND", &(word + if is_last { 2 } else { 1 }).to_string())?;
             return with_value(call, name, option, value, is_silent).await;

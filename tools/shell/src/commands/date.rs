@@ -11,6 +11,9 @@ const OPTIONS: Options = Options::new("uI", "d", &[("utc", 'u'), ("date", 'd'), 
 /// Longest wait. The call's own deadline comes earlier.
 const SLEEP_MAX: f64 = 300.0;
 
+/// Times go up to the end of the year 9999, and as far back.
+const SECONDS_MAX: u64 = 253_402_300_800;
+
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS: [&str; 12] = [
     "January",
@@ -63,7 +66,7 @@ pub(super) fn read(text: &str) -> Outcome<i64> {
         _ => {}
     }
     if let Some(seconds) = trimmed.strip_prefix('@') {
-        return seconds.parse().map_err(|_| wrong());
+        return seconds.parse().ok().filter(|seconds: &i64| seconds.unsigned_abs() < SECONDS_MAX).ok_or_else(wrong);
     }
     let (day, time) = trimmed.split_once([' ', 'T']).unwrap_or((trimmed, "00:00:00"));
     let time = time.trim_end_matches(" UTC").trim_end_matches('Z');

@@ -34,6 +34,9 @@ pub(super) async fn xargs(call: &mut Call<'_>) -> Outcome<u8> {
             "`-P` above 1 is not here: there are no processes, calls are made one after the other",
         ));
     }
+    if given.value('I') == Some("") {
+        return Err(Stop::failed("`-I` wants a mark, as in `-I{}`"));
+    }
     if given.has('s') {
         return Err(Stop::failed("`-s` is not here; `-n` bounds the arguments of a call"));
     }

@@ -16,15 +16,33 @@ use fields::{Fields, Splitting};
 use crate::run;
 use crate::shell::Shell;
 use crate::stop::{Outcome, Stop};
-use crate::syntax::{List, Piece, Quotes, Word};
+use crate::syntax::{List, Piece, Quotes, Word, is_name};
 
 /// Most words that one command may get.
 const WORDS_MAX: usize = 100_000;
 
+/// Most bytes that the words of one command have together.
+const WORDS_BYTES_MAX: usize = 8 << 20;
+
+/// Builtins whose arguments assign: `local x=$y` gives `x` all of `y`.
+const DECLARING: [&str; 3] = ["export", "local", "readonly"];
+
+/// Whether a word begins as an assignment.
+fn assigns(word: &Word) -> bool {
+    let Some(Piece::Bare(text)) = word.pieces.first() else { return false };
+    text.split_once('=').is_some_and(|(name, _)| is_name(name))
+}
+
 /// Expands the words of a command: each may become none, one or several.
 pub(crate) async fn words(shell: &mut Shell, words: &[Word]) -> Outcome<Vec<String>> {
-    let mut expanded = Vec::with_capacity(words.len());
+    let mut expanded: Vec<String> = Vec::with_capacity(words.len());
+    let (mut bytes, mut counted) = (0, 0);
     for word in words {
+        let is_declaring = expanded.first().is_some_and(|first| DECLARING.contains(&first.as_str()));
+        if is_declaring && assigns(word) {
+            expanded.push(text(shell, word).await?);
+            continue;
+        }
         if let [Piece::Bare(text)] = &word.pieces[..]
             && !text.contains(['*', '?', '['])
         {
@@ -41,6 +59,11 @@ pub(crate) async fn words(shell: &mut Shell, words: &[Word]) -> Outcome<Vec<Stri
         }
         if expanded.len() > WORDS_MAX {
             return Err(Stop::Limit(format!("a command would get more than {WORDS_MAX} words")));
+        }
+        bytes += expanded[counted..].iter().map(String::len).sum::<usize>();
+        counted = expanded.len();
+        if bytes > WORDS_BYTES_MAX {
+            return Err(Stop::Limit(format!("a command would get more than {WORDS_BYTES_MAX} bytes")));
         }
     }
     Ok(expanded)

@@ -5,6 +5,9 @@ use super::{Piece, Word};
 /// Most words that one may become.
 const WORDS_MAX: usize = 10_000;
 
+/// Widest number of a sequence, with its zeros. A longer text in braces is just that.
+const WIDTH_MAX: usize = 100;
+
 /// A word taken apart: only text without quotes can have braces with a meaning.
 #[derive(Clone)]
 enum Part {
@@ -106,6 +109,9 @@ fn sequence(inside: &[Part]) -> Option<Vec<Vec<Part>>> {
         let is_padded =
             |text: &str| text.trim_start_matches('-').len() > 1 && text.trim_start_matches('-').starts_with('0');
         let width = if is_padded(first) || is_padded(last) { first.len().max(last.len()) } else { 0 };
+        if width > WIDTH_MAX {
+            return None;
+        }
         return Some(steps(from, to, step).map(|number| letters(&format!("{number:0width$}"))).collect());
     }
     let one = |text: &str| text.bytes().next().filter(|byte| text.len() == 1 && byte.is_ascii_alphabetic());
