@@ -119,6 +119,8 @@ fn hostile_scripts_end_in_words_and_not_in_traps() {
         "f() { if true; then case a in a) { ( echo $(f) | cat ); } ;; esac; fi; }; f",
         "f() { for i in 1; do while true; do until false; do f; done; done; done; }; f",
         "x='eval \"$x\"'; eval \"$x\"",
+        "f() { while :; do while :; do while :; do while :; do while :; do while :; do f; done; done; done; done; done; done; }; f",
+        "f() { : ${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-${a:-$(f)}}}}}}}}}}}}}}; }; f",
         "echo 'echo a | xargs -I{} sh s' > s; sh s",
         "echo 'find s -exec sh s \\;' > s; sh s",
     ] {

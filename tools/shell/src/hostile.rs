@@ -39,6 +39,9 @@ fn refused(script: &str, because: &str) {
 #[test]
 fn what_goes_on_for_ever_meets_a_bound() {
     stopped("f() { f; }; f", "deep in each other");
+    stopped(&format!("f() {{ {}f{}; }}; f", "while true; do ".repeat(20), "; done".repeat(20)), "deep in each other");
+    stopped(&format!("f() {{ : {}$(f){}; }}; f", "${x:-".repeat(40), "}".repeat(40)), "deep in each other");
+    stopped(&format!("echo a | {}echo", "xargs ".repeat(1_000)), "deep in each other");
     stopped("f() { echo $(f); }; f", "deep in each other");
     stopped("f() { (f); }; f", "deep in each other");
     stopped("f() { f | cat; }; f", "deep in each other");
@@ -63,6 +66,9 @@ fn what_is_too_large_or_too_deep_is_an_error() {
     refused("echo {1..100000}", "words of one");
     refused(&"(".repeat(1_000), "stand in each other");
     refused(&"$(".repeat(1_000), "stand in each other");
+    refused(&format!("echo $((1{}))", "+1".repeat(10_000)), "operators");
+    refused(&format!("[[ a {} ]]", "&& a ".repeat(10_000)), "are joined");
+    assert!(run(&format!("find . {}", "-name a ".repeat(1_000))).stderr.contains("tests and actions"));
     refused("sleep 1 &", "no background jobs");
     refused("cat <(ls)", "no process substitution");
     refused("echo {a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}", "words of one");

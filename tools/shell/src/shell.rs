@@ -10,9 +10,9 @@ use crate::streams::{Progress, Streams};
 use crate::syntax::Command;
 use crate::variables::{Variable, Variables};
 
-/// How deep functions, subshells, substitutions, `eval` and files of commands may stand in each other. Each level takes some
-/// kilobytes of a stack of 512 KiB, for they are polled from the outside in.
-pub(crate) const DEPTH_MAX: u32 = 64;
+/// How deep lists of commands, calls, expansions and subshells may stand in each other while they run. Each level takes up to 2.2 KiB
+/// of a stack of 512 KiB, for they are polled from the outside in. A function that calls itself takes two or more.
+pub(crate) const DEPTH_MAX: u32 = 160;
 
 /// Most commands that one script runs. Fuel would end it, too, but would not say where.
 const COMMANDS_MAX: u64 = 5_000_000;
@@ -104,7 +104,7 @@ impl Shell {
     pub(crate) fn deeper(&mut self) -> Outcome<()> {
         if self.depth >= DEPTH_MAX {
             let message =
-                format!("functions, substitutions and subshells stand more than {DEPTH_MAX} deep in each other");
+                format!("functions, substitutions and commands stand more than {DEPTH_MAX} levels deep in each other");
             return Err(Stop::Limit(message));
         }
         self.depth += 1;

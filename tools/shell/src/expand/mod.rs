@@ -95,26 +95,33 @@ type Expanding<'a> = Pin<Box<dyn Future<Output = Outcome<()>> + 'a>>;
 
 fn pieces<'a>(shell: &'a mut Shell, pieces: &'a [Piece], fields: &'a mut Fields, place: Place) -> Expanding<'a> {
     Box::pin(async move {
-        for piece in pieces {
-            match piece {
-                Piece::Bare(text) if place == Place::Word => fields.push_bare(text),
-                Piece::Bare(text) => fields.split(text)?,
-                Piece::Quoted(text) => fields.push_quoted(text),
-                Piece::Home => fields.push_quoted(&shell.variables.get("HOME").unwrap_or_default()),
-                Piece::Parameter { parameter, quotes } => parameter::expand(shell, parameter, *quotes, fields).await?,
-                Piece::Substitution { script, quotes } => {
-                    let output = substituted(shell, script).await?;
-                    fields.push(&output, *quotes)?;
-                }
-                Piece::Arithmetic { expression, quotes } => {
-                    let value = arithmetic(shell, expression).await?;
-                    fields.push(&value.to_string(), *quotes)?;
-                }
-            }
-            fields.check()?;
-        }
-        Ok(())
+        shell.deeper()?;
+        let ended = each(shell, pieces, fields, place).await;
+        shell.shallower();
+        ended
     })
+}
+
+async fn each(shell: &mut Shell, pieces: &[Piece], fields: &mut Fields, place: Place) -> Outcome<()> {
+    for piece in pieces {
+        match piece {
+            Piece::Bare(text) if place == Place::Word => fields.push_bare(text),
+            Piece::Bare(text) => fields.split(text)?,
+            Piece::Quoted(text) => fields.push_quoted(text),
+            Piece::Home => fields.push_quoted(&shell.variables.get("HOME").unwrap_or_default()),
+            Piece::Parameter { parameter, quotes } => parameter::expand(shell, parameter, *quotes, fields).await?,
+            Piece::Substitution { script, quotes } => {
+                let output = substituted(shell, script).await?;
+                fields.push(&output, *quotes)?;
+            }
+            Piece::Arithmetic { expression, quotes } => {
+                let value = arithmetic(shell, expression).await?;
+                fields.push(&value.to_string(), *quotes)?;
+            }
+        }
+        fields.check()?;
+    }
+    Ok(())
 }
 
 impl Fields {

@@ -163,7 +163,6 @@ async fn matches_arm(shell: &mut Shell, arm: &Arm, value: &str) -> Outcome<bool>
 
 /// Calls a function: its arguments take the place of the script's while it runs.
 pub(super) async fn call_function(shell: &mut Shell, body: Rc<Command>, arguments: &[String]) -> Outcome<u8> {
-    shell.deeper()?;
     let positional = std::mem::replace(&mut shell.positional, Rc::new(arguments.to_vec()));
     let loops = std::mem::take(&mut shell.loops);
     shell.hidden.push(Vec::new());
@@ -174,7 +173,6 @@ pub(super) async fn call_function(shell: &mut Shell, body: Rc<Command>, argument
     }
     shell.positional = positional;
     shell.loops = loops;
-    shell.shallower();
     match ended {
         Err(Stop::Return(status)) => Ok(status),
         other => other,

@@ -37,12 +37,19 @@ pub(crate) async fn whole(shell: &mut Shell, script: &str) -> Outcome<u8> {
 
 pub(crate) fn list<'a>(shell: &'a mut Shell, list: &'a [AndOr]) -> Running<'a> {
     Box::pin(async move {
-        let mut status = 0;
-        for item in list {
-            status = and_or(shell, item).await?;
-        }
-        Ok(status)
+        shell.deeper()?;
+        let ended = items(shell, list).await;
+        shell.shallower();
+        ended
     })
+}
+
+async fn items(shell: &mut Shell, list: &[AndOr]) -> Outcome<u8> {
+    let mut status = 0;
+    for item in list {
+        status = and_or(shell, item).await?;
+    }
+    Ok(status)
 }
 
 /// Runs commands in a subshell, and gives what they wrote and how they ended.

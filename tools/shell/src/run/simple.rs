@@ -158,6 +158,13 @@ pub(crate) fn run_words_without_functions<'a>(shell: &'a mut Shell, words: &'a [
 }
 
 async fn run_meaning(shell: &mut Shell, meaning: Meaning, words: &[String]) -> Outcome<u8> {
+    shell.deeper()?;
+    let ended = call(shell, meaning, words).await;
+    shell.shallower();
+    ended
+}
+
+async fn call(shell: &mut Shell, meaning: Meaning, words: &[String]) -> Outcome<u8> {
     let (name, arguments) = (&words[0], &words[1..]);
     match meaning {
         Meaning::Function(body) => compound::call_function(shell, body, arguments).await,

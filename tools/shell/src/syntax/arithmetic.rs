@@ -3,6 +3,9 @@
 /// How deep parentheses and operators may stand in each other.
 const NESTING_MAX: u32 = 100;
 
+/// Most operators of one expression.
+const OPERATORS_MAX: u32 = 300;
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expression {
     Number(i64),
@@ -92,11 +95,12 @@ struct Reader<'a> {
     text: &'a str,
     rest: &'a str,
     depth: u32,
+    operators: u32,
 }
 
 /// Reads an expression whose expansions were made.
 pub(crate) fn parse(text: &str) -> Result<Expression, String> {
-    let mut reader = Reader { text, rest: text, depth: 0 };
+    let mut reader = Reader { text, rest: text, depth: 0, operators: 0 };
     reader.blanks();
     if reader.rest.is_empty() {
         return Ok(Expression::Number(0));
@@ -135,9 +139,19 @@ impl<'a> Reader<'a> {
         result
     }
 
+    /// `1+1+1+…` makes a tree that is as deep as it is long.
+    fn count_operator(&mut self) -> Result<(), String> {
+        self.operators += 1;
+        if self.operators <= OPERATORS_MAX {
+            return Ok(());
+        }
+        Err(format!("an arithmetic expression has more than {OPERATORS_MAX} operators"))
+    }
+
     fn sequence(&mut self) -> Result<Expression, String> {
         let mut expression = self.assignment()?;
         while self.eat(",") {
+            self.count_operator()?;
             expression = Expression::Sequence(Box::new(expression), Box::new(self.assignment()?));
         }
         Ok(expression)
@@ -183,6 +197,7 @@ impl<'a> Reader<'a> {
                 break;
             }
             self.eat(text);
+            self.count_operator()?;
             left = match operator {
                 // Bind to the right: `2 ** 3 ** 2` is `2 ** 9`.
                 Operator::Of(Binary::Power) => {

@@ -7,6 +7,9 @@ use super::{Kind, Piece, Test, Word};
 const BINARY: [&str; 15] =
     ["==", "=~", "=", "!=", "<=", ">=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt"];
 
+/// Most tests that are joined by one kind of operator: each stands in the one before it.
+const JOINED_MAX: usize = 100;
+
 impl Scanner<'_> {
     pub(super) fn test(&mut self) -> Parsed<Kind> {
         self.expect_reserved("[[", "[[")?;
@@ -19,17 +22,31 @@ impl Scanner<'_> {
     fn test_or(&mut self) -> Parsed<Test> {
         let mut test = self.test_and()?;
         self.skip_lines()?;
+        let mut count = 0;
         while self.eat("||") {
+            count += 1;
+            self.bound(count)?;
             test = Test::Or(Box::new(test), Box::new(self.test_and()?));
             self.skip_lines()?;
         }
         Ok(test)
     }
 
+    fn bound(&self, count: usize) -> Parsed<()> {
+        if count <= JOINED_MAX {
+            Ok(())
+        } else {
+            self.problem(format!("more than {JOINED_MAX} tests are joined in `[[`"))
+        }
+    }
+
     fn test_and(&mut self) -> Parsed<Test> {
         let mut test = self.test_not()?;
         self.skip_lines()?;
+        let mut count = 0;
         while self.eat("&&") {
+            count += 1;
+            self.bound(count)?;
             test = Test::And(Box::new(test), Box::new(self.test_not()?));
             self.skip_lines()?;
         }

@@ -12,6 +12,9 @@ use crate::stop::{Outcome, Stop};
 /// How deep `(` and `!` may stand in each other.
 const NESTING_MAX: u32 = 40;
 
+/// Most tests and actions: each stands in the one before it.
+const TESTS_MAX: u32 = 150;
+
 const KNOWN: &str = "-name -iname -path -wholename -type -size -empty -newer -mtime -mmin -true -false -prune -maxdepth -mindepth \
                      -depth -print -print0 -printf -delete -quit -exec … \\; -exec … + ! -not -a -o , ( )";
 
@@ -98,6 +101,7 @@ struct Reader<'a> {
     shell: &'a Shell,
     rest: &'a [String],
     depth: u32,
+    tests: u32,
     depth_min: usize,
     depth_max: usize,
     contents_first: bool,
@@ -114,6 +118,7 @@ pub(super) fn read(shell: &Shell, arguments: &[String]) -> Outcome<Search> {
         shell,
         rest: &arguments[first..],
         depth: 0,
+        tests: 0,
         depth_min: 0,
         depth_max: usize::MAX,
         contents_first: false,
@@ -200,6 +205,10 @@ impl<'a> Reader<'a> {
     }
 
     fn primary(&mut self) -> Outcome<Expression> {
+        self.tests += 1;
+        if self.tests > TESTS_MAX {
+            return Err(Stop::failed(format!("more than {TESTS_MAX} tests and actions are asked for")));
+        }
         let word = self.next().ok_or_else(|| Stop::failed("something is missing at the end"))?;
         Ok(match word {
             "-name" => Expression::Name(Pattern::new(self.value(word)?)),

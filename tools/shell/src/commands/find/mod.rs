@@ -97,43 +97,56 @@ fn holds<'a>(
     below: &'a mut Below,
 ) -> Holding<'a> {
     Box::pin(async move {
-        Ok(match expression {
-            Expression::Not(inner) => !holds(call, inner, entry, found, below).await?,
-            Expression::And(left, right) => {
-                // After `-quit`, nothing more is done.
-                let holds_so_far = holds(call, left, entry, found, below).await? && !found.is_over;
-                holds_so_far && holds(call, right, entry, found, below).await?
-            }
-            Expression::Or(left, right) => {
-                let holds_so_far = holds(call, left, entry, found, below).await? || found.is_over;
-                holds_so_far || holds(call, right, entry, found, below).await?
-            }
-            Expression::Then(left, right) => {
-                holds(call, left, entry, found, below).await?;
-                found.is_over || holds(call, right, entry, found, below).await?
-            }
-            Expression::Always(holds) => *holds,
-            Expression::Name(pattern) => pattern.matches(entry.name()),
-            Expression::NameAnyCase(pattern) => pattern.matches(&entry.name().to_lowercase()),
-            Expression::Path(pattern) => pattern.matches(&entry.path),
-            Expression::Type(kinds) => kinds.contains(&entry.kind),
-            Expression::Size(size) => {
-                let bytes = entry.metadata(call.shell)?.len();
-                size.holds(bytes.div_ceil(size.unit))
-            }
-            Expression::Empty => is_empty(call, entry)?,
-            Expression::Newer(than) => entry.metadata(call.shell)?.modified().is_ok_and(|time| time > *than),
-            Expression::Age(age) => {
-                let modified = entry.metadata(call.shell)?.modified().map_err(|error| failed(&entry.path, &error))?;
-                let seconds = std::time::SystemTime::now().duration_since(modified).map_or(0, |age| age.as_secs());
-                age.holds(seconds / age.unit)
-            }
-            Expression::Prune => {
-                *below = Below::LeftOut;
-                true
-            }
-            Expression::Act(action) => act(call, action, entry, found).await?,
-        })
+        call.shell.deeper()?;
+        let answer = answer(call, expression, entry, found, below).await;
+        call.shell.shallower();
+        answer
+    })
+}
+
+async fn answer(
+    call: &mut Call<'_>,
+    expression: &Expression,
+    entry: &Entry,
+    found: &mut Found,
+    below: &mut Below,
+) -> Outcome<bool> {
+    Ok(match expression {
+        Expression::Not(inner) => !holds(call, inner, entry, found, below).await?,
+        Expression::And(left, right) => {
+            // After `-quit`, nothing more is done.
+            let holds_so_far = holds(call, left, entry, found, below).await? && !found.is_over;
+            holds_so_far && holds(call, right, entry, found, below).await?
+        }
+        Expression::Or(left, right) => {
+            let holds_so_far = holds(call, left, entry, found, below).await? || found.is_over;
+            holds_so_far || holds(call, right, entry, found, below).await?
+        }
+        Expression::Then(left, right) => {
+            holds(call, left, entry, found, below).await?;
+            found.is_over || holds(call, right, entry, found, below).await?
+        }
+        Expression::Always(holds) => *holds,
+        Expression::Name(pattern) => pattern.matches(entry.name()),
+        Expression::NameAnyCase(pattern) => pattern.matches(&entry.name().to_lowercase()),
+        Expression::Path(pattern) => pattern.matches(&entry.path),
+        Expression::Type(kinds) => kinds.contains(&entry.kind),
+        Expression::Size(size) => {
+            let bytes = entry.metadata(call.shell)?.len();
+            size.holds(bytes.div_ceil(size.unit))
+        }
+        Expression::Empty => is_empty(call, entry)?,
+        Expression::Newer(than) => entry.metadata(call.shell)?.modified().is_ok_and(|time| time > *than),
+        Expression::Age(age) => {
+            let modified = entry.metadata(call.shell)?.modified().map_err(|error| failed(&entry.path, &error))?;
+            let seconds = std::time::SystemTime::now().duration_since(modified).map_or(0, |age| age.as_secs());
+            age.holds(seconds / age.unit)
+        }
+        Expression::Prune => {
+            *below = Below::LeftOut;
+            true
+        }
+        Expression::Act(action) => act(call, action, entry, found).await?,
     })
 }
 
