@@ -145,7 +145,7 @@ fn hostile_scripts_end_in_words_and_not_in_traps() {
         "[[ ! ",
         "f() { ",
     ] {
-        let script = format!("echo {}", open.repeat(3_000));
+        let script = format!("echo; {}", open.repeat(3_000));
         let ended = call(&script);
         assert_eq!(ended["status"], 2, "{open}: {ended}");
     }
