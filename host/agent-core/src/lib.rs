@@ -30,6 +30,7 @@ pub mod message;
 pub mod metadata;
 pub mod model;
 pub mod name;
+pub mod open_file;
 pub mod outcome;
 pub mod path_state;
 pub mod pattern;

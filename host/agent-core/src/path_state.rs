@@ -48,6 +48,8 @@ pub enum Becoming {
     /// The thing that it is, in another state.
     #[default]
     Itself,
+    /// The file that it is, with what it contained before: an undo writes it back where it is.
+    Before,
     /// Nothing.
     Gone,
     /// A file or directory that did not exist before, still empty.

@@ -14,6 +14,21 @@ static NUMBER: LazyLock<u32> = LazyLock::new(|| {
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 });
 
+/// When the machine was started, by its clock as it is now, in nanoseconds since 1970.
+pub fn since_ns() -> i64 {
+    let ns = |clock| {
+        let time = rustix::time::clock_gettime(clock);
+        time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+    };
+    ns(rustix::time::ClockId::Realtime).saturating_sub(ns(UP))
+}
+
+/// The time since the start, also while the machine slept.
+#[cfg(target_os = "linux")]
+const UP: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const UP: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+
 /// A number that another start of the machine does not have, but for one chance in four thousand million. Where the system does
 /// not say, it is always the same. First called before the file wall stands.
 pub fn number() -> u32 {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::RuleSource;
+use agent_core::open_file::OpenFile;
 use agent_core::outcome::{Fault, LogRecord};
 use agent_core::path_state::PathMark;
 use agent_core::units::{Bytes, Millis};
@@ -251,6 +252,19 @@ impl Effects {
             book.closed = Some(closed.clone());
         }
         marked
+    }
+
+    /// Keeps how an open file stands. Never waits.
+    pub(crate) fn follow(&self, file: &OpenFile) -> Result<(), GateClosed> {
+        let mut book = self.book();
+        if let Some(closed) = &book.closed {
+            return Err(closed.clone());
+        }
+        let followed = self.gate.follow(file);
+        if let Err(closed) = &followed {
+            book.closed = Some(closed.clone());
+        }
+        followed
     }
 
     /// Whether the guest is gone.

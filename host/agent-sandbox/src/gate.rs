@@ -4,6 +4,7 @@
 //! Requests and answers are plain data, so that a guest can later live in a process of its own.
 
 use agent_core::effect::{Effect, EffectClass, EffectRequest, Ruling, UndoEntry};
+use agent_core::open_file::OpenFile;
 use agent_core::outcome::LogRecord;
 use agent_core::path_state::PathMark;
 use async_trait::async_trait;
@@ -31,6 +32,17 @@ pub trait EffectGate: Send + Sync {
     /// Where it could not be recorded: the call ends.
     fn mark_changes(&self, marks: Vec<PathMark>) -> Result<(), GateClosed> {
         let _ = marks;
+        Ok(())
+    }
+
+    /// Keeps how an announced file stands that is open for changes, in place of what was kept of it before: said before and
+    /// after each change, and read by an undo where this process was killed in between. Must not wait, and be as cheap as the
+    /// change. A gate whose undo needs this process needs none of it.
+    ///
+    /// # Errors
+    /// Where it could not be kept: the call ends.
+    fn follow(&self, file: &OpenFile) -> Result<(), GateClosed> {
+        let _ = file;
         Ok(())
     }
 

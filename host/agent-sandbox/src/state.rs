@@ -196,6 +196,7 @@ impl CallState {
     pub(crate) async fn finish(self) -> Account {
         self.sender.join().await;
         drop(self.table);
+        self.files.end();
         let divergence = self.effects.divergence().or_else(|| self.replay.rest()).or_else(|| self.sender.unclaimed());
         let (effects, effects_dropped) = self.effects.finish();
         Account {

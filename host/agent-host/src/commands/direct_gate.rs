@@ -18,7 +18,7 @@ use async_trait::async_trait;
 
 use crate::asking;
 use crate::driver::mounts::at_files;
-use crate::driver::undoing::undo_all;
+use crate::driver::undoing::{Known, undo_all};
 use crate::person::Person;
 use crate::reporter::Reporter;
 
@@ -61,7 +61,9 @@ impl DirectGate {
             let kept = |digest: &Digest| Ok(contents.get(digest).cloned());
             // Nobody goes on with an undo that is killed.
             let mut tell = |_, _| Ok(());
-            undo_all(&below, (&entries, &kept), (&marks, Restarted::No), &mut tell)
+            // The call has ended, so that all is said of its files.
+            let known = Known { marks: &marks, open: Vec::new(), restarted: Restarted::No };
+            undo_all(&below, (&entries, &kept), known, &mut tell)
         };
         let undone = at_files(mounts, work).await.context("the file system does not answer")?;
         Ok(undone?)

@@ -36,7 +36,7 @@ use super::gate::CallGate;
 use super::mounts::at_files;
 use super::ports::Ports;
 use super::serving;
-use super::undoing::{Restored, changed, restore};
+use super::undoing::{self, Restored, changed, restore};
 use crate::clock;
 use crate::failpoint;
 use crate::journal::log::Durable;
@@ -178,6 +178,9 @@ impl StartedCall {
         let report = results::held(report, &component, &descriptor, &ports.schemas);
         failpoint::hit("guest-ended");
         tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
+        if report.remains != Remains::FileWork {
+            gate.forget_open_files();
+        }
         let changes = changes_so_far(&ports, number);
         let cancelled = matches!(report.outcome, ToolOutcome::Faulted { fault: Fault::Cancelled, .. });
         if report.remains == Remains::FileWork && !changes.is_empty() {
@@ -192,9 +195,13 @@ impl StartedCall {
         let again = matches!(unresolved, Some(Unresolved::Repeatable)) && !cancelled;
         if again || matches!(report.outcome, ToolOutcome::Faulted { .. }) {
             // A person who stops a run finds the files as they were, and does not have to resume it for that.
-            if let Restored::Not { why, restored } = restore(&ports, &mounts, number, attempt).await? {
-                return left_alone(&ports, CallUndone { call: number, attempt, restored }, why, Some(report))
-                    .map(|()| None);
+            match restore(&ports, &mounts, number, attempt).await? {
+                Restored::All => {}
+                Restored::Not { why, restored } => {
+                    let undone = CallUndone { call: number, attempt, restored };
+                    return left_alone(&ports, undone, why, Some(report)).map(|()| None);
+                }
+                Restored::Untried(why) => return leave_in_doubt(&ports, number, why, Some(report)).map(|()| None),
             }
         } else if survives_power_loss(&ports) {
             sync_to_disk(&mounts, changes, report.effects.clone())
@@ -238,7 +245,7 @@ pub async fn undo_interrupted(ports: &Arc<Ports>, number: CallNumber) -> anyhow:
         Ok(mounts) => restore(ports, &mounts, number, attempt.number).await?,
         Err(error) => {
             let reason = format!("its changes could not be undone: {:#}", anyhow::Error::from(error));
-            Restored::Not { why: doubting::about_change(changed(&attempt.changes[0]), reason), restored: 0 }
+            Restored::Untried(doubting::about_change(changed(&attempt.changes[0]), reason))
         }
     };
     match restored {
@@ -246,14 +253,18 @@ pub async fn undo_interrupted(ports: &Arc<Ports>, number: CallNumber) -> anyhow:
         Restored::Not { why, restored } => {
             left_alone(ports, CallUndone { call: number, attempt: attempt.number, restored }, why, None)
         }
+        Restored::Untried(why) => leave_in_doubt(ports, number, why, None),
     }
 }
 
 /// Something that an attempt had changed is not as it was: a person must know of that, and what can be restored has been.
 fn left_alone(ports: &Ports, undone: CallUndone, why: Why, report: Option<CallReport>) -> anyhow::Result<()> {
+    let of = (undone.call, undone.attempt);
     leave_in_doubt(ports, undone.call, why, report)?;
     // Not to be tried once more where the person says that the call is to be made again: what is left is theirs.
-    ports.recorder.record(undone, Durable::Later).map(drop)
+    ports.recorder.record(undone, Durable::Later)?;
+    undoing::forget_open_files(ports, of);
+    Ok(())
 }
 
 /// Waits before a keyed write without an answer is sent again, longer each time: a server that is down is not hammered.

@@ -2,7 +2,7 @@
 //! the journal before they happen and records their results. The sandbox calls it for every effect.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use agent_core::answer_events::Approval;
 use agent_core::approval;
@@ -13,6 +13,7 @@ use agent_core::event::{EffectDone, EffectIntended, Suspension};
 use agent_core::file_events::PathsMarked;
 use agent_core::grant::RuleSource;
 use agent_core::name::{CallNumber, ToolName};
+use agent_core::open_file::OpenFile;
 use agent_core::outcome::LogRecord;
 use agent_core::path_state::PathMark;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
@@ -28,6 +29,7 @@ use crate::boot;
 use crate::defect;
 use crate::failpoint;
 use crate::journal::log::Durable;
+use crate::journal::open_files::{self, OpenFiles};
 
 /// The gate of one attempt of one call.
 pub struct CallGate {
@@ -39,6 +41,8 @@ pub struct CallGate {
     asking: Asking,
     /// The answers that are kept, by the effect's number.
     answers: Mutex<BTreeMap<u32, Digest>>,
+    /// Where it is kept how open files stand, from the first word on; none where it cannot be.
+    open_files: OnceLock<Option<OpenFiles>>,
 }
 
 impl CallGate {
@@ -51,7 +55,24 @@ impl CallGate {
         end: CancellationToken,
     ) -> Self {
         let asking = Asking::new(Arc::clone(&ports), call, end);
-        Self { ports, tool, index, call, attempt, asking, answers: Mutex::default() }
+        Self { ports, tool, index, call, attempt, asking, answers: Mutex::default(), open_files: OnceLock::new() }
+    }
+
+    /// Removes what was kept of open files: none is open any more, and the journal says how they were left.
+    pub fn forget_open_files(&self) {
+        if let (Some(Some(_)), Some(folder)) = (self.open_files.get(), self.ports.journal.folder()) {
+            open_files::forget(folder, &self.ports.recorder.state().run, (self.call, self.attempt));
+        }
+    }
+
+    fn open_files(&self) -> Option<&OpenFiles> {
+        self.open_files.get_or_init(|| self.begin_open_files()).as_ref()
+    }
+
+    fn begin_open_files(&self) -> Option<OpenFiles> {
+        let run = self.ports.recorder.state().run.clone();
+        let begun = OpenFiles::begin(self.ports.journal.folder()?, &run, (self.call, self.attempt));
+        begun.inspect_err(|error| tracing::warn!(%error, "how files stand is not kept")).ok()
     }
 
     /// What the attempt was ended for, where its host ended it.
@@ -90,6 +111,7 @@ impl EffectGate for CallGate {
     }
 
     async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed> {
+        let _ = self.open_files();
         for undo in &intent.undo {
             if let Some(content) = &undo.content {
                 self.ports.journal.put_blob(content).map_err(|error| GateClosed(error.to_string()))?;
@@ -116,6 +138,21 @@ impl EffectGate for CallGate {
         let marked = PathsMarked { call: self.call, attempt: self.attempt, boot: boot::number(), marks };
         self.record(marked, Durable::Later)?;
         failpoint::hit("paths-marked");
+        Ok(())
+    }
+
+    /// What cannot be kept leaves a later undo with less to go by, so that it leaves more alone; the call goes on.
+    fn follow(&self, file: &OpenFile) -> Result<(), GateClosed> {
+        if let Some(open_files) = self.open_files() {
+            // A host that was stopped and goes on after it was taken over: nothing more of it may reach the files.
+            if open_files.is_gone() {
+                return Err(GateClosed("another process has taken the run over".to_owned()));
+            }
+            if let Err(error) = open_files.keep(file) {
+                tracing::debug!(%error, "how a file stands is not kept");
+            }
+        }
+        failpoint::hit("file-followed");
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use agent_core::doubt::Why;
 use agent_core::effect::{EffectRequest, FileOperation, UndoEntry};
 use agent_core::file_events::{CallUndone, PathsMarked};
 use agent_core::name::CallNumber;
+use agent_core::open_file::OpenFile;
 use agent_core::path_state::PathMark;
 use agent_core::pending::{Attempt, CallStatus};
 use agent_sandbox::gate::GateClosed;
@@ -23,6 +24,7 @@ use super::ports::Ports;
 use crate::boot;
 use crate::failpoint;
 use crate::journal::log::Durable;
+use crate::journal::open_files;
 
 /// Whether everything that an attempt had changed is as it was.
 pub enum Restored {
@@ -35,6 +37,9 @@ pub enum Restored {
         /// Paths that are as before.
         restored: u32,
     },
+    /// Nothing could be looked at: the directories are not there, or do not answer. The call is in doubt, and what it had changed
+    /// is undone first where it is made again.
+    Untried(Why),
 }
 
 /// Restores what an attempt of a call had changed.
@@ -47,15 +52,23 @@ pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, att
         return Ok(Restored::All);
     }
     let (below, entries, teller) = (mounts.to_vec(), changes.clone(), Arc::clone(ports));
-    let restarted = if boot.is_none_or(|boot| boot == boot::number()) { Restarted::No } else { Restarted::Yes };
+    let open = open_files(ports, (call, attempt))?;
+    let restarted = match (boot, &open) {
+        (Some(boot), _) if boot == boot::number() => Restarted::No,
+        // Nothing was marked: where the machine was not started anew, a file was made before the first announcement.
+        (None, Some(_)) => Restarted::No,
+        (Some(_), Some(_)) => Restarted::Yes,
+        (_, None) => Restarted::PowerLost { up_since_ns: boot::since_ns() },
+    };
+    let open = open.unwrap_or_default();
     let work = move || {
         let mut tell = |marks, pressing| tell(&teller, call, attempt, (marks, pressing));
         let contents = |digest: &Digest| teller.journal.blob(digest).map_err(io::Error::other);
-        undo_all(&below, (&entries, &contents), (&marks, restarted), &mut tell)
+        undo_all(&below, (&entries, &contents), Known { marks: &marks, open, restarted }, &mut tell)
     };
     let Some(report) = at_files(mounts, work).await else {
         let reason = "its changes could not be undone: their file system does not answer".to_owned();
-        return Ok(Restored::Not { why: doubting::about_change(changed(&changes[0]), reason), restored: 0 });
+        return Ok(Restored::Untried(doubting::about_change(changed(&changes[0]), reason)));
     };
     let report = report.with_context(|| format!("cannot undo what call {call} had changed"))?;
     for missing in &report.missing {
@@ -69,6 +82,7 @@ pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, att
         return Ok(Restored::Not { why: doubting::about_change(request, reason), restored });
     }
     ports.recorder.record(CallUndone { call, attempt, restored }, Durable::Now)?;
+    forget_open_files(ports, (call, attempt));
     failpoint::hit("call-undone");
     Ok(Restored::All)
 }
@@ -79,6 +93,30 @@ pub fn changed(entry: &UndoEntry) -> EffectRequest {
     EffectRequest::File { operation: FileOperation::Write, path, to: None }
 }
 
+/// How the files stand that an attempt had open when its host was killed, as far as it is known.
+fn open_files(ports: &Ports, attempt: (CallNumber, u32)) -> anyhow::Result<Option<Vec<OpenFile>>> {
+    let run = ports.recorder.state().run.clone();
+    let Some(folder) = ports.journal.folder() else { return Ok(Some(Vec::new())) };
+    Ok(open_files::read(folder, &run, attempt)?)
+}
+
+/// Removes what is kept of an attempt's open files, once its changes are undone.
+pub fn forget_open_files(ports: &Ports, attempt: (CallNumber, u32)) {
+    if let Some(folder) = ports.journal.folder() {
+        open_files::forget(folder, &ports.recorder.state().run, attempt);
+    }
+}
+
+/// What is known of the files that an attempt changed.
+pub struct Known<'k> {
+    /// What was said of them, in order.
+    pub marks: &'k [PathMark],
+    /// The last word about each that was open when the host was killed.
+    pub open: Vec<OpenFile>,
+    /// Whether the machine was started anew since.
+    pub restarted: Restarted,
+}
+
 /// Undoes what entries say of one attempt, and syncs what was restored.
 ///
 /// # Errors
@@ -86,11 +124,12 @@ pub fn changed(entry: &UndoEntry) -> EffectRequest {
 pub fn undo_all(
     mounts: &[Mount],
     (entries, contents): (&[UndoEntry], &undo::Contents<'_>),
-    (marks, restarted): (&[PathMark], Restarted),
+    known: Known<'_>,
     tell: &mut undo::Tell<'_>,
 ) -> Result<UndoReport, UndoError> {
-    let mut ledger = Ledger::new(restarted);
-    ledger.follow(mounts, entries, marks)?;
+    let mut ledger = Ledger::new(known.restarted);
+    ledger.follow(mounts, entries, known.marks)?;
+    ledger.follow_open(mounts, entries, known.open)?;
     let report = undo::restore(&mut ledger, mounts, (entries, contents), tell)?;
     // What was removed must not come back by a power loss after its record.
     sync::sync_changes(mounts, entries).map_err(|error| GateClosed(format!("it could not be synced: {error}")))?;

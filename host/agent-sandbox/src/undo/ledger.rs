@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use agent_core::effect::UndoEntry;
+use agent_core::open_file::OpenFile;
 use agent_core::path_state::{Becoming, Mark, PathKind, PathMark, Stamp};
 
 use super::UndoError;
@@ -21,12 +22,20 @@ pub enum Restarted {
     No,
     /// Another one.
     Yes,
+    /// Another one, and what was kept of open files is gone with the power: nobody had a chance to write to a file between the
+    /// call and this start, which was at that time, in nanoseconds since 1970.
+    PowerLost {
+        /// When the machine was started.
+        up_since_ns: i64,
+    },
 }
 
 /// What calls left. One ledger serves the undo of several calls, the last one first.
 pub struct Ledger {
     paths: HashMap<String, Holding>,
     things: HashMap<Thing, ThingState>,
+    /// The last word about each file that a call had open for changes.
+    open: HashMap<Thing, OpenFile>,
     restarted: Restarted,
 }
 
@@ -52,14 +61,17 @@ enum Fresh {
 #[derive(Clone, Copy)]
 enum ThingState {
     Left(Stamp),
+    /// It was being changed, and had been left like this before; a new one had nothing in it.
     Changing(Option<Stamp>),
+    /// It was being given back what it contained before.
+    Returning,
 }
 
 impl Ledger {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(restarted: Restarted) -> Self {
-        Self { paths: HashMap::new(), things: HashMap::new(), restarted }
+        Self { paths: HashMap::new(), things: HashMap::new(), open: HashMap::new(), restarted }
     }
 
     /// Follows one attempt: its undo entries, and what was said of them since, in order.
@@ -95,6 +107,45 @@ impl Ledger {
         Ok(())
     }
 
+    /// Follows what was last said of files that an attempt had open for changes, once its entries and marks are followed.
+    ///
+    /// # Errors
+    /// If an entry is of no mount.
+    pub fn follow_open<'e>(
+        &mut self,
+        mounts: &[Mount],
+        entries: impl IntoIterator<Item = &'e UndoEntry>,
+        open: Vec<OpenFile>,
+    ) -> Result<(), UndoError> {
+        let entries: Vec<_> = entries.into_iter().collect();
+        for file in open {
+            let Some(entry) = entries.get(file.entry as usize) else { continue };
+            let thing = Thing::of(super::mount_of(mounts, entry)?, &file.left);
+            let is_last = self.open.get(&thing).is_none_or(|known| known.turn < file.turn);
+            // Of one that was closed since, a mark says more.
+            if is_last && matches!(self.things.get(&thing), Some(ThingState::Changing(_)) | None) {
+                self.open.insert(thing, file);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was being done to a file, if that is not known to have been done.
+    pub(super) fn doing(&self, thing: Thing) -> Option<&OpenFile> {
+        self.open.get(&thing).filter(|file| file.doing.is_some())
+    }
+
+    /// What was being done to a file was done, and nothing else: it is as the call left it.
+    pub(super) fn done(&mut self, now: &Looked) {
+        self.open.remove(&now.thing);
+        self.things.insert(now.thing, ThingState::Left(now.stamp));
+    }
+
+    /// Whether a file was being given back what it contained before.
+    pub(super) fn is_returning(&self, thing: Thing) -> bool {
+        matches!(self.things.get(&thing), Some(ThingState::Returning))
+    }
+
     fn begin(&mut self, mount: &Mount, key: &str, was: Option<&Stamp>) {
         let thing = was.map(|stamp| Thing::of(mount, stamp));
         if let (Some(thing), Some(stamp)) = (thing, was) {
@@ -112,7 +163,7 @@ impl Ledger {
                 holding.settled = false;
                 let mut moving: Vec<Thing> = holding.maybe.iter().flatten().copied().collect();
                 match becoming {
-                    Becoming::Itself => {}
+                    Becoming::Itself | Becoming::Before => {}
                     Becoming::Gone => holding.may_be(None),
                     Becoming::New => holding.fresh = Some(Fresh::Empty),
                     Becoming::Link(target) => holding.fresh = Some(Fresh::Link(target.clone())),
@@ -125,7 +176,11 @@ impl Ledger {
                 }
                 for thing in moving {
                     let state = self.things.entry(thing).or_insert(ThingState::Changing(None));
-                    *state = ThingState::Changing(state.stamp());
+                    *state = match (becoming, *state) {
+                        (Becoming::Before, _) | (_, ThingState::Returning) => ThingState::Returning,
+                        (_, ThingState::Left(stamp)) => ThingState::Changing(Some(stamp)),
+                        (_, ThingState::Changing(stamp)) => ThingState::Changing(stamp),
+                    };
                 }
             }
             Mark::Left(left) => {
@@ -142,7 +197,7 @@ impl Ledger {
     pub(super) fn accepts(&self, key: &str, now: Option<&Looked>, target: Option<&str>) -> bool {
         let Some(holding) = self.paths.get(key) else { return false };
         let Some(now) = now else {
-            return holding.maybe.contains(&None) || self.restarted == Restarted::Yes && holding.past.contains(&None);
+            return holding.maybe.contains(&None) || self.restarted != Restarted::No && holding.past.contains(&None);
         };
         if holding.maybe.contains(&Some(now.thing)) {
             return self.is_as_left(now);
@@ -154,18 +209,34 @@ impl Ledger {
                 PathKind::Link | PathKind::Other => false,
             },
             Some(Fresh::Link(to)) => target == Some(to),
-            None => self.restarted == Restarted::Yes && holding.past.contains(&Some(now.thing)) && self.is_as_left(now),
+            None => self.restarted != Restarted::No && holding.past.contains(&Some(now.thing)) && self.is_as_left(now),
         }
     }
 
     fn is_as_left(&self, now: &Looked) -> bool {
         match self.things.get(&now.thing) {
-            Some(ThingState::Left(stamp)) => {
-                let earlier = self.restarted == Restarted::Yes && now.stamp.changed_ns < stamp.changed_ns;
-                stamp.is_same_state(&now.stamp) || earlier
+            Some(ThingState::Left(stamp)) => stamp.is_same_state(&now.stamp) || self.may_be_earlier(stamp, now),
+            Some(ThingState::Changing(before)) => {
+                let followed = self.open.get(&now.thing).map(|file| file.left);
+                let mut known = before.iter().chain(&followed).peekable();
+                // Nothing was said of a new file but that it is one: the call had written nothing to it.
+                let is_fresh = known.peek().is_none() && now.stamp.size.0 == 0;
+                now.stamp.kind != PathKind::File
+                    || is_fresh
+                    || self.is_of_before_power_loss(now)
+                    || known.any(|stamp| has_same_content(stamp, now) || self.may_be_earlier(stamp, now))
             }
-            Some(ThingState::Changing(_)) | None => true,
+            Some(ThingState::Returning) => false,
+            None => true,
         }
+    }
+
+    fn may_be_earlier(&self, stamp: &Stamp, now: &Looked) -> bool {
+        self.restarted != Restarted::No && now.stamp.changed_ns < stamp.changed_ns
+    }
+
+    fn is_of_before_power_loss(&self, now: &Looked) -> bool {
+        matches!(self.restarted, Restarted::PowerLost { up_since_ns } if now.stamp.changed_ns < up_since_ns)
     }
 
     /// Whether the call left at a path exactly what had been there: then nothing is to be undone, whatever is there now.
@@ -190,7 +261,7 @@ impl Ledger {
         match self.paths.get(key)?.maybe.as_slice() {
             [Some(thing)] => match self.things.get(thing)? {
                 ThingState::Left(stamp) => Some(*stamp),
-                ThingState::Changing(_) => None,
+                ThingState::Changing(_) | ThingState::Returning => None,
             },
             _ => None,
         }
@@ -214,14 +285,13 @@ impl Ledger {
     /// What the call left at a path, in words.
     pub(super) fn describe(&self, key: &str) -> String {
         let Some(holding) = self.paths.get(key) else { return "nothing that is known".to_owned() };
-        let last = holding.maybe.last().copied().flatten().and_then(|thing| self.things.get(&thing));
-        match (holding.settled, last) {
-            (true, Some(ThingState::Left(stamp) | ThingState::Changing(Some(stamp)))) => stamp.to_string(),
-            (true, Some(ThingState::Changing(None)) | None) => "nothing".to_owned(),
-            (false, Some(ThingState::Left(stamp) | ThingState::Changing(Some(stamp)))) => {
-                format!("{} (number {}) that it was changing", stamp.kind, stamp.inode)
-            }
-            (false, Some(ThingState::Changing(None)) | None) => "something that it was changing".to_owned(),
+        let last = holding.maybe.last().copied().flatten();
+        let followed = last.and_then(|thing| self.open.get(&thing)).map(|file| file.left);
+        match (holding.settled, followed.or(last.and_then(|thing| self.things.get(&thing)?.stamp()))) {
+            (true, Some(stamp)) => stamp.to_string(),
+            (true, None) => "nothing".to_owned(),
+            (false, Some(stamp)) => format!("{stamp}, which it was changing"),
+            (false, None) => "something that it was changing".to_owned(),
         }
     }
 }
@@ -251,6 +321,12 @@ impl ThingState {
         match self {
             Self::Left(stamp) => Some(*stamp),
             Self::Changing(stamp) => *stamp,
+            Self::Returning => None,
         }
     }
+}
+
+/// A new name, or another number of names, changes the time at which anything about a file last changed, and nothing in it.
+fn has_same_content(stamp: &Stamp, now: &Looked) -> bool {
+    stamp.is_same_state(&Stamp { changed_ns: stamp.changed_ns, ..now.stamp })
 }

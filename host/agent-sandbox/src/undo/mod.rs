@@ -6,11 +6,13 @@
 //!   left alone and told, with both states.
 //! - `home` brings back what was only moved: the same file, with everything that belongs to it.
 //! - `put_back` does the rest: in place where the file is still the one that was there, else by a new one.
+//! - `cut_off` looks at files in the middle of whose change, or of whose undo, a host was killed.
 //! - `way` sees to it that directories can be changed for as long as it takes.
 //!
 //! What the undo does is told as it goes, like the changes of a call: one that is killed is begun again and goes on from
 //! there. A path that is as it was before stays as it is, so undoing twice is undoing once.
 
+mod cut_off;
 mod home;
 mod ledger;
 mod put_back;
@@ -116,6 +118,7 @@ pub fn restore(
     let home = |(number, plan): (usize, &Plan<'_>)| Some((plan.home()?, number));
     let homes = plans.iter().enumerate().filter_map(home).collect();
     let mut undoing = Undoing { ledger, plans, numbers, homes, contents, tell, report: UndoReport::default() };
+    undoing.look_into_open();
     undoing.bring_home()?;
     let mut blocked = Vec::new();
     for number in (0..undoing.plans.len()).rev() {
@@ -312,6 +315,7 @@ impl Undoing<'_, '_> {
         let target = put_back::target_of(&spot, now.as_ref());
         if !self.ledger.accepts(&plan.key, now.as_ref(), target.as_deref())
             && !put_back::is_back(plan, &spot, now.as_ref())
+            && !self.is_on_its_way(plan, &spot, now.as_ref())
         {
             let there = now.map_or_else(|| "nothing".to_owned(), |now| now.stamp.to_string());
             return Err(Stopped::Failed(format!(

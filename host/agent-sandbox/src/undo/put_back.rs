@@ -190,7 +190,7 @@ impl Undoing<'_, '_> {
 
     fn write_in_place(&mut self, number: usize, spot: &Spot, content: (&[u8], u32)) -> Result<(), Stopped> {
         let file = writable(spot)?;
-        self.say_changing(number, Becoming::Itself, Pressing::Now)?;
+        self.say_changing(number, Becoming::Before, Pressing::Now)?;
         Ok(write(&file, content)?)
     }
 

@@ -16,6 +16,7 @@ use crate::journal::at_work::Alone;
 use crate::journal::error::JournalError;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Level;
+use crate::journal::open_files;
 use crate::journal::removal::{Found, Progress, Rewrite, SweepMode, Swept, Tombstone, named_in};
 
 /// Blobs that one transaction looks at: some milliseconds.
@@ -45,6 +46,7 @@ pub(super) fn remove_run(store: &Store, run: &RunId, at: UnixMillis) -> Result<T
             .and_then(|()| remove_rows(connection, run))
             .and_then(|()| add_tombstone(store, connection, &tombstone))
             .map_err(|error| store.error(error))?;
+        open_files::forget_run(store.folder(), run);
         Ok(tombstone)
     })
 }

@@ -2,7 +2,8 @@
 //! the gate; only then may the change happen. Afterwards the gate is told in which state the path was left. Where a grant does
 //! without undo, the change itself is announced, as an opaque write.
 //!
-//! `before` looks at what is there, `kept` bounds what is kept of it, `marks` knows what was said of which path.
+//! `before` looks at what is there, `kept` bounds what is kept of it, `marks` knows what was said of which path, `follow` keeps up
+//! with open files.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -373,6 +374,14 @@ impl Changes {
         place.map_or(Ok(()), |place| self.settle(node.mount, &place, &node.file))
     }
 
+    /// Says what is still to be said of files once nothing of the call can change one any more.
+    pub(crate) fn end(&self) {
+        let rest = self.book().marks.rest();
+        if let Err(FileError::Stop(stop)) = self.tell(rest) {
+            tracing::debug!(%stop, "the state of a file was not recorded");
+        }
+    }
+
     /// Counts bytes that were written to an open file, or read from it, with the effect that opened it.
     pub(crate) fn count(&self, node: &Node, bytes_out: u64, bytes_in: u64) {
         self.effects.count(node.effect.unwrap_or(0), bytes_out, bytes_in);
@@ -456,6 +465,15 @@ impl Changes {
 
     fn announced(&self, place: &Place) -> Option<Announced> {
         self.book().kept.of(place)
+    }
+
+    pub(super) fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// The entry of the path that a thing is at, and the number of the next word about it.
+    pub(super) fn turn(&self, thing: Thing) -> Option<(u32, u64)> {
+        self.book().marks.turn(thing)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

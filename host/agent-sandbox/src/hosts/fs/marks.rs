@@ -6,13 +6,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use agent_core::path_state::{Becoming, Mark, PathMark};
+use agent_core::path_state::{Becoming, Mark, PathMark, Stamp};
 
 use crate::hosts::fs::look::{Looked, Thing};
 use crate::hosts::fs::path::RelativePath;
 
 /// Times that one file is written to and closed again that are told apart. After them it counts as being changed until the
-/// call ends, and an undo goes by its identity alone: a tool that opens a file for each line would fill the journal.
+/// call ends: a tool that opens a file for each line would fill the journal.
 const BURSTS_MAX: u32 = 16;
 
 /// Times that a path gets another thing, or none, that are followed. After them nothing found there can be told from what
@@ -38,6 +38,8 @@ pub(crate) struct Marks {
     /// Undo entries announced so far.
     entries: u32,
     made: usize,
+    /// Words about open files so far.
+    turns: u64,
 }
 
 /// A path that was announced.
@@ -47,6 +49,8 @@ struct Tracked {
     said: Said,
     bursts: u32,
     turns: u32,
+    /// How it was left the last time, where that is to be said once the call is over.
+    unsaid: Option<Stamp>,
 }
 
 /// What was last said of a path.
@@ -67,7 +71,10 @@ impl Marks {
             tracked.said = Said::Changing;
             return;
         }
-        self.paths.insert(place.clone(), Tracked { entry, thing: was, said: Said::Changing, bursts: 0, turns: 0 });
+        self.paths.insert(
+            place.clone(),
+            Tracked { entry, thing: was, said: Said::Changing, bursts: 0, turns: 0, unsaid: None },
+        );
         if let Some(thing) = was {
             self.holders.entry(thing).or_insert_with(|| place.clone());
         }
@@ -117,7 +124,9 @@ impl Marks {
             self.holders.insert(thing, place.clone());
         }
         let often = same && tracked.bursts > BURSTS_MAX;
+        tracked.unsaid = None;
         if tracked.said != Said::Changing || full || often {
+            tracked.unsaid = now.filter(|_| tracked.said == Said::Changing && !open).map(|now| now.stamp);
             return None;
         }
         self.made += 1;
@@ -129,6 +138,25 @@ impl Marks {
             }
         };
         Some(PathMark { entry: tracked.entry, is })
+    }
+
+    /// What is still to be said once nothing of the call can change a file any more: how it left those of which too much was
+    /// to be said before.
+    pub(crate) fn rest(&mut self) -> Vec<PathMark> {
+        let unsaid = |tracked: &mut Tracked| {
+            let stamp = tracked.unsaid.take()?;
+            tracked.said = Said::Left;
+            Some(PathMark { entry: tracked.entry, is: Mark::Left(Some(stamp)) })
+        };
+        self.paths.values_mut().filter_map(unsaid).collect()
+    }
+
+    /// The entry of the path that a thing is at, and the number of the next word about it; none of what is at no path that would
+    /// have to be restored.
+    pub(crate) fn turn(&mut self, thing: Thing) -> Option<(u32, u64)> {
+        let entry = self.paths.get(self.holders.get(&thing)?)?.entry;
+        self.turns += 1;
+        Some((entry, self.turns))
     }
 
     /// A handle was opened that can change a thing.

@@ -13,6 +13,7 @@
 pub(crate) mod before;
 mod change;
 mod descriptor;
+mod follow;
 pub(crate) mod handle;
 mod kept;
 mod listing;
@@ -28,7 +29,7 @@ mod quota;
 mod rename;
 mod renames;
 pub(crate) mod repository;
-mod stream;
+pub(crate) mod stream;
 mod subtree;
 mod tree;
 pub(crate) mod walk;
@@ -87,6 +88,11 @@ impl Files {
     /// The mounts of a call that is about to begin.
     pub(crate) fn new(mounts: Vec<Mount>, limits: &Limits, effects: Arc<Effects>) -> Self {
         Self { changes: Arc::new(Changes::new(mounts, limits, effects)), absence_recorded: false, nothing: None }
+    }
+
+    /// The call is over, and no handle of it is open any more.
+    pub(crate) fn end(&self) {
+        self.changes.end();
     }
 
     /// A handle that leads nowhere: an end of a pipe.

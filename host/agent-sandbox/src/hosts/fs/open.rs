@@ -4,7 +4,9 @@ use std::fs::File;
 use std::sync::Arc;
 
 use agent_core::effect::FileOperation;
+use agent_core::open_file::Doing;
 use agent_core::path_state::Becoming;
+use agent_core::units::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -178,6 +180,5 @@ async fn truncate_if(changes: &Changes, node: &Node, wanted: Wanted, permit: &Pe
     let mut intent = Intent::default();
     changes.take_file(&mut intent, node, 0)?;
     changes.announce(permit.number, permit.request.clone(), intent).await?;
-    node.file.set_len(0)?;
-    Ok(())
+    changes.follow(node, || Doing::Length(Bytes(0)), || node.file.set_len(0))
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use agent_core::effect::FileOperation;
+use agent_core::open_file::Doing;
 use bytes::Bytes;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
@@ -62,10 +63,11 @@ pub(crate) fn read_at(changes: &Changes, node: &Node, offset: u64, wanted: usize
 pub(crate) fn write_at(changes: &Changes, node: &Node, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
     let before = changes.quotas.count_write(node, offset, bytes.len() as u64);
     let before = changes.reported(node, FileOperation::Write, before)?;
-    let written = node.file.write_all_at(bytes, offset);
+    let write = || node.file.write_all_at(bytes, offset);
+    let written = changes.follow(node, || Doing::write(offset, bytes), write);
     changes.quotas.count_occupied(node, &before)?;
     changes.count(node, bytes.len() as u64, 0);
-    Ok(written?)
+    written
 }
 
 #[async_trait]

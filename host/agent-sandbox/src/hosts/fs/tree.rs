@@ -2,7 +2,9 @@
 //! own.
 
 use agent_core::effect::{EffectRequest, FileOperation, Refusal};
+use agent_core::open_file::Doing;
 use agent_core::path_state::Becoming;
+use agent_core::units::Bytes;
 use rustix::fs::{AtFlags, FileType, Mode};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -164,9 +166,10 @@ impl CallState {
         let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
         let changes = &self.files.changes;
         let set = changes.announce_touch(&permit, base.mount, &spot).await.and_then(|()| {
-            let set = rustix::fs::utimensat(&spot.dir, spot.name.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
+            let set = || rustix::fs::utimensat(&spot.dir, spot.name.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
+            let set = changes.follow_at((base.mount, &spot), || Doing::Times, set);
             changes.stayed_at(base.mount, &spot)?;
-            Ok(set?)
+            set
         });
         self.conclude(permit, set).await
     }
@@ -192,9 +195,9 @@ impl CallState {
                 Ok(set?)
             }),
             Kind::File { .. } => changes.announce_write(&node, u64::MAX).await.and_then(|()| {
-                let set = rustix::fs::futimens(&node.file, &times);
+                let set = changes.follow(&node, || Doing::Times, || rustix::fs::futimens(&node.file, &times));
                 changes.left_open(&node)?;
-                Ok(set?)
+                set
             }),
         };
         self.conclude(permit, set).await
@@ -209,7 +212,7 @@ impl CallState {
             Err(error) => Err(error),
         };
         changes.reported(&node, FileOperation::Write, may)?;
-        Ok(node.file.set_len(size)?)
+        changes.follow(&node, || Doing::Length(Bytes(size)), || node.file.set_len(size))
     }
 
     /// A file that was opened for writing.

@@ -7,7 +7,7 @@ use std::path::Path;
 use agent_core::effect::{Before, UndoEntry};
 use agent_core::grant::Access;
 use agent_core::limits::Limits;
-use agent_core::path_state::{Becoming, Mark};
+use agent_core::path_state::{Becoming, Mark, PathMark};
 use agent_core::units::Bytes;
 
 use super::steps::{Step, tree};
@@ -75,6 +75,112 @@ async fn what_others_changed_meanwhile_is_left_alone_and_told() -> Tested {
         }
         let now = with_things(temp.path())?.into_iter().find(|line| line.starts_with(path));
         assert_eq!(now, found, "{what}");
+    }
+    Ok(())
+}
+
+/// The host was killed while the call had a file open and written to. What others did to it since is theirs, even in the next
+/// instant and to the same length: the undo must not take that for the call's own work.
+#[tokio::test]
+async fn what_others_wrote_to_a_file_that_was_open_at_a_kill_is_left_alone_and_told() -> Tested {
+    use std::io::Write;
+    let kept = || Step::Keep("old", "XX");
+    let cases: [(&str, Vec<Step>, Outside, &str); 6] = [
+        ("edited in place", vec![kept()], |dir| fs::write(dir.join("old"), "person"), "old"),
+        ("edited to the same length", vec![kept()], |dir| fs::write(dir.join("old"), "9876543210"), "old"),
+        (
+            "appended to",
+            vec![kept()],
+            |dir| fs::File::options().append(true).open(dir.join("old"))?.write_all(b"a line"),
+            "old",
+        ),
+        ("emptied", vec![kept()], |dir| fs::write(dir.join("old"), ""), "old"),
+        (
+            "moved by the call, and edited",
+            vec![kept(), Step::Rename("old", "moved")],
+            |dir| fs::write(dir.join("moved"), "person"),
+            "moved",
+        ),
+        (
+            "a new one edited",
+            vec![Step::Write("new", "call"), Step::Keep("new", "XX")],
+            |dir| fs::write(dir.join("new"), "person"),
+            "new",
+        ),
+    ];
+    for (what, steps, outside, path) in cases {
+        let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+        guest.seed()?;
+        for step in &steps {
+            guest.step(step).await?;
+        }
+        guest.gate.closes_after(0);
+        let (mut after, temp) = Aftermath::of(guest).await?;
+        // Clocks of file systems are coarse: a change in the same instant is not claimed to be seen.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        outside(temp.path())?;
+        let found = fs::read(temp.path().join(path))?;
+        for round in 0..2 {
+            let report = after.undo();
+            assert!(report.left.iter().any(|left| left.path == format!("/data/{path}")), "{what}, {round}: {report:?}");
+            assert_eq!(fs::read(temp.path().join(path))?, found, "{what}, {round}");
+        }
+    }
+    Ok(())
+}
+
+/// The same in the middle of a single change: the change is the call's own, made or not, and nothing else is.
+#[tokio::test]
+async fn a_host_that_was_killed_in_the_middle_of_a_change_leaves_only_that() -> Tested {
+    for (step, outside) in [
+        (Step::Overwrite("old", 8), None),
+        (Step::Overwrite("old", 8), Some("0123456789XX")),
+        (Step::Resize("old", 4), None),
+        (Step::Resize("old", 4), Some("01234")),
+    ] {
+        // The first word about it is kept, the second is not.
+        for room in 0..8 {
+            let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+            guest.seed()?;
+            let before = tree(guest.temp.path())?;
+            guest.gate.closes_after(room);
+            let whole = guest.step(&step).await.is_ok();
+            let (mut after, temp) = Aftermath::of(guest).await?;
+            let Some(text) = outside else {
+                assert_eq!(after.undo().left, [], "{room}");
+                assert_eq!(tree(temp.path())?, before, "{room}");
+                continue;
+            };
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            fs::write(temp.path().join("old"), text)?;
+            let left = after.undo().left.len();
+            assert_eq!(left, usize::from(!after.entries.is_empty()), "{room}");
+            assert_eq!(fs::read_to_string(temp.path().join("old"))?, text, "{room}");
+            if whole {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An undo that writes a file back where it is may be killed in the middle of that, too.
+#[tokio::test]
+async fn an_undo_that_was_killed_while_it_wrote_is_gone_on_with_unless_others_wrote() -> Tested {
+    for (there, left) in [("", 0), ("0123", 0), ("0123x", 1), ("0123456789!", 1)] {
+        let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+        guest.seed()?;
+        let before = tree(guest.temp.path())?;
+        guest.step(&Step::Write("old", "call")).await?;
+        let (mut after, temp) = Aftermath::of(guest).await?;
+        after.marks.push(PathMark { entry: 0, is: Mark::Changing(Becoming::Before) });
+        fs::write(temp.path().join("old"), there)?;
+        assert_eq!(after.undo().left.len(), left, "{there}");
+        if left == 0 {
+            assert_eq!(tree(temp.path())?, before, "{there}");
+        } else {
+            assert_eq!(fs::read_to_string(temp.path().join("old"))?, there);
+        }
     }
     Ok(())
 }
@@ -168,6 +274,28 @@ async fn an_earlier_state_after_a_restart_is_the_calls_own() -> Tested {
     let report = undo_with(&mut ledger, &after.mounts, &after.entries, &mut |_, _| Ok(()))?;
     assert_eq!(report.left, []);
     assert_eq!(tree(temp.path())?, before);
+    Ok(())
+}
+
+/// With the power goes what was kept of open files. What is on the disk then is some state of the call's, unless it was changed
+/// after the machine was started again.
+#[tokio::test]
+async fn a_file_that_was_written_to_when_the_power_went_is_restored_unless_it_was_changed_since() -> Tested {
+    for (up_since_ns, left) in [(i64::MAX, 0), (0, 1)] {
+        let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+        guest.seed()?;
+        let before = tree(guest.temp.path())?;
+        guest.step(&Step::Keep("old", "XX")).await?;
+        guest.gate.closes_after(0);
+        let (after, temp) = Aftermath::of(guest).await?;
+        for (restarted, left) in [(Restarted::Yes, 1), (Restarted::PowerLost { up_since_ns }, left)] {
+            let mut ledger = Ledger::new(restarted);
+            ledger.follow(&after.mounts, after.entries.iter().map(|undo| &undo.entry), &after.marks)?;
+            let report = undo_with(&mut ledger, &after.mounts, &after.entries, &mut |_, _| Ok(()))?;
+            assert_eq!(report.left.len(), left, "{restarted:?}");
+        }
+        assert_eq!(tree(temp.path())? == before, left == 0);
+    }
     Ok(())
 }
 

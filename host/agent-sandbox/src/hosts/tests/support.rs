@@ -1,5 +1,6 @@
 //! A call's state over a temporary directory, and the steps of a guest in one line each.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
 use agent_core::limits::Limits;
+use agent_core::open_file::OpenFile;
 use agent_core::path_state::{Mark, PathMark};
 use agent_core::units::UnixMillis;
 use async_trait::async_trait;
@@ -60,6 +62,8 @@ pub(super) struct Notes {
     pub(super) lines: Mutex<Vec<String>>,
     pub(super) undo: Mutex<Vec<Undo>>,
     pub(super) marks: Mutex<Vec<PathMark>>,
+    /// The last word about each open file.
+    pub(super) open: Mutex<BTreeMap<u32, OpenFile>>,
 }
 
 impl Notes {
@@ -124,6 +128,12 @@ impl EffectGate for Notes {
         if self.answer == Answer::Closed { Err(GateClosed("disk full".to_owned())) } else { Ok(()) }
     }
 
+    fn follow(&self, file: &OpenFile) -> Result<(), GateClosed> {
+        self.take_room()?;
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(file.entry, file.clone());
+        if self.answer == Answer::Closed { Err(GateClosed("disk full".to_owned())) } else { Ok(()) }
+    }
+
     async fn intend_send(&self, intent: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
         assert!(intent.transcript.transcript().is_ok());
         self.note(format!("send {} {:?}", intent.number, intent.class))?;
@@ -149,6 +159,7 @@ pub(super) fn notes(answer: Answer) -> Arc<Notes> {
         lines: Mutex::default(),
         undo: Mutex::default(),
         marks: Mutex::default(),
+        open: Mutex::default(),
     })
 }
 

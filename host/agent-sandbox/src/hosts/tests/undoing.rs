@@ -9,6 +9,7 @@ use agent_core::digest::Digest;
 use agent_core::effect::UndoEntry;
 use agent_core::grant::Access;
 use agent_core::limits::Limits;
+use agent_core::open_file::OpenFile;
 use agent_core::path_state::PathMark;
 
 use super::steps::{Step, tree};
@@ -24,6 +25,7 @@ pub(super) struct Aftermath {
     pub(super) mounts: Vec<Mount>,
     pub(super) entries: Vec<Undo>,
     pub(super) marks: Vec<PathMark>,
+    pub(super) open: Vec<OpenFile>,
 }
 
 impl Aftermath {
@@ -31,15 +33,18 @@ impl Aftermath {
         guest.state.finish().await;
         let entries = std::mem::take(&mut *guest.gate.undo.lock().map_err(|_| "poisoned")?);
         let marks = std::mem::take(&mut *guest.gate.marks.lock().map_err(|_| "poisoned")?);
+        let open = std::mem::take(&mut *guest.gate.open.lock().map_err(|_| "poisoned")?).into_values().collect();
         let mounts = vec![mount(guest.temp.path(), "/data", Access::Write)];
-        Ok((Self { mounts, entries, marks }, guest.temp))
+        Ok((Self { mounts, entries, marks, open }, guest.temp))
     }
 
     /// Undoes, until the journal takes no further word than `room` of them: then as if killed there.
     pub(super) fn undo_within(&mut self, room: usize) -> Option<UndoReport> {
         let mut ledger = Ledger::new(Restarted::No);
         let entries = self.entries.iter().map(|undo| &undo.entry);
-        if ledger.follow(&self.mounts, entries, &self.marks).is_err() {
+        if ledger.follow(&self.mounts, entries.clone(), &self.marks).is_err()
+            || ledger.follow_open(&self.mounts, entries, self.open.clone()).is_err()
+        {
             return None;
         }
         let (mut said, mut told) = (Vec::new(), 0);

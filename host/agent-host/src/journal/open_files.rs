@@ -1,0 +1,152 @@
+//! The last word about each file that an attempt has open for changes, beside the journal and not in it: it is said around every
+//! change, and only matters to who undoes the attempt after its host was killed. A file of slots, one for each undo entry, written
+//! in place and never synced: a killed process does not lose it, and what a power loss takes of it leaves the undo with less to
+//! go by. Made before the attempt announces its first change, so that where a change is announced and there is no such file, the
+//! power was lost. Written by the gate of a call, read by an undo, removed as soon as the marks in the journal say it all.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use agent_core::name::{CallNumber, RunId};
+use agent_core::open_file::OpenFile;
+
+use super::error::JournalError;
+use super::folder::open_own;
+
+/// What one word may take, with the spaces that fill it up. A divisor of a page, so that a process that is killed leaves a whole
+/// one or none.
+const SLOT_BYTES: usize = 512;
+
+/// The longest file that is read: a slot for each of as many entries as an undo keeps, and then some.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// How the names of these files begin.
+const PREFIX: &str = "open-files-";
+
+/// The words of one attempt.
+pub struct OpenFiles {
+    file: File,
+    path: PathBuf,
+}
+
+impl OpenFiles {
+    /// Begins them in the folder of a journal.
+    ///
+    /// # Errors
+    /// Where the file cannot be made.
+    pub fn begin(folder: &Path, run: &RunId, attempt: (CallNumber, u32)) -> Result<Self, JournalError> {
+        let path = path_of(folder, run, attempt);
+        Ok(Self { file: open_own(&path)?, path })
+    }
+
+    /// Whether somebody removed them: another host has taken the run over and undone the attempt.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| file.nlink() == 0)
+    }
+
+    /// Keeps a word in place of the last one about the same entry.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep(&self, word: &OpenFile) -> Result<(), JournalError> {
+        let failed = JournalError::io(&self.path);
+        let mut slot = match serde_json::to_vec(word) {
+            Ok(slot) if slot.len() <= SLOT_BYTES => slot,
+            Ok(_) => return Err(failed(io::Error::other("a word about a file is longer than its slot"))),
+            Err(error) => return Err(failed(error.into())),
+        };
+        slot.resize(SLOT_BYTES, b' ');
+        self.file.write_all_at(&slot, u64::from(word.entry) * SLOT_BYTES as u64).map_err(failed)
+    }
+}
+
+/// The last words of an attempt. What cannot be read says nothing. `None` where there never was a file, or it is gone: with the
+/// attempt's end, or with the power.
+///
+/// # Errors
+/// Where there is a file and it cannot be read.
+pub fn read(folder: &Path, run: &RunId, attempt: (CallNumber, u32)) -> Result<Option<Vec<OpenFile>>, JournalError> {
+    let path = path_of(folder, run, attempt);
+    if fs::symlink_metadata(&path).is_err() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    open_own(&path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(JournalError::io(&path))?;
+    Ok(Some(bytes.chunks(SLOT_BYTES).filter_map(|slot| serde_json::from_slice(slot).ok()).collect()))
+}
+
+/// Removes what was kept of an attempt. That this fails harms nobody: nothing is asked of an attempt that has ended.
+pub fn forget(folder: &Path, run: &RunId, attempt: (CallNumber, u32)) {
+    let _ = fs::remove_file(path_of(folder, run, attempt));
+}
+
+/// Removes what was kept of a run's attempts.
+pub(super) fn forget_run(folder: &Path, run: &RunId) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let prefix = format!("{PREFIX}{run}-");
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn path_of(folder: &Path, run: &RunId, (call, attempt): (CallNumber, u32)) -> PathBuf {
+    folder.join(format!("{PREFIX}{run}-{call}-{attempt}"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use agent_core::open_file::Doing;
+    use agent_core::path_state::{PathKind, Stamp};
+    use agent_core::units::Bytes;
+
+    use super::*;
+
+    fn word(entry: u32, turn: u64) -> OpenFile {
+        let size = Bytes(turn);
+        let left = Stamp { kind: PathKind::File, device: None, inode: 7, size, modified_ns: 1, changed_ns: 1 };
+        OpenFile { entry, turn, left, doing: Some(Doing::write(turn, b"bytes")) }
+    }
+
+    #[test]
+    fn the_last_word_about_each_file_is_kept_until_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let run: RunId = "0123456789abcdefghjkmnpqrs".parse().unwrap();
+        let (first, second) = ((CallNumber(1), 1), (CallNumber(1), 2));
+        assert_eq!(read(folder.path(), &run, first).unwrap(), None);
+        for attempt in [first, second] {
+            let files = OpenFiles::begin(folder.path(), &run, attempt).unwrap();
+            for word in [word(2, 1), word(0, 2), word(2, 3)] {
+                files.keep(&word).unwrap();
+            }
+            assert_eq!(read(folder.path(), &run, attempt).unwrap().unwrap(), [word(0, 2), word(2, 3)]);
+        }
+        let stopped = OpenFiles::begin(folder.path(), &run, first).unwrap();
+        assert!(!stopped.is_gone());
+        forget(folder.path(), &run, first);
+        assert!(stopped.is_gone());
+        assert_eq!(read(folder.path(), &run, first).unwrap(), None);
+        assert_eq!(read(folder.path(), &run, second).unwrap().map(|words| words.len()), Some(2));
+        forget_run(folder.path(), &run);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_not_a_word_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let run: RunId = "0123456789abcdefghjkmnpqrs".parse().unwrap();
+        let attempt = (CallNumber(1), 1);
+        OpenFiles::begin(folder.path(), &run, attempt).unwrap().keep(&word(1, 1)).unwrap();
+        let path = path_of(folder.path(), &run, attempt);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[0] = b'{';
+        bytes.extend([0xff; 700]);
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(read(folder.path(), &run, attempt).unwrap().unwrap(), [word(1, 1)]);
+    }
+}
