@@ -24,6 +24,9 @@ described in `tests/hostile/README.md`.
 /// Tells tests that race against the host to race for longer.
 const LONG: &str = "AGENT_HOST_TEST_LONG";
 
+/// Tells the test of long runs how many events one has: here the whole million, and fewer in `test`.
+const EVENTS: (&str, &str) = ("AGENT_HOST_TEST_EVENTS", "1000000");
+
 /// The verb.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     let (flags, cases): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|word| word.starts_with("--"));
@@ -33,7 +36,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     tools::build(places, &WasmTarget::set_up(places)?)?;
     let programs = Programs::build(places)?;
     let mut suite = suite(places, &programs);
-    suite.args(cases);
+    suite.args(cases).env(EVENTS.0, EVENTS.1);
     if !flags.is_empty() {
         suite.env(LONG, "yes");
     }

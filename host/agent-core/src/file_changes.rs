@@ -7,18 +7,23 @@ use crate::event::{EffectIntended, Event, Recorded};
 use crate::grant::Grant;
 use crate::name::{CallNumber, RunId};
 use crate::path_state::{Mark, PathKind, PathMark, Stamp};
+use crate::state::folding::Folding;
 use crate::state::{State, Unexpected};
 use crate::units::Bytes;
 
 /// What a run changed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunChanges {
-    /// Its attempts, in their order, also those that changed nothing.
+    /// Its attempts that changed something, in the order in which they began to.
     pub attempts: Vec<AttemptChanges>,
     /// Everything that was said of their paths, in order: by the attempts themselves, and by what undid them.
     pub said: Vec<Said>,
     /// The run that this one was forked from. What that one had changed before is its own, and undone there.
     pub forked_from: Option<RunId>,
+    /// Attempts that changed nothing so far and may still do so: most of a long run never do.
+    begun: Vec<AttemptChanges>,
+    /// Which of the attempts belong to calls without outcome.
+    open: Vec<usize>,
 }
 
 /// One thing said of a path.
@@ -99,23 +104,61 @@ pub enum Change {
     Unclear,
 }
 
+/// What the attempts of a run changed, fed event by event: what does not change files is not held.
+#[derive(Debug)]
+pub struct Following {
+    changes: RunChanges,
+    folding: Folding,
+    /// The epoch of what is copied from another run. Whoever goes on with a fork takes it over first.
+    copied: Option<u64>,
+}
+
 /// What the attempts of a run changed.
 ///
 /// # Errors
 /// Where an event does not follow.
 pub fn of_run(events: &[Recorded]) -> Result<RunChanges, Unexpected> {
-    let mut changes = RunChanges::default();
-    let Some(first) = events.first() else { return Ok(changes) };
-    let mut state = State::begin(first)?;
-    changes.forked_from = state.started.forked_from.as_ref().map(|from| from.run.clone());
-    for recorded in &events[1..] {
-        // Copied events have the first one's epoch; whoever goes on with a fork takes it over first.
-        if changes.forked_from.is_none() || recorded.epoch != first.epoch {
-            changes.see(&state, &recorded.event);
-        }
-        state.apply(recorded)?;
+    let mut following = Following::default();
+    events.iter().for_each(|recorded| following.see(recorded));
+    following.end().map(|(changes, _)| changes)
+}
+
+impl Default for Following {
+    fn default() -> Self {
+        Self { changes: RunChanges::default(), folding: Folding::without_conversation(), copied: None }
     }
-    Ok(changes)
+}
+
+impl Following {
+    /// Takes the next event. After one that does not follow, nothing more is taken.
+    pub fn see(&mut self, recorded: &Recorded) {
+        if let Event::RunStarted(started) = &recorded.event {
+            self.changes.forked_from = started.forked_from.as_ref().map(|from| from.run.clone());
+            self.copied = started.forked_from.as_ref().map(|_| recorded.epoch);
+        }
+        if let Some(state) = self.folding.state().filter(|_| self.copied != Some(recorded.epoch)) {
+            self.changes.see(state, &recorded.event);
+        }
+        self.folding.see(recorded);
+    }
+
+    /// Takes the attempts so far, where none of them can change anything more: whoever only lists them holds no more than is
+    /// open. Nothing that comes later is said of them, neither that they were undone.
+    pub fn take_ended(&mut self) -> Vec<AttemptChanges> {
+        if !self.changes.open.is_empty() {
+            return Vec::new();
+        }
+        self.changes.said.clear();
+        std::mem::take(&mut self.changes.attempts)
+    }
+
+    /// What was changed, and the run's state, without what was said in it.
+    ///
+    /// # Errors
+    /// Where an event does not follow.
+    pub fn end(self) -> Result<(RunChanges, Option<State>), Unexpected> {
+        Ok((self.changes, self.folding.end()?))
+    }
 }
 
 impl AttemptChanges {
@@ -226,6 +269,12 @@ fn guest_path(entry: &UndoEntry) -> String {
     format!("{}/{}", entry.mount.trim_end_matches('/'), entry.path)
 }
 
+/// Whether it announces something that is told here.
+fn is_change(body: &EffectIntended) -> bool {
+    let is_opaque = body.class == EffectClass::OpaqueWrite && matches!(body.request, EffectRequest::File { .. });
+    is_opaque || !body.undo.is_empty()
+}
+
 fn begun(state: &State, call: CallNumber, attempt: u32) -> Option<AttemptChanges> {
     let pending = state.call(call)?;
     let grant = state.authorities[pending.tool?].grant.clone();
@@ -248,14 +297,16 @@ impl RunChanges {
         if let Event::ToolStarted(started) = event
             && let Some(begun) = begun(state, started.call, started.attempt)
         {
-            self.attempts.push(begun);
+            self.begun.retain(|other| other.call != started.call);
+            self.begun.push(begun);
         }
         self.follow(event);
     }
 
     fn follow(&mut self, event: &Event) {
         if let Event::EffectIntended(body) = event
-            && let Some(found) = self.find(body.call, body.attempt)
+            && is_change(body)
+            && let Some(found) = self.find_or_begin(body.call, body.attempt)
         {
             self.announce(found, body);
         } else if let Event::PathsMarked(body) = event
@@ -286,8 +337,22 @@ impl RunChanges {
         self.attempts.iter().rposition(|found| (found.call, found.attempt) == (call, attempt))
     }
 
+    fn find_or_begin(&mut self, call: CallNumber, attempt: u32) -> Option<usize> {
+        if let Some(begun) = self.begun.iter().position(|begun| (begun.call, begun.attempt) == (call, attempt)) {
+            self.open.push(self.attempts.len());
+            self.attempts.push(self.begun.swap_remove(begun));
+        }
+        self.find(call, attempt)
+    }
+
     fn end(&mut self, call: CallNumber) {
-        self.attempts.iter_mut().rev().filter(|attempt| attempt.call == call).for_each(|attempt| attempt.ended = true);
+        self.begun.retain(|begun| begun.call != call);
+        let attempts = &mut self.attempts;
+        self.open.retain(|number| {
+            let attempt = &mut attempts[*number];
+            attempt.ended |= attempt.call == call;
+            !attempt.ended
+        });
     }
 
     fn say(&mut self, attempt: usize, mark: PathMark) {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::message::{Message, Part};
 use crate::name::{Name, RunId};
+use crate::units::Millis;
 
 /// Earlier runs that one run carries at most: each costs a line of its first event, and that line is stored with every run.
 pub const CARRIED_RUNS_MAX: u32 = 100;
@@ -60,6 +61,8 @@ pub struct ForkedFrom {
     pub seq: u64,
     /// The hash of the last of them in that run.
     pub hash: Digest,
+    /// How long that run was active by then: the times of its events do not tell.
+    pub time: Millis,
 }
 
 /// What was said in one run, as it is kept for the runs after it.

@@ -4,6 +4,7 @@
 use crate::event::Recorded;
 use crate::name::CallNumber;
 use crate::pending::CallStatus;
+use crate::state::folding::Folding;
 use crate::state::{Phase, State, Unexpected};
 
 /// What was begun and has not ended.
@@ -30,24 +31,21 @@ pub fn open_work(state: &State) -> Option<OpenWork> {
     }
 }
 
-/// The events after which a run can be forked, by their numbers: nothing is open there, and the run has not stopped.
+/// Whether a run can be forked in this state: nothing is open, and it has not stopped.
+#[must_use]
+pub fn is_fork_point(state: &State) -> bool {
+    state.stopped.is_none() && open_work(state).is_none()
+}
+
+/// The events after which a run can be forked, by their numbers.
 ///
 /// # Errors
 /// Where an event does not follow.
 pub fn fork_points(events: &[Recorded]) -> Result<Vec<u64>, Unexpected> {
-    let mut points = Vec::new();
-    let mut state: Option<State> = None;
+    let (mut folding, mut points) = (Folding::without_conversation(), Vec::new());
     for event in events {
-        let state = match &mut state {
-            None => state.insert(State::begin(event)?),
-            Some(state) => {
-                state.apply(event)?;
-                state
-            }
-        };
-        if state.stopped.is_none() && open_work(state).is_none() {
-            points.push(event.seq);
-        }
+        folding.see(event);
+        points.extend(folding.state().filter(|state| is_fork_point(state)).map(|state| state.seq));
     }
-    Ok(points)
+    folding.end().map(|_| points)
 }

@@ -58,6 +58,19 @@ pub struct State {
     places: Arc<HashMap<String, usize>>,
     /// Whether a person was asked anything in this turn: otherwise nobody needs to look through its calls.
     has_asked: bool,
+    /// The epoch of what it shares with the run that it was forked from.
+    copied: Option<u64>,
+    conversation: Conversation,
+}
+
+/// What becomes of what was said in a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Conversation {
+    /// It is kept, for the next request to the model.
+    #[default]
+    Kept,
+    /// It is left out: somebody looks at the run, however much was said in it.
+    LeftOut,
 }
 
 /// What is going on in a run.
@@ -114,6 +127,14 @@ impl State {
     /// # Errors
     /// Where the event is not a `RunStarted` with number 1.
     pub fn begin(first: &Recorded) -> Result<Self, Unexpected> {
+        Self::begin_with(first, Conversation::Kept)
+    }
+
+    /// As [`State::begin`], with or without what is said in the run.
+    ///
+    /// # Errors
+    /// See [`State::begin`].
+    pub fn begin_with(first: &Recorded, conversation: Conversation) -> Result<Self, Unexpected> {
         let Event::RunStarted(started) = &first.event else {
             return Err(unexpected(first, "a run begins with `RunStarted`"));
         };
@@ -124,11 +145,14 @@ impl State {
             run: first.run.clone(),
             authorities: started.tools.iter().map(|tool| tool.authority.clone()).collect(),
             descriptors: started.tools.iter().map(|tool| tool.descriptor.clone()).collect(),
-            messages: Arc::new(vec![Message::from_user(started.input.clone())]),
+            messages: Arc::new(match conversation {
+                Conversation::Kept => vec![Message::from_user(started.input.clone())],
+                Conversation::LeftOut => Vec::new(),
+            }),
             phase: if started.models.is_empty() { Phase::Serving(Vec::new()) } else { Phase::Asking(Asking::turn(1)) },
             stopped: None,
             budget: started.budget.clone(),
-            spent: Spent::default(),
+            spent: Spent { time: started.forked_from.as_ref().map_or(Millis(0), |from| from.time), ..Spent::default() },
             repeats: Repeats::default(),
             failures_in_row: 0,
             seq: 1,
@@ -137,6 +161,8 @@ impl State {
             last_epoch: first.epoch,
             places: places(&started.tools),
             has_asked: false,
+            copied: started.forked_from.as_ref().map(|_| first.epoch),
+            conversation,
             started: started.clone(),
         })
     }
@@ -164,7 +190,10 @@ impl State {
         }
         let resumes = matches!(recorded.event, Event::RunResumed(_));
         let same_host = recorded.epoch == self.last_epoch && !resumes;
-        if self.stopped.is_none() && same_host && !self.waits_for_person() {
+        // The times of what a fork shares are those of other hosts of another run, with gaps that nobody sees there any more:
+        // how long that run was active by then, the fork was told.
+        let is_shared = self.copied == Some(recorded.epoch);
+        if !is_shared && self.stopped.is_none() && same_host && !self.waits_for_person() {
             // A killed host leaves a gap before the next one's first event, in which the run was not active.
             self.spent.time = Millis(self.spent.time.0.saturating_add(recorded.at.since(self.last_at).0));
         }
@@ -399,6 +428,9 @@ impl State {
 
     /// Copies the conversation only where a request is still on its way, which no event of a turn follows.
     fn say(&mut self, message: Message) {
+        if self.conversation == Conversation::LeftOut {
+            return;
+        }
         Arc::make_mut(&mut self.messages).push(message);
     }
 

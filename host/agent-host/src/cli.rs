@@ -81,10 +81,17 @@ pub enum Command {
     /// Ask whether a directory answers: what this program starts as a process of its own.
     #[command(hide = true)]
     ProbeDirectory(ProbeArgs),
+    /// Say what a run reaches: what this program starts as a process of its own.
+    #[command(hide = true)]
+    ScoutRun(crate::commands::scout::ScoutArgs),
     /// Start a program behind the walls of a run.
     #[cfg(feature = "failpoints")]
     #[command(hide = true)]
     InWalls(crate::commands::in_walls::InWallsArgs),
+    /// Record a run of many events.
+    #[cfg(feature = "failpoints")]
+    #[command(hide = true)]
+    LongRun(crate::commands::long_run::LongRunArgs),
 }
 
 const RUN_HELP: &str = "\

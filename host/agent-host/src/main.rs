@@ -72,7 +72,7 @@ use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, mcp as serving, opened, rebase, replay,
-    resolve, resume, rm, run, show, tool_adapt, tool_build as build, tool_call, tool_check, tool_inspect, tool_list,
+    resolve, resume, rm, run, scout, show, tool_adapt, tool_build as build, tool_call, tool_check, tool_inspect, tool_list,
     tool_new, tool_pack, tool_test, trace as tracer, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
@@ -89,6 +89,9 @@ fn main() -> ExitCode {
     }
     if let Command::ProbeDirectory(args) = &cli.command {
         return probe::run(args);
+    }
+    if let Command::ScoutRun(args) = &cli.command {
+        return scout::run(args);
     }
     let ended = start(cli);
     ended.unwrap_or_else(|error| {
@@ -125,6 +128,8 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Mcp(args) => behind_walls(serving::prepare(args)),
         #[cfg(feature = "failpoints")]
         Command::InWalls(args) => commands::in_walls::in_walls(&args),
+        #[cfg(feature = "failpoints")]
+        Command::LongRun(args) => commands::long_run::long_run(&args),
         // Looks at everything, and at the journal last: behind the walls, since it may be a stranger's.
         Command::Doctor(args) => unless_seen_enough(behind_walls(async { Ok(doctor::prepare(args).await) })),
         // Runs no guest itself: its children do, each behind its own walls.
@@ -144,7 +149,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
             tool_pack::pack(&args)
         }
         Command::Journal(command) => journal(command),
-        Command::CompileWorker(_) | Command::ProbeDirectory(_) => {
+        Command::CompileWorker(_) | Command::ProbeDirectory(_) | Command::ScoutRun(_) => {
             unreachable!("such a process is done before there is a runtime")
         }
     }

@@ -11,6 +11,7 @@ use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
 use agent_core::run_events::LockedTool;
 use agent_core::state::State;
+use agent_core::state::folding::Folding;
 use anyhow::Context;
 
 /// A call that has ended.
@@ -39,38 +40,59 @@ pub struct Made {
     pub answers: BTreeMap<u32, (Effect, Digest)>,
 }
 
-/// The calls that have ended, in the order in which they did, and the run's last state.
-///
-/// # Errors
-/// Where the events do not hang together.
-pub fn of(events: &[Recorded]) -> anyhow::Result<(Vec<RecordedCall>, State)> {
-    let (first, rest) = events.split_first().context("the run has no events")?;
-    let mut state = State::begin(first)?;
-    let mut under_way: BTreeMap<CallNumber, Made> = BTreeMap::new();
-    let mut calls = Vec::new();
-    for recorded in rest {
-        match &recorded.event {
-            Event::ToolStarted(started) => {
-                let before = under_way.remove(&started.call).filter(|_| started.continues.is_some());
-                let answers = before.map(|before| before.answers).unwrap_or_default();
-                under_way.insert(started.call, made(&state, started, answers)?);
-            }
-            Event::EffectDone(done) => {
-                let made = under_way.get_mut(&done.call);
-                if let (Some(made), Some(answer)) = (made, done.answer) {
-                    made.answers.insert(done.effect.number, (done.effect.clone(), answer));
-                }
-            }
-            Event::ToolFinished(finished) => {
-                let asked = state.call(finished.call).context("a call ended that was not asked for")?.call.clone();
-                let (made, finished) = (under_way.remove(&finished.call), finished.clone());
-                calls.push(RecordedCall { seq: recorded.seq, asked, made, finished });
-            }
-            _ => {}
-        }
-        state.apply(recorded)?;
+/// The calls of a run, fed event by event: only those under way are held.
+pub struct Following {
+    folding: Folding,
+    under_way: BTreeMap<CallNumber, Made>,
+}
+
+impl Default for Following {
+    fn default() -> Self {
+        Self { folding: Folding::without_conversation(), under_way: BTreeMap::new() }
     }
-    Ok((calls, state))
+}
+
+impl Following {
+    /// Takes the next event; the call that ends with it.
+    ///
+    /// # Errors
+    /// Where the events do not hang together.
+    pub fn see(&mut self, recorded: &Recorded) -> anyhow::Result<Option<RecordedCall>> {
+        let ended = match self.folding.state() {
+            Some(state) => step(state, &mut self.under_way, recorded)?,
+            None => None,
+        };
+        self.folding.see(recorded);
+        Ok(ended)
+    }
+}
+
+fn step(
+    state: &State,
+    under_way: &mut BTreeMap<CallNumber, Made>,
+    recorded: &Recorded,
+) -> anyhow::Result<Option<RecordedCall>> {
+    match &recorded.event {
+        Event::ToolStarted(started) => {
+            let before = under_way.remove(&started.call).filter(|_| started.continues.is_some());
+            let answers = before.map(|before| before.answers).unwrap_or_default();
+            under_way.insert(started.call, made(state, started, answers)?);
+            Ok(None)
+        }
+        Event::EffectDone(done) => {
+            let made = under_way.get_mut(&done.call);
+            if let (Some(made), Some(answer)) = (made, done.answer) {
+                made.answers.insert(done.effect.number, (done.effect.clone(), answer));
+            }
+            Ok(None)
+        }
+        Event::ToolFinished(finished) => {
+            let asked = state.call(finished.call).context("a call ended that was not asked for")?.call.clone();
+            let (made, finished) = (under_way.remove(&finished.call), finished.clone());
+            Ok(Some(RecordedCall { seq: recorded.seq, asked, made, finished }))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn made(state: &State, started: &ToolStarted, answers: BTreeMap<u32, (Effect, Digest)>) -> anyhow::Result<Made> {

@@ -8,6 +8,7 @@ use agent_core::metadata;
 use agent_core::name::{Name, RunId};
 use agent_core::session::{CARRIED_BYTES_MAX, CARRIED_RUNS_MAX, Conversation, Earlier, EarlierRun, SessionPlace};
 use agent_core::state::State;
+use agent_core::state::folding::Folding;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
@@ -125,6 +126,7 @@ fn fold_own(journal: &dyn Journal, run: &RunId) -> anyhow::Result<State> {
     if let Marks::NotOursFrom(seq) = journal.verify(run)?.marks {
         return Err(JournalError::NotOurs { run: run.clone(), seq }.into());
     }
-    let events = journal.events(run)?;
-    State::fold(&events)?.with_context(|| format!("run {run} has no events"))
+    let mut folding = Folding::default();
+    journal.read_into(run, &mut |recorded| folding.see(&recorded))?;
+    folding.end()?.with_context(|| format!("run {run} has no events"))
 }

@@ -1,6 +1,6 @@
 //! A fold that is fed event by event: a run of a million events need not be in memory for it. Whoever takes up a run reads so.
 
-use super::{State, Unexpected};
+use super::{Conversation, State, Unexpected};
 use crate::event::Recorded;
 
 /// The fold of a run that is being read.
@@ -8,9 +8,22 @@ use crate::event::Recorded;
 pub struct Folding {
     state: Option<State>,
     failed: Option<Unexpected>,
+    conversation: Conversation,
 }
 
 impl Folding {
+    /// For who looks at a run and does not go on with it: what was said in it is left out of the state.
+    #[must_use]
+    pub fn without_conversation() -> Self {
+        Self { conversation: Conversation::LeftOut, ..Self::default() }
+    }
+
+    /// The state so far; `None` before the first event, and after one that does not follow.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        self.state.as_ref().filter(|_| self.failed.is_none())
+    }
+
     /// Takes the next event. After one that does not follow, nothing more is taken.
     pub fn see(&mut self, recorded: &Recorded) {
         if self.failed.is_some() {
@@ -18,7 +31,7 @@ impl Folding {
         }
         let taken = match &mut self.state {
             Some(state) => state.apply(recorded),
-            None => State::begin(recorded).map(|state| self.state = Some(state)),
+            None => State::begin_with(recorded, self.conversation).map(|state| self.state = Some(state)),
         };
         self.failed = taken.err();
     }

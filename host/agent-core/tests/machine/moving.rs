@@ -1,13 +1,18 @@
 //! Where a run can be forked or moved to other files, and what counts from then on.
 
-use agent_core::event::{Event, Recorded};
+use agent_core::budget::Budget;
+use agent_core::digest::Digest;
+use agent_core::event::{Event, ModelRequested, Recorded};
+use agent_core::hardening::Hardening;
 use agent_core::machine::Action;
 use agent_core::name::CallNumber;
 use agent_core::outcome::{RefusedCall, ToolOutcome};
-use agent_core::run_events::{RunEnded, RunRebased};
+use agent_core::run_events::{RunEnded, RunRebased, RunResumed};
+use agent_core::session::ForkedFrom;
 use agent_core::settled::fork_points;
 use agent_core::state::State;
 use agent_core::stop::StopReason;
+use agent_core::units::{Millis, UnixMillis};
 
 use super::world::{World, choice, locked, no_rules, returned, world};
 
@@ -40,6 +45,47 @@ fn what_a_run_is_moved_to_counts_from_then_on() {
     let told = (world.state.started.instructions.as_str(), world.state.descriptors.len());
     assert_eq!(told, ("be long", 1));
     assert_eq!(State::fold(&world.events).unwrap().unwrap(), world.state);
+}
+
+/// The other run was killed and taken up again hours later, more than once; the fork is made days after that. Nobody was active in
+/// between, and nobody is charged for it.
+#[test]
+fn a_fork_has_the_active_time_of_what_it_shares_and_not_the_time_around_it() {
+    let mut world = world();
+    world.reply(&[("calc__evaluate", "1")]);
+    world.now += 5_000;
+    let call = world.start();
+    world.finish(call, returned("1"));
+    let days = 86_400_000;
+    let mut events = world.events.clone();
+    let from = ForkedFrom {
+        run: world.state.run.clone(),
+        seq: world.state.seq,
+        hash: Digest::of(b""),
+        time: world.state.spent.time,
+    };
+    let Event::RunStarted(started) = &mut events[0].event else { panic!("it begins a run") };
+    started.forked_from = Some(from);
+    // An hour without a host before the call began, and what the fork begins with beside the copies was recorded later.
+    for recorded in &mut events[2..] {
+        recorded.at.0 += 3_600_000;
+    }
+    let last = events.last().unwrap().clone();
+    let event = rebased(&["calc.evaluate"]).into();
+    events.push(Recorded { seq: last.seq + 1, at: UnixMillis(days), event, ..last });
+    let mut fork = State::fold(&events).unwrap().unwrap();
+    assert_eq!(fork.spent.time, Millis(5_000));
+
+    let (mut next, mut at) = (events.last().unwrap().clone(), 2 * days);
+    let mut record = |event: Event| {
+        next = Recorded { seq: next.seq + 1, epoch: 2, at: UnixMillis(at), event, ..next.clone() };
+        at += 700;
+        fork.apply(&next).unwrap();
+        fork.spent.time
+    };
+    let resumed = RunResumed { budget: Budget::STANDARD, hardening: Hardening::none("a test") };
+    assert_eq!(record(resumed.into()), Millis(5_000));
+    assert_eq!(record(ModelRequested { turn: 2, attempt: 1, model: 0 }.into()), Millis(5_700), "its own counts");
 }
 
 fn rebased(tools: &[&str]) -> RunRebased {

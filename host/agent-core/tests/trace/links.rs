@@ -9,14 +9,14 @@ use agent_core::stop::StopReason;
 use agent_core::trace::names;
 use agent_core::trace::projection::Projection;
 use agent_core::trace::{Content, SpanId, TraceId};
-use agent_core::units::UnixMillis;
+use agent_core::units::{Millis, UnixMillis};
 
 use super::run::{ANSWER, Run, ended, finished, locked, replied, requested, resumed, returned, shown};
 
 #[test]
 fn a_fork_sends_only_what_is_its_own_and_links_to_where_it_came_from() {
     let origin = RunId::from_parts(UnixMillis(9), [9; 10]);
-    let from = ForkedFrom { run: origin.clone(), seq: 4, hash: Digest::of(b"") };
+    let from = ForkedFrom { run: origin.clone(), seq: 4, hash: Digest::of(b""), time: Millis(0) };
     let copied = Run::new()
         .beginning(|started| started.forked_from = Some(from))
         .with(requested(1, 1, 0))

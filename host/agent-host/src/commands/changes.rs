@@ -1,15 +1,17 @@
 //! `agent-host changes`: the files that a run changed, call by call, and undoing that. What the journal says is shown without a
 //! look at the files; `--diff` and `--undo` open the directories that the run was granted, and nothing else.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use agent_core::digest::Digest;
 use agent_core::effect::Before;
-use agent_core::event::Recorded;
-use agent_core::file_changes::{self, AttemptChanges, RunChanges, Undone};
+use agent_core::event::Event;
+use agent_core::file_changes::{AttemptChanges, Following, RunChanges, Undone};
 use agent_core::file_events::{AttemptUndone, ChangesUndone, PathsMarked};
+use agent_core::grant::Access;
 use agent_core::name::{CallNumber, RunId};
 use agent_core::path_state::PathMark;
 use agent_core::state::State;
@@ -21,7 +23,9 @@ use anyhow::{Context, bail};
 
 use super::confined::Confined;
 use super::opened::confirm;
+use super::progress::Progress;
 use super::resume::runs_folder;
+use super::scout::{self, Holders};
 use crate::boot;
 use crate::driver::mounts::Mounts;
 use crate::driver::recorder::Recorder;
@@ -33,6 +37,8 @@ use crate::journal::Journal;
 use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Durable;
+use crate::journal::open_files;
+use crate::journal::pages::Pages;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::Marks;
 use crate::report::changes as report;
@@ -73,57 +79,107 @@ pub struct ChangesArgs {
     pub agent: Option<PathBuf>,
 }
 
-/// Reads what the run changed, and finds out what is needed to look at the files or to undo.
+/// Finds out what is needed to look at the files or to undo. A journal may be a stranger's: it is opened behind the walls.
 ///
 /// # Errors
-/// Where there is no such run, or what it says about files may not be acted on.
+/// Where there is no such place.
 pub async fn prepare(args: ChangesArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let runs = runs_folder(args.agent.as_deref())?;
     let mut reach = Reach::of_journal(&runs);
-    if !args.diff && !args.undo {
-        // A journal may be a stranger's: it is opened behind the walls.
-        return Ok(Confined::new(reach, move |_| async move {
-            let _ = hardening::close_memory();
-            let journal = SqliteJournal::open_existing(&runs, &key)?;
-            let run = journal.find_run(Some(&args.run))?;
-            show(&args, &journal, &read(&journal.events(&run)?, &run)?, None)
-        }));
+    if args.diff || args.undo {
+        let needs = scout::needs(&home, &runs, Some(&args.run));
+        let most = if args.undo { Access::Write } else { Access::Read };
+        needs.add_directories(&mut reach, &home, (Holders::Ever, most));
     }
-    let journal = SqliteJournal::open_existing(&runs, &key)?;
-    let run = journal.find_run(Some(&args.run))?;
-    if args.diff {
-        // Its events say which files are opened.
-        if journal.verify(&run)?.marks != Marks::Ours {
-            bail!("run {run} was not written by this host, so no files are opened by what it says");
-        }
-        let changes = read(&journal.events(&run)?, &run)?;
-        changes.attempts.iter().for_each(|attempt| reach_changed(&mut reach, attempt, Reach::read));
-        return Ok(Confined::new(reach, move |_| async move {
-            let _ = hardening::close_memory();
-            let opened = Opened::all(&changes).await;
-            show(&args, &journal, &changes, Some(&opened))
-        }));
-    }
-    let (events, log) = journal.resume_run(&run, TakeOver::IfDead)?;
-    let changes = read(&events, &run)?;
-    let state = State::fold(&events)?.with_context(|| format!("run {run} has no events"))?;
-    changes.attempts.iter().for_each(|attempt| reach_changed(&mut reach, attempt, Reach::write));
-    let undoing = Undoing { args, run, journal, recorder: Recorder::new(log, state), changes };
     Ok(Confined::new(reach, move |_| async move {
         let _ = hardening::close_memory();
-        undoing.undo().await
+        let journal = SqliteJournal::open_existing(&runs, &key)?;
+        let run = journal.find_run(Some(&args.run))?;
+        if args.undo { undo(args, journal, run).await } else { look(&args, &journal, &run).await }
     }))
 }
 
-fn read(events: &[Recorded], run: &RunId) -> anyhow::Result<RunChanges> {
-    file_changes::of_run(events).with_context(|| format!("run `{run}` does not hang together"))
+async fn look(args: &ChangesArgs, journal: &SqliteJournal, run: &RunId) -> anyhow::Result<ExitCode> {
+    if args.diff {
+        return show_diff(args, journal, run).await;
+    }
+    list(args, journal, run)
 }
 
-fn reach_changed(reach: &mut Reach, attempt: &AttemptChanges, add: fn(&mut Reach, PathBuf)) {
-    let changed = |mount: &str| attempt.entries.iter().any(|entry| entry.mount == mount);
-    attempt.grant.fs.iter().filter(|fs| changed(&fs.mount)).for_each(|fs| add(reach, PathBuf::from(&fs.host)));
+/// Writes call by call what was changed, and holds no more of it than one.
+fn list(args: &ChangesArgs, journal: &SqliteJournal, run: &RunId) -> anyhow::Result<ExitCode> {
+    let (mut undone, mut last) = (HashMap::new(), 0);
+    let mut progress = Progress::new("reading events");
+    journal.read_into(run, &mut |recorded| {
+        progress.step();
+        last = recorded.seq;
+        match recorded.event {
+            Event::CallUndone(body) => drop(undone.insert((body.call, body.attempt), Undone::ByHost)),
+            Event::ChangesUndone(body) => {
+                let of = |attempt: AttemptUndone| ((attempt.call, attempt.attempt), Undone::ByPerson(attempt.left));
+                undone.extend(body.attempts.into_iter().map(of));
+            }
+            _ => {}
+        }
+    })?;
+    drop(progress);
+    let mut out = anstream::stdout().lock();
+    let form = if args.json { report::Form::Json } else { report::Form::Text };
+    let mut listing = report::Listing::begin(form, &mut out)?;
+    let mut add = |attempts: Vec<AttemptChanges>| {
+        let meant = attempts.into_iter().filter(|attempt| !attempt.is_empty() && is_meant(args, attempt));
+        meant.into_iter().try_for_each(|mut attempt| {
+            attempt.undone = undone.remove(&(attempt.call, attempt.attempt)).unwrap_or(Undone::No);
+            listing.add(&attempt)
+        })
+    };
+    let mut following = Following::default();
+    for recorded in Pages::of(journal, run, last) {
+        following.see(&recorded?);
+        add(following.take_ended())?;
+    }
+    let (rest, _) = end(following, run)?;
+    add(rest.attempts)?;
+    if listing.end()? == 0 && !args.json {
+        writeln!(out, "no file was changed")?;
+        hint_at_origin(rest.forked_from.as_ref(), &mut out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show_diff(args: &ChangesArgs, journal: &SqliteJournal, run: &RunId) -> anyhow::Result<ExitCode> {
+    // Its events say which files are opened.
+    if journal.verify(run)?.marks != Marks::Ours {
+        bail!("run {run} was not written by this host, so no files are opened by what it says");
+    }
+    let (mut following, mut progress) = (Following::default(), Progress::new("reading events"));
+    journal.read_into(run, &mut |recorded| {
+        progress.step();
+        following.see(&recorded);
+    })?;
+    drop(progress);
+    let (changes, _) = end(following, run)?;
+    let opened = Opened::all(&changes, (journal, run)).await?;
+    show(args, journal, &changes, &opened)
+}
+
+async fn undo(args: ChangesArgs, journal: SqliteJournal, run: RunId) -> anyhow::Result<ExitCode> {
+    let (mut following, mut progress) = (Following::default(), Progress::new("reading events"));
+    let log = journal.resume_into(&run, TakeOver::IfDead, &mut |recorded| {
+        progress.step();
+        following.see(&recorded);
+    })?;
+    drop(progress);
+    let (changes, state) = end(following, &run)?;
+    let undoing = Undoing { args, run, journal, recorder: Recorder::new(log, state), changes };
+    undoing.undo().await
+}
+
+fn end(following: Following, run: &RunId) -> anyhow::Result<(RunChanges, State)> {
+    let (changes, state) = following.end().with_context(|| format!("run `{run}` does not hang together"))?;
+    Ok((changes, state.with_context(|| format!("run {run} has no events"))?))
 }
 
 fn is_meant(args: &ChangesArgs, attempt: &AttemptChanges) -> bool {
@@ -135,27 +191,17 @@ fn is_meant(args: &ChangesArgs, attempt: &AttemptChanges) -> bool {
     }
 }
 
-fn show(
-    args: &ChangesArgs,
-    journal: &dyn Journal,
-    changes: &RunChanges,
-    opened: Option<&Opened>,
-) -> anyhow::Result<ExitCode> {
+fn show(args: &ChangesArgs, journal: &dyn Journal, changes: &RunChanges, opened: &Opened) -> anyhow::Result<ExitCode> {
     let meant =
         changes.attempts.iter().enumerate().filter(|(_, attempt)| !attempt.is_empty() && is_meant(args, attempt));
     let mut out = anstream::stdout().lock();
-    if args.json {
-        let attempts: Vec<_> = meant.map(|(_, attempt)| attempt).collect();
-        report::write_json(&attempts, &mut out)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let mut none = true;
     for (number, attempt) in meant {
         none = false;
-        let Some(opened) = opened.filter(|_| attempt.undone != Undone::ByHost) else {
+        if attempt.undone == Undone::ByHost {
             report::write_attempt(attempt, &mut out)?;
             continue;
-        };
+        }
         report::write_heading(attempt, &mut out)?;
         for path in attempt.paths() {
             report::write_path(&path, &mut out)?;
@@ -166,14 +212,14 @@ fn show(
     }
     if none {
         writeln!(out, "no file was changed")?;
-        hint_at_origin(changes, &mut out)?;
+        hint_at_origin(changes.forked_from.as_ref(), &mut out)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// A fork shares what was said, and owns nothing that was done.
-fn hint_at_origin(changes: &RunChanges, out: &mut dyn Write) -> io::Result<()> {
-    match &changes.forked_from {
+fn hint_at_origin(origin: Option<&RunId>, out: &mut dyn Write) -> io::Result<()> {
+    match origin {
         Some(from) => {
             writeln!(out, "  hint: what was done before the fork is run {from}'s own: `agent-host changes {from}`")
         }
@@ -189,7 +235,7 @@ struct Opened {
 }
 
 impl Opened {
-    async fn all(changes: &RunChanges) -> Self {
+    async fn all(changes: &RunChanges, (journal, run): (&dyn Journal, &RunId)) -> anyhow::Result<Self> {
         let known = Mounts::default();
         let mut mounts = Vec::with_capacity(changes.attempts.len());
         for attempt in &changes.attempts {
@@ -207,7 +253,13 @@ impl Opened {
                 let _ = ledger.follow_one(mounts, entry, &said.mark.is);
             }
         }
-        Self { mounts, ledger }
+        for (attempt, mounts) in changes.attempts.iter().zip(&mounts) {
+            if let (Some(mounts), Some(folder)) = (mounts, journal.folder()) {
+                let open = open_files::read(folder, run, (attempt.call, attempt.attempt))?;
+                ledger.follow_open(mounts, &attempt.entries, open.unwrap_or_default())?;
+            }
+        }
+        Ok(Self { mounts, ledger })
     }
 }
 
@@ -279,11 +331,11 @@ impl Undoing {
         if numbers.is_empty() {
             let mut out = anstream::stdout();
             writeln!(out, "there is nothing to undo in run {}", self.run)?;
-            hint_at_origin(&self.changes, &mut out)?;
+            hint_at_origin(self.changes.forked_from.as_ref(), &mut out)?;
             return Ok(ExitCode::SUCCESS);
         }
         self.ask(&numbers)?;
-        let mut opened = Opened::all(&self.changes).await;
+        let mut opened = Opened::all(&self.changes, (&self.journal, &self.run)).await?;
         let mut came = Came::default();
         for number in numbers {
             self.undo_one(number, &mut opened, &mut came)?;

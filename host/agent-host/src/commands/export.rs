@@ -3,16 +3,20 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, IsTerminal as _, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use agent_core::digest::Digest;
 use agent_core::event::Recorded;
+use agent_core::name::RunId;
 use anyhow::{Context, bail};
 
 use super::opened;
-use crate::journal::{Journal as _, portable};
+use super::progress::Progress;
+use crate::journal::Journal;
+use crate::journal::portable::{self, Extent, Put};
 
 /// `agent-host journal export`.
 #[derive(Debug, clap::Args)]
@@ -38,24 +42,47 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let run = opened::journal_without_walls(args.agent.as_deref())?.find_run(Some(&args.run))?;
     let file = args.file.as_deref().map(create).transpose()?;
     let journal = opened::journal(args.agent.as_deref())?;
-    let events = journal.stored(&run)?;
-    // Of these events and no others: the run may go on meanwhile.
-    let recorded = events.iter().map(|stored| stored.to_recorded(&run));
-    let blobs = named(&recorded.collect::<Result<Vec<_>, _>>()?);
+    // Of the events that are there now and no others: the run may go on meanwhile.
+    let extent = extent(&journal, &run)?;
+    let events = |put: &mut Put<'_>| put_all(&journal, (&run, extent.events), put);
     let blob = |digest: &Digest| {
         journal.blob(digest)?.with_context(|| format!("the journal lacks {digest}, which the run names"))
     };
     match file {
-        None => portable::write(&run, &events, &blobs, blob, &mut BufWriter::new(std::io::stdout()))?,
+        None => portable::write(&run, &extent, events, blob, &mut BufWriter::new(std::io::stdout()))?,
         Some(file) => {
-            portable::write(&run, &events, &blobs, blob, &mut BufWriter::new(&file))
+            portable::write(&run, &extent, events, blob, &mut BufWriter::new(&file))
                 .and_then(|()| Ok(file.sync_all()?))
                 .context("the file was not written to its end; remove it")?;
-            let (events, blobs) = (events.len(), blobs.len());
+            let (events, blobs) = (extent.events, extent.blobs.len());
             writeln!(anstream::stderr(), "exported run {run}: {events} events, {blobs} blobs")?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What there is to write.
+fn extent(journal: &dyn Journal, run: &RunId) -> anyhow::Result<Extent> {
+    let (mut extent, mut progress) = (Extent::default(), Progress::new("looking through events"));
+    let mut taken = Ok(());
+    journal.stored_into(run, &mut |stored| {
+        progress.step();
+        taken = extent.take(run, &stored);
+        if taken.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    taken?;
+    Ok(extent)
+}
+
+/// Hands the first events of a run over, one by one.
+fn put_all(journal: &dyn Journal, (run, count): (&RunId, u64), put: &mut Put<'_>) -> anyhow::Result<()> {
+    let (mut done, mut progress) = (Ok(()), Progress::new("writing events"));
+    journal.stored_into(run, &mut |stored| {
+        progress.step();
+        done = put(&stored);
+        if done.is_ok() && stored.seq < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    done
 }
 
 /// What the events name.

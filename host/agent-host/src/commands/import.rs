@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Seek as _, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -134,11 +135,16 @@ fn vouch(args: &ImportArgs, run: &RunId, lines: Vec<String>) -> anyhow::Result<(
 
 /// Whether exactly this run was imported before, to be looked at.
 fn is_there(journal: &SqliteJournal, portable: &Portable) -> anyhow::Result<bool> {
-    match journal.stored(&portable.run) {
+    let mut end = None;
+    let read = journal.stored_into(&portable.run, &mut |stored| {
+        end = Some((stored.seq, stored.hash));
+        ControlFlow::Continue(())
+    });
+    match read {
         Err(JournalError::NoSuchRun { .. }) => Ok(false),
-        stored => {
-            let head = |events: &[Stored]| events.last().map(|last| (last.seq, last.hash));
-            let same = head(&stored?) == head(&portable.events);
+        read => {
+            read?;
+            let same = end == portable.events.last().map(|last| (last.seq, last.hash));
             ensure!(same, "run {} is in this journal already, and is not the same as in the file", portable.run);
             Ok(true)
         }

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use agent_core::metadata::Entry;
 use agent_core::name::Name;
-use agent_core::state::State;
 use agent_core::stop::StopReason;
 use jiff::tz::TimeZone;
 
+use super::taking;
 use crate::journal::Journal as _;
 use crate::journal::runs::{RunStatus, RunSummary, StatusName, Wanted};
 use crate::journal::sqlite::SqliteJournal;
@@ -66,8 +66,7 @@ fn waits(journal: &SqliteJournal, run: &RunSummary) -> Vec<Waiting> {
     match run.status {
         RunStatus::Stopped(StopReason::SuspendedApproval | StopReason::SuspendedDoubt) => {
             // One that is damaged is listed all the same; `show` says what is wrong with it.
-            let state = journal.events(&run.run).ok().and_then(|events| State::fold(&events).ok().flatten());
-            state.as_ref().map(waiting::of_run).unwrap_or_default()
+            taking::look(journal, &run.run).ok().as_ref().map(waiting::of_run).unwrap_or_default()
         }
         RunStatus::Stopped(_) | RunStatus::Running { .. } | RunStatus::Interrupted | RunStatus::Damaged => Vec::new(),
     }

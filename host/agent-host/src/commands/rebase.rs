@@ -4,7 +4,6 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use agent_core::config::authority::Authority;
 use agent_core::hardening::Hardening;
@@ -14,12 +13,12 @@ use agent_core::state::State;
 use anyhow::{bail, ensure};
 
 use super::confined::Confined;
-use super::{launch, run as running, taking};
+use super::{launch, run as running, scout, taking};
 use crate::agent::Agent;
 use crate::cli::{AllowArgs, ToolsArgs};
 use crate::clock;
 use crate::home::Home;
-use crate::journal::Journal;
+use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::{Durable, RunLog};
@@ -51,10 +50,10 @@ pub struct RebaseArgs {
     pub yes: bool,
 }
 
-/// Takes the run, and finds out what it could be locked to.
+/// Finds out what the run could be locked to. Its journal is opened behind the walls.
 ///
 /// # Errors
-/// Where there is no such run, something of it is under way, or nothing is said to move to.
+/// Where nothing is said to move to, or that cannot be.
 pub async fn prepare(args: RebaseArgs) -> anyhow::Result<Confined> {
     ensure!(
         args.agent.is_some() || args.model.is_some() || !args.tools.paths.is_empty(),
@@ -63,18 +62,21 @@ pub async fn prepare(args: RebaseArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let mut agent = args.agent.as_deref().map_or_else(Agent::plain, Agent::read)?;
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&agent.runs, &key)?);
-    let run = journal.find_run(args.run.as_deref())?;
-    let (state, log) = taking::take(&*journal, &run, TakeOver::IfDead)?;
-    check_settled(&state)?;
     let person = Person::at_terminal();
     let rules = operator::rules(&home, &person, &args.allow, &agent).await?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
     Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).check(&rules)?;
-    let reach = launch::reach_of_run(&home, &person, &agent.runs)?;
-    let rebase = Rebase { args, home, key, agent, journal, log, state, person, rules, tools };
-    Ok(Confined::new(reach, |hardening| rebase.act(hardening)))
+    let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
+    scout::needs(&home, &agent.runs, args.run.as_deref()).add_holder(&mut reach);
+    Ok(Confined::new(reach, move |hardening| async move {
+        let journal = SqliteJournal::open_existing(&agent.runs, &key)?;
+        let run = journal.find_run(args.run.as_deref())?;
+        let (state, log) = taking::take(&journal, &run, TakeOver::IfDead)?;
+        check_settled(&state)?;
+        let rebase = Rebase { args, home, key, agent, journal, log, state, person, rules, tools };
+        rebase.act(hardening).await
+    }))
 }
 
 /// What a call has begun belongs to the component that began it.
@@ -100,7 +102,7 @@ struct Rebase {
     home: Home,
     key: HostKey,
     agent: Agent,
-    journal: Arc<dyn Journal>,
+    journal: SqliteJournal,
     log: Box<dyn RunLog>,
     state: State,
     person: Person,

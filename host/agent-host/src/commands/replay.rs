@@ -8,16 +8,19 @@ use std::sync::Arc;
 
 use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
-use agent_core::event::{Event, Recorded, ToolFinished};
+use agent_core::event::{Event, ToolFinished};
+use agent_core::hardening::Hardening;
 use agent_core::limits::Limits;
-use agent_core::name::CallNumber;
+use agent_core::name::{CallNumber, RunId};
 use agent_core::outcome::{Fault, MeteredFuel, ToolOutcome};
 use agent_core::run_events::Record;
+use agent_core::state::State;
+use agent_core::state::folding::Folding;
 use agent_core::units::{Fuel, Millis};
 use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport};
 use agent_sandbox::component::Component;
-use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
+use agent_sandbox::gate::{self, ChangeIntent, EffectGate, GateClosed, IdempotencyKey, SendIntent};
 use agent_sandbox::kv::NoStores;
 use agent_sandbox::replay::{Answered, Replay, ReplayEnd};
 use agent_sandbox::transcript::Transcript;
@@ -26,7 +29,8 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::confined::Confined;
-use super::{launch, resume};
+use super::progress::Progress;
+use super::{launch, resume, scout};
 use crate::arguments::{self, Schemas};
 use crate::cli::OfRuns;
 use crate::components::Components;
@@ -34,9 +38,10 @@ use crate::driver::{engine, granted_environment};
 use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
+use crate::journal::pages::Pages;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::Marks;
-use crate::recorded_calls::{self, Made, RecordedCall};
+use crate::recorded_calls::{Following, Made, RecordedCall};
 use crate::report::text;
 use crate::results;
 use crate::secret_values::SecretValues;
@@ -60,66 +65,89 @@ pub struct ReplayArgs {
     pub json: bool,
 }
 
-/// Reads the run and finds out what it needs.
+/// Finds out what is needed to make the calls again. The journal is opened behind the walls.
 ///
 /// # Errors
-/// Where there is no such run, it cannot be read, or it was not recorded in full.
+/// Where there is no such place.
 pub async fn prepare(of: OfRuns<ReplayArgs>) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let runs = resume::runs_folder(of.agent.as_deref())?;
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
-    let run = journal.find_run(of.args.run.as_deref())?;
-    let events = journal.events(&run)?;
-    let (mut calls, state) = recorded_calls::of(&events)?;
+    let mut reach = launch::reach(&home)?;
+    reach.write(&runs);
+    scout::needs(&home, &runs, of.args.run.as_deref()).add_secrets(&mut reach);
+    Ok(Confined::new(reach, move |hardening| async move {
+        let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
+        replay(&of.args, (&home, &key), journal, hardening).await
+    }))
+}
+
+async fn replay(
+    args: &ReplayArgs,
+    (home, key): (&Home, &HostKey),
+    journal: Arc<dyn Journal>,
+    hardening: Hardening,
+) -> anyhow::Result<ExitCode> {
+    let run = journal.find_run(args.run.as_deref())?;
+    let Look { state, adopted_at, last_call } = look(&*journal, &run)?;
     if state.started.record != Record::Full {
         bail!(
             "run {run} was not recorded in full, so its calls cannot be made again\n  hint: record the next one with \
              `agent-host run --record full`, or `record = \"full\"` in its agent file"
         );
     }
-    if let Some(number) = of.args.call {
-        calls.retain(|call| call.finished.call == CallNumber(number));
-        if calls.is_empty() {
-            bail!("run {run} has no call {number} that has ended");
-        }
-    }
     let ours_after = match journal.verify(&run)?.marks {
-        Marks::Ours => adopted_at(&events),
+        Marks::Ours => adopted_at,
         Marks::NotOursFrom(_) => u64::MAX,
     };
-    let secrets = if calls.iter().any(|call| call.seq > ours_after) {
+    let secrets = if last_call > ours_after {
         // What it needs to tell secrets apart may be gone by now; then it is compared with what is written of them.
         SecretValues::read(state.authorities.iter().map(|authority| &authority.grant)).unwrap_or_default()
     } else {
         SecretValues::default()
     };
-    let mut reach = launch::reach(&home)?;
-    reach.write(&runs);
-    Ok(Confined::new(reach, move |hardening| async move {
-        launch::sealed(hardening);
-        let sandbox = launch::sandbox(&home, &key, of.args.json, state.started.strictness)?;
-        let components = Components::of_run(journal.as_ref(), &sandbox, &state.started.tools)?;
-        let replayer = Replayer { journal, sandbox, components, schemas: Schemas::default(), secrets, ours_after };
-        let mut rows = Vec::with_capacity(calls.len());
-        for call in &calls {
-            rows.push(replayer.row(call).await?);
-        }
-        let mut out = anstream::stdout().lock();
-        if of.args.json {
-            write_json(&rows, &mut out)?;
-        } else {
-            write_table(&rows, &mut out)?;
-        }
-        let all_same = rows.iter().all(|row| row.verdict.is_good());
-        Ok(if all_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }))
+    launch::sealed(hardening);
+    let sandbox = launch::sandbox(home, key, args.json, state.started.strictness)?;
+    let components = Components::of_run(journal.as_ref(), &sandbox, &state.started.tools)?;
+    let replayer = Replayer { journal, sandbox, components, schemas: Schemas::default(), secrets, ours_after };
+    let rows = replayer.rows(&state, args.call.map(CallNumber)).await?;
+    if let (Some(number), []) = (args.call, rows.as_slice()) {
+        bail!("run {run} has no call {number} that has ended");
+    }
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        write_json(&rows, &mut out)?;
+    } else {
+        write_table(&rows, &mut out)?;
+    }
+    let all_same = rows.iter().all(|row| row.verdict.is_good());
+    Ok(if all_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The event up to which another host recorded the run.
-fn adopted_at(events: &[Recorded]) -> u64 {
-    let adopted = events.iter().rev().find(|recorded| matches!(recorded.event, Event::RunAdopted(_)));
-    adopted.map_or(0, |recorded| recorded.seq)
+/// What a first look at a run tells.
+struct Look {
+    /// Its state, without what was said in it.
+    state: State,
+    /// The event up to which another host recorded it.
+    adopted_at: u64,
+    /// The event with which its last call ended.
+    last_call: u64,
+}
+
+fn look(journal: &dyn Journal, run: &RunId) -> anyhow::Result<Look> {
+    let (mut folding, mut adopted_at, mut last_call) = (Folding::without_conversation(), 0, 0);
+    let mut progress = Progress::new("reading events");
+    journal.read_into(run, &mut |recorded| {
+        progress.step();
+        match &recorded.event {
+            Event::RunAdopted(_) => adopted_at = recorded.seq,
+            Event::ToolFinished(_) => last_call = recorded.seq,
+            _ => {}
+        }
+        folding.see(&recorded);
+    })?;
+    let state = folding.end()?.context("the run has no events")?;
+    Ok(Look { state, adopted_at, last_call })
 }
 
 /// What makes calls again.
@@ -185,6 +213,20 @@ impl Verdict {
 }
 
 impl Replayer {
+    /// Makes the calls again, one by one as they are read: those of the run as it was at first, which may go on meanwhile.
+    async fn rows(&self, state: &State, only: Option<CallNumber>) -> anyhow::Result<Vec<Row>> {
+        let (mut following, mut rows) = (Following::default(), Vec::new());
+        let mut progress = Progress::new("making calls again: events");
+        for recorded in Pages::of(&*self.journal, &state.run, state.seq) {
+            progress.step();
+            let ended = following.see(&recorded?)?;
+            if let Some(call) = ended.filter(|call| only.is_none_or(|only| call.finished.call == only)) {
+                rows.push(self.row(&call).await?);
+            }
+        }
+        Ok(rows)
+    }
+
     async fn row(&self, recorded: &RecordedCall) -> anyhow::Result<Row> {
         let finished = &recorded.finished;
         let (answers, verdict) = match (&recorded.made, &finished.transcript) {
@@ -368,7 +410,7 @@ impl EffectGate for NoGate {
         Err(nothing())
     }
 
-    fn progress(&self, _: Progress) {}
+    fn progress(&self, _: gate::Progress) {}
 }
 
 fn nothing() -> GateClosed {

@@ -1,18 +1,21 @@
 //! `agent-host resume`: folds a run's events and drives on. Everything comes from the journal: the components, the grants,
 //! the models, the instructions; files that changed since do not matter.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+use agent_core::grant::Access;
 use agent_core::hardening::Hardening;
 use agent_core::run_events::RunResumed;
 use agent_core::state::State;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
 use super::confined::Confined;
-use super::{launch, taking};
+use super::launch;
+use super::scout::{self, Holders, Needs};
+use super::taking::{self, Held};
 use crate::asking;
 use crate::cli::ResumeArgs;
 use crate::components::Components;
@@ -25,7 +28,7 @@ use crate::home::{Home, RUNS_FOLDER};
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
-use crate::journal::log::{Durable, RunLog};
+use crate::journal::log::Durable;
 use crate::journal::sqlite::SqliteJournal;
 use crate::learning::Learning;
 use crate::model::{self, Model};
@@ -37,30 +40,23 @@ use crate::signing::SigningKey;
 use crate::trace::Telemetry;
 use crate::unchanging::Unchanging;
 
-/// Takes the run over, and finds out what it needs.
+/// Finds out what the run needs. Its journal is opened behind the walls.
 ///
 /// # Errors
-/// Where the run cannot be taken up.
+/// Where nothing could go on.
 pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let runs = runs_folder(args.agent.as_deref())?;
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
-    let run = journal.find_run(args.run.as_deref())?;
-    let take_over = if args.take_over { TakeOver::Always } else { TakeOver::IfDead };
-    let (mut state, log) = taking::take(&*journal, &run, take_over)?;
-    defect::forget_announcements(&mut state);
-    if let Some(stopped) = state.stopped.as_ref().filter(|stopped| !stopped.stop.is_resumable()) {
-        bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
-    }
-    operator::check_held(&home, &state.authorities)?;
-    state.carry(sessions::conversation(&*journal, &state.started.earlier)?);
+    let needs = scout::needs(&home, &runs, args.run.as_deref());
+    // What is wrong with one is said once it is known that the run can go on.
+    let models = model::open_all(&needs.models).await;
     let signing = launch::signing_key(&home)?;
-    let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant))?;
-    let models = model::open_all(&state.started.models).await?;
     let person = Person::at_terminal();
     let mut reach = launch::reach_of_run(&home, &person, &runs)?;
-    reach.grants(state.authorities.iter().flat_map(|authority| &authority.grant.fs));
+    needs.add_holder(&mut reach);
+    needs.add_directories(&mut reach, &home, (Holders::Now, Access::Write));
+    needs.add_secrets(&mut reach);
     reach.unchanging = Unchanging::of_operator(&home, None)?;
     let learning = args.learn.learn.as_deref().map(|path| Learning::begin(path, &home)).transpose()?;
     let telemetry = Telemetry::prepare(&runs, &key);
@@ -72,14 +68,12 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let unchanging = reach.unchanging.clone();
     // Where a keeper says where the wall is, the journal has no word in it: a guest that broke out could write there.
     let reach = handed.as_ref().map_or(reach, |handed| handed.reach.clone());
-    let taken = Taken {
+    let wanted = Wanted {
         args,
         home,
         key,
-        journal,
-        log,
-        state,
-        secrets,
+        runs,
+        needs,
         models,
         person,
         signing,
@@ -89,19 +83,17 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
         telemetry,
         unchanging,
     };
-    Ok(Confined::new(reach, |hardening| taken.go_on(hardening)))
+    Ok(Confined::new(reach, |hardening| wanted.go_on(hardening)))
 }
 
-/// A run that this process holds.
-struct Taken {
+/// A run that is to go on.
+struct Wanted {
     args: ResumeArgs,
     home: Home,
     key: HostKey,
-    journal: Arc<dyn Journal>,
-    log: Box<dyn RunLog>,
-    state: State,
-    secrets: SecretValues,
-    models: Vec<Box<dyn Model>>,
+    runs: PathBuf,
+    needs: Needs,
+    models: Result<Vec<Box<dyn Model>>, anyhow::Error>,
     person: Person,
     signing: Option<Arc<SigningKey>>,
     keeper: Option<KeeperPipe>,
@@ -111,16 +103,15 @@ struct Taken {
     unchanging: Unchanging,
 }
 
-impl Taken {
+impl Wanted {
     async fn go_on(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
+        let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&self.runs, &self.key)?);
+        let (state, log) = self.take(&*journal)?;
         let Self {
             args,
             home,
             key,
-            journal,
-            log,
-            state,
-            secrets,
+            needs,
             models,
             person,
             signing,
@@ -129,7 +120,14 @@ impl Taken {
             learning,
             telemetry,
             unchanging,
+            ..
         } = self;
+        // Secrets are read behind the walls, where the files that they come from can be.
+        let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant))?;
+        let models = models?;
+        // What was looked up before the walls stood was only a word.
+        let is_known = needs.run.as_ref() == Some(&state.run) && needs.models == state.started.models;
+        ensure!(is_known, "what run {} needs was not found out, or has changed meanwhile: try again", state.run);
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
         let hardening = launch::sealed(hardening);
         let components = Components::of_run(&*journal, &sandbox, &state.started.tools)?;
@@ -162,13 +160,27 @@ impl Taken {
         }
         launch::drive(Arc::new(ports), &args.output, args.agent.as_deref(), learning, telemetry).await
     }
+
+    /// Takes the run over, if it can go on here.
+    fn take(&self, journal: &dyn Journal) -> anyhow::Result<Held> {
+        let run = journal.find_run(self.args.run.as_deref())?;
+        let take_over = if self.args.take_over { TakeOver::Always } else { TakeOver::IfDead };
+        let (mut state, log) = taking::take(journal, &run, take_over)?;
+        defect::forget_announcements(&mut state);
+        if let Some(stopped) = state.stopped.as_ref().filter(|stopped| !stopped.stop.is_resumable()) {
+            bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
+        }
+        operator::check_held(&self.home, &state.authorities)?;
+        state.carry(sessions::conversation(journal, &state.started.earlier)?);
+        Ok((state, log))
+    }
 }
 
 /// The folder in which runs live: beside the agent file, else in the working directory.
 ///
 /// # Errors
 /// Where the agent file is not there.
-pub fn runs_folder(agent: Option<&Path>) -> anyhow::Result<std::path::PathBuf> {
+pub fn runs_folder(agent: Option<&Path>) -> anyhow::Result<PathBuf> {
     let folder = match agent {
         Some(file) => {
             let file = file.canonicalize().with_context(|| format!("cannot find agent file `{}`", file.display()))?;

@@ -5,6 +5,7 @@ use agent_core::state::State;
 use agent_core::state::folding::Folding;
 use anyhow::Context;
 
+use super::progress::Progress;
 use crate::journal::Journal;
 use crate::journal::error::JournalError;
 use crate::journal::lease::TakeOver;
@@ -32,17 +33,26 @@ pub fn take_or(
     say: impl FnOnce(JournalError) -> anyhow::Error,
 ) -> anyhow::Result<Held> {
     let mut folding = Folding::default();
-    let log = journal.resume_into(run, take_over, &mut |recorded| folding.see(&recorded)).map_err(say)?;
+    let mut progress = Progress::new("reading events");
+    let mut each = |recorded| {
+        progress.step();
+        folding.see(&recorded);
+    };
+    let log = journal.resume_into(run, take_over, &mut each).map_err(say)?;
     Ok((whole(folding, run)?, log))
 }
 
-/// The state of a run that is only looked at.
+/// The state of a run that is only looked at, without what was said in it.
 ///
 /// # Errors
 /// Where there is none, or it does not hang together.
 pub fn look(journal: &dyn Journal, run: &RunId) -> anyhow::Result<State> {
-    let mut folding = Folding::default();
-    journal.read_into(run, &mut |recorded| folding.see(&recorded))?;
+    let mut folding = Folding::without_conversation();
+    let mut progress = Progress::new("reading events");
+    journal.read_into(run, &mut |recorded| {
+        progress.step();
+        folding.see(&recorded);
+    })?;
     whole(folding, run)
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::import;
+use super::progress::Progress;
 use crate::hardening::reach::Reach;
 use crate::hardening::{self, Files};
 use crate::home::Home;
@@ -36,7 +37,12 @@ pub struct VerifyArgs {
 /// Where the run is damaged, there is no such run, the journal cannot be read or `out` not be written.
 pub fn run(args: &VerifyArgs, journal: &SqliteJournal, out: &mut dyn Write) -> anyhow::Result<()> {
     match journal.find_run(args.run.as_deref()) {
-        Ok(run) => proved(&journal.verify(&run)?, args, out),
+        Ok(run) => {
+            let mut progress = Progress::new("checking events");
+            let verified = journal.verify_telling(&run, &mut || progress.step())?;
+            drop(progress);
+            proved(&verified, args, out)
+        }
         Err(error @ JournalError::NoSuchRun { .. }) => match removed(journal, args.run.as_deref().unwrap_or_default())?
         {
             Some(found) => Ok(write_tombstone(&found, args, out)?),

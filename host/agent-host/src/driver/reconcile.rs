@@ -10,7 +10,7 @@ use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, HttpMetho
 use agent_core::event::Event;
 use agent_core::grant::{Access, Grant};
 use agent_core::json::JsonText;
-use agent_core::name::{CallNumber, ToolName};
+use agent_core::name::{CallNumber, RunId, ToolName};
 use agent_core::pending::CallStatus;
 use agent_core::run_events::LockedTool;
 use agent_core::units::Fuel;
@@ -101,11 +101,7 @@ impl Inquiry {
             EffectRequest::Http { method, url, .. } => DoubtfulWrite::Request {
                 method: method.clone(),
                 url: url.clone(),
-                idempotency_key: key_of(
-                    ports.journal.events(&run)?.iter().map(|recorded| &recorded.event),
-                    number,
-                    &request,
-                ),
+                idempotency_key: recorded_key(ports, &run, (number, &request))?,
             },
             EffectRequest::File { path, .. } => DoubtfulWrite::File(path.clone()),
             EffectRequest::Env { .. } | EffectRequest::Kv { .. } | EffectRequest::Socket { .. } => {
@@ -147,16 +143,24 @@ impl Inquiry {
 }
 
 /// The key that the host sent with the last such write of a call.
-fn key_of<'e>(
-    events: impl DoubleEndedIterator<Item = &'e Event>,
-    number: CallNumber,
-    request: &EffectRequest,
-) -> Option<String> {
-    let intended = events.rev().find_map(|event| match event {
-        Event::EffectIntended(intended) if intended.call == number && intended.request == *request => Some(intended),
-        _ => None,
-    });
-    intended.and_then(|intended| intended.idempotency_key.clone())
+fn recorded_key(
+    ports: &Ports,
+    run: &RunId,
+    (number, request): (CallNumber, &EffectRequest),
+) -> anyhow::Result<Option<String>> {
+    let mut key = None;
+    ports.journal.read_into(run, &mut |recorded| key_of(&mut key, recorded.event, (number, request)))?;
+    Ok(key)
+}
+
+/// Follows the key of the last announcement of a request of a call.
+fn key_of(key: &mut Option<String>, event: Event, (number, request): (CallNumber, &EffectRequest)) {
+    if let Event::EffectIntended(intended) = event
+        && intended.call == number
+        && intended.request == *request
+    {
+        *key = intended.idempotency_key;
+    }
 }
 
 /// What is left of a grant where nothing may be changed.

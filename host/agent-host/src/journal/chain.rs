@@ -172,6 +172,12 @@ impl Stored {
         Self { mark: None, ..self }
     }
 
+    /// Whether this host recorded it as it is, wherever it stands.
+    pub(super) fn is_ours(&self, run: &RunId, marker: &Marker) -> bool {
+        let Body::Text { digest, .. } = &self.body else { return false };
+        self.hash == self.hash_with(run, digest) && self.mark.is_some_and(|mark| marker.is_ours(&self.hash, &mark))
+    }
+
     fn hash_with(&self, run: &RunId, body: &Digest) -> Digest {
         Digest::of_parts(&[
             DOMAIN,

@@ -2,12 +2,10 @@
 
 use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
-use agent_core::name::RunId;
 use agent_core::run_events::Durability;
 use agent_core::units::UnixMillis;
 
 use super::BLOB_BYTES_MAX;
-use super::chain::{Chain, Marker, Stored};
 use super::error::JournalError;
 use super::stores::StoreChanges;
 
@@ -123,20 +121,4 @@ pub(super) fn body_of(event: &Event) -> Result<String, JournalError> {
         return Err(JournalError::TooLarge { bytes: body.len(), bytes_max: BLOB_BYTES_MAX });
     }
     Ok(body)
-}
-
-/// These events as a new run begins with them, complete with hashes and marks.
-pub(super) fn chained(
-    run: &RunId,
-    events: &[(UnixMillis, Event)],
-    marker: &Marker,
-) -> Result<Vec<Stored>, JournalError> {
-    let mut chain = Chain::begin(run.clone());
-    let mut all = Vec::with_capacity(events.len());
-    for (at, event) in events {
-        let next = chain.next(*at, event.kind(), body_of(event)?, marker);
-        (chain.seq, chain.head) = (next.seq, next.hash);
-        all.push(next);
-    }
-    Ok(all)
 }

@@ -2,6 +2,7 @@
 //! behind it that every change is written to before it counts, it is the journal on the simulated disk.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,7 @@ use super::chain::{Chain, Marker, Stored};
 use super::error::JournalError;
 use super::key::HostKey;
 use super::lease::{Holder, Presence, TakeOver};
-use super::log::{Durable, Level, RunLog, body_of, chained};
+use super::log::{Durable, Level, RunLog, body_of};
 use super::reading::{Each, Reading, Trust, Whole};
 use super::runs::{self, CANDIDATES_MAX, Kept, RunSummary, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld, entry_hash};
@@ -262,9 +263,20 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         Ok(all.filter(|summary| wanted.has(summary)).take(count_max).collect())
     }
 
-    fn begin_with(&self, run: &RunId, events: &[(UnixMillis, Event)]) -> Result<(), JournalError> {
-        let mut all = chained(run, events, &self.0.marker)?.into_iter();
+    fn begin_from(
+        &self,
+        run: &RunId,
+        (source, upto): (&RunId, u64),
+        taken: &mut super::Shared<'_>,
+        more: &mut dyn Iterator<Item = (UnixMillis, Event)>,
+    ) -> Result<(), JournalError> {
         let mut shared = self.0.lock();
+        let mut events = Vec::new();
+        let mut each =
+            |recorded: Recorded| events.extend(Some(recorded).filter(|one| one.seq <= upto).and_then(&mut *taken));
+        self.0.read(&shared.book, source, (Trust::OursOnly, &mut each))?;
+        events.extend(more);
+        let mut all = chained(run, &events, &self.0.marker)?.into_iter();
         if shared.book.run(run).is_some() {
             return Err(JournalError::RunExists(run.clone()));
         }
@@ -275,10 +287,12 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         self.0.commit(&mut shared, changes, Level::Synced)
     }
 
-    fn stored(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+    fn stored_into(&self, run: &RunId, each: &mut dyn FnMut(Stored) -> ControlFlow<()>) -> Result<(), JournalError> {
         let shared = self.0.lock();
         self.0.read(&shared.book, run, (Trust::Anyones, &mut drop))?;
-        Ok(shared.book.run(run).map(|kept| kept.events.clone()).unwrap_or_default())
+        let events = shared.book.run(run).map_or(&[][..], |kept| &kept.events);
+        let _ = events.iter().try_for_each(|stored| each(stored.clone()));
+        Ok(())
     }
 
     fn session_end(&self, session: &Name) -> Result<Option<(u32, RunId)>, JournalError> {
@@ -300,7 +314,7 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         runs::pick(prefix, found, &place())
     }
 
-    fn verify(&self, run: &RunId) -> Result<Verified, JournalError> {
+    fn verify_telling(&self, run: &RunId, _: &mut dyn FnMut()) -> Result<Verified, JournalError> {
         let shared = self.0.lock();
         let kept = shared.book.run(run).ok_or_else(|| JournalError::NoSuchRun { prefix: run.to_string() })?;
         let mut walk = Walk::begin(run.clone(), &self.0.marker);
@@ -441,4 +455,16 @@ impl<B> Drop for Held<B> {
 /// What errors name instead of a file.
 fn place() -> PathBuf {
     PathBuf::from("memory")
+}
+
+/// These events as a new run begins with them, complete with hashes and marks.
+fn chained(run: &RunId, events: &[(UnixMillis, Event)], marker: &Marker) -> Result<Vec<Stored>, JournalError> {
+    let mut chain = Chain::begin(run.clone());
+    let mut all = Vec::with_capacity(events.len());
+    for (at, event) in events {
+        let next = chain.next(*at, event.kind(), body_of(event)?, marker);
+        (chain.seq, chain.head) = (next.seq, next.hash);
+        all.push(next);
+    }
+    Ok(all)
 }

@@ -17,6 +17,8 @@ pub mod lease;
 pub mod log;
 #[cfg(test)]
 mod memory;
+pub mod open_files;
+pub mod pages;
 pub mod portable;
 mod reading;
 pub mod removal;
@@ -29,6 +31,9 @@ pub mod stores;
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests;
 pub mod verify;
+
+use std::ops::ControlFlow;
+use std::path::Path;
 
 use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
@@ -49,6 +54,9 @@ use verify::Verified;
 /// files are far smaller.
 pub const BLOB_BYTES_MAX: usize = 256 << 20;
 
+/// What a new run has of each event of another: with its time; nothing where it is about the other run alone.
+pub type Shared<'s> = dyn FnMut(Recorded) -> Option<(UnixMillis, Event)> + 's;
+
 /// An open journal. Any number of processes may have it open; each run has one writer at a time.
 pub trait Journal: Send + Sync {
     /// Begins a run, held by this process. On the disk with the first append that is `Durable::Now`.
@@ -63,12 +71,18 @@ pub trait Journal: Send + Sync {
         body: RunStarted,
     ) -> Result<(Box<dyn RunLog>, Recorded), JournalError>;
 
-    /// Begins a run with all these events at once, the first of which is its `RunStarted`. Nobody holds it then. On the disk
-    /// when this returns.
+    /// Begins a run with the first events of another one of this host, each as `shared` makes it, and with `more` after them.
+    /// Nobody holds it then. All at once, on the disk when this returns, and never all in memory.
     ///
     /// # Errors
-    /// Where they were not recorded, or there is such a run.
-    fn begin_with(&self, run: &RunId, events: &[(UnixMillis, Event)]) -> Result<(), JournalError>;
+    /// Where they were not recorded, there is such a run, or the other one cannot be read that far.
+    fn begin_from(
+        &self,
+        run: &RunId,
+        source: (&RunId, u64),
+        shared: &mut Shared<'_>,
+        more: &mut dyn Iterator<Item = (UnixMillis, Event)>,
+    ) -> Result<(), JournalError>;
 
     /// Reads a run into `each`, event by event, and takes it over under the next epoch. What was read counts only where this
     /// returns the log.
@@ -134,11 +148,26 @@ pub trait Journal: Send + Sync {
     /// Where there is none, or more than one.
     fn find_run(&self, prefix: Option<&str>) -> Result<RunId, JournalError>;
 
-    /// The events of a run as they are stored, whoever wrote them.
+    /// Reads the events of a run into `each` as they are stored, whoever wrote them, until it says that it has enough. What was
+    /// read counts only where this returns well.
     ///
     /// # Errors
     /// Where there is no such run, or one of its events is not intact.
-    fn stored(&self, run: &RunId) -> Result<Vec<Stored>, JournalError>;
+    fn stored_into(&self, run: &RunId, each: &mut dyn FnMut(Stored) -> ControlFlow<()>) -> Result<(), JournalError>;
+
+    /// The events of a run as they are stored, for who needs all at once.
+    ///
+    /// # Errors
+    /// See [`Journal::stored_into`].
+    #[cfg(test)]
+    fn stored(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
+        let mut all = Vec::new();
+        self.stored_into(run, &mut |stored| {
+            all.push(stored);
+            ControlFlow::Continue(())
+        })?;
+        Ok(all)
+    }
 
     /// The last run of a session, and its place.
     ///
@@ -150,7 +179,15 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// Where there is no such run, or not even its row can be read. Damage is an answer and no error.
-    fn verify(&self, run: &RunId) -> Result<Verified, JournalError>;
+    fn verify(&self, run: &RunId) -> Result<Verified, JournalError> {
+        self.verify_telling(run, &mut || {})
+    }
+
+    /// As [`Journal::verify`], and calls `step` for each event.
+    ///
+    /// # Errors
+    /// See [`Journal::verify`].
+    fn verify_telling(&self, run: &RunId, step: &mut dyn FnMut()) -> Result<Verified, JournalError>;
 
     /// Keeps bytes under their digest, once for all runs. On the disk with the next append that is `Durable::Now`.
     ///
@@ -192,6 +229,11 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// Where they were not made.
     fn change_stores(&self, changes: &StoreChanges) -> Result<(), JournalError>;
+
+    /// The folder that it is in, where what is kept beside it outlives this process as it does itself.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 
     /// Whether something was not written for want of room since this journal was opened.
     fn ran_out_of_room(&self) -> bool;

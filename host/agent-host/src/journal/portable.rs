@@ -122,24 +122,44 @@ struct EndLine {
     end: Digest,
 }
 
-/// Writes a run. `blob` gives the bytes of each blob.
+/// What an export is to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// So many events: the first ones of the run, which may go on meanwhile.
+    pub events: u64,
+    /// What their kinds and bodies take.
+    pub bytes: u64,
+    /// The blobs that they name.
+    pub blobs: BTreeSet<Digest>,
+}
+
+/// Takes the next event to be written.
+pub type Put<'p> = dyn FnMut(&Stored) -> anyhow::Result<()> + 'p;
+
+/// Writes a run. `events` hands its events over, one by one; `blob` gives the bytes of each blob.
 ///
 /// # Errors
-/// Where a blob is not there, [`read`] would refuse so much, or `out` cannot be written.
+/// Where an event or blob is not there, [`read`] would refuse so much, or `out` cannot be written.
 pub fn write(
     run: &RunId,
-    events: &[Stored],
-    blobs: &BTreeSet<Digest>,
+    extent: &Extent,
+    events: impl FnOnce(&mut Put<'_>) -> anyhow::Result<()>,
     mut blob: impl FnMut(&Digest) -> anyhow::Result<Vec<u8>>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    check_size(events, blobs)?;
-    let mut lines = Lines { out, hasher: Sha256::new(), bytes: 0 };
-    let head = Head { version: VERSION, run: run.clone(), events: events.len() as u64, blobs: blobs.len() as u64 };
-    lines.put(&head)?;
-    for stored in events {
-        lines.put(&event_line(stored))?;
+    let Extent { events: count, bytes, blobs } = extent;
+    check_counts(*count, blobs.len() as u64)?;
+    if *bytes > EVENT_BYTES_MAX {
+        return Err(too_many_bytes().into());
     }
+    let mut lines = Lines { out, hasher: Sha256::new(), bytes: 0 };
+    lines.put(&Head { version: VERSION, run: run.clone(), events: *count, blobs: blobs.len() as u64 })?;
+    let mut written = 0;
+    events(&mut |stored| {
+        written += 1;
+        lines.put(&event_line(stored))
+    })?;
+    anyhow::ensure!(written == *count, "the run has {written} events and had {count}: it was changed meanwhile");
     for digest in blobs {
         lines.put(&BlobLine { blob: *digest, base64: BASE64.encode(blob(digest)?) })?;
     }
@@ -149,12 +169,6 @@ pub fn write(
 }
 
 /// Whether [`read`] takes so much: an export that nobody can import is no backup.
-fn check_size(events: &[Stored], blobs: &BTreeSet<Digest>) -> Result<(), PortableError> {
-    check_counts(events.len() as u64, blobs.len() as u64)?;
-    let bytes: u64 = events.iter().map(Stored::bytes).sum();
-    if bytes > EVENT_BYTES_MAX { Err(too_many_bytes()) } else { Ok(()) }
-}
-
 fn check_counts(events: u64, blobs: u64) -> Result<(), PortableError> {
     for (count, max, what) in [(events, EVENTS_MAX, "events"), (blobs, BLOBS_MAX, "blobs")] {
         if count > max {
@@ -260,6 +274,20 @@ struct Lines<'a> {
     out: &'a mut dyn Write,
     hasher: Sha256,
     bytes: u64,
+}
+
+impl Extent {
+    /// Takes the next event into it.
+    ///
+    /// # Errors
+    /// Where the event is none.
+    pub fn take(&mut self, run: &RunId, stored: &Stored) -> Result<(), JournalError> {
+        self.events += 1;
+        self.bytes = self.bytes.saturating_add(stored.bytes());
+        let event = |source| JournalError::Event { run: run.clone(), seq: stored.seq, source };
+        self.blobs.extend(stored.to_recorded(run).map_err(event)?.event.kept());
+        Ok(())
+    }
 }
 
 impl Lines<'_> {

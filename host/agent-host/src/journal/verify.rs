@@ -4,7 +4,7 @@ use agent_core::digest::Digest;
 use agent_core::event::Event;
 use agent_core::name::RunId;
 use agent_core::run_events::HeadSigned;
-use agent_core::state::State;
+use agent_core::state::{Conversation, State};
 
 use crate::signing::{self, Signed};
 
@@ -128,7 +128,10 @@ impl<'a> Walk<'a> {
     fn fold(&mut self, stored: &Stored) -> Result<Event, String> {
         let recorded = stored.to_recorded(&self.chain.run).map_err(|error| error.to_string())?;
         match &mut self.state {
-            None => self.state = Some(State::begin(&recorded).map_err(|error| error.to_string())?),
+            None => {
+                let begun = State::begin_with(&recorded, Conversation::LeftOut);
+                self.state = Some(begun.map_err(|error| error.to_string())?);
+            }
             Some(state) => state.apply(&recorded).map_err(|error| error.to_string())?,
         }
         Ok(recorded.event)

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::offer::{Naming, Offer};
 use super::server::Tools;
 use crate::clock;
+use crate::commands::taking;
 use crate::components::Components;
 use crate::driver::ports::Ports;
 use crate::driver::recorder::Recorder;
@@ -53,8 +54,7 @@ pub fn left_behind(journal: &dyn Journal) -> anyhow::Result<Vec<State>> {
             continue;
         }
         // One that cannot be read, or is a stranger's, keeps no server from serving; `agent-host ls` shows it.
-        let state = journal.events(&summary.run).ok().and_then(|events| State::fold(&events).ok().flatten());
-        found.extend(state.filter(State::is_served));
+        found.extend(taking::look(journal, &summary.run).ok().filter(State::is_served));
     }
     Ok(found)
 }

@@ -134,13 +134,51 @@ fn not_kept(attempt: &AttemptChanges) -> impl Iterator<Item = String> + '_ {
     attempt.opaque.iter().map(|path| format!("  written   {path}  (not kept: `undo = false`)"))
 }
 
-/// Writes attempts as one JSON array.
-///
-/// # Errors
-/// Where `out` cannot be written.
-pub fn write_json(attempts: &[&AttemptChanges], out: &mut dyn Write) -> io::Result<()> {
-    let entries: Vec<_> = attempts.iter().map(|attempt| entry(attempt)).collect();
-    writeln!(out, "{}", text::json(&serde_json::to_string(&entries)?))
+/// Attempts that are listed one by one.
+pub struct Listing<'o> {
+    form: Form,
+    out: &'o mut dyn Write,
+    attempts: u64,
+}
+
+impl<'o> Listing<'o> {
+    /// None yet. For scripts it becomes one array.
+    ///
+    /// # Errors
+    /// Where `out` cannot be written.
+    pub fn begin(form: Form, out: &'o mut dyn Write) -> io::Result<Self> {
+        if form == Form::Json {
+            write!(out, "[")?;
+        }
+        Ok(Self { form, out, attempts: 0 })
+    }
+
+    /// Writes one more.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn add(&mut self, attempt: &AttemptChanges) -> io::Result<()> {
+        let is_first = self.attempts == 0;
+        self.attempts += 1;
+        match self.form {
+            Form::Text => write_attempt(attempt, self.out),
+            Form::Json => {
+                let comma = if is_first { "" } else { "," };
+                write!(self.out, "{comma}{}", text::json(&serde_json::to_string(&entry(attempt))?))
+            }
+        }
+    }
+
+    /// That was all. How many there were.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn end(self) -> io::Result<u64> {
+        if self.form == Form::Json {
+            writeln!(self.out, "]")?;
+        }
+        Ok(self.attempts)
+    }
 }
 
 /// Writes what an undo came to.

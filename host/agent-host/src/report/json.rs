@@ -54,25 +54,22 @@ pub struct WaitingEntry<'a> {
     what: String,
 }
 
-/// Writes one line for each event.
+/// Writes the line of an event.
 ///
 /// # Errors
 /// Where `out` cannot be written.
-pub fn write_events(events: &[Recorded], out: &mut dyn Write) -> io::Result<()> {
-    for recorded in events {
-        let body = RawValue::from_string(recorded.event.to_body()?)?;
-        let line = EventLine {
-            run: recorded.run.as_str(),
-            seq: recorded.seq,
-            epoch: recorded.epoch,
-            at: rfc3339(recorded.at),
-            kind: recorded.event.kind(),
-            version: VERSION,
-            body: &body,
-        };
-        writeln!(out, "{}", text::json(&serde_json::to_string(&line)?))?;
-    }
-    Ok(())
+pub fn write_event(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
+    let body = RawValue::from_string(recorded.event.to_body()?)?;
+    let line = EventLine {
+        run: recorded.run.as_str(),
+        seq: recorded.seq,
+        epoch: recorded.epoch,
+        at: rfc3339(recorded.at),
+        kind: recorded.event.kind(),
+        version: VERSION,
+        body: &body,
+    };
+    writeln!(out, "{}", text::json(&serde_json::to_string(&line)?))
 }
 
 /// What a run waits for.

@@ -16,8 +16,9 @@ use agent_core::stop::StopReason;
 use agent_core::units::UnixMillis;
 use jiff::tz::TimeZone;
 
-use super::story::{self, Call, Step, Turn};
+use super::story::{Call, Step, Teller, Turn};
 use super::{HEADING, QUIET, effects, text, waiting};
+use crate::journal::error::JournalError;
 use crate::journal::runs::RunStatus;
 
 /// One line of a tool's words or a model's: enough for any real one.
@@ -39,41 +40,66 @@ pub enum Detail {
     Effects,
 }
 
-/// Writes the run of `state`, whose events are `events`.
+/// What there is to know of a run before its events are told.
+pub struct Known<'k> {
+    /// Its state at the end, without what was said in it.
+    pub state: &'k State,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When it began.
+    pub started: UnixMillis,
+    /// What confined the host of its last start.
+    pub hardening: &'k Hardening,
+}
+
+/// Writes a run, whose events are handed over one by one.
 ///
 /// # Errors
-/// Where `out` cannot be written.
+/// Where `out` cannot be written, or there is no next event.
 pub fn write(
-    state: &State,
-    events: &[Recorded],
-    status: RunStatus,
+    known: &Known<'_>,
+    events: impl Iterator<Item = Result<Recorded, JournalError>>,
     zone: &TimeZone,
     detail: Detail,
     out: &mut dyn Write,
-) -> io::Result<()> {
-    let started = events.first().map_or(UnixMillis(0), |first| first.at);
-    write_header(state, started, status, zone, out)?;
+) -> anyhow::Result<()> {
+    let Known { state, status, started, hardening } = known;
+    write_header(state, *started, *status, zone, out)?;
     waiting::write(&waiting::of_run(state), state.run.as_str(), "  waits    ", out)?;
-    writeln!(out, "  walls    {}", text::line(&confined_by(state, events).to_string(), LINE_CHARS_MAX))?;
+    writeln!(out, "  walls    {}", text::line(&hardening.to_string(), LINE_CHARS_MAX))?;
     writeln!(out, "\n{HEADING}input{HEADING:#}")?;
     write_block(&state.started.input, "  ", SAID_LINES_MAX, LINE_CHARS_MAX, out)?;
-    let steps = story::tell(&state.started.tools, events);
-    for (index, step) in steps.iter().enumerate() {
-        let is_last = index + 1 == steps.len();
-        match step {
-            // The last stop is in the header, and the answer below.
-            Step::Turn(turn) if is_answer(turn, state) => {}
-            Step::Turn(turn) => write_turn(turn, detail, out)?,
-            Step::Served(client, call) => {
-                let by = text::line(&format!("{} {}", client.name, client.version), ARGUMENTS_CHARS_MAX);
-                writeln!(out, "\n{QUIET}asked by {by}{QUIET:#}")?;
-                write_call(call, detail, out)?;
-            }
-            Step::Note(last) if is_last && matches!(last.event, Event::RunEnded(_)) => {}
-            Step::Note(recorded) => write_note(recorded, out)?,
+    let mut teller = Teller::new(&state.started.tools);
+    for recorded in events {
+        teller.see(recorded?);
+        while let Some(step) = teller.next() {
+            write_step(&step, state, detail, out)?;
         }
     }
-    write_end(state, out)
+    let rest = teller.end();
+    for (index, step) in rest.iter().enumerate() {
+        let is_last = index + 1 == rest.len();
+        // The last stop is in the header.
+        let is_stop = matches!(step, Step::Note(last) if matches!(last.event, Event::RunEnded(_)));
+        if !(is_last && is_stop) {
+            write_step(step, state, detail, out)?;
+        }
+    }
+    Ok(write_end(state, out)?)
+}
+
+fn write_step(step: &Step, state: &State, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
+    match step {
+        // The answer is below.
+        Step::Turn(turn) if is_answer(turn, state) => Ok(()),
+        Step::Turn(turn) => write_turn(turn, detail, out),
+        Step::Served(client, call) => {
+            let by = text::line(&format!("{} {}", client.name, client.version), ARGUMENTS_CHARS_MAX);
+            writeln!(out, "\n{QUIET}asked by {by}{QUIET:#}")?;
+            write_call(call, detail, out)
+        }
+        Step::Note(recorded) => write_note(recorded, out),
+    }
 }
 
 /// A time as people of that zone write it.
@@ -118,15 +144,6 @@ fn write_ties(started: &RunStarted, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// What confined the host of the run: of its last start, where there were several.
-fn confined_by<'r>(state: &'r State, events: &'r [Recorded]) -> &'r Hardening {
-    let resumed = events.iter().rev().find_map(|recorded| match &recorded.event {
-        Event::RunResumed(body) => Some(&body.hardening),
-        _ => None,
-    });
-    resumed.unwrap_or(&state.started.hardening)
-}
-
 fn status_line(state: &State, status: RunStatus) -> String {
     match (status, &state.stopped) {
         (RunStatus::Running { pid }, _) => format!("running in process {pid}"),
@@ -158,21 +175,21 @@ fn counted(count: u32, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-fn is_answer(turn: &Turn<'_>, state: &State) -> bool {
+fn is_answer(turn: &Turn, state: &State) -> bool {
     let answer = state.stopped.as_ref().and_then(|ended| ended.answer.as_deref());
     turn.calls.is_empty() && answer == Some(&turn.replied.reply.text)
 }
 
-fn write_turn(turn: &Turn<'_>, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
+fn write_turn(turn: &Turn, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
     let model = text::line(&turn.replied.reply.model, LINE_CHARS_MAX);
     writeln!(out, "\n{HEADING}turn {}{HEADING:#}{QUIET} · {model}{QUIET:#}", turn.replied.turn)?;
     write_block(&turn.replied.reply.text, "  ", SAID_LINES_MAX, LINE_CHARS_MAX, out)?;
     turn.calls.iter().try_for_each(|call| write_call(call, detail, out))
 }
 
-fn write_call(call: &Call<'_>, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
+fn write_call(call: &Call, detail: Detail, out: &mut dyn Write) -> io::Result<()> {
     let (number, tool) = (call.number, text::line(&call.tool, LINE_CHARS_MAX));
-    let arguments = text::line(call.arguments, ARGUMENTS_CHARS_MAX);
+    let arguments = text::line(&call.arguments, ARGUMENTS_CHARS_MAX);
     writeln!(out, "  {HEADING}call {number}  {tool}{HEADING:#} {arguments}")?;
     for event in &call.events {
         if let Some(note) = call_note(event) {

@@ -94,11 +94,16 @@ fn show_says_how_an_interrupted_run_goes_on() {
 #[test]
 fn changes_are_told_by_call() {
     let told = agent_core::file_changes::of_run(&samples::writing()).unwrap();
-    insta::assert_snapshot!(printed(|out| {
-        Ok(told.attempts.iter().try_for_each(|attempt| changes::write_attempt(attempt, out))?)
-    }));
-    let attempts: Vec<_> = told.attempts.iter().collect();
-    insta::assert_snapshot!("changes_json", printed(|out| Ok(changes::write_json(&attempts, out)?)));
+    let list = |form| {
+        printed(|out| {
+            let mut listing = changes::Listing::begin(form, out)?;
+            told.attempts.iter().try_for_each(|attempt| listing.add(attempt))?;
+            listing.end()?;
+            Ok(())
+        })
+    };
+    insta::assert_snapshot!(list(changes::Form::Text));
+    insta::assert_snapshot!("changes_json", list(changes::Form::Json));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use agent_host_tool::http::Request;
-use agent_host_tool::{Json, args, json, path, serde_json::Value, tool};
+use agent_host_tool::{Json, args, json, path, serde_json::Value, task, tool};
 
 use crate::world::random_bytes;
 
@@ -65,4 +65,30 @@ pub(crate) fn pay(order: Order) -> Result<Json<Value>, String> {
         "receipts": receipts,
         "elapsed_ms": begun.elapsed().as_millis() as u64,
     })))
+}
+
+/// Where to pay at the same time, and where to write it down.
+#[args]
+pub(crate) struct Orders {
+    /// Where the payments go: one request each, all under way at once.
+    urls: Vec<String>,
+    /// The file that is written before and after paying.
+    receipt: String,
+}
+
+/// Pays at all URLs at once, between two writes of a file.
+#[tool]
+pub(crate) async fn pay_together(orders: Orders) -> Result<Json<Value>, String> {
+    let problem = |error: io::Error| error.to_string();
+    fs::write(path::resolve(&orders.receipt), "paying\n").map_err(problem)?;
+    let receipts = task::all(orders.urls.into_iter().map(pay_one)).await;
+    let receipts = receipts.into_iter().collect::<Result<Vec<_>, _>>()?;
+    fs::write(path::resolve(&orders.receipt), receipts.join("\n")).map_err(problem)?;
+    Ok(Json(json!(receipts)))
+}
+
+async fn pay_one(url: String) -> Result<String, String> {
+    let response = Request::post(&url, b"10".to_vec()).send_async().await.map_err(|error| error.to_string())?;
+    let (receipt, _) = response.read(RECEIPT_BYTES_MAX).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&receipt).into_owned())
 }

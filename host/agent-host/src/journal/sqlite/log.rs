@@ -198,6 +198,16 @@ pub(super) fn add_run(
     }
 }
 
+/// Says where a run ends that nobody holds, and that is being added in this transaction.
+pub(super) fn end_at(store: &Store, connection: &Connection, chain: &Chain) -> Result<(), JournalError> {
+    let update = || {
+        let sql = "UPDATE runs SET seq = ?1, head = ?2 WHERE run = ?3";
+        let values = (chain.seq.cast_signed(), chain.head.as_bytes(), chain.run.as_str());
+        connection.prepare_cached(sql)?.execute(values)
+    };
+    update().map(drop).map_err(|error| store.error(error))
+}
+
 /// Moves the run's end from `chain` to `next`, if this log still holds the run: the fence.
 fn advance(store: &Store, connection: &Connection, chain: &Chain, next: &Stored) -> Result<(), JournalError> {
     let update = || {

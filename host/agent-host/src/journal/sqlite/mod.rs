@@ -18,7 +18,9 @@ mod transfer;
 
 pub use self::transfer::Import;
 
+use std::cell::Cell;
 use std::fs::TryLockError;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +33,6 @@ use agent_core::units::UnixMillis;
 use agent_sandbox::kv::StoreSize;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::Journal;
 use super::chain::{Damage, DamageKind, Marker, Stored};
 use super::error::JournalError;
 use super::folder::open_own;
@@ -43,6 +44,7 @@ use super::removal::{Found, Progress, Rewrite, SweepMode, Swept, Tombstone};
 use super::runs::{RunSummary, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld};
 use super::verify::{Verified, Walk};
+use super::{Journal, Shared};
 use store::Store;
 
 /// The largest file that is checked as a whole after an unclean stop: about a second. The events of the run that is resumed
@@ -75,6 +77,31 @@ impl SqliteJournal {
     #[must_use]
     pub fn marker(&self) -> &Marker {
         &self.store.marker
+    }
+
+    /// Reads what this host recorded of what a run holds into `each`: how it began, and what changed its tools or grants. Not
+    /// whether it hangs together; for who will find that out.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn terms_into(&self, run: &RunId, each: &mut dyn FnMut(Event)) -> Result<(), JournalError> {
+        let see = |stored: Stored| {
+            if stored.is_ours(run, &self.store.marker)
+                && let Ok(recorded) = stored.to_recorded(run)
+            {
+                each(recorded.event);
+            }
+        };
+        self.store.read(|connection| rows::read_terms(connection, run, see).map_err(|error| self.store.error(error)))
+    }
+
+    /// The number of the process that held a run last and did not give it back, alive or not.
+    ///
+    /// # Errors
+    /// Where there is no such run, or the journal cannot be read.
+    pub fn holder(&self, run: &RunId) -> Result<Option<u32>, JournalError> {
+        let holder = |connection: &Connection| log::check_free(&self.store, connection, run, TakeOver::Always);
+        Ok(self.store.read(holder)?.map(|holder| holder.pid))
     }
 
     /// Whether a run of that name can come in.
@@ -192,12 +219,18 @@ impl Journal for SqliteJournal {
         stored.iter().map(|stored| stored.to_hashed(run)).collect()
     }
 
-    fn begin_with(&self, run: &RunId, events: &[(UnixMillis, Event)]) -> Result<(), JournalError> {
-        transfer::begin_with(&self.store, run, events)
+    fn begin_from(
+        &self,
+        run: &RunId,
+        source: (&RunId, u64),
+        shared: &mut Shared<'_>,
+        more: &mut dyn Iterator<Item = (UnixMillis, Event)>,
+    ) -> Result<(), JournalError> {
+        transfer::begin_from(&self.store, run, source, (shared, more))
     }
 
-    fn stored(&self, run: &RunId) -> Result<Vec<Stored>, JournalError> {
-        self.store.read(|connection| transfer::stored(&self.store, connection, run))
+    fn stored_into(&self, run: &RunId, each: &mut dyn FnMut(Stored) -> ControlFlow<()>) -> Result<(), JournalError> {
+        self.store.read(|connection| transfer::stored_into(&self.store, connection, run, each))
     }
 
     fn session_end(&self, session: &Name) -> Result<Option<(u32, RunId)>, JournalError> {
@@ -216,8 +249,8 @@ impl Journal for SqliteJournal {
         self.store.read(|connection| listing::find(&self.store, connection, prefix))
     }
 
-    fn verify(&self, run: &RunId) -> Result<Verified, JournalError> {
-        self.store.read(|connection| verify(&self.store, connection, run))
+    fn verify_telling(&self, run: &RunId, step: &mut dyn FnMut()) -> Result<Verified, JournalError> {
+        self.store.read(|connection| verify(&self.store, connection, run, step))
     }
 
     fn put_blob(&self, bytes: &[u8]) -> Result<Digest, JournalError> {
@@ -259,6 +292,10 @@ impl Journal for SqliteJournal {
         self.store.write(Level::Synced, |connection| entries::apply(&self.store, connection, changes))
     }
 
+    fn folder(&self) -> Option<&Path> {
+        Some(self.store.folder())
+    }
+
     fn ran_out_of_room(&self) -> bool {
         self.store.ran_out_of_room()
     }
@@ -287,12 +324,46 @@ fn read(
     reading.end(end_of(store, connection, run)?)
 }
 
-fn verify(store: &Store, connection: &Connection, run: &RunId) -> Result<Verified, JournalError> {
+/// Reads the first events of a run of this host, up to a number, and checks that they hang together.
+fn read_first(
+    store: &Store,
+    connection: &Connection,
+    (run, upto): (&RunId, u64),
+    each: &mut dyn FnMut(Recorded) -> ControlFlow<()>,
+) -> Result<(), JournalError> {
+    let last = Cell::new(None);
+    let mut keep = |recorded| last.set(Some(recorded));
+    let mut reading = Reading::begin(run.clone(), &store.marker, Trust::OursOnly, &mut keep);
+    let see = |stored: Stored| {
+        reading.see(&stored).map_err(Some)?;
+        let is_enough = last.take().is_some_and(|recorded| each(recorded).is_break()) || stored.seq == upto;
+        if is_enough { Err(None) } else { Ok(()) }
+    };
+    match rows::read(connection, run, see).map_err(|(_, error)| store.error(error))? {
+        Err(None) => Ok(()),
+        Err(Some(error)) => Err(error),
+        Ok(()) => {
+            let damage = Damage { seq: upto, kind: DamageKind::EndMissing };
+            Err(JournalError::RunDamaged { run: run.clone(), damage })
+        }
+    }
+}
+
+fn verify(
+    store: &Store,
+    connection: &Connection,
+    run: &RunId,
+    step: &mut dyn FnMut(),
+) -> Result<Verified, JournalError> {
     let Some(end) = end_of(store, connection, run)? else {
         return Err(JournalError::NoSuchRun { prefix: run.to_string() });
     };
     let mut walk = Walk::begin(run.clone(), &store.marker);
-    let seen = rows::read(connection, run, |stored| walk.see(&stored))
+    let mut see = |stored: Stored| {
+        step();
+        walk.see(&stored)
+    };
+    let seen = rows::read(connection, run, &mut see)
         .map_err(|(seq, error)| Damage { seq, kind: DamageKind::Unreadable(error.to_string()) })
         .and_then(|seen| seen);
     Ok(walk.end(end, seen))

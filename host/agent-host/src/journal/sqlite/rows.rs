@@ -75,6 +75,17 @@ pub(super) fn read_after(
     Ok(page)
 }
 
+/// Hands the events of a run to `see` that say what it holds, in order, unchecked.
+pub(super) fn read_terms(connection: &Connection, run: &RunId, mut see: impl FnMut(Stored)) -> rusqlite::Result<()> {
+    let sql = select!("AND e.kind IN ('RunStarted', 'RunRebased', 'RunAdopted', 'GrantWidened') ORDER BY e.seq");
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([run.as_str()])?;
+    while let Some(row) = rows.next()? {
+        see(from_row(row)?);
+    }
+    Ok(())
+}
+
 /// The first event of a run and the last one that says how it stands, unchecked, for a listing.
 pub(super) fn read_ends(connection: &Connection, run: &RunId) -> rusqlite::Result<[Option<Stored>; 2]> {
     Ok([read_one(connection, run, select!("ORDER BY e.seq LIMIT 1"))?, read_last(connection, run)?])

@@ -449,10 +449,18 @@ fn what_is_about_the_record_does_not_change_how_a_run_stands(medium: &mut impl M
 fn a_run_can_begin_with_the_events_of_another(medium: &mut impl Medium) {
     let journal = medium.open();
     let events = record_run(&*journal, &run_id(1));
-    let shared: Vec<_> = events[..3].iter().map(|recorded| (recorded.at, recorded.event.clone())).collect();
-    journal.begin_with(&run_id(2), &shared).unwrap();
-    assert!(matches!(journal.begin_with(&run_id(2), &shared), Err(JournalError::RunExists(_))));
-    assert!(matches!(journal.begin_with(&run_id(3), &[]), Err(JournalError::RunEmpty { .. })));
+    let shared: Vec<_> = events[..2].iter().map(|recorded| (recorded.at, recorded.event.clone())).collect();
+    let more = (events[2].at, events[2].event.clone());
+    let begin = |run, upto| {
+        let mut as_it_is = |recorded: Recorded| Some((recorded.at, recorded.event));
+        journal.begin_from(&run, (&run_id(1), upto), &mut as_it_is, &mut std::iter::once(more.clone()))
+    };
+    begin(run_id(2), 2).unwrap();
+    let shared = [shared, vec![more.clone()]].concat();
+    assert!(matches!(begin(run_id(2), 2), Err(JournalError::RunExists(_))));
+    let nothing = |source| journal.begin_from(&run_id(3), (&source, 2), &mut |_| None, &mut std::iter::empty());
+    assert!(matches!(nothing(run_id(1)), Err(JournalError::RunEmpty { .. })));
+    assert!(nothing(run_id(9)).is_err(), "there is no such run");
 
     assert_eq!(journal.verify(&run_id(2)).unwrap().marks, Marks::Ours);
     let hashes = |run| journal.stored(&run).unwrap().iter().map(|stored| stored.hash).collect::<Vec<_>>();

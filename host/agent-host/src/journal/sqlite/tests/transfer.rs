@@ -1,15 +1,16 @@
 //! Exported runs: what was written is read back and nothing else is, and a stranger's run stays a stranger's until the operator
 //! vouches for it.
 
-use std::collections::BTreeSet;
 use std::io::BufReader;
 
+use agent_core::digest::Digest;
 use agent_core::event::Event;
 use agent_core::run_events::RunAdopted;
 use proptest::prelude::*;
 
 use super::*;
-use crate::journal::portable::{self, Portable, PortableError};
+use crate::journal::chain::Stored;
+use crate::journal::portable::{self, Extent, Portable, PortableError, Put};
 use crate::journal::sqlite::Import;
 use crate::journal::verify::Marks;
 
@@ -20,8 +21,14 @@ fn exported(journal: &SqliteJournal) -> Vec<u8> {
     let events = journal.stored(&run_id(1)).unwrap();
     let mut out = Vec::new();
     let bytes = |digest: &_| Ok(journal.blob(digest)?.unwrap());
-    portable::write(&run_id(1), &events, &BTreeSet::from([blob]), bytes, &mut out).unwrap();
+    let extent = extent(&events, [blob]);
+    portable::write(&run_id(1), &extent, |put| events.iter().try_for_each(put), bytes, &mut out).unwrap();
     out
+}
+
+fn extent<const N: usize>(events: &[Stored], blobs: [Digest; N]) -> Extent {
+    let bytes = events.iter().map(Stored::bytes).sum();
+    Extent { events: events.len() as u64, bytes, blobs: blobs.into() }
 }
 
 fn read(file: &[u8]) -> Result<(Portable, Vec<Vec<u8>>), PortableError> {
@@ -69,7 +76,7 @@ fn a_strangers_run_is_looked_at_and_goes_on_once_it_is_adopted() {
     assert_eq!(journal.verify(&run_id(1)).unwrap().marks, Marks::NotOursFrom(1));
     let refused = journal.resume_run(&run_id(1), TakeOver::IfDead);
     assert!(matches!(refused, Err(JournalError::NotOurs { seq: 1, .. })));
-    let adopted = || RunAdopted { file: agent_core::digest::Digest::of(b"file"), authorities: Vec::new() };
+    let adopted = || RunAdopted { file: Digest::of(b"file"), authorities: Vec::new() };
     journal.adopt(&run_id(1), at(9), adopted()).unwrap();
     assert_eq!(journal.verify(&run_id(1)).unwrap().marks, Marks::Ours);
     let (events, _log) = journal.resume_run(&run_id(1), TakeOver::IfDead).unwrap();
@@ -143,13 +150,15 @@ fn what_would_not_be_read_is_not_written() {
     // Untouched memory, which takes no room.
     let large = || String::from_utf8(vec![0; 64 << 20]).unwrap();
     let stored = |text: String| {
-        let body = crate::journal::chain::Body::Text { text, digest: agent_core::digest::Digest::of(b"") };
-        crate::journal::chain::Stored { body, ..events[1].clone() }
+        let body = crate::journal::chain::Body::Text { text, digest: Digest::of(b"") };
+        Stored { body, ..events[1].clone() }
     };
     let many: Vec<_> = (0..9).map(|_| stored(large())).collect();
     events.extend(many);
     let mut out = Vec::new();
-    let refused = portable::write(&run_id(1), &events, &BTreeSet::new(), |_| Ok(Vec::new()), &mut out).unwrap_err();
+    let extent = extent(&events, []);
+    let all = |put: &mut Put<'_>| events.iter().try_for_each(put);
+    let refused = portable::write(&run_id(1), &extent, all, |_| Ok(Vec::new()), &mut out).unwrap_err();
     assert_eq!(refused.to_string(), "the exported run has events of more than 536870912 bytes");
     assert!(out.is_empty());
 }

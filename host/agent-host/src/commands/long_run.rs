@@ -1,0 +1,181 @@
+//! `agent-host long-run RUN EVENTS`, in a test build only: a run of as many events as no test can wait for, recorded through the
+//! store as a fork is. It begins as another run did, whose tools it has; its turns are alike, with failures of the model and
+//! changes of files in each, and at its end the model has answered.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use agent_core::digest::Digest;
+use agent_core::effect::{Before, EffectClass, EffectRequest, FileOperation, UndoEntry};
+use agent_core::event::{EffectIntended, Event, ModelFailed, ModelReplied, ModelRequested, ToolFinished, ToolStarted};
+use agent_core::file_events::PathsMarked;
+use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall, TokenUsage};
+use agent_core::name::CallNumber;
+use agent_core::outcome::{Content, Metering, Said, ToolOutcome};
+use agent_core::path_state::{Becoming, Mark, PathKind, PathMark, Stamp};
+use agent_core::state::State;
+use agent_core::units::{Bytes, Fuel, UnixMillis};
+use anyhow::Context;
+
+use super::{opened, taking};
+use crate::clock;
+use crate::journal::Journal as _;
+
+/// Requests of a turn that get no reply.
+const FAILURES: u64 = 10;
+/// Files that a turn's call changes.
+const CHANGES: u64 = 3;
+/// Events of a turn.
+const TURN: u64 = 2 * FAILURES + 2 + 1 + 2 * CHANGES + 1;
+
+/// `agent-host long-run`.
+#[derive(Debug, clap::Args)]
+pub struct LongRunArgs {
+    /// The run that it begins like. Its first tool must hold a directory.
+    run: String,
+    /// How many events it has.
+    events: u64,
+    /// The agent file whose runs are meant; those of the working directory if not given.
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
+}
+
+/// Records it and writes its name.
+///
+/// # Errors
+/// Where there is no such run, or it cannot be recorded.
+pub fn long_run(args: &LongRunArgs) -> anyhow::Result<ExitCode> {
+    let journal = opened::journal(args.agent.as_deref())?;
+    let source = journal.find_run(Some(&args.run))?;
+    let state = taking::look(&journal, &source)?;
+    let sample = Sample::of(&state)?;
+    let begun = state.last_at();
+    let at = |seq: u64| UnixMillis(begun.0 + seq);
+    let turns = args.events.saturating_sub(3) / TURN;
+    let events = (0..turns).flat_map(|turn| sample.turn(turn)).chain(Sample::end(turns));
+    let mut more = (0..).zip(events).map(|(seq, event)| (at(seq), event));
+    let run = clock::new_run()?;
+    let mut first = |recorded: agent_core::event::Recorded| match recorded.event {
+        Event::RunStarted(started) => {
+            Some((begun, agent_core::run_events::RunStarted { session: None, ..started }.into()))
+        }
+        _ => None,
+    };
+    journal.begin_from(&run, (&source, 1), &mut first, &mut more)?;
+    writeln!(std::io::stdout(), "{run} {}", 1 + turns * TURN + 2)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the turns are made of.
+struct Sample {
+    tool: String,
+    component: Digest,
+    mount: String,
+}
+
+impl Sample {
+    fn of(state: &State) -> anyhow::Result<Self> {
+        let locked = state.started.tools.first().context("the run has no tools")?;
+        let fs = locked.authority.grant.fs.first().context("its first tool holds no directory")?;
+        Ok(Self { tool: locked.descriptor.name.wire(), component: locked.component, mount: fs.mount.clone() })
+    }
+
+    fn turn(&self, turn: u64) -> Vec<Event> {
+        let (call, number) = (CallNumber(u32::try_from(turn).unwrap_or(u32::MAX) + 1), turn_number(turn));
+        let mut events: Vec<Event> = Vec::new();
+        for attempt in 0..FAILURES {
+            events.push(requested(number, attempt));
+            let words = format!("connection {attempt} of turn {number} was reset by the other side");
+            let failure = ModelFailure::new(ModelFailureKind::Network, &words);
+            events.push(ModelFailed { turn: number, failure }.into());
+        }
+        events.push(requested(number, FAILURES));
+        let arguments = format!("{{\"path\":\"note-{turn}.txt\",\"content\":\"line {turn}\"}}");
+        events.push(replied(number, "", vec![ProposedCall { id: None, tool: self.tool.clone(), arguments }]));
+        events.push(self.started(call));
+        for change in 0..CHANGES {
+            events.extend(self.change(call, (turn, change)));
+        }
+        let outcome = ToolOutcome::Returned { content: vec![Content::Text(format!("wrote note-{turn}.txt"))] };
+        let (metering, said) = (Metering::nothing(), Said::default());
+        events.push(
+            ToolFinished { call, outcome, metering, effects: Vec::new(), said, hidden: 0, transcript: None }.into(),
+        );
+        events
+    }
+
+    /// The model has answered, and nobody has recorded the end.
+    fn end(turns: u64) -> [Event; 2] {
+        let turn = turn_number(turns);
+        [requested(turn, 0), replied(turn, "that was long", Vec::new())]
+    }
+
+    fn started(&self, call: CallNumber) -> Event {
+        ToolStarted {
+            call,
+            attempt: 1,
+            component: self.component,
+            fuel: Fuel(1_000_000),
+            authority: Digest::of(b"of a long run"),
+            seed: "00".repeat(32),
+            clock_start: UnixMillis(0),
+            engine: "none".to_owned(),
+            continues: None,
+        }
+        .into()
+    }
+
+    fn change(&self, call: CallNumber, (turn, change): (u64, u64)) -> [Event; 2] {
+        let path = format!("note-{turn}-{change}.txt");
+        let request = format!("{}/{path}", self.mount);
+        let entry = UndoEntry {
+            mount: self.mount.clone(),
+            root: 1,
+            path,
+            before: Before::Absent,
+            was: None,
+            owner: None,
+            attributes: Vec::new(),
+            becoming: Becoming::New,
+        };
+        let intended = EffectIntended {
+            call,
+            attempt: 1,
+            number: u32::try_from(change).unwrap_or(u32::MAX) + 1,
+            request: EffectRequest::File { operation: FileOperation::Write, path: request, to: None },
+            class: EffectClass::OwnedWrite,
+            undo: vec![entry],
+            idempotency_key: None,
+            transcript: None,
+        };
+        let left = Stamp {
+            kind: PathKind::File,
+            device: None,
+            inode: turn * CHANGES + change + 2,
+            size: Bytes(7),
+            modified_ns: 1,
+            changed_ns: 1,
+        };
+        let mark = PathMark { entry: u32::try_from(change).unwrap_or(u32::MAX), is: Mark::Left(Some(left)) };
+        [intended.into(), PathsMarked { call, attempt: 1, boot: 1, marks: vec![mark] }.into()]
+    }
+}
+
+fn turn_number(turn: u64) -> u32 {
+    u32::try_from(turn).unwrap_or(u32::MAX) + 1
+}
+
+fn requested(turn: u32, attempt: u64) -> Event {
+    ModelRequested { turn, attempt: u32::try_from(attempt).unwrap_or(u32::MAX) + 1, model: 0 }.into()
+}
+
+fn replied(turn: u32, text: &str, calls: Vec<ProposedCall>) -> Event {
+    let reply = ModelReply {
+        text: text.to_owned(),
+        calls,
+        usage: TokenUsage { input: 1_000, output: 40 },
+        model: "long".to_owned(),
+    };
+    ModelReplied { turn, reply }.into()
+}
