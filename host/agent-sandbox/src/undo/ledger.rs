@@ -63,8 +63,8 @@ enum ThingState {
     Left(Stamp),
     /// It was being changed, and had been left like this before; a new one had nothing in it.
     Changing(Option<Stamp>),
-    /// It was being given back what it contained before.
-    Returning,
+    /// It was being given back what it contained before, and had been left like this until then.
+    Returning(Option<Stamp>),
 }
 
 impl Ledger {
@@ -143,7 +143,7 @@ impl Ledger {
 
     /// Whether a file was being given back what it contained before.
     pub(super) fn is_returning(&self, thing: Thing) -> bool {
-        matches!(self.things.get(&thing), Some(ThingState::Returning))
+        matches!(self.things.get(&thing), Some(ThingState::Returning(_)))
     }
 
     fn begin(&mut self, mount: &Mount, key: &str, was: Option<&Stamp>) {
@@ -177,7 +177,9 @@ impl Ledger {
                 for thing in moving {
                     let state = self.things.entry(thing).or_insert(ThingState::Changing(None));
                     *state = match (becoming, *state) {
-                        (Becoming::Before, _) | (_, ThingState::Returning) => ThingState::Returning,
+                        (Becoming::Before, state) | (_, state @ ThingState::Returning(_)) => {
+                            ThingState::Returning(state.stamp())
+                        }
                         (_, ThingState::Left(stamp)) => ThingState::Changing(Some(stamp)),
                         (_, ThingState::Changing(stamp)) => ThingState::Changing(stamp),
                     };
@@ -226,7 +228,7 @@ impl Ledger {
                     || self.is_of_before_power_loss(now)
                     || known.any(|stamp| has_same_content(stamp, now) || self.may_be_earlier(stamp, now))
             }
-            Some(ThingState::Returning) => false,
+            Some(ThingState::Returning(before)) => before.is_some_and(|stamp| has_same_content(&stamp, now)),
             None => true,
         }
     }
@@ -261,7 +263,7 @@ impl Ledger {
         match self.paths.get(key)?.maybe.as_slice() {
             [Some(thing)] => match self.things.get(thing)? {
                 ThingState::Left(stamp) => Some(*stamp),
-                ThingState::Changing(_) | ThingState::Returning => None,
+                ThingState::Changing(_) | ThingState::Returning(_) => None,
             },
             _ => None,
         }
@@ -320,8 +322,7 @@ impl ThingState {
     fn stamp(&self) -> Option<Stamp> {
         match self {
             Self::Left(stamp) => Some(*stamp),
-            Self::Changing(stamp) => *stamp,
-            Self::Returning => None,
+            Self::Changing(stamp) | Self::Returning(stamp) => *stamp,
         }
     }
 }
