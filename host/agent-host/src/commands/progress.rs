@@ -29,7 +29,7 @@ impl Progress {
     /// One more event was read.
     pub fn step(&mut self) {
         self.events += 1;
-        if self.events % LOOK_EVERY == 0 && self.since.elapsed() > MOMENT {
+        if self.events.is_multiple_of(LOOK_EVERY) && self.since.elapsed() > MOMENT {
             let message = format!("{}: {}", self.what, self.events);
             self.bar.get_or_insert_with(bar).set_message(message);
         }

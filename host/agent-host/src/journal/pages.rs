@@ -43,11 +43,12 @@ impl Iterator for Pages<'_> {
     type Item = Result<Recorded, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 && self.last < self.upto {
-            if let Err(error) = self.turn() {
-                self.last = self.upto;
-                return Some(Err(error));
-            }
+        if self.page.len() == 0
+            && self.last < self.upto
+            && let Err(error) = self.turn()
+        {
+            self.last = self.upto;
+            return Some(Err(error));
         }
         self.page.next().filter(|recorded| recorded.seq <= self.upto).map(Ok)
     }

@@ -14,7 +14,7 @@ pub(super) enum Step {
     /// A call of a client.
     Served(Client, Call),
     /// Something beside the turns: a failed request, a stop, a resume.
-    Note(Recorded),
+    Note(Box<Recorded>),
 }
 
 /// A reply and the calls that it asked for.
@@ -59,7 +59,7 @@ impl Teller {
             | Event::RunResumed(_)
             | Event::RunRebased(_)
             | Event::RunAdopted(_)
-            | Event::RunEnded(_) => return self.steps.push_back(Step::Note(recorded)),
+            | Event::RunEnded(_) => return self.steps.push_back(Step::Note(Box::new(recorded))),
             Event::ApprovalRequested(body) => body.call,
             Event::ApprovalDecided(body) => body.call,
             Event::ToolStarted(body) => body.call,
@@ -116,7 +116,7 @@ impl Teller {
         });
         match call {
             Some(call) => call.events.push(recorded.event),
-            None => self.steps.push_back(Step::Note(recorded)),
+            None => self.steps.push_back(Step::Note(Box::new(recorded))),
         }
     }
 }
