@@ -72,8 +72,8 @@ use crate::cli::{Cli, Command, JournalCommand, OfRuns, ToolCommand};
 use crate::commands::confined::Confined;
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, mcp as serving, opened, rebase, replay,
-    resolve, resume, rm, run, scout, show, tool_adapt, tool_build as build, tool_call, tool_check, tool_inspect, tool_list,
-    tool_new, tool_pack, tool_test, trace as tracer, trust as trusting, verify,
+    resolve, resume, rm, run, scout, show, tool_adapt, tool_build as build, tool_call, tool_check, tool_inspect,
+    tool_list, tool_new, tool_pack, tool_test, trace as tracer, trust as trusting, verify,
 };
 use crate::hardening::{Files, keeper, kept, probe};
 use crate::journal::sqlite::SqliteJournal;

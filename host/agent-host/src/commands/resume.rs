@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use agent_core::grant::Access;
 use agent_core::hardening::Hardening;
 use agent_core::run_events::RunResumed;
-use agent_core::state::State;
 use anyhow::{Context, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
