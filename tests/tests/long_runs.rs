@@ -51,7 +51,6 @@ fn watched(world: &World, words: &[&str]) -> Came {
     };
     let took = started.elapsed();
     let out = std::fs::read_to_string(&file).expect("what it said");
-    println!("{words:?}: {} MiB, {took:?}, {} bytes said", peak_kib >> 10, out.len());
     Came { code: status.code(), out, peak_kib, took }
 }
 
