@@ -171,11 +171,6 @@ fn requested(turn: u32, attempt: u64) -> Event {
 }
 
 fn replied(turn: u32, text: &str, calls: Vec<ProposedCall>) -> Event {
-    let reply = ModelReply {
-        text: text.to_owned(),
-        calls,
-        usage: TokenUsage { input: 1_000, output: 40 },
-        model: "long".to_owned(),
-    };
+    let reply = ModelReply { text: text.to_owned(), calls, usage: TokenUsage::of(1_000, 40), model: "long".to_owned() };
     ModelReplied { turn, reply }.into()
 }
