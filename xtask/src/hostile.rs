@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::check::host;
+use crate::collector;
 use crate::harness::Programs;
 use crate::places::Places;
 use crate::process::run_shown;
@@ -14,10 +15,10 @@ use crate::wasm_target::WasmTarget;
 pub(crate) const HELP: &str = "\
 cargo xtask hostile [CASE…] [--long]
 
-Builds agent-host and the guests, then attacks the built program with each case of `tests/hostile`: what must come of it, its
-bounds on memory and time, a benign call afterwards, nothing changed outside the grants. Cases are named by their folder, or
-by a beginning and `*`: `cargo xtask hostile C5 'F*'`. Without any, all run, as they do in `test`. The format of a case is
-described in `tests/hostile/README.md`.
+Builds agent-host and the guests, installs a collector of traces, then attacks the built program with each case of
+`tests/hostile`: what must come of it, its bounds on memory and time, a benign call afterwards, nothing changed outside the
+grants. Cases are named by their folder, or by a beginning and `*`: `cargo xtask hostile C5 'F*'`. Without any, all run, as they
+do in `test`. The format of a case is described in `tests/hostile/README.md`.
 
   --long   races for a minute and not for ten seconds";
 
@@ -36,7 +37,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     tools::build(places, &WasmTarget::set_up(places)?)?;
     let programs = Programs::build(places)?;
     let mut suite = suite(places, &programs);
-    suite.args(cases).env(EVENTS.0, EVENTS.1);
+    suite.args(cases).env(EVENTS.0, EVENTS.1).env(collector::VARIABLE, collector::installed(places)?);
     if !flags.is_empty() {
         suite.env(LONG, "yes");
     }
