@@ -28,6 +28,7 @@ use crate::asking;
 use crate::boot;
 use crate::defect;
 use crate::failpoint;
+use crate::journal::error::JournalError;
 use crate::journal::log::Durable;
 use crate::journal::open_files::{self, OpenFiles};
 
@@ -146,7 +147,8 @@ impl EffectGate for CallGate {
         if let Some(open_files) = self.open_files() {
             // A host that was stopped and goes on after it was taken over: nothing more of it may reach the files.
             if open_files.is_gone() {
-                return Err(GateClosed("another process has taken the run over".to_owned()));
+                let run = self.ports.recorder.state().run.clone();
+                return Err(GateClosed(JournalError::LeaseLost { run }.to_string()));
             }
             if let Err(error) = open_files.keep(file) {
                 tracing::debug!(%error, "how a file stands is not kept");
