@@ -20,8 +20,8 @@ use crate::workload::{Notes, Workload};
 /// Exit codes that the harness expects.
 const COMPLETED: i32 = 0;
 const FAILED: i32 = 1;
-const SUSPENDED_APPROVAL: i32 = 20;
-const SUSPENDED_DOUBT: i32 = 22;
+pub(crate) const SUSPENDED_APPROVAL: i32 = 20;
+pub(crate) const SUSPENDED_DOUBT: i32 = 22;
 const STORE_FULL: i32 = 23;
 const CANCELLED: i32 = 130;
 

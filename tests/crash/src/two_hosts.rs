@@ -13,7 +13,7 @@ use crate::dice::Dice;
 use crate::host::{self, Build, Disturb};
 use crate::report::Progress;
 use crate::side_by_side;
-use crate::store::{Active, Left, Store};
+use crate::store::{Active, Left, SUSPENDED_APPROVAL, SUSPENDED_DOUBT, Store};
 use crate::workload::{Notes, Workload};
 
 /// Rounds in one store.
@@ -185,6 +185,11 @@ fn judge_former(ended: &host::Ended, counts: &mut Counts) -> Result<(), String> 
     match ended.code() {
         Some(1) if ended.err.contains(LOST) => {
             counts.fenced += 1;
+            Ok(())
+        }
+        // It had recorded that the run waits for a person before it was stopped: the other one began after that.
+        Some(SUSPENDED_APPROVAL | SUSPENDED_DOUBT) => {
+            counts.too_late += 1;
             Ok(())
         }
         _ => Err(format!("the former host went on after it had lost its run: {ended:?}")),
