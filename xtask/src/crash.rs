@@ -67,8 +67,8 @@ pub(crate) fn suite(places: &Places, programs: &Programs) -> Command {
 
 /// The command that plays as many simulated runs as `test` does.
 pub(crate) fn simulation(places: &Places) -> Command {
-    let mut cargo = test::tests(host(places), places);
-    cargo.arg("whenever_the_power_goes").env(SEEDS, SEEDS_SHORT.to_string());
+    let mut cargo = test::runner(host(places), places);
+    cargo.args(["--lib", "--bins", "whenever_the_power_goes"]).env(SEEDS, SEEDS_SHORT.to_string());
     cargo
 }
 

@@ -84,12 +84,25 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.
-pub(crate) fn tests(mut cargo: Command, places: &Places) -> Command {
-    if answers(Command::new("cargo-nextest").arg("nextest")) {
+fn tests(cargo: Command, places: &Places) -> Command {
+    let mut cargo = runner(cargo, places);
+    if !has_nextest() {
+        cargo.arg("--all-targets");
+    }
+    cargo
+}
+
+/// Runs tests of a workspace; which ones is still to be said.
+pub(crate) fn runner(mut cargo: Command, places: &Places) -> Command {
+    if has_nextest() {
         cargo.args(["nextest", "run", "--config-file"]).arg(places.repo.join(".config/nextest.toml"));
     } else {
-        cargo.args(["test", "--all-targets", "--no-fail-fast"]);
+        cargo.args(["test", "--no-fail-fast"]);
     }
     cargo.args(["--workspace", "--locked"]);
     cargo
+}
+
+fn has_nextest() -> bool {
+    answers(Command::new("cargo-nextest").arg("nextest"))
 }
