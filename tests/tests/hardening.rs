@@ -253,7 +253,8 @@ fn the_first_agent_works_as_typed() {
         Terminal::start_in(&world, "mine", &words)
     };
     let mut trusting = within(typed[0]);
-    trusting.expect("nothing: its tools compute");
+    // What is typed before the question is there is forgotten.
+    trusting.expect("trust it with this?");
     trusting.say("y\n");
     assert_eq!(trusting.end().1, Some(0));
     let (said, code) = within(typed[1]).end();
