@@ -293,13 +293,15 @@ impl Store {
         act(&snapshot)
     }
 
-    /// Keeps `bytes` under their digest, once.
+    /// Keeps `bytes` under their digest, once. What stands there and is not these bytes was damaged, or put there by whoever shipped
+    /// the file: nothing new may depend on it.
     pub(super) fn put_blob(&self, connection: &Connection, digest: &Digest, bytes: &[u8]) -> Result<(), JournalError> {
         if bytes.len() > BLOB_BYTES_MAX {
             return Err(JournalError::TooLarge { bytes: bytes.len(), bytes_max: BLOB_BYTES_MAX });
         }
         let put = || {
-            let sql = "INSERT INTO blobs (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING";
+            let sql = "INSERT INTO blobs (digest, bytes) VALUES (?1, ?2) ON CONFLICT (digest) DO UPDATE SET bytes = excluded.bytes \
+                       WHERE bytes IS NOT excluded.bytes";
             connection.prepare_cached(sql)?.execute((digest.as_bytes(), bytes))
         };
         put().map(drop).map_err(|error| self.error(error))

@@ -102,6 +102,17 @@ fn a_changed_blob_is_not_handed_out() {
     assert!(matches!(journal.blob(&digest), Err(JournalError::StoreCorrupt { .. })));
 }
 
+/// Else a later undo or record would depend on what somebody else put under that digest.
+#[test]
+fn what_is_kept_anew_takes_the_place_of_a_damaged_blob() {
+    let home = Home::new();
+    let journal = home.open();
+    journal.put_blob(b"some bytes").unwrap();
+    home.tamper("UPDATE blobs SET bytes = x'00'");
+    let digest = journal.put_blob(b"some bytes").unwrap();
+    assert_eq!(journal.blob(&digest).unwrap().as_deref(), Some(&b"some bytes"[..]));
+}
+
 /// A copy of the folder as a power cut leaves it: the file, and a write-ahead log of which only `log` is there.
 fn read_with_log(file: &[u8], log: &[u8]) -> Result<usize, JournalError> {
     let home = Home::new();
