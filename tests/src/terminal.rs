@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::pty::openpty;
+use nix::fcntl::OFlag;
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 
 use crate::World;
 
@@ -49,14 +51,14 @@ impl Terminal {
     /// Where the system gives no terminal.
     #[must_use]
     pub fn run(mut command: Command) -> Self {
-        let pty = openpty(None, None).expect("a terminal");
-        let end = |slave: &OwnedFd| slave.try_clone().expect("a descriptor");
+        let (master, slave) = pair();
+        let end = |slave: &File| slave.try_clone().expect("a descriptor");
         command.env("TERM", "dumb");
-        command.stdin(end(&pty.slave)).stdout(end(&pty.slave)).stderr(pty.slave);
+        command.stdin(end(&slave)).stdout(end(&slave)).stderr(slave);
         let child = command.spawn().expect("the program starts");
         // The command holds the terminal's other end until it is gone.
         drop(command);
-        let keyboard = File::from(pty.master);
+        let keyboard = File::from(OwnedFd::from(master));
         let mut seen = keyboard.try_clone().expect("a descriptor");
         let screen = Arc::new(Mutex::new(String::new()));
         let into = Arc::clone(&screen);
@@ -136,4 +138,14 @@ impl Terminal {
     fn seen(&self) -> String {
         self.screen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Both ends of a terminal, which nobody inherits: a program that another test starts meanwhile would keep them open.
+fn pair() -> (PtyMaster, File) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags).expect("a terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
+    let name = ptsname_r(&master).expect("its name");
+    let slave = File::options().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(name);
+    (master, slave.expect("its other end"))
 }

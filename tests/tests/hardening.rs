@@ -4,7 +4,9 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
+use std::process::{Child, Output};
 
 use agent_tests::terminal::Terminal;
 use agent_tests::{World, guest, tool, wait_until};
@@ -118,6 +120,9 @@ fn every_thread_of_a_run_is_behind_the_walls() {
     let calc = tool("calc");
     let mut child = world.start(&["run", "--tools", &calc, "--model", &model, "wait"], &[]);
     wait_until("the model is asked", || {
+        if child.try_wait().expect("it can be asked").is_some() {
+            panic!("the run ended: {:?}", world.said(&ended(&mut child)));
+        }
         let events = world.command(&["show", "--json"]).output().expect("the program starts").stdout;
         String::from_utf8_lossy(&events).contains("ModelRequested")
     });
@@ -137,6 +142,15 @@ fn every_thread_of_a_run_is_behind_the_walls() {
     for wall in ["seccomp", "no_new_privileges", "private_memory"] {
         assert_eq!(started[wall]["up"], "", "{started}");
     }
+}
+
+/// All that a child said which has ended.
+fn ended(child: &mut Child) -> Output {
+    let mut output = Output { status: child.wait().expect("it has ended"), stdout: Vec::new(), stderr: Vec::new() };
+    let mut out = child.stdout.take().expect("it was piped");
+    let mut err = child.stderr.take().expect("it was piped");
+    out.read_to_end(&mut output.stdout).and_then(|_| err.read_to_end(&mut output.stderr)).expect("what it said");
+    output
 }
 
 /// Two calls of a tool that works on files, and none was granted any.

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::error::JournalError;
 
 const FOLDER_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+pub(super) const FILE_MODE: u32 = 0o600;
 /// The bits that let others in.
 const OTHERS: u32 = 0o077;
 
@@ -42,19 +42,6 @@ pub(super) fn check_folder(folder: &Path) -> Result<PathBuf, JournalError> {
     }
     close_to_others(folder, &found, FOLDER_MODE)?;
     std::fs::canonicalize(folder).map_err(JournalError::io(folder))
-}
-
-/// Makes an empty private file if there is none, so that SQLite, which would ask the umask, makes its own files as private
-/// as this one.
-pub(super) fn prepare_file(path: &Path) -> Result<(), JournalError> {
-    match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path) {
-        Ok(file) => {
-            file.sync_all().map_err(JournalError::io(path))?;
-            sync_folder(path.parent())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(JournalError::io(path)(error)),
-    }
 }
 
 /// Checks that `path` is a plain file of this user, reachable under no other name, and closes it to others.
@@ -160,7 +147,7 @@ mod tests {
     fn a_file_is_made_private_and_other_things_refused() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("file");
-        prepare_file(&file).unwrap();
+        open_own(&file).unwrap();
         assert_eq!(check_file(&file).unwrap().mode() & 0o777, 0o600);
 
         std::fs::hard_link(&file, home.path().join("second")).unwrap();

@@ -7,12 +7,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
 use sha2::Sha256;
 
 use super::error::JournalError;
-use super::folder;
+use super::{draft, folder};
 
 const FILE: &str = "host.key";
 const BYTES: usize = 32;
@@ -74,14 +72,12 @@ fn load(path: &Path) -> Result<Option<HostKey>, JournalError> {
 /// name at every moment: another process that looks, or finds what is left of this one, sees no key or the whole of it.
 fn create(path: &Path) -> Result<(), JournalError> {
     let mut key = [0; BYTES];
-    let mut nonce = [0; 8];
     getrandom::fill(&mut key).map_err(JournalError::Random)?;
-    getrandom::fill(&mut nonce).map_err(JournalError::Random)?;
-    let draft = path.with_extension(hex::encode(nonce));
+    let draft = draft::name(path)?;
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
         file.write_all(&key)?;
         file.sync_all()?;
-        put_in_place(&draft, path)
+        draft::put_in_place(&draft, path)
     });
     if let Err(error) = written {
         let removed = std::fs::remove_file(&draft);
@@ -91,27 +87,6 @@ fn create(path: &Path) -> Result<(), JournalError> {
         removed.map_err(JournalError::io(path))?;
     }
     folder::sync_folder(path.parent())
-}
-
-/// Gives the draft its name, unless something has it already.
-fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
-    match renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
-        // Some file systems cannot look and rename at once.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => put_in_place_alone(draft, path),
-        renamed => Ok(renamed?),
-    }
-}
-
-/// The same with a lock, which everybody takes where a rename cannot do it alone.
-fn put_in_place_alone(draft: &Path, path: &Path) -> io::Result<()> {
-    let beside = path.with_extension("lock");
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside)?;
-    lock.lock()?;
-    match path.symlink_metadata() {
-        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::rename(draft, path),
-        Err(error) => Err(error),
-    }
 }
 
 fn no_follow() -> i32 {
@@ -148,21 +123,6 @@ mod tests {
             });
             assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
         }
-    }
-
-    #[test]
-    fn a_key_that_is_there_is_not_replaced() {
-        let state = tempfile::tempdir().unwrap();
-        let (draft, path) = (state.path().join("draft"), state.path().join(FILE));
-        std::fs::write(&path, "first").unwrap();
-        for put in [put_in_place, put_in_place_alone] {
-            std::fs::write(&draft, "second").unwrap();
-            assert_eq!(put(&draft, &path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-            assert_eq!(std::fs::read(&path).unwrap(), b"first");
-        }
-        std::fs::remove_file(&path).unwrap();
-        put_in_place_alone(&draft, &path).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"second");
     }
 
     /// Whoever is killed while it makes the key leaves a draft, and nothing that others stumble over.

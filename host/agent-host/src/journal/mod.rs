@@ -10,6 +10,7 @@ mod at_work;
 #[cfg(test)]
 mod book;
 pub mod chain;
+mod draft;
 pub mod error;
 pub mod folder;
 pub mod key;

@@ -1,5 +1,6 @@
 //! The journal that runs are kept in: one SQLite file. `docs/journal.md` describes it.
 
+mod beginning;
 mod entries;
 mod error;
 mod group;

@@ -39,8 +39,9 @@ pub(super) fn give_up(folder: &Path) -> bool {
 
 fn take(path: &Path) -> Result<(), JournalError> {
     let file = open_own(path)?;
+    // Not synced: after a power loss it is taken up anew.
     let taken = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, BYTES);
-    taken.map_err(io::Error::from).and_then(|()| file.sync_all()).map_err(JournalError::io(path))
+    taken.map_err(io::Error::from).map_err(JournalError::io(path))
 }
 
 fn path(folder: &Path) -> PathBuf {

@@ -2,10 +2,12 @@
 //! both, and [`FORMAT`], together.
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error;
 use crate::journal::BLOB_BYTES_MAX;
@@ -19,6 +21,10 @@ pub(super) const FORMAT: i64 = 1;
 
 /// How long a writer waits for another process's transaction. They take microseconds; a stopped process holds one for ever.
 pub(super) const BUSY_MS_MAX: u64 = 5_000;
+const BUSY_MAX: Duration = Duration::from_millis(BUSY_MS_MAX);
+
+/// The pause before something is tried again for which SQLite does not wait.
+const TRY_AGAIN: Duration = Duration::from_millis(2);
 
 /// Statements kept ready. The journal has about a dozen.
 const STATEMENTS: usize = 32;
@@ -121,12 +127,24 @@ const MIGRATIONS: [&str; 0] = [];
 
 const _: () = assert!(FORMAT == 1 + MIGRATIONS.len() as i64, "each format but the first has the way to it");
 
+/// One thread at a time uses it, behind a mutex of ours.
+const FLAGS: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX).union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+
+/// Lays out a new file that nobody else knows, and leaves it to the caller to have it on the disk.
+pub(super) fn lay_out_unsynced(path: &Path) -> Result<(), JournalError> {
+    let sqlite = |source| error::from_sqlite(path, source);
+    let mut connection = Connection::open_with_flags(path, FLAGS).map_err(sqlite)?;
+    connection.pragma_update(None, "synchronous", "off").map_err(sqlite)?;
+    lay_out(path, &mut connection)?;
+    keep_log(&connection).map_err(sqlite)?;
+    connection.close().map_err(|(_, source)| sqlite(source))
+}
+
 /// Connects to the file, which exists, and lays out an empty one.
 pub(super) fn connect(path: &Path) -> Result<Connection, JournalError> {
     let sqlite = |source| error::from_sqlite(path, source);
-    // One thread at a time uses it, behind a mutex of ours.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+    let mut connection = Connection::open_with_flags(path, FLAGS).map_err(sqlite)?;
     distrust(&connection).map_err(sqlite)?;
     let (application, format) = one_identity(&mut connection).map_err(sqlite)?;
     match (application, format) {
@@ -145,7 +163,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, JournalError> {
 
 /// The file may come from a stranger: nothing in it may run code, and its pages are checked while they are read.
 fn distrust(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS_MAX))?;
+    connection.busy_timeout(BUSY_MAX)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, ENTRY_BYTES_MAX)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
@@ -223,9 +241,24 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "secure_delete", "fast")?;
     // Not in files somewhere else, which are out of a run's reach.
     connection.pragma_update(None, "temp_store", "memory")?;
-    // Stays in the file; a stranger's file may say otherwise.
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    keep_log(connection)?;
     connection.pragma_update(None, "synchronous", "normal")
+}
+
+/// Has changes written to a log first. Stays in the file; a stranger's file may say otherwise. SQLite does not wait by itself where
+/// it finds another process that is about to write, such as one that begins the same journal.
+fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
+    let until = Instant::now() + BUSY_MAX;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if is_busy(&error) && Instant::now() < until => thread::sleep(TRY_AGAIN),
+            ended => return ended,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 #[cfg(test)]
@@ -253,6 +286,25 @@ mod tests {
         "CREATE TABLE labels (run TEXT NOT NULL, label TEXT NOT NULL) STRICT; INSERT INTO labels SELECT run, 'old' FROM runs;",
         "DROP TABLE labels; CREATE TABLE notes (run TEXT NOT NULL) STRICT;",
     ];
+
+    /// Of two processes that began a journal in the same moment, one gave up: it was told at once that the file had been busy for
+    /// five seconds.
+    #[test]
+    fn who_opens_a_journal_waits_for_another_who_begins_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut other = Connection::open(&path).unwrap();
+        let transaction = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        create_tables(&transaction).unwrap();
+        transaction.commit().unwrap();
+        let transaction = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        thread::scope(|scope| {
+            let opened = scope.spawn(|| connect(&path).map(drop));
+            thread::sleep(Duration::from_millis(200));
+            drop(transaction);
+            opened.join().unwrap().unwrap();
+        });
+    }
 
     #[test]
     fn an_older_format_is_brought_to_the_newest_step_by_step() {

@@ -11,7 +11,7 @@ use agent_core::run_events::Durability;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::group::{Group, Synced};
-use super::{error, schema};
+use super::{beginning, error, schema};
 use crate::defect::{Defect, is_planted};
 use crate::failpoint;
 use crate::journal::at_work::AtWork;
@@ -67,7 +67,7 @@ impl Store {
     /// Opens the journal in `folder`, and begins one if there is none.
     pub(super) fn create_or_open(folder: &Path, key: &HostKey) -> Result<Self, JournalError> {
         let path = folder::prepare_folder(folder)?.join(FILE);
-        folder::prepare_file(&path)?;
+        beginning::begin(&path)?;
         Self::open(path, key)
     }
 
