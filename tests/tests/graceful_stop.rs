@@ -173,6 +173,37 @@ fn a_person_who_is_asked_need_not_answer_first() {
     }
 }
 
+/// At a terminal a keeper's process stands outside of the walls. Whoever kills it leaves a run that nobody sees any more.
+#[test]
+fn a_run_whose_keeper_is_killed_is_stopped_in_order() {
+    let world = World::new();
+    world.write("data/a.txt", "old");
+    let arguments = "{ first = \"a.txt\", second = \"b.txt\", content = \"new\", pause_ms = 60000 }";
+    let words = calling(&world, "polite.write_twice", arguments);
+    let words = [words, ["--allow-write", "data"].map(str::to_owned).to_vec()].concat();
+    let terminal = Terminal::start(&world, &words);
+    wait_until("the first write", || world.read("data/a.txt").as_deref() == Some("new"));
+    let since = Instant::now();
+    send(Signal::SIGKILL, terminal.id());
+    let _ = terminal.end();
+    until_recorded(&world, "RunEnded", 1);
+    assert!(since.elapsed() < STOP_TIME, "{:?}", since.elapsed());
+    assert_eq!(world.events(&[]).last().expect("events")["body"]["stop"], "cancelled");
+    assert_eq!(world.read("data/a.txt").as_deref(), Some("old"), "what was under way is undone");
+}
+
+/// It may die before the run has asked the system to be told.
+#[test]
+fn a_run_whose_keeper_is_gone_does_not_begin() {
+    let world = World::new();
+    let model = script(&world, "[[reply]]\ntext = \"done\"\n");
+    let mut command = world.command(&["run", "--model", &model, "go"]);
+    command.env("AGENT_HOST_KEEPER", "/dev/null").env("AGENT_HOST_KEEPER_PROCESS", "1");
+    let said = world.said(&command.output().expect("the program starts"));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("the process that watches over this run is gone"), "{said:?}");
+}
+
 #[test]
 fn a_reader_that_goes_away_ends_no_run() {
     let world = World::new();

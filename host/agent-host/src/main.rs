@@ -107,7 +107,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Some(ended) = keeper::keep(&cli)? {
         return Ok(ended);
     }
-    kept::end_with_keeper();
+    kept::end_with_keeper()?;
     diagnostics::start(cli.log.as_deref())?;
     match cli.command {
         Command::Run(args) => behind_walls(run::prepare(args)),

@@ -32,8 +32,9 @@ impl Signals {
     pub fn listen() -> anyhow::Result<Self> {
         let ignored = ignored();
         let listen = |kind: SignalKind| {
-            let is_ignored = ignored & 1 << (kind.as_raw_value() - 1) != 0;
-            (!is_ignored).then(|| signal(kind).context("cannot listen for signals")).transpose()
+            (!is_in(ignored, kind.as_raw_value()))
+                .then(|| signal(kind).context("cannot listen for signals"))
+                .transpose()
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -82,6 +83,17 @@ async fn heard(signal: Option<&mut unix::Signal>) {
         Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
     }
+}
+
+/// Whether this process was started to ignore a signal.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn is_ignored(signal: Signal) -> bool {
+    is_in(ignored(), signal.as_raw())
+}
+
+fn is_in(signals: u64, number: i32) -> bool {
+    signals & 1 << (number - 1) != 0
 }
 
 /// The signals that this process was started to ignore, a bit each. None where the system does not say.

@@ -18,7 +18,7 @@ use rustix::process::{Pid, kill_process};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 
-use super::kept::{HANDED, Handed, PIPE, Said, Wider, Wish};
+use super::kept::{HANDED, Handed, KEEPER, PIPE, Said, Wider, Wish};
 use super::reach::Reach;
 use crate::asking;
 use crate::cli::{self, Cli, OutputArgs};
@@ -146,7 +146,7 @@ fn start(arguments: &[OsString], handed: Option<&Handed>) -> anyhow::Result<(Chi
     // The one descriptor that the child inherits beside the terminal.
     fcntl_setfd(&write, FdFlags::empty()).context("cannot pass the pipe on")?;
     let mut command = Command::new(std::env::current_exe().context("cannot find this program's own file")?);
-    command.args(arguments).env(PIPE, inherited(&write)).env_remove(HANDED);
+    command.args(arguments).env(PIPE, inherited(&write)).env(KEEPER, std::process::id().to_string()).env_remove(HANDED);
     if let Some(handed) = handed {
         command.env(
             HANDED,

@@ -14,10 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use super::reach::Reach;
 use crate::asking::Asked;
+#[cfg(target_os = "linux")]
+use crate::signals;
 use crate::unchanging::Unchanging;
 
 /// The variable that names the pipe to the keeper.
 pub(super) const PIPE: &str = "AGENT_HOST_KEEPER";
+/// The variable with the keeper's process number.
+pub(super) const KEEPER: &str = "AGENT_HOST_KEEPER_PROCESS";
 /// The variable with what a run that goes on is handed.
 pub(super) const HANDED: &str = "AGENT_HOST_KEPT";
 
@@ -126,10 +130,20 @@ pub fn handed() -> anyhow::Result<Option<Handed>> {
     serde_json::from_str(text).map(Some).with_context(|| format!("cannot understand `{HANDED}`"))
 }
 
-/// A kept run ends with its keeper: nobody would see it any more.
-pub fn end_with_keeper() {
+/// A kept run ends with its keeper: nobody would see it any more. The system tells it, as a person would who stops it: what is
+/// under way is undone and recorded. Where whoever started it wants that signal ignored, it is killed, and `resume` does the rest.
+///
+/// # Errors
+/// Where the keeper is gone already, and the system has told nobody.
+pub fn end_with_keeper() -> anyhow::Result<()> {
     #[cfg(target_os = "linux")]
     if std::env::var_os(PIPE).is_some() {
-        let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+        use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+        let signal = if signals::is_ignored(Signal::TERM) { Signal::KILL } else { Signal::TERM };
+        let _ = set_parent_process_death_signal(Some(signal));
+        let parent = getppid().map(|pid| pid.as_raw_nonzero().to_string());
+        let is_there = parent.is_some() && parent == std::env::var(KEEPER).ok();
+        anyhow::ensure!(is_there, "the process that watches over this run is gone");
     }
+    Ok(())
 }
