@@ -150,3 +150,61 @@ fn a_fork_does_not_undo_what_its_origin_did() {
     assert_eq!(world.run(&["changes", &run, "--undo", "--yes"]).code, Some(0));
     assert_eq!((world.read("data/a.txt").as_deref(), world.read("data/b.txt")), (Some("old"), None));
 }
+
+/// The journal no longer has these bytes, as after a repair that lost a page.
+fn lose(world: &World, digest: &str) {
+    let journal = rusqlite::Connection::open(world.work().join(".agent-host/journal.db")).expect("the journal");
+    let hex = digest.strip_prefix("sha256:").expect("a digest");
+    assert_eq!(journal.execute("DELETE FROM blobs WHERE digest = unhex(?1)", [hex]).expect("a blob"), 1);
+}
+
+/// What the last event of a kind names by this member.
+fn named(world: &World, kind: &str, pointer: &str) -> String {
+    let all = bodies(world, kind);
+    let digest = all.iter().rev().find_map(|body| body.pointer(pointer)?.as_str());
+    digest.expect("a digest").to_owned()
+}
+
+/// Such a run ended with an error at each resume, and only a fork led on.
+#[test]
+fn a_call_whose_record_is_lost_is_in_doubt_and_a_person_has_a_way_on() {
+    for (kind, pointer) in [("EffectIntended", "/transcript"), ("EffectDone", "/answer")] {
+        for (word, hits) in [("--did-not", 1), ("--retry", 2)] {
+            let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
+            killed_at(&world, &words(&writing_and_posting(&world, &server)), "send-done#1");
+            let lost = named(&world, kind, pointer);
+            lose(&world, &lost);
+            let verified = world.run(&["journal", "verify"]);
+            assert_eq!(verified.code, Some(1), "{verified:?}");
+            assert!(verified.out.contains(&lost) && verified.err.contains(&lost), "{verified:?}");
+            let resumed = world.run(&["resume"]);
+            assert_eq!((resumed.code, server.hits()), (Some(22), 1), "{resumed:?}");
+            assert_eq!(world.read("data/a.txt").as_deref(), Some("old"), "its changes are undone all the same");
+            let doubt = &bodies(&world, "ToolInDoubt")[0];
+            let reason = doubt["reason"].as_str().expect("text");
+            assert!(reason.contains(&lost) && reason.contains("(answered: 200)"), "{reason}");
+            let _ = world.run(&["journal", "resolve", &run_id(&world), "1", word]).ok();
+            assert_eq!(world.run(&["resume"]).ok(), "done\n");
+            assert_eq!(server.hits(), hits, "{word} after {kind}");
+        }
+    }
+}
+
+#[test]
+fn a_change_whose_undo_is_lost_leaves_the_call_in_doubt_and_a_person_has_a_way_on() {
+    let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
+    killed_at(&world, &words(&writing_and_posting(&world, &server)), "send-intended#1");
+    lose(&world, &named(&world, "EffectIntended", "/undo/0/before/content/digest"));
+    for _ in 0..2 {
+        let resumed = world.run(&["resume"]);
+        assert_eq!((resumed.code, server.hits()), (Some(22), 0), "{resumed:?}");
+        let all = bodies(&world, "ToolInDoubt");
+        let reason = all[all.len() - 1]["reason"].as_str().expect("text");
+        assert!(reason.contains("the journal lacks what `/data/a.txt` contained before"), "{reason}");
+        let _ = world.run(&["journal", "resolve", &run_id(&world), "1", "--retry"]).ok();
+    }
+    assert_eq!(world.run(&["resume"]).code, Some(22));
+    let _ = world.run(&["journal", "resolve", &run_id(&world), "1", "--did-not"]).ok();
+    assert_eq!(world.run(&["resume"]).ok(), "done\n");
+    assert_eq!(world.read("data/a.txt").as_deref(), Some("new"), "nothing was there to put back");
+}

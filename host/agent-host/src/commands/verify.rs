@@ -13,6 +13,7 @@ use crate::journal::Journal as _;
 use crate::journal::chain::Marker;
 use crate::journal::error::JournalError;
 use crate::journal::key::HostKey;
+use crate::journal::lost::{self, Lost};
 use crate::journal::removal::{Found, Tombstone};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{Marks, Signature, Verified};
@@ -41,7 +42,8 @@ pub fn run(args: &VerifyArgs, journal: &SqliteJournal, out: &mut dyn Write) -> a
             let mut progress = Progress::new("checking events");
             let verified = journal.verify_telling(&run, &mut || progress.step())?;
             drop(progress);
-            proved(&verified, args, out)
+            let lost = if verified.damage.is_none() { lost::of_run(journal, &run)? } else { Vec::new() };
+            proved(&verified, &lost, args, out)
         }
         Err(error @ JournalError::NoSuchRun { .. }) => match removed(journal, args.run.as_deref().unwrap_or_default())?
         {
@@ -63,17 +65,22 @@ pub fn file(path: &Path, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let _ = hardening::put_up(Files::Within(&Reach::default()));
     let _ = hardening::close_memory();
     let checked = import::check(&mut file, &Marker::new(&key))?;
-    proved(&checked.verified, args, &mut anstream::stdout())?;
+    // Nothing is lost in a file that is read at all.
+    proved(&checked.verified, &[], args, &mut anstream::stdout())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn proved(verified: &Verified, args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    if args.json { write_json(verified, out) } else { write_proof(verified, out) }?;
-    match &verified.damage {
-        None => Ok(()),
-        Some(damage) => anyhow::bail!(
-            "run `{}` is damaged at {damage}\n  hint: copy the whole folder before anything else; restore it from a backup",
-            verified.run
+fn proved(verified: &Verified, lost: &[Lost], args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    if args.json { write_json(verified, lost, out) } else { write_proof(verified, lost, out) }?;
+    let run = &verified.run;
+    match (&verified.damage, lost) {
+        (None, []) => Ok(()),
+        (Some(damage), _) => anyhow::bail!(
+            "run `{run}` is damaged at {damage}\n  hint: copy the whole folder before anything else; restore it from a backup"
+        ),
+        (None, [first, ..]) => anyhow::bail!(
+            "run `{run}` lacks what its events name: {first}\n  hint: copy the whole folder before anything else; restore it \
+             from a backup; without one, `agent-host resume {run}` goes on, and puts a call in doubt that needs what is lost"
         ),
     }
 }
@@ -99,7 +106,7 @@ fn write_tombstone(found: &Found, args: &VerifyArgs, out: &mut dyn Write) -> std
     writeln!(out, "head    {head}")
 }
 
-fn write_json(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> {
+fn write_json(verified: &Verified, lost: &[Lost], out: &mut dyn Write) -> std::io::Result<()> {
     let (signed_upto, signed_by) = match &verified.signature {
         Signature::Upto { seq, key } => (Some(*seq), Some(key.as_str())),
         Signature::None | Signature::False { .. } => (None, None),
@@ -112,14 +119,18 @@ fn write_json(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> {
         "run": verified.run, "intact": verified.intact, "head": verified.head, "ours": ours,
         "signed": signed_upto, "key": signed_by,
         "damage": verified.damage.as_ref().map(ToString::to_string),
+        "lost": lost.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     writeln!(out, "{}", text::json(&object.to_string()))
 }
 
-fn write_proof(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> {
+fn write_proof(verified: &Verified, lost: &[Lost], out: &mut dyn Write) -> std::io::Result<()> {
     let events = if verified.intact == 1 { "event" } else { "events" };
     writeln!(out, "run     {}", verified.run)?;
     writeln!(out, "intact  {} {events}, unchanged and in their order", verified.intact)?;
+    for lost in lost {
+        writeln!(out, "lost    {lost}")?;
+    }
     let author = match verified.marks {
         Marks::Ours if verified.intact == 0 => "unknown".to_owned(),
         Marks::Ours => "this host, by its mark on each".to_owned(),

@@ -10,9 +10,9 @@ use agent_core::name::CallNumber;
 use agent_core::pending::{Attempt, CallStatus, Send};
 use agent_sandbox::replay::{Answered, Replay, ReplayEnd};
 use agent_sandbox::transcript::Transcript;
-use anyhow::{Context, bail};
 
 use super::ports::Ports;
+use crate::journal::error::JournalError;
 
 /// How an attempt begins.
 pub enum Beginning {
@@ -35,7 +35,7 @@ pub struct Along {
 /// How the next attempt of a call begins, on an engine that calls itself `engine`.
 ///
 /// # Errors
-/// Where the journal cannot be read, or lacks what its events name.
+/// Where the journal cannot be read.
 pub fn beginning(ports: &Ports, call: CallNumber, engine: &str) -> anyhow::Result<Beginning> {
     let (attempt, word) = match ports.recorder.state().call(call).map(|pending| &pending.status) {
         Some(CallStatus::Interrupted(attempt)) => (attempt.clone(), Word::NotGiven),
@@ -74,7 +74,10 @@ fn along(ports: &Ports, attempt: Attempt, engine: &str) -> anyhow::Result<Beginn
         let then = &attempt.started.engine;
         return Ok(never(format!("replay_diverged: the call ran on `{then}`, and this host has `{engine}`")));
     }
-    let transcript = transcript(ports, &attempt)?;
+    let transcript = match transcript(ports, &attempt)? {
+        Ok(transcript) => transcript,
+        Err(lost) => return Ok(never(lost)),
+    };
     if !transcript.is_complete() {
         let reason = "the host ended before the call did, and the record of what the call was told is not complete: it \
                       is too long, or the call changed files that are not undone";
@@ -86,6 +89,7 @@ fn along(ports: &Ports, attempt: Attempt, engine: &str) -> anyhow::Result<Beginn
             Answer::Whole(answered) => drop(answers.insert(send.number, *answered)),
             // It goes out again: a keyed write, or one of which a person said so.
             Answer::Awaited => {}
+            Answer::Lost(lost) => return Ok(never(lost)),
             Answer::NotKept => {
                 return Ok(never("it happened, but what the call was told of it is not kept".to_owned()));
             }
@@ -95,23 +99,47 @@ fn along(ports: &Ports, attempt: Attempt, engine: &str) -> anyhow::Result<Beginn
     Ok(Beginning::Along(Box::new(Along { started: *attempt.started, replay })))
 }
 
-fn transcript(ports: &Ports, attempt: &Attempt) -> anyhow::Result<Transcript> {
-    let part = |digest: &Digest| {
-        let bytes = ports.journal.blob(digest)?.context("the journal lacks a part of a transcript")?;
-        Transcript::from_bytes(&bytes).context("a part of a transcript in the journal cannot be read")
-    };
-    Ok(Transcript::joined(attempt.transcript.iter().map(part).collect::<anyhow::Result<Vec<_>>>()?))
+fn transcript(ports: &Ports, attempt: &Attempt) -> anyhow::Result<Result<Transcript, String>> {
+    let mut parts = Vec::new();
+    for digest in &attempt.transcript {
+        let part = match kept(ports, digest, "a part of what the call was told")? {
+            Ok(bytes) => bytes,
+            Err(lost) => return Ok(Err(lost)),
+        };
+        match Transcript::from_bytes(&part) {
+            Ok(part) => parts.push(part),
+            Err(error) => {
+                return Ok(Err(format!("`{digest}`, a part of what the call was told, cannot be read: {error}")));
+            }
+        }
+    }
+    Ok(Ok(Transcript::joined(parts)))
 }
 
 enum Answer {
     Whole(Box<Answered>),
     Awaited,
     NotKept,
+    /// The journal does not have it any more, for this reason.
+    Lost(String),
 }
 
 fn answered(ports: &Ports, send: &Send) -> anyhow::Result<Answer> {
     let Some(result) = send.result() else { return Ok(Answer::Awaited) };
     let Some(digest) = &result.answer else { return Ok(Answer::NotKept) };
-    let Some(answer) = ports.journal.blob(digest)? else { bail!("the journal lacks the answer to a request") };
-    Ok(Answer::Whole(Box::new(Answered { effect: result.effect.clone(), answer })))
+    Ok(match kept(ports, digest, "the answer to a request of the call")? {
+        Ok(answer) => Answer::Whole(Box::new(Answered { effect: result.effect.clone(), answer })),
+        Err(lost) => Answer::Lost(lost),
+    })
+}
+
+/// What the journal has under a digest that an event names, or why it has it no more. That is damage, but of this one call: the run
+/// has another way on, which is a person's word. A journal that is damaged as a whole fails at the record of the doubt.
+fn kept(ports: &Ports, digest: &Digest, what: &str) -> anyhow::Result<Result<Vec<u8>, String>> {
+    match ports.journal.blob(digest) {
+        Ok(Some(bytes)) => Ok(Ok(bytes)),
+        Ok(None) => Ok(Err(format!("the journal lacks `{digest}`, {what}"))),
+        Err(JournalError::StoreCorrupt { .. }) => Ok(Err(format!("the journal has `{digest}`, {what}, only damaged"))),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -37,15 +37,15 @@ pub enum Restored {
         /// Paths that are as before.
         restored: u32,
     },
-    /// Nothing could be looked at: the directories are not there, or do not answer. The call is in doubt, and what it had changed
-    /// is undone first where it is made again.
+    /// Nothing was begun: the directories are not there, or do not answer, or what is to be put back is not there. The call is in
+    /// doubt, and what it had changed is undone first where it is made again.
     Untried(Why),
 }
 
 /// Restores what an attempt of a call had changed.
 ///
 /// # Errors
-/// Where the journal lacks what is to be restored, or nothing can be recorded any more.
+/// Where nothing can be recorded any more.
 pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, attempt: u32) -> anyhow::Result<Restored> {
     let Some(Attempt { changes, marks, boot, .. }) = attempt_of(ports, call, attempt) else { return Ok(Restored::All) };
     if changes.is_empty() {
@@ -70,7 +70,15 @@ pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, att
         let reason = "its changes could not be undone: their file system does not answer".to_owned();
         return Ok(Restored::Untried(doubting::about_change(changed(&changes[0]), reason)));
     };
-    let report = report.with_context(|| format!("cannot undo what call {call} had changed"))?;
+    let report = match report {
+        // Nothing was touched: what the person says of the call is all that is left.
+        Err(UndoError::Content { path }) => {
+            let reason = format!("its changes could not be undone: the journal lacks what `{path}` contained before");
+            let request = EffectRequest::File { operation: FileOperation::Write, path, to: None };
+            return Ok(Restored::Untried(doubting::about_change(request, reason)));
+        }
+        report => report.with_context(|| format!("cannot undo what call {call} had changed"))?,
+    };
     for missing in &report.missing {
         ports.reporter.not_given_back(&missing.path, &missing.reason);
     }

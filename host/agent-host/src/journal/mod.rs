@@ -16,6 +16,7 @@ pub mod folder;
 pub mod key;
 pub mod lease;
 pub mod log;
+pub mod lost;
 #[cfg(test)]
 mod memory;
 pub mod open_files;
