@@ -190,6 +190,24 @@ fn a_call_whose_record_is_lost_is_in_doubt_and_a_person_has_a_way_on() {
     }
 }
 
+/// Who says that a call is to be made again was told that what was answered is not sent again.
+#[test]
+fn a_retry_that_cannot_go_on_along_its_record_is_asked_about_once_more() {
+    let (world, server) = (World::new(), Server::start(Manner::Answer("receipt")));
+    killed_at(&world, &words(&paying(&world, &server, 2, Grant::Opaque, &[])), "send-answered#2");
+    assert_eq!(world.run(&["resume"]).code, Some(22));
+    let _ = world.run(&["journal", "resolve", &run_id(&world), "1", "--retry"]).ok();
+    lose(&world, &named(&world, "EffectDone", "/answer"));
+    let resumed = world.run(&["resume"]);
+    assert_eq!((resumed.code, server.hits()), (Some(22), 2), "nothing is sent: {resumed:?}");
+    let retries: Vec<_> = bodies(&world, "ToolInDoubt").iter().map(|doubt| doubt["retry"].clone()).collect();
+    assert_eq!(retries, ["record", "start"]);
+    let said = world.run(&["journal", "resolve", &run_id(&world), "1", "--retry"]);
+    assert!(said.code == Some(0) && said.err.contains("all that it sent is sent once more"), "{said:?}");
+    let resumed = world.run(&["resume"]);
+    assert_eq!((resumed.code, server.hits()), (Some(0), 4), "{resumed:?}");
+}
+
 #[test]
 fn a_change_whose_undo_is_lost_leaves_the_call_in_doubt_and_a_person_has_a_way_on() {
     let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));

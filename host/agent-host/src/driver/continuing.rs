@@ -20,7 +20,8 @@ pub enum Beginning {
     Anew,
     /// Along the record of the attempt before.
     Along(Box<Along>),
-    /// Not at all: what was sent cannot be told again, for this reason.
+    /// Not at all: what was sent cannot be told again, for this reason. A person who said that the call is to be made again did not
+    /// know that all of it would be sent once more.
     Never(String),
 }
 
@@ -37,9 +38,10 @@ pub struct Along {
 /// # Errors
 /// Where the journal cannot be read.
 pub fn beginning(ports: &Ports, call: CallNumber, engine: &str) -> anyhow::Result<Beginning> {
-    let (attempt, word) = match ports.recorder.state().call(call).map(|pending| &pending.status) {
-        Some(CallStatus::Interrupted(attempt)) => (attempt.clone(), Word::NotGiven),
-        Some(CallStatus::Again { attempt, from: RetryFrom::Record }) => (attempt.clone(), Word::Again),
+    let attempt = match ports.recorder.state().call(call).map(|pending| &pending.status) {
+        Some(CallStatus::Interrupted(attempt) | CallStatus::Again { attempt, from: RetryFrom::Record }) => {
+            attempt.clone()
+        }
         Some(
             CallStatus::Again { from: RetryFrom::Start, .. }
             | CallStatus::Proposed
@@ -52,19 +54,7 @@ pub fn beginning(ports: &Ports, call: CallNumber, engine: &str) -> anyhow::Resul
     if attempt.sends.is_empty() {
         return Ok(Beginning::Anew);
     }
-    match (along(ports, attempt, engine)?, word) {
-        (Beginning::Never(reason), Word::Again) => {
-            ports.reporter.note(&format!("call {call} is made again from its start: {reason}"));
-            Ok(Beginning::Anew)
-        }
-        (beginning, _) => Ok(beginning),
-    }
-}
-
-/// Whether a person said that the call is to be made again.
-enum Word {
-    NotGiven,
-    Again,
+    along(ports, attempt, engine)
 }
 
 /// Along the record of an attempt that has sent something, where that is possible.
