@@ -210,19 +210,18 @@ fn a_retry_that_cannot_go_on_along_its_record_is_asked_about_once_more() {
 
 #[test]
 fn a_change_whose_undo_is_lost_leaves_the_call_in_doubt_and_a_person_has_a_way_on() {
-    let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
-    killed_at(&world, &words(&writing_and_posting(&world, &server)), "send-intended#1");
-    lose(&world, &named(&world, "EffectIntended", "/undo/0/before/content/digest"));
-    for _ in 0..2 {
+    for (word, hits) in [("--did-not", 0), ("--retry", 1)] {
+        let (world, server) = (World::new(), Server::start(Manner::Answer("paid")));
+        killed_at(&world, &words(&writing_and_posting(&world, &server)), "send-intended#1");
+        lose(&world, &named(&world, "EffectIntended", "/undo/0/before/content/digest"));
         let resumed = world.run(&["resume"]);
         assert_eq!((resumed.code, server.hits()), (Some(22), 0), "{resumed:?}");
-        let all = bodies(&world, "ToolInDoubt");
-        let reason = all[all.len() - 1]["reason"].as_str().expect("text");
-        assert!(reason.contains("the journal lacks what `/data/a.txt` contained before"), "{reason}");
-        let _ = world.run(&["journal", "resolve", &run_id(&world), "1", "--retry"]).ok();
+        let doubt = &bodies(&world, "ToolInDoubt")[0];
+        let reason = doubt["reason"].as_str().expect("text");
+        assert!(reason.contains("/data/a.txt: what it contained before is lost"), "{reason}");
+        let _ = world.run(&["journal", "resolve", &run_id(&world), "1", word]).ok();
+        assert_eq!(world.run(&["resume"]).ok(), "done\n");
+        assert_eq!(server.hits(), hits, "{word}");
+        assert_eq!(world.read("data/a.txt").as_deref(), Some("new"), "nothing was there to put back");
     }
-    assert_eq!(world.run(&["resume"]).code, Some(22));
-    let _ = world.run(&["journal", "resolve", &run_id(&world), "1", "--did-not"]).ok();
-    assert_eq!(world.run(&["resume"]).ok(), "done\n");
-    assert_eq!(world.read("data/a.txt").as_deref(), Some("new"), "nothing was there to put back");
 }

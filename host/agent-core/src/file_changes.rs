@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use crate::effect::{Before, EffectClass, EffectRequest, UndoEntry};
-use crate::event::{EffectIntended, Event, Recorded};
+use crate::event::{EffectIntended, Event, Recorded, ToolStarted};
 use crate::grant::Grant;
 use crate::name::{CallNumber, RunId};
 use crate::path_state::{Mark, PathKind, PathMark, Stamp};
 use crate::state::folding::Folding;
 use crate::state::{State, Unexpected};
-use crate::units::Bytes;
+use crate::units::{Bytes, UnixMillis};
 
 /// What a run changed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,6 +42,8 @@ pub struct AttemptChanges {
     pub call: CallNumber,
     /// The attempt.
     pub attempt: u32,
+    /// When it began, or the attempt that it goes on from.
+    pub began: UnixMillis,
     /// The tool, as the model names it.
     pub tool: String,
     /// What the tool held at that time.
@@ -275,12 +277,14 @@ fn is_change(body: &EffectIntended) -> bool {
     is_opaque || !body.undo.is_empty()
 }
 
-fn begun(state: &State, call: CallNumber, attempt: u32) -> Option<AttemptChanges> {
+fn begun(state: &State, started: &ToolStarted) -> Option<AttemptChanges> {
+    let ToolStarted { call, attempt, clock_start, .. } = *started;
     let pending = state.call(call)?;
     let grant = state.authorities[pending.tool?].grant.clone();
     Some(AttemptChanges {
         call,
         attempt,
+        began: clock_start,
         tool: pending.call.tool.clone(),
         grant,
         entries: Vec::new(),
@@ -295,7 +299,7 @@ fn begun(state: &State, call: CallNumber, attempt: u32) -> Option<AttemptChanges
 impl RunChanges {
     fn see(&mut self, state: &State, event: &Event) {
         if let Event::ToolStarted(started) = event
-            && let Some(begun) = begun(state, started.call, started.attempt)
+            && let Some(begun) = begun(state, started)
         {
             self.begun.retain(|other| other.call != started.call);
             self.begun.push(begun);
@@ -403,6 +407,7 @@ mod tests {
         AttemptChanges {
             call: CallNumber(1),
             attempt: 1,
+            began: UnixMillis(0),
             tool: "files__write".to_owned(),
             grant: Grant::nothing(),
             entries: paths.iter().map(entry).collect(),

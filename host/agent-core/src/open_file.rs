@@ -16,6 +16,8 @@ pub struct OpenFile {
     pub entry: u32,
     /// Counts all such words of an attempt: a file that gets another name has an earlier one under the other.
     pub turn: u64,
+    /// When it was said, in nanoseconds since 1970. What it announces was done at once, or never.
+    pub said_ns: i64,
     /// How the call had left it so far.
     pub left: Stamp,
     /// What was about to be done to it, which may have been done or not.
@@ -72,7 +74,7 @@ mod tests {
     fn file(doing: Option<Doing>) -> OpenFile {
         let left =
             Stamp { kind: PathKind::File, device: None, inode: 7, size: Bytes(10), modified_ns: 1, changed_ns: 1 };
-        OpenFile { entry: 0, turn: 1, left, doing }
+        OpenFile { entry: 0, turn: 1, said_ns: 1, left, doing }
     }
 
     #[test]
@@ -97,7 +99,7 @@ mod tests {
         let stamp = Stamp { device: Some(most), inode: most, size: Bytes(most), ..stamp };
         let stamp = Stamp { modified_ns: i64::MIN, changed_ns: i64::MIN, ..stamp };
         let doing = Doing::Write { offset: most, bytes: Bytes(most), digest: Digest::of(b"") };
-        let longest = OpenFile { entry: u32::MAX, turn: most, left: stamp, doing: Some(doing) };
+        let longest = OpenFile { entry: u32::MAX, turn: most, said_ns: i64::MIN, left: stamp, doing: Some(doing) };
         let text = serde_json::to_string(&longest)?;
         assert!(text.len() < 480, "{}", text.len());
         assert_eq!(serde_json::from_str::<OpenFile>(&text)?, longest);

@@ -244,7 +244,12 @@ impl Opened {
             mounts.push(known.open(&grant).await.ok());
         }
         let first = changes.attempts.iter().find_map(|attempt| attempt.boot);
-        let restarted = if first.is_none_or(|first| first == boot::number()) { Restarted::No } else { Restarted::Yes };
+        let restarted = match changes.attempts.iter().map(|attempt| attempt.began).min() {
+            Some(began) if first.is_some_and(|first| first != boot::number()) => {
+                Restarted::Yes { since_ns: undo::since_ns(began) }
+            }
+            Some(_) | None => Restarted::No,
+        };
         let mut ledger = Ledger::new(restarted);
         for said in &changes.said {
             let entry = changes.attempts[said.attempt].entries.get(said.mark.entry as usize);

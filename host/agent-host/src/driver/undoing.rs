@@ -37,8 +37,8 @@ pub enum Restored {
         /// Paths that are as before.
         restored: u32,
     },
-    /// Nothing was begun: the directories are not there, or do not answer, or what is to be put back is not there. The call is in
-    /// doubt, and what it had changed is undone first where it is made again.
+    /// Nothing could be looked at: the directories are not there, or do not answer. The call is in doubt, and what it had changed
+    /// is undone first where it is made again.
     Untried(Why),
 }
 
@@ -47,18 +47,21 @@ pub enum Restored {
 /// # Errors
 /// Where nothing can be recorded any more.
 pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, attempt: u32) -> anyhow::Result<Restored> {
-    let Some(Attempt { changes, marks, boot, .. }) = attempt_of(ports, call, attempt) else { return Ok(Restored::All) };
+    let Some(Attempt { changes, marks, boot, started, .. }) = attempt_of(ports, call, attempt) else {
+        return Ok(Restored::All);
+    };
     if changes.is_empty() {
         return Ok(Restored::All);
     }
     let (below, entries, teller) = (mounts.to_vec(), changes.clone(), Arc::clone(ports));
     let open = open_files(ports, (call, attempt))?;
+    let since_ns = undo::since_ns(started.clock_start);
     let restarted = match (boot, &open) {
         (Some(boot), _) if boot == boot::number() => Restarted::No,
         // Nothing was marked: where the machine was not started anew, a file was made before the first announcement.
         (None, Some(_)) => Restarted::No,
-        (Some(_), Some(_)) => Restarted::Yes,
-        (_, None) => Restarted::PowerLost { up_since_ns: boot::since_ns() },
+        (Some(_), Some(_)) => Restarted::Yes { since_ns },
+        (_, None) => Restarted::PowerLost { since_ns, up_since_ns: boot::since_ns() },
     };
     let open = open.unwrap_or_default();
     let work = move || {
@@ -70,15 +73,7 @@ pub async fn restore(ports: &Arc<Ports>, mounts: &[Mount], call: CallNumber, att
         let reason = "its changes could not be undone: their file system does not answer".to_owned();
         return Ok(Restored::Untried(doubting::about_change(changed(&changes[0]), reason)));
     };
-    let report = match report {
-        // Nothing was touched: what the person says of the call is all that is left.
-        Err(UndoError::Content { path }) => {
-            let reason = format!("its changes could not be undone: the journal lacks what `{path}` contained before");
-            let request = EffectRequest::File { operation: FileOperation::Write, path, to: None };
-            return Ok(Restored::Untried(doubting::about_change(request, reason)));
-        }
-        report => report.with_context(|| format!("cannot undo what call {call} had changed"))?,
-    };
+    let report = report.with_context(|| format!("cannot undo what call {call} had changed"))?;
     for missing in &report.missing {
         ports.reporter.not_given_back(&missing.path, &missing.reason);
     }
@@ -101,11 +96,12 @@ pub fn changed(entry: &UndoEntry) -> EffectRequest {
     EffectRequest::File { operation: FileOperation::Write, path, to: None }
 }
 
-/// How the files stand that an attempt had open when its host was killed, as far as it is known.
+/// How the files stand that an attempt had open when its host was killed, as far as it is known. That host, if it was only stopped,
+/// touches them no more from here on.
 fn open_files(ports: &Ports, attempt: (CallNumber, u32)) -> anyhow::Result<Option<Vec<OpenFile>>> {
     let run = ports.recorder.state().run.clone();
     let Some(folder) = ports.journal.folder() else { return Ok(Some(Vec::new())) };
-    Ok(open_files::read(folder, &run, attempt)?)
+    Ok(open_files::take_over(folder, &run, attempt)?)
 }
 
 /// Removes what is kept of an attempt's open files, once its changes are undone.

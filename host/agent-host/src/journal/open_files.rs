@@ -5,13 +5,14 @@
 //! power was lost. Written by the gate of a call, read by an undo, removed as soon as the marks in the journal say it all.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use agent_core::name::{CallNumber, RunId};
 use agent_core::open_file::OpenFile;
 
+use super::draft;
 use super::error::JournalError;
 use super::folder::open_own;
 
@@ -41,7 +42,7 @@ impl OpenFiles {
         Ok(Self { file: open_own(&path)?, path })
     }
 
-    /// Whether somebody removed them: another host has taken the run over and undone the attempt.
+    /// Whether somebody removed them, or put a copy in their place: another host has taken the run over and undoes the attempt.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.file.metadata().is_ok_and(|file| file.nlink() == 0)
@@ -73,9 +74,48 @@ pub fn read(folder: &Path, run: &RunId, attempt: (CallNumber, u32)) -> Result<Op
     if fs::symlink_metadata(&path).is_err() {
         return Ok(None);
     }
+    let bytes = bytes_of(&open_own(&path)?).map_err(JournalError::io(&path))?;
+    Ok(Some(words(&bytes)))
+}
+
+/// As [`read`], for who is about to undo the attempt: puts a copy in the place of the file. A host that was taken over, and was only
+/// stopped, finds its own file gone from then on, and touches no file of the call any more; and an undo that is killed finds the
+/// words again.
+///
+/// # Errors
+/// See [`read`]; and where the copy cannot be made.
+pub fn take_over(
+    folder: &Path,
+    run: &RunId,
+    attempt: (CallNumber, u32),
+) -> Result<Option<Vec<OpenFile>>, JournalError> {
+    let path = path_of(folder, run, attempt);
+    if fs::symlink_metadata(&path).is_err() {
+        return Ok(None);
+    }
+    let file = open_own(&path)?;
+    let copy = draft::name(&path)?;
+    let failed = JournalError::io(&path);
+    let copied = open_own(&copy).and_then(|mut new| {
+        let copied = bytes_of(&file).and_then(|bytes| new.write_all(&bytes)).and_then(|()| fs::rename(&copy, &path));
+        // What the other host said until now.
+        copied.and_then(|()| bytes_of(&file)).map_err(failed)
+    });
+    if copied.is_err() {
+        let _ = fs::remove_file(&copy);
+    }
+    Ok(Some(words(&copied?)))
+}
+
+fn bytes_of(mut file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_own(&path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(JournalError::io(&path))?;
-    Ok(Some(bytes.chunks(SLOT_BYTES).filter_map(|slot| serde_json::from_slice(slot).ok()).collect()))
+    file.rewind()?;
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn words(bytes: &[u8]) -> Vec<OpenFile> {
+    bytes.chunks(SLOT_BYTES).filter_map(|slot| serde_json::from_slice(slot).ok()).collect()
 }
 
 /// Removes what was kept of an attempt. That this fails harms nobody: nothing is asked of an attempt that has ended.
@@ -110,7 +150,7 @@ mod tests {
     fn word(entry: u32, turn: u64) -> OpenFile {
         let size = Bytes(turn);
         let left = Stamp { kind: PathKind::File, device: None, inode: 7, size, modified_ns: 1, changed_ns: 1 };
-        OpenFile { entry, turn, left, doing: Some(Doing::write(turn, b"bytes")) }
+        OpenFile { entry, turn, said_ns: 1, left, doing: Some(Doing::write(turn, b"bytes")) }
     }
 
     #[test]
@@ -128,6 +168,13 @@ mod tests {
         }
         let stopped = OpenFiles::begin(folder.path(), &run, first).unwrap();
         assert!(!stopped.is_gone());
+        for _ in 0..2 {
+            let taken = take_over(folder.path(), &run, first).unwrap().unwrap();
+            assert!(stopped.is_gone(), "from the beginning of the undo on");
+            assert_eq!(taken, [word(0, 2), word(2, 3)]);
+        }
+        assert_eq!(read(folder.path(), &run, first).unwrap().map(|words| words.len()), Some(2));
+        let stopped = OpenFiles::begin(folder.path(), &run, first).unwrap();
         forget(folder.path(), &run, first);
         assert!(stopped.is_gone());
         assert_eq!(read(folder.path(), &run, first).unwrap(), None);

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use agent_core::effect::UndoEntry;
 use agent_core::open_file::OpenFile;
 use agent_core::path_state::{Becoming, Mark, PathKind, PathMark, Stamp};
+use agent_core::units::UnixMillis;
 
 use super::UndoError;
 use crate::hosts::fs::look::{Looked, Thing};
@@ -20,14 +21,30 @@ use crate::mount::Mount;
 pub enum Restarted {
     /// The same start of the machine.
     No,
-    /// Another one.
-    Yes,
+    /// Another one. What the call left earlier it left since this time, in nanoseconds since 1970: an older change is not its own,
+    /// by a clock that was behind say.
+    Yes {
+        /// See [`since_ns`].
+        since_ns: i64,
+    },
     /// Another one, and what was kept of open files is gone with the power: nobody had a chance to write to a file between the
-    /// call and this start, which was at that time, in nanoseconds since 1970.
+    /// call and this start.
     PowerLost {
+        /// See [`since_ns`].
+        since_ns: i64,
         /// When the machine was started.
         up_since_ns: i64,
     },
+}
+
+/// How far behind the host's clock the times of a file system may be: a tick, or the two seconds of FAT.
+const BEHIND_NS: i64 = 2_000_000_000;
+
+/// The earliest time that a file can have by a call that began then.
+#[must_use]
+pub fn since_ns(began: UnixMillis) -> i64 {
+    let ns = i64::try_from(began.0).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    ns.saturating_sub(BEHIND_NS)
 }
 
 /// What calls left. One ledger serves the undo of several calls, the last one first.
@@ -234,11 +251,19 @@ impl Ledger {
     }
 
     fn may_be_earlier(&self, stamp: &Stamp, now: &Looked) -> bool {
-        self.restarted != Restarted::No && now.stamp.changed_ns < stamp.changed_ns
+        match self.restarted {
+            Restarted::No => false,
+            Restarted::Yes { since_ns } | Restarted::PowerLost { since_ns, .. } => {
+                (since_ns..stamp.changed_ns).contains(&now.stamp.changed_ns)
+            }
+        }
     }
 
     fn is_of_before_power_loss(&self, now: &Looked) -> bool {
-        matches!(self.restarted, Restarted::PowerLost { up_since_ns } if now.stamp.changed_ns < up_since_ns)
+        match self.restarted {
+            Restarted::No | Restarted::Yes { .. } => false,
+            Restarted::PowerLost { since_ns, up_since_ns } => (since_ns..up_since_ns).contains(&now.stamp.changed_ns),
+        }
     }
 
     /// Whether the call left at a path exactly what had been there: then nothing is to be undone, whatever is there now.

@@ -41,7 +41,7 @@ use crate::mount::Mount;
 
 use way::Way;
 
-pub use ledger::{Ledger, Restarted};
+pub use ledger::{Ledger, Restarted, since_ns};
 
 /// What an undo did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,12 +74,6 @@ pub enum UndoError {
         /// As guests see it.
         path: String,
     },
-    /// An entry's content is missing or not the one that it names. Nothing was restored.
-    #[error("cannot undo a change of `{path}`: what it contained is not at hand")]
-    Content {
-        /// As guests see it.
-        path: String,
-    },
     /// What the undo does cannot be recorded. It can be begun again.
     #[error(transparent)]
     Untold(#[from] GateClosed),
@@ -104,7 +98,7 @@ pub type Contents<'c> = dyn Fn(&Digest) -> io::Result<Option<Vec<u8>>> + Send + 
 /// does. One path that cannot be restored does not keep others from it.
 ///
 /// # Errors
-/// If an entry is of no mount, or lacks its content: checked before anything is changed. If what is done cannot be recorded.
+/// If an entry is of no mount: checked before anything is changed. If what is done cannot be recorded.
 pub fn restore(
     ledger: &mut Ledger,
     mounts: &[Mount],
@@ -112,7 +106,6 @@ pub fn restore(
     tell: &mut Tell<'_>,
 ) -> Result<UndoReport, UndoError> {
     let plans = plan(mounts, entries)?;
-    entries.iter().try_for_each(|entry| check_content(entry, contents))?;
     let way = Way::open(&plans);
     let numbers = plans.iter().enumerate().map(|(number, plan)| (plan.key.clone(), number)).collect();
     let home = |(number, plan): (usize, &Plan<'_>)| Some((plan.home()?, number));
@@ -211,16 +204,10 @@ fn key(mount: &Mount, path: &str) -> String {
     }
 }
 
-fn check_content(entry: &UndoEntry, contents: &Contents<'_>) -> Result<(), UndoError> {
-    match &entry.before {
-        Before::Content { digest, .. } => content(entry, digest, contents).map(drop),
-        Before::Absent | Before::Directory { .. } | Before::Length(_) | Before::Symlink(_) => Ok(()),
-    }
-}
-
-fn content(entry: &UndoEntry, digest: &Digest, contents: &Contents<'_>) -> Result<Vec<u8>, UndoError> {
+/// What a file contained. One whose content is lost stays as it is, and keeps no other from what it was.
+fn content(digest: &Digest, contents: &Contents<'_>) -> Result<Vec<u8>, Stopped> {
     let found = contents(digest).unwrap_or_default().filter(|content| Digest::of(content) == *digest);
-    found.ok_or_else(|| UndoError::Content { path: shown(entry) })
+    found.ok_or_else(|| Stopped::failed("what it contained before is lost"))
 }
 
 fn shown(entry: &UndoEntry) -> String {

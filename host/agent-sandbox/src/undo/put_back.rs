@@ -145,7 +145,7 @@ impl Undoing<'_, '_> {
         if let Some(there) = now.filter(|now| holds(plan, spot, now)) {
             return set_mode(spot, &there, mode);
         }
-        let content = content(plan.whole, digest, self.contents).map_err(|error| Stopped::Failed(error.to_string()))?;
+        let content = content(digest, self.contents)?;
         let content = content.as_slice();
         if let Some(same) = same {
             match self.write_in_place(number, spot, (content, mode)) {

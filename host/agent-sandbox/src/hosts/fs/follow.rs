@@ -2,6 +2,8 @@
 //! of it: how the file stands and what is about to be done to it, then how it stands. Called around each change of what a file
 //! contains, and of its times.
 
+use std::time::SystemTime;
+
 use agent_core::open_file::{Doing, OpenFile};
 use rustix::io::Errno;
 
@@ -66,8 +68,15 @@ impl Changes {
     ) -> Result<bool, FileError> {
         let Some(now) = look()? else { return Ok(false) };
         let Some((entry, turn)) = self.turn(now.thing) else { return Ok(false) };
-        let file = OpenFile { entry, turn, left: now.stamp, doing: doing.map(|doing| doing()) };
+        let doing = doing.map(|doing| doing());
+        let file = OpenFile { entry, turn, said_ns: now_ns(), left: now.stamp, doing };
         self.effects().follow(&file).map_err(Stop::from)?;
         Ok(true)
     }
+}
+
+/// The time of the host, by which file systems of this machine go, too.
+fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -164,6 +164,31 @@ async fn a_host_that_was_killed_in_the_middle_of_a_change_leaves_only_that() -> 
     Ok(())
 }
 
+/// A change that was being made when the host was killed explains what was done in that moment. The same length hours later is
+/// somebody else's work, in the very bytes or beside them.
+#[tokio::test]
+async fn what_was_changed_long_after_a_kill_is_not_the_change_that_was_being_made() -> Tested {
+    for (what, step) in [("bytes", Step::Overwrite("old", 8)), ("a length", Step::Resize("old", 4))] {
+        let mut cut_off = 0;
+        // After one of these words the change is announced and made, and not said to be made.
+        for (room, hours) in (0..8).flat_map(|room| [(room, 0), (room, 1)]) {
+            let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+            guest.seed()?;
+            guest.gate.closes_after(room);
+            let _ = guest.step(&step).await;
+            let (mut after, _temp) = Aftermath::of(guest).await?;
+            if !after.open.iter().any(|word| word.doing.is_some()) {
+                continue;
+            }
+            cut_off += 1;
+            after.open.iter_mut().for_each(|word| word.said_ns -= hours * 3_600_000_000_000);
+            assert_eq!(after.undo().left.len(), usize::from(hours > 0), "{what}, {room}");
+        }
+        assert!(cut_off >= 2, "{what}");
+    }
+    Ok(())
+}
+
 /// An undo that writes a file back where it is may be killed in the middle of that, too.
 #[tokio::test]
 async fn an_undo_that_was_killed_while_it_wrote_is_gone_on_with_unless_others_wrote() -> Tested {
@@ -255,6 +280,24 @@ async fn what_was_written_does_not_live_on_under_another_name() -> Tested {
     Ok(())
 }
 
+/// A journal may lose what a file contained. That file stays as it is, and keeps no other from what it was.
+#[tokio::test]
+async fn a_file_whose_content_is_lost_is_left_alone_and_told() -> Tested {
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    guest.seed()?;
+    guest.step(&Step::Write("old", "call")).await?;
+    guest.step(&Step::Write("dir/file", "call")).await?;
+    let (mut after, temp) = Aftermath::of(guest).await?;
+    after.entries.iter_mut().filter(|undo| undo.entry.path == "old").for_each(|undo| undo.content = None);
+    let report = after.undo();
+    let left: Vec<_> = report.left.iter().map(|left| (left.path.as_str(), left.reason.as_str())).collect();
+    assert_eq!(left, [("/data/old", "what it contained before is lost")]);
+    assert_eq!(report.restored, ["/data/dir/file"]);
+    assert_eq!(fs::read_to_string(temp.path().join("old"))?, "call");
+    assert_eq!(fs::read_to_string(temp.path().join("dir/file"))?, "in dir");
+    Ok(())
+}
+
 /// After a power loss the disk may hold an earlier state of a file than the journal's last word of it.
 #[tokio::test]
 async fn an_earlier_state_after_a_restart_is_the_calls_own() -> Tested {
@@ -270,7 +313,12 @@ async fn an_earlier_state_after_a_restart_is_the_calls_own() -> Tested {
         }
     }
     assert_eq!(after.undo().left.len(), 1);
-    let mut ledger = Ledger::new(Restarted::Yes);
+    // What is found was changed before the call began: by somebody whose clock was behind.
+    let since_ns = i64::MAX - 1;
+    let mut ledger = Ledger::new(Restarted::Yes { since_ns });
+    ledger.follow(&after.mounts, after.entries.iter().map(|undo| &undo.entry), &after.marks)?;
+    assert_eq!(undo_with(&mut ledger, &after.mounts, &after.entries, &mut |_, _| Ok(()))?.left.len(), 1);
+    let mut ledger = Ledger::new(Restarted::Yes { since_ns: 0 });
     ledger.follow(&after.mounts, after.entries.iter().map(|undo| &undo.entry), &after.marks)?;
     let report = undo_with(&mut ledger, &after.mounts, &after.entries, &mut |_, _| Ok(()))?;
     assert_eq!(report.left, []);
@@ -282,14 +330,16 @@ async fn an_earlier_state_after_a_restart_is_the_calls_own() -> Tested {
 /// after the machine was started again.
 #[tokio::test]
 async fn a_file_that_was_written_to_when_the_power_went_is_restored_unless_it_was_changed_since() -> Tested {
-    for (up_since_ns, left) in [(i64::MAX, 0), (0, 1)] {
+    for (since_ns, up_since_ns, left) in [(0, i64::MAX, 0), (0, 0, 1), (i64::MAX - 1, i64::MAX, 1)] {
         let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
         guest.seed()?;
         let before = tree(guest.temp.path())?;
         guest.step(&Step::Keep("old", "XX")).await?;
         guest.gate.closes_after(0);
         let (after, temp) = Aftermath::of(guest).await?;
-        for (restarted, left) in [(Restarted::Yes, 1), (Restarted::PowerLost { up_since_ns }, left)] {
+        for (restarted, left) in
+            [(Restarted::Yes { since_ns }, 1), (Restarted::PowerLost { since_ns, up_since_ns }, left)]
+        {
             let mut ledger = Ledger::new(restarted);
             ledger.follow(&after.mounts, after.entries.iter().map(|undo| &undo.entry), &after.marks)?;
             let report = undo_with(&mut ledger, &after.mounts, &after.entries, &mut |_, _| Ok(()))?;
