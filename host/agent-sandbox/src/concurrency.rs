@@ -16,8 +16,13 @@ use wasmparser::{
 /// Most names in a message, and of one part.
 const NAMES_MAX: usize = 8;
 
-/// Most parts of one component whose names are kept: a hostile one has more, and is refused without them.
-const PARTS_MAX: usize = 1_000;
+/// Longest name that is kept, and told: real ones stay below 120. Names of parts in parts are put together, and would grow with
+/// each.
+const NAME_BYTES_MAX: usize = 256;
+
+/// Most parts of one component whose names are kept: a hostile one has more, and is refused without them. All that is kept of one
+/// component is then half a MiB, and components nest as deep as `structure` allows.
+const PARTS_MAX: usize = 256;
 
 /// What toolchains put before the name of a function that they hand to the small component that exports it.
 const HANDED: &str = "import-func-";
@@ -65,16 +70,26 @@ fn read(component: &[u8]) -> Result<Level> {
 struct Names(Vec<String>);
 
 impl Names {
-    fn push(&mut self, name: String) {
-        if self.0.len() < NAMES_MAX && !self.0.contains(&name) {
-            self.0.push(name);
+    fn push(&mut self, name: &str) {
+        let name = cut(name);
+        if self.0.len() < NAMES_MAX && !self.has(name) {
+            self.0.push(name.to_owned());
         }
     }
 
     /// Those of an interface.
     fn push_all(&mut self, interface: &str, functions: &Self) {
-        functions.0.iter().for_each(|function| self.push(format!("{interface}#{function}")));
+        functions.0.iter().for_each(|function| self.push(&format!("{}#{function}", cut(interface))));
     }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known == cut(name))
+    }
+}
+
+/// As much of a name as is kept.
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
 /// Things in their order, of which only those are kept that have functions that need 0.3.
@@ -92,8 +107,13 @@ impl Space {
         self.count = self.count.saturating_add(1);
     }
 
-    fn at(&self, index: u32) -> Names {
-        self.needing.get(&index).cloned().unwrap_or_default()
+    fn at(&self, index: u32) -> Option<&Names> {
+        self.needing.get(&index)
+    }
+
+    /// The same thing once more.
+    fn push_again(&mut self, index: u32) {
+        self.push(self.at(index).cloned().unwrap_or_default());
     }
 }
 
@@ -213,14 +233,14 @@ impl Level {
 
     fn imported(&mut self, name: &str, ty: u32) {
         if at(&self.types, ty) {
-            self.imports.push(name.to_owned());
+            self.imports.push(name);
         }
     }
 
     fn alias(&mut self, alias: &ComponentAlias<'_>) {
         match alias {
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Func, instance_index, name } => {
-                self.functions.push(self.instances.at(*instance_index).0.iter().any(|function| function == name));
+                self.functions.push(self.instances.at(*instance_index).is_some_and(|functions| functions.has(name)));
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Instance, .. } => {
                 self.instances.push(Names::default());
@@ -241,10 +261,10 @@ impl Level {
         let mut names = Names::default();
         match instance {
             ComponentInstance::Instantiate { component_index, args } => {
-                names = self.components.at(*component_index);
+                names = self.components.at(*component_index).cloned().unwrap_or_default();
                 for arg in args.iter().filter(|arg| arg.kind == ComponentExternalKind::Func) {
                     if let (Some(name), true) = (arg.name.strip_prefix(HANDED), at(&self.functions, arg.index)) {
-                        names.push(name.to_owned());
+                        names.push(name);
                     }
                 }
             }
@@ -263,16 +283,20 @@ impl Level {
         match kind {
             ComponentExternalKind::Func => self.functions.push(at(&self.functions, index)),
             ComponentExternalKind::Type => self.types.push(at(&self.types, index)),
-            ComponentExternalKind::Instance => self.instances.push(self.instances.at(index)),
-            ComponentExternalKind::Component => self.components.push(self.components.at(index)),
+            ComponentExternalKind::Instance => self.instances.push_again(index),
+            ComponentExternalKind::Component => self.components.push_again(index),
             ComponentExternalKind::Module | ComponentExternalKind::Value => {}
         }
     }
 
     fn given(&self, names: &mut Names, name: &str, kind: ComponentExternalKind, index: u32) {
         match kind {
-            ComponentExternalKind::Func if at(&self.functions, index) => names.push(name.to_owned()),
-            ComponentExternalKind::Instance => names.push_all(name, &self.instances.at(index)),
+            ComponentExternalKind::Func if at(&self.functions, index) => names.push(name),
+            ComponentExternalKind::Instance => {
+                if let Some(functions) = self.instances.at(index) {
+                    names.push_all(name, functions);
+                }
+            }
             ComponentExternalKind::Func
             | ComponentExternalKind::Type
             | ComponentExternalKind::Component
@@ -328,6 +352,30 @@ mod tests {
             (export "wait" (func $wait))
             (export "local:demo/tools" (instance $shim)))"#;
         assert_eq!(needed(&wat::parse_str(text)?), ["export `wait`", "export `local:demo/tools#slow`"]);
+        Ok(())
+    }
+
+    #[test]
+    fn names_stay_short_however_deep_they_are() -> Tried {
+        let long = "x".repeat(400);
+        let around = |level: u32| format!("(instance $i{} (export \"{long}\" (instance $i{level})))", level + 1);
+        let text = format!(
+            r#"(component
+            (type $later (func async))
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func $slow (type $later) (canon lift (core func $i "f")))
+            (instance $i0 (export "{long}" (func $slow)) (export "slow" (func $slow)))
+            (alias export $i0 "{long}" (func $again))
+            (export "again" (func $again))
+            {})"#,
+            (0..300).map(around).collect::<String>()
+        );
+        let bytes = wat::parse_str(text)?;
+        assert_eq!(needed(&bytes), ["export `again`"]);
+        let level = read(&bytes).unwrap_or_default();
+        let kept = level.instances.needing.values().flat_map(|names| &names.0).map(String::len);
+        assert_eq!((level.instances.needing.len(), kept.max()), (PARTS_MAX, Some(NAME_BYTES_MAX)));
         Ok(())
     }
 

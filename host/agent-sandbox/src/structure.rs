@@ -5,7 +5,10 @@
 //! takes is bounded elsewhere, by the limits of the process that compiles. The parser bounds how deep types are nested (100), and
 //! wasmtime their written-out size.
 
-use wasmparser::{ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser, Payload, TypeRef};
+use wasmparser::{
+    ComponentAlias, ComponentInstance, ComponentType, ComponentTypeDeclaration, InstanceTypeDeclaration, Parser,
+    Payload, TypeRef,
+};
 
 use crate::component::LoadError;
 use crate::concurrency;
@@ -37,7 +40,11 @@ const TYPE_BYTES_MAX: u64 = 512 << 10;
 /// Imports and exports of components, at any depth.
 const NAMES_MAX: usize = 20_000;
 
-/// Longest name of an import or export of a component. Real ones stay below 120.
+/// Instances, what they are made of, aliases and functions of components, at any depth. A composed component of some dozen parts has
+/// a few thousand.
+const WIRES_MAX: usize = 100_000;
+
+/// Longest name of an import or export of a component, and of what its instances are made of. Real ones stay below 120.
 const NAME_BYTES_MAX: usize = 512;
 
 /// Longest text of an error that the parser made.
@@ -49,10 +56,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
         return Err(LoadError::TooLarge { bytes: bytes.len() });
     }
     check_kind(bytes)?;
-    let mut outline = Outline::default();
-    for payload in Parser::new(0).parse_all(bytes) {
-        outline.count(&payload.map_err(|error| invalid(&error))?)?;
-    }
+    Outline::default().see(bytes)?;
     match concurrency::needed(bytes) {
         none if none.is_empty() => Ok(()),
         needed => Err(LoadError::Concurrent { needed }),
@@ -82,7 +86,7 @@ fn invalid(error: &wasmparser::Error) -> LoadError {
 
 /// What has been seen so far.
 #[derive(Default)]
-struct Outline {
+pub(crate) struct Outline {
     depth: usize,
     parts: usize,
     functions: usize,
@@ -91,9 +95,15 @@ struct Outline {
     memories: usize,
     types: usize,
     names: usize,
+    wires: usize,
 }
 
 impl Outline {
+    /// Looks at one more component, or module, and refuses it where all that was seen so far is too much.
+    pub(crate) fn see(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
+        Parser::new(0).parse_all(bytes).try_for_each(|payload| self.count(&payload.map_err(|error| invalid(&error))?))
+    }
+
     fn count(&mut self, payload: &Payload<'_>) -> Result<(), LoadError> {
         match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
@@ -133,6 +143,19 @@ impl Outline {
                 .clone()
                 .into_iter()
                 .try_for_each(|export| self.name(export.map_err(|error| invalid(&error))?.name.name)),
+            Payload::ComponentInstanceSection(section) => section
+                .clone()
+                .into_iter()
+                .try_for_each(|instance| self.instance(&instance.map_err(|error| invalid(&error))?)),
+            Payload::ComponentAliasSection(section) => {
+                section.clone().into_iter().try_for_each(|alias| match alias.map_err(|error| invalid(&error))? {
+                    ComponentAlias::InstanceExport { name, .. } | ComponentAlias::CoreInstanceExport { name, .. } => {
+                        self.wire(name)
+                    }
+                    ComponentAlias::Outer { .. } => self.wire(""),
+                })
+            }
+            Payload::ComponentCanonicalSection(section) => self.more_wires(section.count() as usize),
             // The other sections of core modules and bodies are wasmtime's to validate.
             _ => Ok(()),
         }
@@ -141,6 +164,26 @@ impl Outline {
     fn memory(&mut self, more: usize) -> Result<(), LoadError> {
         self.memories = self.memories.saturating_add(more);
         within(self.memories, MEMORIES_MAX, "memory in one module")
+    }
+
+    fn instance(&mut self, instance: &ComponentInstance<'_>) -> Result<(), LoadError> {
+        self.wire("")?;
+        match instance {
+            ComponentInstance::Instantiate { args, .. } => args.iter().try_for_each(|arg| self.wire(arg.name)),
+            ComponentInstance::FromExports(exports) => {
+                exports.iter().try_for_each(|export| self.wire(export.name.name))
+            }
+        }
+    }
+
+    fn wire(&mut self, name: &str) -> Result<(), LoadError> {
+        self.more_wires(1)?;
+        within(name.len(), NAME_BYTES_MAX, "bytes in one name")
+    }
+
+    fn more_wires(&mut self, more: usize) -> Result<(), LoadError> {
+        self.wires = self.wires.saturating_add(more);
+        within(self.wires, WIRES_MAX, "instances, aliases and functions")
     }
 
     fn name(&mut self, name: &str) -> Result<(), LoadError> {
@@ -203,6 +246,38 @@ mod tests {
         bytes.extend([0, 1]);
         bytes.extend(entry);
         check(&bytes).err().map(|error| error.to_string())
+    }
+
+    /// A component of one function, with one instance that exports it under a name of this length, and so many aliases of that.
+    fn wired(name_bytes: usize, aliases: usize) -> Result<Vec<u8>, wat::Error> {
+        let name = "n".repeat(name_bytes);
+        let alias = format!("(alias export $i \"{name}\" (func))\n");
+        wat::parse_str(format!(
+            r#"(component
+            (core module $m (func (export "f")))
+            (core instance $c (instantiate $m))
+            (func $f (canon lift (core func $c "f")))
+            (instance $i (export "{name}" (func $f)))
+            {})"#,
+            alias.repeat(aliases)
+        ))
+    }
+
+    #[test]
+    fn what_instances_are_made_of_is_bounded() -> Result<(), wat::Error> {
+        // Beside the aliases: the function, the alias of a core function that it is made of, the instance and its export.
+        let others = 4;
+        for ((name_bytes, aliases), expected) in [
+            ((NAME_BYTES_MAX, WIRES_MAX / 100), None),
+            ((NAME_BYTES_MAX + 1, 0), Some("more than 512 bytes in one name")),
+            ((1, WIRES_MAX - others), None),
+            ((1, WIRES_MAX), Some("more than 100000 instances, aliases and functions")),
+        ] {
+            let said = check(&wired(name_bytes, aliases)?).err().map(|error| error.to_string()).unwrap_or_default();
+            let is_as_expected = expected.map_or(said.is_empty(), |expected| said.contains(expected));
+            assert!(is_as_expected, "{name_bytes} {aliases}: {said}");
+        }
+        Ok(())
     }
 
     /// The type of an instance with so many types.

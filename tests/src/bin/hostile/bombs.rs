@@ -26,6 +26,8 @@ pub(crate) fn generate(name: &str, count: u64) -> Option<Result<Vec<u8>, String>
         "exports" => return Some(exports(count)),
         "nested_components" => return Some(Ok(nested_components(size))),
         "hidden_types" => return Some(Ok(hidden_types(size))),
+        "instances_in_instances" => return Some(Ok(instances_in_instances(size))),
+        "aliases" => return Some(Ok(aliases(size))),
         "modules" => format!("(component {} {RUN})", "(core module)\n".repeat(size)),
         _ => return None,
     };
@@ -147,6 +149,59 @@ fn hidden_types(count: usize) -> Vec<u8> {
     // A type: the primitive `u8`.
     section.extend([1, 0x7d].repeat(count));
     types(&section)
+}
+
+/// What an export is: a function, an instance.
+const FUNCTION: u8 = 1;
+const INSTANCE: u8 = 5;
+
+/// An instance of eight asynchronous functions, in an instance, in an instance: each under a long name.
+fn instances_in_instances(depth: usize) -> Vec<u8> {
+    let name = "x".repeat(1_000);
+    let inner = (1..depth).map(|level| instance(&[(name.clone(), INSTANCE, level - 1)]));
+    let instances: Vec<u8> = std::iter::once(eight_functions(1_000)).chain(inner).flatten().collect();
+    [asynchronous(), section(5, depth, &instances)].concat()
+}
+
+/// As many aliases of an instance of eight asynchronous functions with names as long as can be.
+fn aliases(count: usize) -> Vec<u8> {
+    let alias = [FUNCTION, 0, 0, 1, b'z'];
+    [asynchronous(), section(5, 1, &eight_functions(99_999)), section(6, count, &alias.repeat(count))].concat()
+}
+
+/// The beginning of a component: an asynchronous function, the first.
+fn asynchronous() -> Vec<u8> {
+    let (ty, lifted) = ([0x43, 0, 1, 0], [0, 0, 0, 0, 0]);
+    [HEADER.to_vec(), section(TYPE_SECTION, 1, &ty), section(8, 1, &lifted)].concat()
+}
+
+/// An instance that exports that function under eight names of this length.
+fn eight_functions(name_bytes: usize) -> Vec<u8> {
+    let named = |letter: char| (letter.to_string().repeat(name_bytes), FUNCTION, 0);
+    instance(&('a'..='h').map(named).collect::<Vec<_>>())
+}
+
+/// An instance of these exports: name, kind, index.
+fn instance(exports: &[(String, u8, usize)]) -> Vec<u8> {
+    let mut bytes = vec![1];
+    bytes.extend(length(exports.len()));
+    for (name, kind, index) in exports {
+        bytes.push(0);
+        bytes.extend(length(name.len()));
+        bytes.extend(name.as_bytes());
+        bytes.push(*kind);
+        bytes.extend(length(*index));
+    }
+    bytes
+}
+
+/// A section of so many things.
+fn section(kind: u8, count: usize, things: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![kind];
+    bytes.extend(length(things.len() + length(count).len()));
+    bytes.extend(length(count));
+    bytes.extend(things);
+    bytes
 }
 
 /// A component with one type.
