@@ -1,7 +1,7 @@
 //! Renames: a file or a directory with everything in it gets another path. Each path that this changes is announced first.
 
 use agent_core::effect::{EffectRequest, FileOperation};
-use rustix::fs::RenameFlags;
+use rustix::fs::{FileType, RenameFlags};
 use rustix::io::Errno;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -28,8 +28,8 @@ impl CallState {
     ) -> FsResult<()> {
         let operation = FileOperation::Rename;
         let (base, to_base) = (self.directory(fd)?, self.directory(to_fd)?);
-        let from = self.find(&base, path, LastLink::Keep, operation)?;
-        let to = self.find(&to_base, to_path.trim_end_matches('/'), LastLink::Keep, operation)?;
+        let from = self.find(&base, path, LastLink::KeepName, operation)?;
+        let to = self.find(&to_base, to_path, LastLink::KeepName, operation)?;
         let request: EffectRequest = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
         let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
         let done = self.rename_now(&permit, (base.mount, &from), (to_base.mount, &to)).await;
@@ -42,9 +42,7 @@ impl CallState {
         (mount, from): (usize, &Spot),
         (to_mount, to): (usize, &Spot),
     ) -> Result<(), FileError> {
-        if from.found.is_none() {
-            return Err(ErrorCode::NoEntry.into());
-        }
+        fits(from, to)?;
         can_lose_its_name(from)?;
         can_lose_its_name(to)?;
         let changes = self.files.changes.clone();
@@ -105,6 +103,19 @@ impl CallState {
             changes.take_arrival(&mut intent, (to_mount, &entry.to), coming)?;
         }
         changes.announce(permit.number, permit.request.clone(), intent).await
+    }
+}
+
+/// Whether there is something to rename, and a directory wherever only one will do.
+fn fits(from: &Spot, to: &Spot) -> Result<(), ErrorCode> {
+    let directory = Some(FileType::Directory);
+    match (from.found, to.found) {
+        (None, _) => Err(ErrorCode::NoEntry),
+        (from_found, _) if from_found != directory && (from.directory_only || to.directory_only) => {
+            Err(ErrorCode::NotDirectory)
+        }
+        (_, Some(to_found)) if to.directory_only && Some(to_found) != directory => Err(ErrorCode::NotDirectory),
+        (Some(_), _) => Ok(()),
     }
 }
 

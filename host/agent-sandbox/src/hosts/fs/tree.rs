@@ -51,7 +51,7 @@ impl CallState {
     /// Removes a directory (`REMOVEDIR`) or anything else.
     pub(super) async fn remove(&mut self, fd: &Fd, path: &str, flags: AtFlags) -> FsResult<()> {
         let base = self.directory(fd)?;
-        let spot = self.find(&base, path, LastLink::Keep, FileOperation::Remove)?;
+        let spot = self.find(&base, path, LastLink::KeepName, FileOperation::Remove)?;
         let request = self.request(FileOperation::Remove, base.mount, &spot);
         let permit = self.may_change(request, &[(base.mount, &spot)]).await?;
         let done = self.remove_now(&permit, base.mount, &spot, flags).await;
@@ -89,8 +89,8 @@ impl CallState {
     pub(super) async fn link(&mut self, fd: &Fd, path: &str, to_fd: &Fd, to_path: &str) -> FsResult<()> {
         let operation = FileOperation::Link;
         let (base, to_base) = (self.directory(fd)?, self.directory(to_fd)?);
-        let from = self.find(&base, path, LastLink::Keep, operation)?;
-        let to = self.find(&to_base, to_path, LastLink::Keep, operation)?;
+        let from = self.find(&base, path, LastLink::KeepName, operation)?;
+        let to = self.find(&to_base, to_path, LastLink::KeepName, operation)?;
         let request = self.two_paths(operation, (base.mount, &from), (to_base.mount, &to));
         // Both: who can write to the one name can then write to the other.
         let permit = self.may_change(request, &[(base.mount, &from), (to_base.mount, &to)]).await?;
@@ -106,7 +106,11 @@ impl CallState {
     ) -> Result<(), FileError> {
         match (from.found, to.found) {
             (None, _) => return Err(ErrorCode::NoEntry.into()),
+            (Some(found), _) if from.directory_only && found != FileType::Directory => {
+                return Err(ErrorCode::NotDirectory.into());
+            }
             (_, Some(_)) => return Err(ErrorCode::Exist.into()),
+            (_, None) if to.directory_only => return Err(ErrorCode::NoEntry.into()),
             (Some(FileType::RegularFile), None) => {}
             (Some(FileType::Directory), None) => return Err(ErrorCode::NotPermitted.into()),
             (Some(_), None) => return Err(special_file()),
@@ -127,7 +131,7 @@ impl CallState {
 
     pub(super) async fn symlink(&mut self, fd: &Fd, target: &str, path: &str) -> FsResult<()> {
         let base = self.directory(fd)?;
-        let spot = self.find(&base, path, LastLink::Keep, FileOperation::Link)?;
+        let spot = self.find(&base, path, LastLink::KeepName, FileOperation::Link)?;
         let request = self.request(FileOperation::Link, base.mount, &spot);
         if leads_out(&spot.path, target) {
             let rule = "the link would lead out of the mount";
@@ -142,6 +146,9 @@ impl CallState {
     async fn symlink_now(&mut self, permit: &Permit, mount: usize, spot: &Spot, target: &str) -> Result<(), FileError> {
         if spot.found.is_some() {
             return Err(ErrorCode::Exist.into());
+        }
+        if spot.directory_only {
+            return Err(ErrorCode::NoEntry.into());
         }
         self.files.changes.quotas.count_created()?;
         let becoming = Becoming::Link(target.to_owned());

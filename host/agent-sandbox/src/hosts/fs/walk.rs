@@ -35,7 +35,7 @@ pub(crate) struct Spot {
     pub(crate) path: RelativePath,
     /// What is there.
     pub(crate) found: Option<FileType>,
-    /// The path ended in `/`: only a directory will do.
+    /// The path ended in `/` or `/.`: only a directory will do.
     pub(crate) directory_only: bool,
     /// The name of a link on the way, where guests may change nothing under that name.
     pub(crate) protected_link: Option<String>,
@@ -46,8 +46,10 @@ pub(crate) struct Spot {
 pub(crate) enum LastLink {
     /// Go where it leads.
     Follow,
-    /// It is what is meant.
+    /// It is what is meant; where the path ends in `/`, what it leads to.
     Keep,
+    /// It is what is meant, also where the path ends in `/`: what is about a name is never about what a link leads to.
+    KeepName,
     /// It is what is meant, and no other link may be on the way: for paths that this host wrote down itself.
     KeepAndRefuseOthers,
 }
@@ -82,13 +84,18 @@ pub(crate) fn find(
         links: 0,
         steps: 0,
         protected_link: None,
-        last: if path.ends_with('/') && last == LastLink::Keep { LastLink::Follow } else { last },
+        last: if wants_directory(path) && last == LastLink::Keep { LastLink::Follow } else { last },
     };
     walk.put_ahead(path)?;
     let mut spot = walk.run()?;
-    spot.directory_only = path.ends_with('/');
+    spot.directory_only = wants_directory(path);
     spot.protected_link = walk.protected_link;
     Ok(spot)
+}
+
+/// Whether only a directory will do at the end of a path.
+fn wants_directory(path: &str) -> bool {
+    path.ends_with('/') || path.ends_with("/.")
 }
 
 struct Walk<'w> {
@@ -367,6 +374,11 @@ mod tests {
         );
         let slash = find(&free(), &root, &RelativePath::default(), "inside/", LastLink::Keep);
         assert_eq!(slash.map(|spot| spot.path.as_str().to_owned()), Ok("a/b".to_owned()));
+        let name = find(&free(), &root, &RelativePath::default(), "inside/", LastLink::KeepName);
+        assert_eq!(
+            name.map(|spot| (spot.path.as_str().to_owned(), spot.found, spot.directory_only)),
+            Ok(("inside".to_owned(), Some(FileType::Symlink), true))
+        );
         let strict = find(&free(), &root, &RelativePath::default(), "inside/file", LastLink::KeepAndRefuseOthers);
         assert_eq!(strict.map(|spot| spot.path.as_str().to_owned()), Err(Lost::Code(ErrorCode::Loop)));
         Ok(())

@@ -9,6 +9,7 @@ mod others;
 mod records;
 mod replays;
 mod requests;
+mod slashes;
 mod steps;
 mod support;
 mod undoing;
