@@ -114,11 +114,14 @@ pub(crate) fn outcome(Exit(code): Exit, printed: &mut Printed, limits: &Limits) 
     ToolOutcome::Returned { content }
 }
 
+/// What the bytes are called that a command printed: a URI, as clients expect one.
+const STDOUT: &str = "agent-host:stdout";
+
 /// Text where it is text.
 fn shown(stdout: Vec<u8>) -> Content {
     String::from_utf8(stdout).map_or_else(
         |error| Content::Resource {
-            uri: "stdout".to_owned(),
+            uri: STDOUT.to_owned(),
             mime_type: Some("application/octet-stream".to_owned()),
             body: ResourceBody::Base64(base64::encode(error.as_bytes())),
         },
@@ -150,7 +153,7 @@ mod tests {
         let failed = "the command ended with exit code 3\nstandard error:\nno\nstandard output:\nhalf";
         assert_eq!(told(3, printed(b"half", b"no\n", 0)), ToolOutcome::Failed { message: failed.to_owned() });
         let ToolOutcome::Returned { content } = told(0, printed(&[0xff], b"", 0)) else { panic!("it returned") };
-        assert!(matches!(&content[0], Content::Resource { uri, .. } if uri == "stdout"));
+        assert!(matches!(&content[0], Content::Resource { uri, .. } if url::Url::parse(uri).is_ok()));
     }
 
     #[test]

@@ -84,11 +84,28 @@ impl Console {
 
     /// What was printed.
     pub(crate) fn finish(self) -> Printed {
-        std::mem::take(&mut lock(&self.printed).kept)
+        let mut printed = std::mem::take(&mut lock(&self.printed).kept);
+        if printed.dropped != Bytes(0) {
+            printed.end_at_characters();
+        }
+        printed
     }
 
     fn writer(&self, stream: Stream) -> DynOutputStream {
         Box::new(Writer { stream, printed: self.printed.clone() })
+    }
+}
+
+impl Printed {
+    /// Drops what is left of a character in whose middle it was cut: for that, the rest would not be text any more.
+    fn end_at_characters(&mut self) {
+        for bytes in [&mut self.stdout, &mut self.stderr] {
+            let problem = std::str::from_utf8(bytes).err();
+            let Some(problem) = problem.filter(|problem| problem.error_len().is_none()) else { continue };
+            let more = bytes.len() - problem.valid_up_to();
+            bytes.truncate(problem.valid_up_to());
+            self.dropped = self.dropped.saturating_add(Bytes(more as u64));
+        }
     }
 }
 
@@ -279,5 +296,21 @@ mod tests {
         lock(&console.printed).write(Stream::Out, b"hi");
         let output = console.finish();
         assert_eq!(output, Printed { stdout: b"abc".to_vec(), stderr: b"de".to_vec(), dropped: Bytes(4) });
+    }
+    #[test]
+    fn what_is_cut_off_ends_with_a_whole_character() {
+        let kept = |limit: u64, text: &[u8]| {
+            let console = Console::new(Vec::new(), Bytes(limit));
+            lock(&console.printed).write(Stream::Out, text);
+            let Printed { stdout, dropped, .. } = console.finish();
+            (stdout, dropped.0)
+        };
+        let text = "aé€x";
+        assert_eq!(kept(2, text.as_bytes()), (b"a".to_vec(), 6));
+        assert_eq!(kept(5, text.as_bytes()), ("aé".into(), 4));
+        assert_eq!(kept(6, text.as_bytes()), ("aé€".into(), 1));
+        // What was printed so is kept so.
+        assert_eq!(kept(7, b"a\xc3"), (b"a\xc3".to_vec(), 0));
+        assert_eq!(kept(2, b"a\xffb"), (b"a\xff".to_vec(), 1));
     }
 }
