@@ -2,6 +2,8 @@
 
 use wasmparser::{Parser, Payload};
 
+use crate::structure::Outline;
+
 /// The one interface that an adapter provides.
 const PREVIEW_1: &str = "wasi_snapshot_preview1";
 
@@ -40,7 +42,7 @@ pub fn look(bytes: &[u8]) -> Result<CoreModule, String> {
         return Err("it is a component already".to_owned());
     }
     let invalid = |error: wasmparser::Error| format!("it is not a valid core module: {}", error.message());
-    let (mut starts, mut has_world, mut strangers) = (false, false, Vec::new());
+    let (mut starts, mut has_world, mut strangers, mut worlds) = (false, false, Vec::new(), Outline::default());
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(invalid)? {
             Payload::ImportSection(section) => {
@@ -56,7 +58,14 @@ pub fn look(bytes: &[u8]) -> Result<CoreModule, String> {
                     starts |= export.map_err(invalid)?.name == "_start";
                 }
             }
-            Payload::CustomSection(section) => has_world |= section.name().starts_with(WORLD_SECTION),
+            Payload::CustomSection(section) if section.name().starts_with(WORLD_SECTION) => {
+                has_world = true;
+                // It holds the types of a world, which are read where no limits of a process hold.
+                let seen = worlds.see(section.data());
+                seen.map_err(|error| {
+                    format!("what it says of its world in `{WORLD_SECTION}` cannot be used: {error}")
+                })?;
+            }
             // Code and data say nothing about what it is for.
             _ => {}
         }
@@ -83,9 +92,26 @@ mod tests {
         assert_eq!(seen(program)?, CoreModule { entry: Entry::Command, strangers: Vec::new() });
         let foreign = seen(r#"(module (import "env" "log" (func)))"#)?;
         assert_eq!(foreign, CoreModule { entry: Entry::Nothing, strangers: vec!["env.log".to_owned()] });
-        let world = r#"(module (import "a:b/c" "d" (func)) (@custom "component-type:x" "y"))"#;
+        let world = r#"(module (import "a:b/c" "d" (func)) (@custom "component-type:x" "\00asm\0d\00\01\00"))"#;
         assert_eq!(seen(world)?, CoreModule { entry: Entry::World, strangers: Vec::new() });
         assert!(seen("(component)").is_err());
         Ok(())
+    }
+
+    #[test]
+    fn what_is_said_of_a_world_is_bounded() {
+        // A component with one type: an instance that declares so many.
+        let module = |types: usize| {
+            let length = |value: usize| {
+                [0, 7, 14, 21].map(|shift| (value >> shift & 0x7f) as u8 | if shift < 21 { 0x80 } else { 0 })
+            };
+            let entry = [&[1, 0x42][..], &length(types), &[1_u8, 0x7d].repeat(types)].concat();
+            let component = [&b"\0asm\x0d\0\x01\0\x07"[..], &length(entry.len()), &entry].concat();
+            let named = [&b"\x10component-type:x"[..], &component].concat();
+            [&b"\0asm\x01\0\0\0\0"[..], &length(named.len()), &named].concat()
+        };
+        assert_eq!(look(&module(100)).map(|module| module.entry), Ok(Entry::World));
+        let said = look(&module(100_000)).err().unwrap_or_default();
+        assert!(said.contains("more than 20000 types"), "{said}");
     }
 }
