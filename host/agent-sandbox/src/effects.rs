@@ -1,5 +1,7 @@
 //! The effects of one call: each is numbered, decided by the gate, and recorded with what came of it. Every capability host
-//! goes through here; nothing else talks to the gate.
+//! goes through here; nothing else talks to the gate. `announcing` is what must be durable before or after an effect.
+
+mod announcing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,20 +10,16 @@ use std::time::{Duration, Instant};
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
 use agent_core::grant::RuleSource;
-use agent_core::open_file::OpenFile;
 use agent_core::outcome::{Fault, LogRecord};
-use agent_core::path_state::PathMark;
 use agent_core::units::{Bytes, Millis};
 
 use crate::defence::{self, Defence};
-use crate::gate::{ChangeIntent, EffectGate, GateClosed, SendIntent, Undo};
-use crate::gate::{IdempotencyKey, Progress};
+use crate::gate::{EffectGate, GateClosed, Progress};
 use crate::layer::{self, Layer};
 use crate::patience::Patience;
 use crate::replay::diverged;
 use crate::secrets::CallSecrets;
 use crate::stop::Stop;
-use crate::transcript::{SharedTranscript, TranscriptSnapshot};
 
 /// Looks and refusals kept of one call; further ones are counted. Writes are always kept, and so is every request that was
 /// allowed: a read of a server writes to somebody's log.
@@ -228,120 +226,9 @@ impl Effects {
         Permit { number, request, ruling, at, since, replayed }
     }
 
-    /// Announces a change. What is returned must not be ignored: without the record the change must not happen.
-    pub(crate) async fn intend_change(
-        &self,
-        number: u32,
-        request: EffectRequest,
-        undo: Vec<Undo>,
-    ) -> Result<(), GateClosed> {
-        let _announcing = self.announce().await?;
-        let intent = ChangeIntent { number, request: self.secrets.without_secrets(request), undo };
-        self.closing(self.gate.intend_change(intent).await)
-    }
-
-    /// Records what is known of announced paths. Never waits: whoever closes a file cannot.
-    pub(crate) fn mark_changes(&self, marks: Vec<PathMark>) -> Result<(), GateClosed> {
-        // Held meanwhile, so that nothing is recorded once the call is over.
-        let mut book = self.book();
-        if let Some(closed) = &book.closed {
-            return Err(closed.clone());
-        }
-        let marked = self.gate.mark_changes(marks);
-        if let Err(closed) = &marked {
-            book.closed = Some(closed.clone());
-        }
-        marked
-    }
-
-    /// Keeps how an open file stands. Never waits.
-    pub(crate) fn follow(&self, file: &OpenFile) -> Result<(), GateClosed> {
-        let mut book = self.book();
-        if let Some(closed) = &book.closed {
-            return Err(closed.clone());
-        }
-        let followed = self.gate.follow(file);
-        if let Err(closed) = &followed {
-            book.closed = Some(closed.clone());
-        }
-        followed
-    }
-
     /// Whether the guest is gone.
     pub(crate) fn has_ended(&self) -> bool {
         self.patience.has_ended()
-    }
-
-    /// Announces a change of files that is not to be undone, once for each effect. It is not continued in the middle either,
-    /// so no transcript is kept of it.
-    pub(crate) async fn intend_opaque_change(&self, number: u32, request: EffectRequest) -> Result<(), GateClosed> {
-        let _announcing = self.announce().await?;
-        if !self.book().opaque.insert(number) {
-            return Ok(());
-        }
-        let (class, transcript) = (EffectClass::OpaqueWrite, TranscriptSnapshot::none());
-        let request = self.secrets.without_secrets(request);
-        self.closing(self.gate.intend_send(SendIntent { number, request, class, transcript }).await).map(drop)
-    }
-
-    /// Records that an announced change of files did not happen after all.
-    pub(crate) async fn clear_doubt(&self, number: u32) -> Result<(), GateClosed> {
-        let effect = {
-            let mut book = self.book();
-            let announced = book.opaque.remove(&number);
-            book.kept.get(&number).filter(|_| announced).cloned()
-        };
-        match effect {
-            Some(effect) => self.record_done(&effect).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Records how the announced changes of files ended, in a call that was not stopped: `effects` are its own. In one that was
-    /// stopped they stay in doubt, since nobody can undo them.
-    pub(crate) async fn clear_doubts(&self, effects: &[Effect]) -> Result<(), GateClosed> {
-        let announced = std::mem::take(&mut self.book().opaque);
-        for effect in effects.iter().filter(|effect| announced.contains(&effect.number)) {
-            self.record_done(effect).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends the call as far as the gate is concerned: once this returns, nothing more is decided or announced, though file
-    /// work of the call may still be going on.
-    pub(crate) async fn shut(&self) {
-        let _announcing = self.announcing.lock().await;
-        self.book().closed.get_or_insert_with(|| GateClosed("the call is over".to_owned()));
-    }
-
-    /// Announces a send.
-    pub(crate) async fn intend_send(
-        &self,
-        permit: &Permit,
-        transcript: &SharedTranscript,
-    ) -> Result<Option<IdempotencyKey>, GateClosed> {
-        // Held over both, so that the parts of the transcript are recorded in their order.
-        let _announcing = self.announce().await?;
-        let (news, place) = transcript.news();
-        let request = self.secrets.without_secrets(permit.request.clone());
-        let (number, class) = (permit.number, permit.ruling.class);
-        let intent = SendIntent { number, request, class, transcript: news };
-        let key = self.closing(self.gate.intend_send(intent).await)?;
-        transcript.kept(place);
-        Ok(key)
-    }
-
-    /// Records an answer to a send durably, before the guest sees it.
-    pub(crate) async fn done(&self, effect: &Effect, answer: &[u8]) -> Result<(), GateClosed> {
-        let _announcing = self.announce().await?;
-        self.closing(self.gate.keep_answer(effect.number, answer).await)?;
-        self.record_done(effect).await
-    }
-
-    async fn record_done(&self, effect: &Effect) -> Result<(), GateClosed> {
-        let mut effect = effect.clone();
-        self.secrets.scrub_effect(&mut effect);
-        self.closing(self.gate.done(&effect).await)
     }
 
     /// Passes a guest's word on.
@@ -424,19 +311,6 @@ impl Effects {
             *text = self.secrets.cut(std::mem::take(text), TEXT_BYTES_MAX);
         }
         request
-    }
-
-    async fn announce(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, GateClosed> {
-        let announcing = self.announcing.lock().await;
-        let closed = self.book().closed.clone();
-        closed.map_or(Ok(announcing), Err)
-    }
-
-    fn closing<T>(&self, recorded: Result<T, GateClosed>) -> Result<T, GateClosed> {
-        if let Err(closed) = &recorded {
-            self.book().closed.get_or_insert_with(|| closed.clone());
-        }
-        recorded
     }
 
     fn refused(&self, number: u32, request: EffectRequest, class: EffectClass, decision: Decision) -> Effect {
