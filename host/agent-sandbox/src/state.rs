@@ -257,7 +257,7 @@ impl CallState {
             Settled::Over(error) => Err(error),
             Settled::Told { given, answer, effects } => {
                 self.effects.number_to(effects);
-                let length = self.recorder.answer(effects, |out| out.extend(&answer));
+                let length = self.recorder.answer_sharing(effects, answer, |_| ());
                 self.charge.take_bytes(length)?;
                 given
             }
@@ -267,7 +267,7 @@ impl CallState {
     fn answer_live<T: Encode, E: GuestError>(&mut self, answered: Result<T, E>) -> Result<T, E> {
         let effects = self.effects.last();
         let length = match &answered {
-            Ok(value) => self.recorder.answer(effects, |out| {
+            Ok(value) => self.recorder.answer_sharing(effects, value.shared(), |out| {
                 out.push(0);
                 value.encode(out);
             }),

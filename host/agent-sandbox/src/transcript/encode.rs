@@ -1,13 +1,20 @@
 //! How the values that cross to a guest become bytes of a transcript: fixed, small, without text where no text is.
 
+use bytes::Bytes;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types as fs;
 
 /// A value with a byte form that is the same on every host.
 pub(crate) trait Encode {
-    /// Appends the byte form.
+    /// Appends the byte form, up to what is shared.
     fn encode(&self, out: &mut Vec<u8>);
+
+    /// What the byte form ends with, where somebody holds these bytes anyway: a transcript does not copy them. Asked only of a
+    /// whole answer, never of a part of one.
+    fn shared(&self) -> Bytes {
+        Bytes::new()
+    }
 }
 
 /// Bytes: one length, then the bytes.
@@ -28,7 +35,7 @@ pub(super) fn take_blob<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// LEB128: seven bits a byte, the lowest first.
-pub(super) fn put_number(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn put_number(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
@@ -109,6 +116,10 @@ impl Encode for Vec<u8> {
 impl<T: Encode + ?Sized> Encode for &T {
     fn encode(&self, out: &mut Vec<u8>) {
         (**self).encode(out);
+    }
+
+    fn shared(&self) -> Bytes {
+        (**self).shared()
     }
 }
 

@@ -2,10 +2,11 @@
 //! a replay feeds back. Kept in bounded memory; made durable with the first keyed or opaque intent.
 //!
 //! `state` writes it (one place: `CallState::answer`), `encode` says how values become bytes and `decode` how they come back,
-//! `operation` numbers the host functions. `replay` follows one.
+//! `entries` holds them, `operation` numbers the host functions. `replay` follows one.
 
 mod decode;
 mod encode;
+mod entries;
 mod operation;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +16,8 @@ use agent_core::digest::Digest;
 use bytes::Bytes;
 
 pub(crate) use decode::{Decode, Recall, decode_all};
-use encode::put_number;
-pub(crate) use encode::{Blob, Encode, put_blob};
+pub(crate) use encode::{Blob, Encode, put_blob, put_number};
+use entries::Entries;
 pub(crate) use operation::Operation;
 
 use crate::layer::{self, Layer};
@@ -35,6 +36,9 @@ const WORK_BYTES_KEPT: usize = 4 << 10;
 const MAGIC: [u8; 4] = *b"AHTR";
 const VERSION: u8 = 1;
 
+/// Most bytes of the number that ends an entry.
+const EFFECTS_BYTES_MAX: usize = 5;
+
 /// The answers of one call.
 ///
 /// Encoded: `AHTR`, the version, one byte that is 1 if the transcript is complete, then the entries one after the other. An
@@ -42,7 +46,7 @@ const VERSION: u8 = 1;
 /// number of the call's last effect once this was answered (LEB128).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcript {
-    entries: Vec<u8>,
+    entries: Entries,
     count: u64,
     complete: bool,
 }
@@ -55,15 +59,15 @@ pub struct TranscriptSnapshot {
 
 /// One answer, as read back from a transcript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// The number of the host function; stable.
-    pub operation: u16,
+    pub(crate) operation: u16,
     /// What was asked: the encoded arguments, or `sha256:` and their digest's 32 bytes where they are long.
-    pub request: &'a [u8],
+    pub(crate) request: &'a [u8],
     /// What was answered, encoded.
-    pub answer: &'a [u8],
+    pub(crate) answer: &'a [u8],
     /// The number of the call's last effect by then.
-    pub effects: u32,
+    pub(crate) effects: u32,
 }
 
 /// Why bytes are not a transcript.
@@ -82,7 +86,7 @@ pub enum InvalidTranscript {
 
 impl Default for Transcript {
     fn default() -> Self {
-        Self { entries: Vec::new(), count: 0, complete: true }
+        Self { entries: Entries::default(), count: 0, complete: true }
     }
 }
 
@@ -112,15 +116,9 @@ impl Transcript {
         for part in parts {
             whole.complete &= part.complete;
             whole.count += part.count;
-            whole.entries.extend(part.entries);
+            part.entries.parts().for_each(|bytes| whole.entries.end().extend_from_slice(bytes));
         }
         whole
-    }
-
-    /// The answers, in order.
-    #[must_use]
-    pub fn entries(&self) -> Vec<Entry<'_>> {
-        read_entries(&self.entries).unwrap_or_else(|_| unreachable!("a transcript holds whole entries only"))
     }
 
     /// The versioned byte form.
@@ -129,7 +127,7 @@ impl Transcript {
         let mut bytes = Vec::with_capacity(self.entries.len() + 6);
         bytes.extend(MAGIC);
         bytes.extend([VERSION, u8::from(self.complete)]);
-        bytes.extend(&self.entries);
+        self.entries.parts().for_each(|part| bytes.extend_from_slice(part));
         bytes
     }
 
@@ -146,33 +144,41 @@ impl Transcript {
             return Err(InvalidTranscript::Version(*version));
         }
         let count = read_entries(entries)?.len() as u64;
-        Ok(Self { entries: entries.to_vec(), count, complete: *complete == 1 })
+        Ok(Self { entries: entries.to_vec().into(), count, complete: *complete == 1 })
     }
 
-    /// The entries, encoded.
+    /// The answers, encoded, which [`read_entries`] reads.
     pub(crate) fn into_entries(self) -> Bytes {
-        self.entries.into()
+        self.entries.whole()
     }
 
-    /// Adds an entry, or marks the transcript incomplete if it would grow too long. Says how long the answer is. It is written
-    /// where it stays: a whole body of a response, made elsewhere first, would be in memory once more.
-    fn push(&mut self, (operation, asked): (u16, &[u8]), effects: u32, write: impl FnOnce(&mut Vec<u8>)) -> usize {
-        let entries = &mut self.entries;
+    /// Adds an entry, or marks the transcript incomplete if it would grow too long. Says how long the answer is: what is written
+    /// and what is shared. It is written where it stays: made elsewhere first, a long one would be in memory once more.
+    fn push(
+        &mut self,
+        (operation, asked): (u16, &[u8]),
+        effects: u32,
+        (write, shared): (impl FnOnce(&mut Vec<u8>), Bytes),
+    ) -> usize {
+        let entries = self.entries.end();
         let begin = entries.len();
         entries.extend(operation.to_le_bytes());
         put_blob(asked, entries);
         let answer = entries.len();
         write(entries);
-        let length = entries.len() - answer;
+        let written = entries.len() - answer;
+        let length = written + shared.len();
         // Its length goes before it, and is known only now.
         put_number(length as u64, entries);
-        let before = entries.len() - answer - length;
+        let before = entries.len() - answer - written;
         entries[answer..].rotate_right(before);
-        effects.encode(entries);
-        if self.complete && entries.len() <= TRANSCRIPT_BYTES_MAX {
+        if self.complete && self.entries.len() + shared.len() + EFFECTS_BYTES_MAX <= TRANSCRIPT_BYTES_MAX {
             self.count += 1;
+            self.entries.share(shared);
+            effects.encode(self.entries.end());
         } else {
             self.complete = false;
+            let entries = self.entries.end();
             entries.truncate(begin);
             entries.shrink_to(TRANSCRIPT_BYTES_MAX);
         }
@@ -239,7 +245,7 @@ impl SharedTranscript {
         let here = Place { byte: transcript.entries.len().max(kept.byte), count: transcript.count.max(kept.count) };
         let news = Transcript {
             // A call that is replayed has not come to what the journal has of it.
-            entries: transcript.entries.get(kept.byte..).unwrap_or_default().to_vec(),
+            entries: transcript.entries.since(kept.byte).into(),
             count: here.count - kept.count,
             complete: transcript.complete,
         };
@@ -301,10 +307,15 @@ impl Recorder {
 
     /// Ends the entry with its answer and says how long the answer is.
     pub(crate) fn answer(&mut self, effects: u32, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        self.answer_sharing(effects, Bytes::new(), write)
+    }
+
+    /// As [`Recorder::answer`], for an answer that ends with bytes which somebody else holds too.
+    pub(crate) fn answer_sharing(&mut self, effects: u32, shared: Bytes, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         if layer::is_off(Layer::Transcript) {
             return 0;
         }
-        self.shared.lock().transcript.push((self.operation, &self.asked), effects, write)
+        self.shared.lock().transcript.push((self.operation, &self.asked), effects, (write, shared))
     }
 
     /// The guest gave a handle back: its number in the table may be used again, its name is not.
@@ -346,7 +357,8 @@ impl Handles {
     }
 }
 
-fn read_entries(mut bytes: &[u8]) -> Result<Vec<Entry<'_>>, InvalidTranscript> {
+/// The entries that stand in `bytes`, in order.
+pub(crate) fn read_entries(mut bytes: &[u8]) -> Result<Vec<Entry<'_>>, InvalidTranscript> {
     let mut entries = Vec::new();
     while !bytes.is_empty() {
         let entry = read_entry(&mut bytes).ok_or(InvalidTranscript::CutOff(entries.len() as u64 + 1))?;
@@ -382,7 +394,8 @@ mod tests {
     fn a_transcript_reads_back() {
         let transcript = recorded(&[(b"a", b"one"), (&[9; 200], b"two")]);
         assert_eq!(Transcript::from_bytes(&transcript.to_bytes()), Ok(transcript.clone()));
-        let entries = transcript.entries();
+        let bytes = transcript.into_entries();
+        let entries = read_entries(&bytes).unwrap_or_default();
         assert_eq!((entries[0].request, entries[0].answer), (b"\x01\x01a".as_slice(), b"\x03one".as_slice()));
         assert!(entries[1].request.starts_with(b"sha256:"));
     }
@@ -436,13 +449,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shared_is_as_if_it_were_written() {
+        let body = Bytes::from(vec![7; TRANSCRIPT_BYTES_MAX / 2]);
+        let of = |answer: fn(&mut Recorder, &Bytes) -> usize| {
+            let mut recorder = Recorder::default();
+            let mut lengths = Vec::new();
+            for _ in 0..3 {
+                recorder.ask(Operation::ResponseGet, &[], &());
+                lengths.push(answer(&mut recorder, &body));
+                recorder.ask(Operation::StreamRead, &[], &());
+                recorder.answer(1, |out| out.push(0));
+            }
+            let news = recorder.shared().news().0;
+            (lengths, news, recorder.finish())
+        };
+        let shared = of(|recorder, body| recorder.answer_sharing(1, body.clone(), |out| out.push(0)));
+        let written = of(|recorder, body| recorder.answer(1, |out| out.extend([&[0][..], &body[..]].concat())));
+        assert_eq!(shared, written);
+        assert_eq!((shared.2.len(), shared.2.is_complete()), (2, false));
+        assert_eq!(shared.2.to_bytes(), written.2.to_bytes());
+    }
+
+    #[test]
     fn what_a_large_request_needed_is_given_back() {
         let mut recorder = Recorder::default();
         assert_eq!(recorder.ask(Operation::StreamRead, &[], &Blob(&vec![0; 1 << 20])), (1 << 20) + 3);
         assert!(recorder.work.capacity() <= WORK_BYTES_KEPT);
         for _ in 0..2 {
             assert_eq!(recorder.answer(0, |out| out.extend(vec![0; TRANSCRIPT_BYTES_MAX])), TRANSCRIPT_BYTES_MAX);
-            assert!(recorder.shared.lock().transcript.entries.capacity() <= TRANSCRIPT_BYTES_MAX);
+            assert!(recorder.shared.lock().transcript.entries.end().capacity() <= TRANSCRIPT_BYTES_MAX);
         }
     }
 

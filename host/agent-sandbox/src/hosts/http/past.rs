@@ -11,7 +11,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 
 use crate::hosts::http::error_code::{decode_error, encode_error};
 use crate::replay::{Replay, ReplayEnd};
-use crate::transcript::{Decode, Encode, Operation, Transcript, decode_all, put_blob};
+use crate::transcript::{Decode, Encode, Operation, decode_all, put_blob, put_number, read_entries};
 
 /// The requests of an attempt before, by their effects' numbers.
 pub(crate) struct Past {
@@ -55,7 +55,7 @@ impl Past {
     /// What a replay knows. An answer that cannot be read is met as such when it is asked for.
     pub(crate) fn of(replay: Replay) -> Self {
         let offline = matches!(replay.end, ReplayEnd::StayOffline { .. });
-        let mut known = told_in(&replay.transcript);
+        let mut known = told_in(&replay.transcript.into_entries());
         for (number, kept) in replay.answers {
             let answer = decode_kept(&kept.answer);
             known.insert(number, Known { effect: Some(kept.effect), answer });
@@ -88,9 +88,9 @@ impl Past {
     }
 }
 
-/// The requests whose end the guest was told of.
-fn told_in(transcript: &Transcript) -> BTreeMap<u32, Known> {
-    let entries = transcript.entries();
+/// The requests whose end the guest was told of, in the entries of a transcript.
+fn told_in(entries: &[u8]) -> BTreeMap<u32, Known> {
+    let entries = read_entries(entries).unwrap_or_else(|_| unreachable!("a transcript holds whole entries only"));
     let answers = entries.iter().filter(|entry| entry.operation == Operation::ResponseGet as u16);
     let told = answers.filter_map(|entry| Told::from_bytes(&decode_all::<Vec<u8>>(entry.answer.strip_prefix(&[0])?)?));
     told.filter_map(|told| match told {
@@ -121,26 +121,28 @@ pub(super) enum Told {
 }
 
 impl Told {
-    /// The byte form, for the transcript.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    /// As it stands in the transcript.
+    pub(super) fn record(&self) -> Record {
+        let (mut head, mut body) = (Vec::new(), Bytes::new());
         match self {
-            Self::NotYet => bytes.push(0),
-            Self::Taken => bytes.push(1),
+            Self::NotYet => head.push(0),
+            Self::Taken => head.push(1),
             Self::Failed { number, code } => {
-                bytes.push(2);
-                number.encode(&mut bytes);
-                encode_error(code, &mut bytes);
+                head.push(2);
+                number.encode(&mut head);
+                encode_error(code, &mut head);
             }
             Self::Answered { number, answer } => {
-                bytes.push(3);
-                number.encode(&mut bytes);
+                head.push(3);
+                number.encode(&mut head);
                 if let Some(answer) = answer.as_ref().filter(|answer| answer.recorded == Recorded::Inline) {
-                    encode_answer((answer.status, &answer.headers, &answer.body), &mut bytes);
+                    encode_head((answer.status, &answer.headers), &mut head);
+                    put_number(answer.body.len() as u64, &mut head);
+                    body = answer.body.clone();
                 }
             }
         }
-        bytes
+        Record { head, body }
     }
 
     /// Reads it back.
@@ -161,12 +163,39 @@ impl Told {
     }
 }
 
+/// What a guest was told: bytes, the last of which are a body that the guest may hold unread.
+pub(super) struct Record {
+    head: Vec<u8>,
+    body: Bytes,
+}
+
+impl Encode for Record {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_number((self.head.len() + self.body.len()) as u64, out);
+        out.extend_from_slice(&self.head);
+    }
+
+    fn shared(&self) -> Bytes {
+        self.body.clone()
+    }
+}
+
+impl Decode for Record {
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        Some(Self { head: Vec::<u8>::decode(bytes)?, body: Bytes::new() })
+    }
+}
+
 /// Status, fields, body: all that a replay needs to give the answer again.
 fn encode_answer((status, headers, body): (u16, &HeaderMap, &[u8]), out: &mut Vec<u8>) {
+    encode_head((status, headers), out);
+    put_blob(body, out);
+}
+
+fn encode_head((status, headers): (u16, &HeaderMap), out: &mut Vec<u8>) {
     status.encode(out);
     let fields = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
     fields.collect::<Fields>().encode(out);
-    put_blob(body, out);
 }
 
 /// Names and values, in order.
@@ -230,11 +259,15 @@ mod tests {
         let parts = |answer: &Answered| (answer.status, answer.headers.clone(), answer.body.clone());
         assert_eq!(read.as_ref().map(parts), Some(parts(&answer)));
         assert_eq!(read.map(|read| read.recorded), Some(Recorded::ByGate));
-        let told = Told::Answered { number: 300, answer: Some(answer.clone()) }.to_bytes();
+        let bytes = |told: &Told| {
+            let Record { head, body } = told.record();
+            [head, body.to_vec()].concat()
+        };
+        let told = bytes(&Told::Answered { number: 300, answer: Some(answer.clone()) });
         let Some(Told::Answered { number: 300, answer: Some(read) }) = Told::from_bytes(&told) else { panic!() };
         assert_eq!(parts(&read), parts(&answer));
         let by_gate = Answered { recorded: Recorded::ByGate, ..answer };
-        let told = Told::Answered { number: 3, answer: Some(by_gate) }.to_bytes();
+        let told = bytes(&Told::Answered { number: 3, answer: Some(by_gate) });
         assert!(matches!(Told::from_bytes(&told), Some(Told::Answered { number: 3, answer: None })));
         let failed = encode_kept(Err(ErrorCode::HttpResponseTimeout));
         assert!(matches!(decode_kept(&failed), Some(Err(ErrorCode::HttpResponseTimeout))));

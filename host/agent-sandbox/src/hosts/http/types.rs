@@ -121,7 +121,7 @@ impl types::HostFutureIncomingResponse for CallState {
             Some(Ok(Err(error))) => Told::Failed { number, code: error.clone() },
             Some(Ok(Ok(_))) => Told::Answered { number, answer },
         };
-        self.answer(Plain::Ok(told.to_bytes()))?;
+        self.answer(Plain::Ok(told.record()))?;
         Ok(got)
     }
 

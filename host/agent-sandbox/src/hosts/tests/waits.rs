@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::bindings::sockets::tcp_create_socket::Host as _;
 use wasmtime_wasi_io::bindings::wasi::io::poll::{Host as _, HostPollable};
 
 use super::support::{Answer, notes, shown, state};
-use crate::transcript::Transcript;
+use crate::transcript::{Transcript, read_entries};
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -56,7 +56,8 @@ async fn the_same_call_has_the_same_transcript() -> wasmtime::Result<()> {
     }
     assert_eq!(transcripts[0], transcripts[1]);
     let read_back = Transcript::from_bytes(&transcripts[0])?;
-    let operations: Vec<_> = read_back.entries().iter().map(|entry| entry.operation).collect();
+    let entries = read_back.into_entries();
+    let operations: Vec<_> = read_entries(&entries)?.iter().map(|entry| entry.operation).collect();
     assert_eq!(operations, [303, 101, 301, 600]);
     Ok(())
 }
