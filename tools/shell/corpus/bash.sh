@@ -45,3 +45,15 @@ printf 'a:b' | { read -d : x; echo "$x"; }
 set -- a b c; echo ${#@} ${#*}
 #### declarations are assignments
 y='a  b *'; export x=$y; echo "$x"; f() { local z=$y w=$1; echo "$z|$w"; }; f 'p q'; readonly r=$(echo 'c  d'); echo "$r"
+#### expressions with quotes
+for f in my-bakery.txt x.bak axb a.b; do [[ $f =~ \.bak$ ]] && echo 1 $f; [[ $f =~ ".bak" ]] && echo 2 $f; [[ $f =~ a\.b ]] && echo 3 $f; [[ $f =~ ^a'.'b$ ]] && echo 4 $f; [[ $f =~ ^a[".-"]b$ ]] && echo 5 $f; done
+p='a.b'; [[ axb =~ $p ]] && echo 6; [[ axb =~ "$p" ]] || echo 7; re='\.bak$'; [[ my.bak =~ $re ]] && echo 8; [[ mybak =~ $re ]] || echo 9
+[[ 'a b' =~ ^a\ b$ ]] && echo 10; [[ 'a(b' =~ \( ]] && echo 11; [[ w =~ ^\w$ ]] && echo 12; re='^\w+$'; [[ word =~ $re ]] && echo 13; [[ "a]b" =~ a[\]]b ]] && echo 22; [[ 'a]b' =~ a]b ]] && echo 14; [[ 'a$b' =~ a\$b ]] && echo 15; [[ aab =~ ^a{2}b$ ]] && echo 16; [[ 'a"b' =~ \" ]] && echo 17; [[ 5 =~ ^[[:digit:]]+$ ]] && echo 18; [[ ab =~ ^(a|x)(b|y)$ ]] && echo 19; [[ 'a*b' =~ a"*"b ]] && echo 20; [[ aab =~ a"*"b ]] || echo 21
+#### contents of a file
+echo hi > f; x=$(<f); echo "[$x]" "$(< f)" `<f`; y=$(<nope) 2>/dev/null || echo failed; echo "[$(< /dev/null)]"
+#### slices of arguments
+set -- a b c; echo "${@: -1}" "${*: -2}" "${@:2}" "${@:1:1}" "${@: -2:1}"; echo "[${@: -9}]" "[${@:4}]"; f() { echo "${@: -1}"; }; f x y z; x=abc; echo "[${x: -5}]" "[${x:5}]" "[${x:3}]" "[${x: -3:2}]"
+#### numbers in conditions
+x=; y=7; [[ $x -eq 0 ]] && echo 1; [[ y -gt 6 ]] && echo 2; [[ y+1 -eq 8 ]] && echo 3; [ 010 -eq 10 ] && echo 4; [[ 010 -eq 8 ]] && echo 5; [ 08 -lt 9 ] && echo 6; [ x -eq 0 ] 2>/dev/null || echo 7; [[ 1+ -eq 1 ]] 2>/dev/null || echo 8; [ ' 3 ' -eq 3 ] && echo 9
+#### slashes replaced
+x=a/b/c; echo ${x////_} ${x//\//_} "${x////_}" ${x/\//_} ${x/b/} ${x//b} ${x/#/p} ${x/%/s} ${x//\//}

@@ -1,6 +1,8 @@
 //! The corpus: scripts in `corpus/*.sh`, with what each must write and how it must end in `corpus/*.expected`. This shell is held to
 //! it; and so are the shells of the machine with their coreutils, so that what is expected is what others do.
 //!
+//! What stands before a line `----` is done by a shell of the machine for all of them: it makes what this shell cannot, such as links.
+//!
 //! `SHELL_CORPUS=bless` writes the expectations anew, by the first of the machine's shells: read the difference before it is kept.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and says what it compared with")]
@@ -8,14 +10,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use crate::tool::ended;
 
 /// A shell of the machine, and the files of the corpus that it is held to.
 const OTHERS: [(&str, &[&str]); 2] = [
-    ("bash", &["language", "bash", "text", "grep", "sed", "files"]),
-    ("dash", &["language", "text", "grep", "sed", "files"]),
+    ("bash", &["language", "bash", "text", "grep", "sed", "files", "safety", "snippets"]),
+    ("dash", &["language", "text", "grep", "sed", "files", "safety"]),
 ];
 
 /// What a script wrote, and its status.
@@ -32,23 +34,52 @@ impl Came {
     }
 }
 
-/// The scripts of a file, by name and in order.
-fn cases(path: &Path) -> Vec<(String, String)> {
+struct Case {
+    name: String,
+    preparation: String,
+    script: String,
+}
+
+/// The scripts of a file, in order.
+fn cases(path: &Path) -> Vec<Case> {
     let text = fs::read_to_string(path).unwrap();
-    let cases = text.split("#### ").skip(1);
-    cases
-        .map(|case| case.split_once('\n').unwrap())
-        .map(|(name, script)| (name.to_owned(), script.to_owned()))
-        .collect()
+    let cases = text.split("#### ").skip(1).map(|case| case.split_once('\n').unwrap());
+    let case = |(name, script): (&str, &str)| {
+        let (preparation, script) = script.split_once("----\n").unwrap_or(("", script));
+        Case { name: name.to_owned(), preparation: preparation.to_owned(), script: script.to_owned() }
+    };
+    cases.map(case).collect()
 }
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
 
-fn by_this_shell(script: &str) -> Came {
+/// A folder to run a script in.
+fn prepared(case: &Case) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let ended = serde_value(ended(folder.path().canonicalize().unwrap(), script, Vec::new()));
+    if !case.preparation.is_empty() {
+        let ended = machine_shell("sh", &case.preparation, folder.path()).unwrap();
+        assert!(ended.status.success(), "{}: {ended:?}", case.name);
+    }
+    folder
+}
+
+fn machine_shell(shell: &str, script: &str, folder: &Path) -> Option<Output> {
+    Command::new(shell)
+        .args(["-c", script])
+        .current_dir(folder)
+        .env_clear()
+        .envs([("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")])
+        .env("HOME", folder)
+        .stdin(Stdio::null())
+        .output()
+        .ok()
+}
+
+fn by_this_shell(case: &Case) -> Came {
+    let folder = prepared(case);
+    let ended = serde_value(ended(folder.path().canonicalize().unwrap(), &case.script, Vec::new()));
     Came { status: ended.0, stdout: ended.1 }
 }
 
@@ -57,19 +88,11 @@ fn serde_value(ended: crate::tool::Ended) -> (u8, String) {
     (ended.status, ended.stdout)
 }
 
-fn by_another(shell: &str, script: &str) -> Option<Came> {
-    let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(shell)
-        .args(["-c", script])
-        .current_dir(folder.path())
-        .env_clear()
-        .envs([("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")])
-        .env("HOME", folder.path())
-        .stdin(std::process::Stdio::null())
-        .output()
-        .ok()?;
+fn by_another(shell: &str, case: &Case) -> Came {
+    let folder = prepared(case);
+    let output = machine_shell(shell, &case.script, folder.path()).unwrap();
     let status = u8::try_from(output.status.code().unwrap()).unwrap();
-    Some(Came { status, stdout: String::from_utf8_lossy(&output.stdout).into_owned() })
+    Came { status, stdout: String::from_utf8_lossy(&output.stdout).into_owned() }
 }
 
 fn all() -> Vec<String> {
@@ -92,10 +115,10 @@ fn this_shell_does_what_the_corpus_says() {
         let expected = expected(&file);
         let cases = cases(&folder().join(format!("{file}.sh")));
         assert_eq!(cases.len(), expected.len(), "{file}: bless it");
-        for (name, script) in cases {
-            let came = by_this_shell(&script).shown(&name);
-            if came != expected[&name] {
-                wrong.push(format!("{file}: expected\n{}came\n{came}", expected[&name]));
+        for case in cases {
+            let came = by_this_shell(&case).shown(&case.name);
+            if came != expected[&case.name] {
+                wrong.push(format!("{file}: expected\n{}came\n{came}", expected[&case.name]));
             }
         }
     }
@@ -105,7 +128,8 @@ fn this_shell_does_what_the_corpus_says() {
 #[test]
 fn other_shells_do_what_the_corpus_says() {
     let is_blessing = std::env::var("SHELL_CORPUS").is_ok_and(|value| value == "bless");
-    let there: Vec<_> = OTHERS.into_iter().filter(|(shell, _)| by_another(shell, ":").is_some()).collect();
+    let there: Vec<_> =
+        OTHERS.into_iter().filter(|(shell, _)| machine_shell(shell, ":", Path::new("/")).is_some()).collect();
     let names: Vec<&str> = there.iter().map(|(shell, _)| *shell).collect();
     println!("compared with: {names:?} of {:?}", OTHERS.map(|(shell, _)| shell));
     assert!(!there.is_empty(), "this machine has no shell to compare with");
@@ -114,7 +138,7 @@ fn other_shells_do_what_the_corpus_says() {
         for file in files {
             let came: Vec<String> = cases(&folder().join(format!("{file}.sh")))
                 .into_iter()
-                .map(|(name, script)| by_another(shell, &script).unwrap().shown(&name))
+                .map(|case| by_another(shell, &case).shown(&case.name))
                 .collect();
             if is_blessing && number == 0 {
                 fs::write(folder().join(format!("{file}.expected")), came.concat()).unwrap();

@@ -127,6 +127,20 @@ fn a_script_stays_where_it_is() {
     assert_eq!(fs::read_to_string(folder.path().join("other")).unwrap(), "kept");
 }
 
+/// GNU's `rm` empties the folder that the link leads to, and then says that it is none.
+#[cfg(unix)]
+#[test]
+fn a_link_with_a_slash_is_not_emptied() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().canonicalize().unwrap();
+    fs::create_dir(place.join("d")).unwrap();
+    fs::write(place.join("d/f"), "kept").unwrap();
+    std::os::unix::fs::symlink("d", place.join("l")).unwrap();
+    let came = ended(place, "rm -r l/; rm -rf l/ || ls l d", Vec::new());
+    assert_eq!(came.stdout, "d:\nf\n\nl:\nf\n", "{came:?}");
+    assert_eq!(came.stderr, "rm: cannot remove 'l/': Not a directory\n".repeat(2));
+}
+
 #[test]
 fn input_is_given_to_the_script() {
     let folder = tempfile::tempdir().unwrap();

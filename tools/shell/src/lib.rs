@@ -12,6 +12,7 @@ mod expand;
 mod files;
 #[cfg(test)]
 mod hostile;
+mod identity;
 mod run;
 mod shell;
 mod stop;

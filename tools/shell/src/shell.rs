@@ -40,6 +40,8 @@ pub(crate) struct Options {
 pub(crate) struct Shell {
     pub(crate) variables: Variables,
     pub(crate) functions: Rc<BTreeMap<String, Rc<Command>>>,
+    /// `$0`
+    pub(crate) script: Rc<str>,
     pub(crate) positional: Rc<Vec<String>>,
     pub(crate) options: Options,
     pub(crate) directory: PathBuf,
@@ -66,6 +68,7 @@ impl Shell {
         let mut shell = Self {
             variables: Variables::default(),
             functions: Rc::default(),
+            script: Rc::from("shell"),
             positional: Rc::default(),
             options: Options::default(),
             directory,

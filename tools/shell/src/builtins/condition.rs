@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 
-use crate::expand;
+use crate::identity;
 use crate::run::Call;
 use crate::shell::Shell;
 use crate::stop::{Outcome, Stop};
@@ -123,7 +123,7 @@ pub(crate) fn unary(shell: &Shell, operator: &str, operand: &str) -> Outcome<boo
         "-f" => is(Metadata::is_file),
         "-d" => is(Metadata::is_dir),
         "-s" => is(|found| found.len() > 0),
-        "-h" | "-L" => std::fs::symlink_metadata(shell.place(operand)).is_ok_and(|found| found.is_symlink()),
+        "-h" | "-L" => shell.unfollowed(operand).is_ok_and(|found| found.is_symlink()),
         "-r" => is(Metadata::is_dir) || shell.open_file(operand).is_ok(),
         "-w" => is(Metadata::is_dir) || (is(Metadata::is_file) && opens_for_writing(shell, operand)),
         "-x" => is(is_executable),
@@ -134,7 +134,7 @@ pub(crate) fn unary(shell: &Shell, operator: &str, operand: &str) -> Outcome<boo
 }
 
 fn opens_for_writing(shell: &Shell, name: &str) -> bool {
-    std::fs::File::options().append(true).open(shell.place(name)).is_ok()
+    shell.place(name).and_then(|place| std::fs::File::options().append(true).open(place)).is_ok()
 }
 
 #[cfg(unix)]
@@ -161,26 +161,32 @@ pub(crate) fn binary(shell: &Shell, left: &str, operator: &str, right: &str) -> 
             let (left, right) = (time(left), time(right));
             if operator == "-nt" { left > right } else { left < right }
         }
-        "-ef" => {
-            let real = |name: &str| shell.place(name).canonicalize().ok();
-            real(left).is_some() && real(left) == real(right)
-        }
-        _ => {
-            let (left, right) = (whole_number(left)?, whole_number(right)?);
-            match operator {
-                "-eq" => left == right,
-                "-ne" => left != right,
-                "-lt" => left < right,
-                "-le" => left <= right,
-                "-gt" => left > right,
-                "-ge" => left >= right,
-                _ => return Err(Stop::usage(format!("`{operator}` is not known; there are {BINARY}"))),
-            }
-        }
+        "-ef" => match (shell.place(left), shell.place(right)) {
+            (Ok(left), Ok(right)) => identity::are_same(&left, &right),
+            (_, _) => false,
+        },
+        _ if is_about_numbers(operator) => of_numbers(whole_number(left)?, operator, whole_number(right)?),
+        _ => return Err(Stop::usage(format!("`{operator}` is not known; there are {BINARY}"))),
     })
 }
 
+pub(crate) fn is_about_numbers(operator: &str) -> bool {
+    matches!(operator, "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge")
+}
+
+/// What is asked of two numbers.
+pub(crate) fn of_numbers(left: i64, operator: &str, right: i64) -> bool {
+    match operator {
+        "-eq" => left == right,
+        "-ne" => left != right,
+        "-lt" => left < right,
+        "-le" => left <= right,
+        "-gt" => left > right,
+        _ => left >= right,
+    }
+}
+
 fn whole_number(text: &str) -> Outcome<i64> {
-    let number = if text.trim().is_empty() { Err(String::new()) } else { expand::number(text) };
-    number.map_err(|_| Stop::usage(format!("`{text}` is not a whole number")))
+    // `010` is ten here: only arithmetic knows other bases.
+    text.trim().parse().map_err(|_| Stop::usage(format!("`{text}` is not a whole number")))
 }

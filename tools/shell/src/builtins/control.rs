@@ -95,7 +95,7 @@ pub(crate) fn read_commands(call: &Call<'_>, name: &str) -> Outcome<String> {
         let message = format!("{name}: a file of commands may have {FILE_BYTES_MAX} bytes, it has {}", metadata.len());
         return Err(Stop::failed(message));
     }
-    let bytes = std::fs::read(call.shell.place(name)).map_err(failed)?;
+    let bytes = call.shell.place(name).and_then(std::fs::read).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_| Stop::failed(format!("{name}: is not text")))
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn cd(call: &mut Call<'_>) -> Outcome<u8> {
         [name] => (name.clone(), false),
         _ => return Err(Stop::usage("too many arguments")),
     };
-    let folder = files::normal(&shell.place(&name));
+    let folder = files::normal(&files::place(&shell.directory, &name));
     let is_folder = std::fs::metadata(&folder).map_err(|error| failed(&name, &error))?.is_dir();
     if !is_folder || name.is_empty() {
         return Err(failed(&name, &std::io::ErrorKind::NotADirectory.into()));

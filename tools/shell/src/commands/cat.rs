@@ -57,7 +57,12 @@ pub(super) async fn cat(call: &mut Call<'_>) -> Outcome<u8> {
     };
     let is_plain = given.options.iter().all(|(letter, _)| *letter == 'u');
     let mut inputs = Inputs::new(&given.operands);
-    while let Some((_, input)) = call.next_input(&mut inputs).await? {
+    while let Some((name, input)) = call.next_input(&mut inputs).await? {
+        if name != "-" && call.shell.is_own_output(&name) {
+            call.complain(&format!("{name}: input file is output file")).await?;
+            inputs.status = 1;
+            continue;
+        }
         if is_plain {
             while let Some(chunk) = input.chunk().await? {
                 call.out.put(chunk).await?;

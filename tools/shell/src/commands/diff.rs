@@ -92,7 +92,8 @@ async fn folders(call: &mut Call<'_>, given: &Given, old: &str, new: &str) -> Ou
 }
 
 fn names(call: &Call<'_>, folder: &str) -> Outcome<Vec<String>> {
-    let entries = call.shell.place(folder).read_dir().map_err(|error| failed(folder, &error))?;
+    let entries =
+        call.shell.place(folder).and_then(|place| place.read_dir()).map_err(|error| failed(folder, &error))?;
     let mut names: Vec<String> =
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use super::lines::lines_of;
 use super::options::{Given, Options};
 use super::regular::{Letters, Syntax, compile_translated, translated};
-use super::tree::{Kind, Tree};
+use super::tree::{Kind, Root, Tree};
 use crate::expand::Pattern;
 use crate::run::Call;
 use crate::stop::{Outcome, Stop};
@@ -168,7 +168,7 @@ async fn in_folders(call: &mut Call<'_>, given: &Given, search: &Search, names: 
     let (mut found, mut status) = (false, 0);
     let here = [".".to_owned()];
     for root in if names.is_empty() { &here } else { names } {
-        let mut tree = match Tree::new(call.shell, root, usize::MAX) {
+        let mut tree = match Tree::new(call.shell, root, Root::Followed, usize::MAX) {
             Ok(tree) => tree,
             Err(stop) => {
                 status = call.tell(stop).await?;
@@ -212,6 +212,9 @@ async fn one_of(
     status: &mut u8,
 ) -> Outcome<bool> {
     let found = match opened {
+        Ok(_) if name != "-" && search.telling == Telling::Lines && call.shell.is_own_output(name) => {
+            Err(Stop::usage(format!("{name}: input file is also the output")))
+        }
         Ok(input) => one_file(call, search, name, &input).await,
         Err(stop) => Err(stop),
     };

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use super::date;
 use super::options::{Given, Options};
-use super::tree::{Kind, Tree, joined};
+use super::tree::{Kind, Root, Tree, joined};
 use crate::files::reason;
 use crate::run::Call;
 use crate::stop::Outcome;
@@ -37,8 +37,7 @@ pub(super) async fn ls(call: &mut Call<'_>) -> Outcome<u8> {
     let roots = if given.operands.is_empty() { vec![".".to_owned()] } else { given.operands.clone() };
     let (mut files, mut folders, mut status) = (Vec::new(), Vec::new(), 0);
     for root in &roots {
-        let place = call.shell.place(root);
-        match call.shell.metadata(root).or_else(|_| std::fs::symlink_metadata(&place)) {
+        match call.shell.metadata(root).or_else(|_| call.shell.unfollowed(root)) {
             Ok(found) if found.is_dir() && !given.has('d') => folders.push(root.clone()),
             Ok(found) => {
                 files.push(Listed { name: root.clone(), kind: Kind::of(found.file_type()), metadata: Some(found) });
@@ -77,7 +76,7 @@ pub(super) async fn ls(call: &mut Call<'_>) -> Outcome<u8> {
 
 /// The folder and all below it.
 fn below(call: &Call<'_>, root: &str, given: &Given) -> Outcome<Vec<String>> {
-    let mut tree = Tree::new(call.shell, root, usize::MAX)?;
+    let mut tree = Tree::new(call.shell, root, Root::Followed, usize::MAX)?;
     let mut folders = Vec::new();
     while let Some(entry) = tree.next(call.shell)? {
         let is_hidden = entry.depth > 0 && entry.name().starts_with('.') && !given.has('a') && !given.has('A');
@@ -93,20 +92,19 @@ fn below(call: &Call<'_>, root: &str, given: &Given) -> Outcome<Vec<String>> {
 fn entries(call: &Call<'_>, given: &Given, folder: &str) -> std::io::Result<Vec<Listed>> {
     let wants_metadata = given.has('l') || given.has('t') || given.has('S');
     let mut entries = Vec::new();
-    for entry in call.shell.place(folder).read_dir()? {
+    for entry in call.shell.place(folder)?.read_dir()? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with('.') && !given.has('a') && !given.has('A') {
             continue;
         }
         let kind = Kind::of(entry.file_type()?);
-        let place = call.shell.place(&joined(folder, &name));
-        let metadata = if wants_metadata { std::fs::symlink_metadata(place).ok() } else { None };
+        let metadata = if wants_metadata { call.shell.unfollowed(&joined(folder, &name)).ok() } else { None };
         entries.push(Listed { name, kind, metadata });
     }
     if given.has('a') {
         for name in [".", ".."] {
-            let metadata = std::fs::metadata(call.shell.place(&joined(folder, name))).ok().filter(|_| wants_metadata);
+            let metadata = call.shell.metadata(&joined(folder, name)).ok().filter(|_| wants_metadata);
             entries.push(Listed { name: name.to_owned(), kind: Kind::Folder, metadata });
         }
     }

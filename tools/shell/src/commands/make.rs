@@ -17,14 +17,8 @@ pub(super) async fn mkdir(call: &mut Call<'_>) -> Outcome<u8> {
     }
     let mut status = 0;
     for name in &given.operands {
-        let place = call.shell.place(name);
-        let made = if name.is_empty() {
-            Err(std::io::ErrorKind::NotFound.into())
-        } else if given.has('p') {
-            std::fs::create_dir_all(&place)
-        } else {
-            std::fs::create_dir(&place)
-        };
+        let make = |place| if given.has('p') { std::fs::create_dir_all(place) } else { std::fs::create_dir(place) };
+        let made = call.shell.place(name).and_then(make);
         match made {
             Ok(()) if given.has('v') => call.out.line(format!("mkdir: created directory '{name}'")).await?,
             Ok(()) => {}
@@ -44,10 +38,15 @@ pub(super) async fn rmdir(call: &mut Call<'_>) -> Outcome<u8> {
     }
     let mut status = 0;
     for name in &given.operands {
-        let parents = Path::new(name).ancestors().take_while(|part| !part.as_os_str().is_empty());
+        if call.shell.is_link_with_slash(name) {
+            call.complain(&format!("failed to remove '{name}': Symbolic link not followed")).await?;
+            status = 1;
+            continue;
+        }
+        let parents = Path::new(name).ancestors().take_while(|part| !part.as_os_str().is_empty() || name.is_empty());
         for part in parents.take(if given.has('p') { usize::MAX } else { 1 }) {
             let part = part.display().to_string();
-            if let Err(error) = std::fs::remove_dir(call.shell.place(&part)) {
+            if let Err(error) = call.shell.place(&part).and_then(std::fs::remove_dir) {
                 call.complain(&format!("failed to remove '{part}': {}", reason(&error))).await?;
                 status = 1;
                 break;

@@ -3,6 +3,7 @@
 
 mod basename;
 mod cat;
+mod characters;
 mod comm;
 mod copy;
 mod cut;
@@ -16,12 +17,13 @@ mod grep;
 mod head;
 mod lines;
 mod ls;
+mod made;
 mod make;
 mod move_files;
 mod nl;
 pub(crate) mod options;
 mod paste;
-mod regular;
+pub(crate) mod regular;
 mod remove;
 mod rev;
 mod sed;

@@ -1,9 +1,14 @@
 //! `mv`.
 
-use super::copy::{last_part, sources_and_target};
+use std::fs::{self, Metadata};
+use std::path::Path;
+
+use super::copy::{last_part, places, sources_and_target};
+use super::made::Made;
 use super::options::{Given, Options};
 use super::tree::joined;
 use crate::files::{normal, reason};
+use crate::identity;
 use crate::run::Call;
 use crate::stop::{Outcome, Stop};
 
@@ -23,10 +28,11 @@ const OPTIONS: Options = Options::new(
 pub(super) async fn mv(call: &mut Call<'_>) -> Outcome<u8> {
     let given = call.options(&OPTIONS)?;
     let (sources, target, is_folder) = sources_and_target(call, &given)?;
+    let mut made = Made::default();
     let mut status = 0;
     for source in sources {
         let to = if is_folder { joined(&target, last_part(&source)) } else { target.clone() };
-        match moved(call, &given, &source, &to) {
+        match moved(call, &given, &mut made, &source, &to) {
             Ok(true) if given.has('v') => call.out.line(format!("renamed '{source}' -> '{to}'")).await?,
             Ok(_) => {}
             Err(stop) => status = call.tell(stop).await?,
@@ -36,28 +42,52 @@ pub(super) async fn mv(call: &mut Call<'_>) -> Outcome<u8> {
 }
 
 /// Renames: all of a mount is one file system. False: it was left where it is.
-fn moved(call: &Call<'_>, given: &Given, source: &str, to: &str) -> Outcome<bool> {
-    let (from, into) = (call.shell.place(source), call.shell.place(to));
-    let found = std::fs::symlink_metadata(&from);
+fn moved(call: &Call<'_>, given: &Given, made: &mut Made, source: &str, to: &str) -> Outcome<bool> {
+    let (from, into) = places(call, source, to)?;
+    let cannot = |why: &str| Stop::failed(format!("cannot move '{source}' to '{to}': {why}"));
+    let found = fs::symlink_metadata(&from);
     let found = found.map_err(|error| Stop::failed(format!("cannot stat '{source}': {}", reason(&error))))?;
-    let there = std::fs::symlink_metadata(&into).ok();
-    if there.is_some() && given.has('n') {
-        return Ok(false);
+    if matches!(last_part(source), "." | "..") {
+        return Err(cannot("it is a folder that the shell is in"));
     }
-    let newer = |other: &std::fs::Metadata| other.modified().ok() >= found.modified().ok();
-    if given.has('u') && there.as_ref().is_some_and(newer) {
-        return Ok(false);
+    if call.shell.is_link_with_slash(source) || call.shell.is_link_with_slash(to) {
+        return Err(cannot("Not a directory"));
     }
-    if normal(&from) == normal(&into) {
-        return Err(Stop::failed(format!("'{source}' and '{to}' are the same file")));
+    let there = fs::symlink_metadata(&into).ok();
+    if let Some(there) = &there {
+        let is_newer = there.modified().ok() >= found.modified().ok();
+        if given.has('n') || (given.has('u') && is_newer) {
+            return Ok(false);
+        }
+        refuse_overwriting((source, to), (&from, &into), &found, there)?;
+        if !found.is_dir() {
+            made.refuse(source, to, &into)?;
+        }
+    }
+    if !found.is_dir() && to.ends_with('/') {
+        return Err(cannot("Not a directory"));
     }
     if found.is_dir() && normal(&into).starts_with(normal(&from)) {
         return Err(Stop::failed(format!("cannot move '{source}' to a subdirectory of itself, '{to}'")));
     }
-    if there.is_some_and(|there| there.is_dir()) && !found.is_dir() {
-        return Err(Stop::failed(format!("cannot overwrite directory '{to}' with non-directory")));
-    }
-    std::fs::rename(&from, &into)
-        .map_err(|error| Stop::failed(format!("cannot move '{source}' to '{to}': {}", reason(&error))))?;
+    fs::rename(&from, &into).map_err(|error| cannot(&reason(&error)))?;
+    made.add(&from, &into);
     Ok(true)
+}
+
+/// What is there must not be lost by a name that leads to it.
+fn refuse_overwriting(
+    (source, to): (&str, &str),
+    (from, into): (&Path, &Path),
+    found: &Metadata,
+    there: &Metadata,
+) -> Outcome<()> {
+    let is_link_to_it = found.is_symlink() && !there.is_symlink() && identity::are_same(from, into);
+    let are_one = normal(from) == normal(into) || identity::are_same_unfollowed(from, into);
+    match (found.is_dir(), there.is_dir()) {
+        _ if is_link_to_it || are_one => Err(Stop::failed(format!("'{source}' and '{to}' are the same file"))),
+        (false, true) => Err(Stop::failed(format!("cannot overwrite directory '{to}' with non-directory"))),
+        (true, false) => Err(Stop::failed(format!("cannot overwrite non-directory '{to}' with directory '{source}'"))),
+        (true, true) | (false, false) => Ok(()),
+    }
 }

@@ -1,8 +1,9 @@
-//! Regular expressions as `grep`, `sed` and `expr` have them, for the engine of the `regex` crate: linear in time, the leftmost match
+//! Regular expressions as `grep`, `sed`, `expr` and `[[ =~ ]]` have them, for the engine of the `regex` crate: linear in time, the leftmost match
 //! and of several ways the first, where POSIX takes the longest.
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::characters;
 use crate::stop::{Outcome, Stop};
 
 /// How much memory one compiled expression may take.
@@ -10,22 +11,36 @@ const COMPILED_BYTES_MAX: usize = 4 << 20;
 
 /// Whose expressions: basic ones need a backslash for `(`, `{`, `|`, `+` and `?`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Syntax {
+pub(crate) enum Syntax {
     Basic,
     Extended,
     /// Not an expression but a text.
     Fixed,
 }
 
+/// Whose escapes for characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    /// `\t` and `\n` outside of sets; in a set, a backslash is a letter.
+    Usual,
+    /// All of [`characters`], and in sets too.
+    OfSed,
+}
+
 /// Whether letters of another case match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Letters {
+pub(crate) enum Letters {
     Exact,
     AnyCase,
 }
 
-pub(super) fn compile(expression: &str, syntax: Syntax, letters: Letters) -> Outcome<Regex> {
+pub(crate) fn compile(expression: &str, syntax: Syntax, letters: Letters) -> Outcome<Regex> {
     compile_translated(&translated(expression, syntax)?, expression, letters)
+}
+
+/// [`compile`] with the escapes that `sed` has for characters.
+pub(super) fn compile_for_sed(expression: &str, syntax: Syntax, letters: Letters) -> Outcome<Regex> {
+    compile_translated(&translated_with(expression, syntax, Escapes::OfSed)?, expression, letters)
 }
 
 /// Compiles what [`translated`] gave, or a combination of it.
@@ -44,6 +59,10 @@ pub(super) fn compile_translated(translated: &str, shown: &str, letters: Letters
 
 /// The expression as the engine writes it.
 pub(super) fn translated(expression: &str, syntax: Syntax) -> Outcome<String> {
+    translated_with(expression, syntax, Escapes::Usual)
+}
+
+fn translated_with(expression: &str, syntax: Syntax, escapes: Escapes) -> Outcome<String> {
     if syntax == Syntax::Fixed {
         return Ok(regex::escape(expression));
     }
@@ -55,6 +74,7 @@ pub(super) fn translated(expression: &str, syntax: Syntax) -> Outcome<String> {
         open: Vec::new(),
         repeated: false,
         syntax,
+        escapes,
     };
     translator.all()?;
     Ok(translator.out)
@@ -71,6 +91,7 @@ struct Translator<'a> {
     /// Whether the last thing is repeated already: `a*?` repeats it once more, and is not the engine's own `*?`.
     repeated: bool,
     syntax: Syntax,
+    escapes: Escapes,
 }
 
 impl Translator<'_> {
@@ -86,23 +107,28 @@ impl Translator<'_> {
 
     fn all(&mut self) -> Outcome<()> {
         while let Some(next) = self.next() {
-            let is_basic = self.syntax == Syntax::Basic;
-            match next {
-                '\\' => self.escape()?,
-                '[' => self.set()?,
-                '*' => self.repeat("*"),
-                '+' | '?' if !is_basic => self.repeat(next.encode_utf8(&mut [0; 4])),
-                '{' if !is_basic => self.interval("}")?,
-                '(' if !is_basic => self.open(),
-                ')' if !is_basic && !self.open.is_empty() => self.close()?,
-                '|' if !is_basic => self.alternative(),
-                '^' if !is_basic || self.atom.is_none() => self.out.push('^'),
-                '$' if !is_basic || self.is_at_an_end() => self.out.push('$'),
-                '.' => self.push_atom("."),
-                other => self.literal(other),
-            }
+            self.one(next)?;
         }
         if self.open.is_empty() { Ok(()) } else { self.problem("a `(` has no `)`") }
+    }
+
+    fn one(&mut self, next: char) -> Outcome<()> {
+        let is_basic = self.syntax == Syntax::Basic;
+        match next {
+            '\\' => return self.escape(),
+            '[' => return self.set(),
+            '*' => self.repeat("*"),
+            '+' | '?' if !is_basic => self.repeat(next.encode_utf8(&mut [0; 4])),
+            '{' if !is_basic => return self.interval("}"),
+            '(' if !is_basic => self.open(),
+            ')' if !is_basic && !self.open.is_empty() => return self.close(),
+            '|' if !is_basic => self.alternative(),
+            '^' if !is_basic || self.atom.is_none() => self.out.push('^'),
+            '$' if !is_basic || self.is_at_an_end() => self.out.push('$'),
+            '.' => self.push_atom("."),
+            other => self.literal(other),
+        }
+        Ok(())
     }
 
     fn is_at_an_end(&self) -> bool {
@@ -136,16 +162,46 @@ impl Translator<'_> {
             'B' => self.out.push_str(r"\B"),
             '`' => self.out.push_str(r"\A"),
             '\'' => self.out.push_str(r"\z"),
-            'w' | 'W' | 's' | 'S' | 'd' | 'D' => self.push_atom(&format!("\\{next}")),
-            'n' => self.push_atom("\\n"),
-            't' => self.push_atom("\\t"),
+            'w' | 'W' | 's' | 'S' => self.push_atom(&format!("\\{next}")),
             '1'..='9' => {
                 return self
                     .problem("this engine has no back-references in a pattern (`\\1` works in what replaces it)");
             }
+            letter if letter.is_ascii_alphanumeric() => return self.character(letter),
             other => self.literal(other),
         }
         Ok(())
+    }
+
+    /// A letter after a backslash: a character that is written so. A letter that has no such meaning is never that letter, for
+    /// whoever wrote it meant something else.
+    fn character(&mut self, letter: char) -> Outcome<()> {
+        match (self.escapes, letter) {
+            (Escapes::Usual, 'n') => self.literal('\n'),
+            (Escapes::Usual, 't') => self.literal('\t'),
+            (Escapes::OfSed, _) => {
+                let escape = format!("{letter}{}", self.rest);
+                let Some((byte, length)) = characters::one(&escape) else { return self.no_such(letter) };
+                self.rest = &self.rest[length - 1..];
+                if byte.is_ascii() {
+                    // GNU's `\x2e` is a `.` that matches anything.
+                    return self.one(char::from(byte));
+                } else {
+                    self.push_atom(&format!("(?-u:\\x{byte:02X})"));
+                }
+            }
+            (Escapes::Usual, _) => return self.no_such(letter),
+        }
+        Ok(())
+    }
+
+    fn no_such<T>(&self, letter: char) -> Outcome<T> {
+        let cure = match letter {
+            'd' => ": digits are `[0-9]`",
+            'D' => ": what is no digit is `[^0-9]`",
+            _ => "",
+        };
+        self.problem(&format!("`\\{letter}` has no meaning here{cure}"))
     }
 
     fn open(&mut self) {
@@ -200,7 +256,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// `[…]`: a backslash is a letter in it.
+    /// `[…]`: a backslash is a letter in it, but for the characters of `sed`.
     fn set(&mut self) -> Outcome<()> {
         let mut set = "[".to_owned();
         if let Some(rest) = self.rest.strip_prefix('^') {
@@ -217,8 +273,9 @@ impl Translator<'_> {
                     return self.problem("there are no collating elements, as `[.x.]` would be");
                 }
                 letter => {
+                    let letter = self.letter_of_set(letter)?;
                     push_in_set(&mut set, letter);
-                    self.range(&mut set);
+                    self.range(&mut set)?;
                 }
             }
             is_first = false;
@@ -228,7 +285,19 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn range(&mut self, set: &mut String) {
+    fn letter_of_set(&mut self, letter: char) -> Outcome<char> {
+        let is_escape = letter == '\\' && self.escapes == Escapes::OfSed;
+        let Some((byte, length)) = Some(self.rest).filter(|_| is_escape).and_then(characters::one) else {
+            return Ok(letter);
+        };
+        if !byte.is_ascii() {
+            return self.problem("a byte above 127 cannot stand in a set: write the character itself");
+        }
+        self.rest = &self.rest[length..];
+        Ok(char::from(byte))
+    }
+
+    fn range(&mut self, set: &mut String) -> Outcome<()> {
         let mut ahead = self.rest.chars();
         if ahead.next() == Some('-')
             && let Some(to) = ahead.next()
@@ -236,8 +305,10 @@ impl Translator<'_> {
         {
             self.rest = &self.rest[1 + to.len_utf8()..];
             set.push('-');
+            let to = self.letter_of_set(to)?;
             push_in_set(set, to);
         }
+        Ok(())
     }
 
     fn class(&mut self, set: &mut String) -> Outcome<()> {
@@ -288,8 +359,32 @@ mod tests {
             assert_eq!(translated(expression, syntax), Ok(expected.to_owned()), "{expression}");
             assert!(compile(expression, syntax, Letters::Exact).is_ok(), "{expression}");
         }
-        for expression in [r"\(a\)\1", "[a", r"\(a", "a\\", r"[[:digi:]]"] {
+        for expression in [r"\(a\)\1", "[a", r"\(a", "a\\", r"[[:digi:]]", r"\d", r"\q", r"\x41"] {
             assert!(compile(expression, Syntax::Basic, Letters::Exact).is_err(), "{expression}");
+        }
+    }
+
+    #[test]
+    fn sed_has_characters_by_their_names_and_numbers() {
+        for (expression, text, expected) in [
+            (r"^[ \t]*$", "\t ", true),
+            (r"^[ \t]*$", "t", false),
+            (r"[^\n]", "\n", false),
+            (r"\r$", "a\r", true),
+            (r"\r$", "ar", false),
+            (r"^\x2e$", ".", true),
+            (r"^\x2e$", "a", true),
+            (r"^\x5c.$", "a", false),
+            (r"^[\x41-\x43\]$", "B", true),
+            (r"^[\.]$", "\\", true),
+            (r"^\o101\d066*$", "ABB", true),
+            (r"^\xc3\xa9$", "é", true),
+        ] {
+            let regex = compile_for_sed(expression, Syntax::Basic, Letters::Exact);
+            assert_eq!(regex.map(|regex| regex.is_match(text.as_bytes())), Ok(expected), "{expression} {text:?}");
+        }
+        for expression in [r"\q", r"\d", r"\cA", r"[\xe9]"] {
+            assert!(compile_for_sed(expression, Syntax::Basic, Letters::Exact).is_err(), "{expression}");
         }
     }
 }

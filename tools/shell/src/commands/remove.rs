@@ -1,7 +1,7 @@
 //! `rm`.
 
 use super::options::Options;
-use super::tree::{Kind, Tree};
+use super::tree::{Kind, Root, Tree};
 use crate::files::reason;
 use crate::run::Call;
 use crate::stop::{Outcome, Stop};
@@ -23,8 +23,10 @@ pub(super) async fn rm(call: &mut Call<'_>) -> Outcome<u8> {
             status = 1;
             continue;
         }
-        let found = std::fs::symlink_metadata(call.shell.place(name));
-        let removed = match found {
+        let removed = match call.shell.unfollowed(name) {
+            _ if call.shell.is_link_with_slash(name) => {
+                Err(Stop::failed(format!("cannot remove '{name}': Not a directory")))
+            }
             Err(error) if is_forced && error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => Err(Stop::failed(format!("cannot remove '{name}': {}", reason(&error)))),
             Ok(found) if !found.is_dir() => remove(call, name, Kind::File, given.has('v')).await,
@@ -41,7 +43,7 @@ pub(super) async fn rm(call: &mut Call<'_>) -> Outcome<u8> {
 
 /// A folder and all that is in it: what is deepest first.
 async fn folder(call: &mut Call<'_>, name: &str, is_verbose: bool) -> Outcome<()> {
-    let mut tree = Tree::new(call.shell, name, usize::MAX)?;
+    let mut tree = Tree::new(call.shell, name, Root::AsItIs, usize::MAX)?;
     let mut entries = Vec::new();
     while let Some(entry) = tree.next(call.shell)? {
         entries.push(entry);
@@ -53,9 +55,11 @@ async fn folder(call: &mut Call<'_>, name: &str, is_verbose: bool) -> Outcome<()
 }
 
 async fn remove(call: &mut Call<'_>, path: &str, kind: Kind, is_verbose: bool) -> Outcome<()> {
-    let place = call.shell.place(path);
-    let removed = if kind == Kind::Folder { std::fs::remove_dir(place) } else { std::fs::remove_file(place) };
-    removed.map_err(|error| Stop::failed(format!("cannot remove '{path}': {}", reason(&error))))?;
+    let remove = |place| if kind == Kind::Folder { std::fs::remove_dir(place) } else { std::fs::remove_file(place) };
+    call.shell
+        .place(path)
+        .and_then(remove)
+        .map_err(|error| Stop::failed(format!("cannot remove '{path}': {}", reason(&error))))?;
     if is_verbose {
         let what = if kind == Kind::Folder { "removed directory" } else { "removed" };
         call.out.line(format!("{what} '{path}'")).await?;

@@ -30,14 +30,14 @@ pub(super) async fn sh(call: &mut Call<'_>) -> Outcome<u8> {
             _ => break,
         }
     }
-    let (script, arguments) = match (rest, is_text) {
+    let (script, name, arguments) = match (rest, is_text) {
         ([], true) => return Err(Stop::usage("`-c` wants a script")),
-        ([text], true) => (text.clone(), Vec::new()),
-        ([text, _, arguments @ ..], true) => (text.clone(), arguments.to_vec()),
-        ([name, arguments @ ..], false) => (crate::builtins::read_commands(call, name)?, arguments.to_vec()),
+        ([text], true) => (text.clone(), call.name, &[][..]),
+        ([text, name, arguments @ ..], true) => (text.clone(), name.as_str(), arguments),
+        ([name, arguments @ ..], false) => (crate::builtins::read_commands(call, name)?, name.as_str(), arguments),
         ([], false) => {
             let whole = call.shell.streams.input().whole().await?;
-            (String::from_utf8_lossy(&whole).into_owned(), Vec::new())
+            (String::from_utf8_lossy(&whole).into_owned(), call.name, &[][..])
         }
     };
     subshell.variables.keep_exported();
@@ -45,7 +45,8 @@ pub(super) async fn sh(call: &mut Call<'_>) -> Outcome<u8> {
         subshell.variables.set(name, value)?;
     }
     subshell.functions = Rc::default();
-    subshell.positional = Rc::new(arguments);
+    subshell.script = Rc::from(name);
+    subshell.positional = Rc::new(arguments.to_vec());
     subshell.looked_at = 0;
     subshell.hidden = Vec::new();
     let running: Running<'_> = Box::pin(async move { run::whole(&mut subshell, &script).await });

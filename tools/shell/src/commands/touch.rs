@@ -33,7 +33,8 @@ pub(super) async fn touch(call: &mut Call<'_>) -> Outcome<u8> {
         if !there && given.has('c') {
             continue;
         }
-        let touched = File::options().append(true).create(true).open(call.shell.place(name)).and_then(|file| {
+        let opened = call.shell.place(name).and_then(|place| File::options().append(true).create(true).open(place));
+        let touched = opened.and_then(|file| {
             let is_new_now = !there && !given.has('d') && !given.has('r');
             if is_new_now { Ok(()) } else { file.set_modified(time) }
         });

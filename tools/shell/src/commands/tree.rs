@@ -1,4 +1,4 @@
-//! A walk through folders, in the order of names, without recursion and without following links. Used by `find`, `grep -r`, `ls -R`,
+//! A walk through folders, in the order of names, without recursion and without following links below where it begins. Used by `find`, `grep -r`, `ls -R`,
 //! `cp -r` and `rm -r`.
 
 use std::fs::{FileType, Metadata};
@@ -49,8 +49,17 @@ impl Entry {
     }
 
     pub(super) fn metadata(&self, shell: &Shell) -> Outcome<Metadata> {
-        std::fs::symlink_metadata(shell.place(&self.path)).map_err(|error| failed(&self.path, &error))
+        shell.unfollowed(&self.path).map_err(|error| failed(&self.path, &error))
     }
+}
+
+/// What a walk does where it is to begin at a link. A name that ends with `/` is what the link leads to, either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Root {
+    /// It begins where the link leads to: what is there is only read.
+    Followed,
+    /// It is about the link.
+    AsItIs,
 }
 
 pub(super) struct Tree {
@@ -63,12 +72,12 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// A walk from one place. What is not there is an error; a link is the place that it leads to.
-    pub(super) fn new(shell: &Shell, root: &str, depth_max: usize) -> Outcome<Self> {
-        let found = shell.metadata(root).or_else(|error| match std::fs::symlink_metadata(shell.place(root)) {
-            Ok(link) if !root.is_empty() => Ok(link),
-            _ => Err(error),
-        });
+    /// A walk from one place. What is not there is an error.
+    pub(super) fn new(shell: &Shell, root: &str, how: Root, depth_max: usize) -> Outcome<Self> {
+        let found = match how {
+            Root::Followed => shell.metadata(root).or_else(|_| shell.unfollowed(root)),
+            Root::AsItIs => shell.unfollowed(root),
+        };
         let found = found.map_err(|error| failed(root, &error))?;
         let root = Entry { path: root.to_owned(), kind: Kind::of(found.file_type()), depth: 0 };
         Ok(Self { pending: vec![root], entered: None, depth_max, seen: 0 })
@@ -92,7 +101,7 @@ impl Tree {
     fn push_entries(&mut self, shell: &Shell, folder: &Entry) -> Outcome<()> {
         let problem = |error| failed(&folder.path, &error);
         let mut entries = Vec::new();
-        for entry in shell.place(&folder.path).read_dir().map_err(problem)? {
+        for entry in shell.place(&folder.path).and_then(|place| place.read_dir()).map_err(problem)? {
             let entry = entry.map_err(problem)?;
             self.seen += 1;
             if self.seen > ENTRIES_MAX {

@@ -3,6 +3,7 @@
 use super::lines::Lines;
 use super::options::{Given, Options};
 use crate::files::Opening;
+use crate::identity;
 use crate::run::Call;
 use crate::stop::{Outcome, Stop};
 use crate::streams::Written;
@@ -47,6 +48,13 @@ pub(super) async fn uniq(call: &mut Call<'_>) -> Outcome<u8> {
         [_, _, extra, ..] => return Err(Stop::failed(format!("`{extra}` is too much"))),
     };
     if let Some(output) = output {
+        // What cannot be read must not cost what is in the other file.
+        drop(call.shell.open_input(input)?);
+        if let (Ok(from), Ok(into)) = (call.shell.place(input), call.shell.place(output))
+            && identity::are_same(&from, &into)
+        {
+            return Err(Stop::failed(format!("'{input}' and '{output}' are the same file")));
+        }
         call.out = Written::to(call.shell.open_output(output, Opening::Truncated)?);
     }
     let mut lines = Lines::new(&[input.to_owned()]);

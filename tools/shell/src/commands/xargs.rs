@@ -24,6 +24,9 @@ const OPTIONS: Options = Options::new(
 /// Bytes of the arguments of one call, as the usual `xargs` has it. What is more goes into the next call.
 const ARGUMENTS_BYTES: usize = 128 * 1024;
 
+/// What parts words, beside the ends of lines. Other blanks of Unicode are letters: they stand in names of files.
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// The status that says that some call failed.
 const SOME_FAILED: u8 = 123;
 
@@ -51,6 +54,7 @@ pub(super) async fn xargs(call: &mut Call<'_>) -> Outcome<u8> {
     let items = match (given.has('0'), given.value('d')) {
         (true, _) => separated(&text, '\0'),
         (false, Some(delimiter)) => separated(&text, delimiter_of(delimiter)?),
+        (false, None) if replaced.is_some() => one_each_line(&text)?,
         (false, None) if by_line => lines(&text),
         (false, None) => words(&text)?,
     };
@@ -69,11 +73,7 @@ pub(super) async fn xargs(call: &mut Call<'_>) -> Outcome<u8> {
             batches.push(command.clone());
         }
         for batch in batched(&items, most) {
-            let arguments = if given.has('L') {
-                batch.iter().flat_map(|line| words(line).unwrap_or_default()).collect()
-            } else {
-                batch.to_vec()
-            };
+            let arguments = if given.has('L') { words(&batch.join("\n"))? } else { batch.to_vec() };
             batches.push([command.clone(), arguments].concat());
         }
     }
@@ -123,12 +123,40 @@ fn separated(text: &str, delimiter: char) -> Vec<String> {
     if text.is_empty() { Vec::new() } else { text.split(delimiter).map(ToOwned::to_owned).collect() }
 }
 
+/// Lines that have something in them. One that ends with a blank goes on in the next.
 fn lines(text: &str) -> Vec<String> {
-    text.lines().map(|line| line.trim_start().to_owned()).filter(|line| !line.is_empty()).collect()
+    let (mut lines, mut begun) = (Vec::new(), String::new());
+    for line in text.split('\n') {
+        begun.push_str(line);
+        let goes_on = line.ends_with(BLANKS);
+        if !goes_on && !begun.trim_matches(BLANKS).is_empty() {
+            lines.push(std::mem::take(&mut begun));
+        }
+    }
+    if !begun.trim_matches(BLANKS).is_empty() {
+        lines.push(begun);
+    }
+    lines
+}
+
+/// Lines as they are, without the blanks before them, but with the quotes taken off.
+fn one_each_line(text: &str) -> Outcome<Vec<String>> {
+    let mut items = Vec::new();
+    for line in text.split('\n') {
+        let line = line.trim_start_matches(BLANKS);
+        if !line.is_empty() {
+            items.extend(parted(line, &[])?);
+        }
+    }
+    Ok(items)
 }
 
 /// Words apart by blanks; quotes and backslashes keep blanks in one.
 fn words(text: &str) -> Outcome<Vec<String>> {
+    parted(text, &[' ', '\t', '\n'])
+}
+
+fn parted(text: &str, gaps: &[char]) -> Outcome<Vec<String>> {
     let (mut words, mut word, mut is_word) = (Vec::new(), String::new(), false);
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
@@ -151,7 +179,7 @@ fn words(text: &str) -> Outcome<Vec<String>> {
                 is_word = true;
                 word.extend(letters.next());
             }
-            blank if blank.is_whitespace() => {
+            gap if gaps.contains(&gap) => {
                 if std::mem::take(&mut is_word) {
                     words.push(std::mem::take(&mut word));
                 }

@@ -15,6 +15,14 @@ pub(crate) async fn value(shell: &mut Shell, arithmetic: &Arithmetic) -> Outcome
     }
 }
 
+/// What a text comes to, as each side of `-eq` in `[[`. Nothing is 0.
+pub(crate) fn computed(shell: &mut Shell, text: &str) -> Outcome<i64> {
+    let text = if text.trim().is_empty() { "0" } else { text };
+    // A condition that cannot be computed does not hold, and the script goes on.
+    let failed = |message: String| Stop::failed(format!("arithmetic: {message}"));
+    evaluate(shell, &parse_arithmetic(text).map_err(failed)?)
+}
+
 fn problem(message: &str) -> Stop {
     Stop::Fatal { status: 2, message: format!("arithmetic: {message}") }
 }

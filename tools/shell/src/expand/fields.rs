@@ -15,11 +15,20 @@ pub(super) enum Splitting {
     Never,
 }
 
+/// What a word is a pattern of, where some of it was quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escaping {
+    /// Of names of files and the like: only what is not quoted has a meaning.
+    Pattern,
+    /// A regular expression: a backslash out of a variable has its meaning, too.
+    Expression,
+}
+
 /// A word that was made.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) text: String,
-    /// The word as a pattern, if it can be one: what was quoted is escaped in it.
+    /// The word as a pattern, if it can be one: what was quoted is escaped in it. Or as the regular expression that it is.
     pub(super) pattern: Option<String>,
 }
 
@@ -32,6 +41,7 @@ struct Growing {
 
 pub(super) struct Fields {
     splitting: Splitting,
+    escaping: Escaping,
     done: Vec<Field>,
     current: Option<Growing>,
     /// A blank has ended the last word: a `:` that follows is the same gap.
@@ -41,7 +51,13 @@ pub(super) struct Fields {
 
 impl Fields {
     pub(super) fn new(splitting: Splitting) -> Self {
-        Self { splitting, done: Vec::new(), current: None, is_after_blank: false, bytes: 0 }
+        let escaping = Escaping::Pattern;
+        Self { splitting, escaping, done: Vec::new(), current: None, is_after_blank: false, bytes: 0 }
+    }
+
+    /// For the one word of a regular expression.
+    pub(super) fn of_expression() -> Self {
+        Self { escaping: Escaping::Expression, ..Self::new(Splitting::Never) }
     }
 
     /// Text that stands in the script without quotes: not split, but `*` in it is a pattern.
@@ -55,10 +71,12 @@ impl Fields {
 
     /// Text in quotes: it makes a word even where it is empty.
     pub(super) fn push_quoted(&mut self, text: &str) {
+        let escaping = self.escaping;
         let current = self.current();
         current.text.push_str(text);
-        for c in text.chars() {
-            push_escaped(&mut current.pattern, c);
+        match escaping {
+            Escaping::Pattern => text.chars().for_each(|c| push_escaped(&mut current.pattern, c)),
+            Escaping::Expression => push_in_expression(&mut current.pattern, text),
         }
         self.bytes += text.len();
     }
@@ -89,7 +107,8 @@ impl Fields {
     /// Ends the word that is growing, if one is.
     pub(super) fn end_word(&mut self) -> bool {
         let Some(grown) = self.current.take() else { return false };
-        let pattern = grown.is_pattern.then_some(grown.pattern);
+        let is_pattern = grown.is_pattern || self.escaping == Escaping::Expression;
+        let pattern = is_pattern.then_some(grown.pattern);
         self.done.push(Field { text: grown.text, pattern });
         true
     }
@@ -120,11 +139,12 @@ impl Fields {
     }
 
     fn push_value(&mut self, value: &str) {
+        let escaping = self.escaping;
         let current = self.current();
         current.text.push_str(value);
         for c in value.chars() {
             // A backslash that came out of a variable is one, and escapes nothing.
-            if c == '\\' {
+            if c == '\\' && escaping == Escaping::Pattern {
                 current.pattern.push('\\');
             }
             current.pattern.push(c);
@@ -140,10 +160,47 @@ impl Fields {
 }
 
 fn push_escaped(pattern: &mut String, c: char) {
-    if !c.is_alphanumeric() {
+    // A `/` means the same with and without quotes, and parts a pattern of paths where it stands.
+    if !c.is_alphanumeric() && c != '/' {
         pattern.push('\\');
     }
     pattern.push(c);
+}
+
+fn push_in_expression(expression: &mut String, text: &str) {
+    // In a set, a backslash would be one of its letters.
+    let is_in_set = ends_in_a_set(expression);
+    for c in text.chars() {
+        if !is_in_set && "\\.[]()*+?{}|^$".contains(c) {
+            expression.push('\\');
+        }
+        expression.push(c);
+    }
+}
+
+/// Whether a set that was begun, as in `[a-`, has not ended.
+fn ends_in_a_set(expression: &str) -> bool {
+    let mut letters = expression.chars().peekable();
+    let (mut is_in_set, mut is_first) = (false, false);
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if !is_in_set => {
+                letters.next();
+            }
+            '[' if !is_in_set => {
+                (is_in_set, is_first) = (true, true);
+                letters.next_if_eq(&'^');
+                continue;
+            }
+            '[' if letters.peek() == Some(&':') => {
+                letters.by_ref().find(|letter| *letter == ']');
+            }
+            ']' if !is_first => is_in_set = false,
+            _ => {}
+        }
+        is_first = false;
+    }
+    is_in_set
 }
 
 fn escaped(text: &str) -> String {
@@ -182,5 +239,32 @@ mod tests {
         fields.push_quoted("*");
         fields.push_bare("*");
         assert_eq!(fields.joined(), Field { text: "**".to_owned(), pattern: Some("\\**".to_owned()) });
+    }
+
+    #[test]
+    fn a_slash_in_quotes_parts_a_pattern_of_paths() {
+        let mut fields = Fields::new(Splitting::Never);
+        fields.push_quoted("a-b/c");
+        fields.push_bare("/*");
+        assert_eq!(fields.joined().pattern.as_deref(), Some("a\\-b/c/*"));
+    }
+
+    #[test]
+    fn what_is_quoted_in_an_expression_is_literal() {
+        for (bare, quoted, expected) in [
+            ("^", ".b*", "^\\.b\\*"),
+            ("[", ".-", "[.-"),
+            ("[^]", ".", "[^]."),
+            ("[[:digit:]", "+", "[[:digit:]+"),
+            ("[a]", "+", "[a]\\+"),
+        ] {
+            let mut fields = Fields::of_expression();
+            fields.push_bare(bare);
+            fields.push_quoted(quoted);
+            assert_eq!(fields.joined().pattern.as_deref(), Some(expected), "{bare} {quoted}");
+        }
+        let mut fields = Fields::of_expression();
+        fields.split("\\.a").unwrap();
+        assert_eq!(fields.joined().pattern.as_deref(), Some("\\.a"));
     }
 }

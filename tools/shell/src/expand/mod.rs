@@ -8,7 +8,7 @@ mod pattern;
 
 use std::pin::Pin;
 
-pub(crate) use arithmetic::{number, value as arithmetic};
+pub(crate) use arithmetic::{computed, number, value as arithmetic};
 pub(crate) use pattern::{Pattern, class};
 
 use fields::{Fields, Splitting};
@@ -82,6 +82,14 @@ pub(crate) async fn pattern(shell: &mut Shell, word: &Word) -> Outcome<Pattern> 
     pieces(shell, &word.pieces, &mut fields, Place::Word).await?;
     let field = fields.joined();
     Ok(field.pattern.map_or_else(|| Pattern::literal(&field.text), |pattern| Pattern::new(&pattern)))
+}
+
+/// Expands a word that is a regular expression, as after `=~`: what is quoted in it is literal.
+pub(crate) async fn expression(shell: &mut Shell, word: &Word) -> Outcome<String> {
+    let mut fields = Fields::of_expression();
+    pieces(shell, &word.pieces, &mut fields, Place::Word).await?;
+    let field = fields.joined();
+    Ok(field.pattern.unwrap_or(field.text))
 }
 
 /// Where a piece stands. Text within `${x:-…}` is split like what it stands for.

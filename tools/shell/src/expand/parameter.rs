@@ -25,7 +25,7 @@ pub(super) async fn expand(
                 Some(length) => Some(super::arithmetic(shell, length).await?),
                 None => None,
             };
-            values = sliced_positional(values, offset, length);
+            values = sliced_positional(shell, offset, length)?;
         } else {
             for value in &mut values {
                 *value = changed(shell, std::mem::take(value), &parameter.change).await?;
@@ -132,7 +132,7 @@ fn value(shell: &Shell, name: &Name) -> Option<String> {
         Name::Flags => Some(shell.options.letters()),
         // There is no process: a number that is the same in every call.
         Name::Process => Some("1".to_owned()),
-        Name::Script => Some("shell".to_owned()),
+        Name::Script => Some(shell.script.as_ref().to_owned()),
     }
 }
 
@@ -154,10 +154,23 @@ fn positional(shell: &Shell, values: &[String], name: &Name, quotes: Quotes, fie
     Ok(())
 }
 
-fn sliced_positional(values: Vec<String>, offset: i64, length: Option<i64>) -> Vec<String> {
-    let skipped = usize::try_from(offset.max(1) - 1).unwrap_or(0);
-    let taken = length.map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(0));
-    values.into_iter().skip(skipped).take(taken).collect()
+/// `${@:2:3}`: `$0` is before the first, and what is negative counts from behind the last.
+fn sliced_positional(shell: &Shell, offset: i64, length: Option<i64>) -> Outcome<Vec<String>> {
+    let taken = match length {
+        Some(length) => usize::try_from(length).map_err(|_| below_zero(length))?,
+        None => usize::MAX,
+    };
+    let all = i64::try_from(shell.positional.len()).unwrap_or(i64::MAX);
+    let from = if offset < 0 { all.saturating_add(1).saturating_add(offset) } else { offset };
+    // Before `$0` there is nothing to begin with.
+    let Ok(skipped) = usize::try_from(from) else { return Ok(Vec::new()) };
+    let script = std::iter::once(shell.script.as_ref());
+    let values = script.chain(shell.positional.iter().map(String::as_str));
+    Ok(values.skip(skipped).take(taken).map(ToOwned::to_owned).collect())
+}
+
+fn below_zero(length: i64) -> Stop {
+    Stop::Fatal { status: 1, message: format!("{length}: the length of a part is below zero") }
 }
 
 async fn changed(shell: &mut Shell, value: String, change: &Change) -> Outcome<String> {
@@ -178,7 +191,7 @@ async fn changed(shell: &mut Shell, value: String, change: &Change) -> Outcome<S
                 Some(length) => Some(super::arithmetic(shell, length).await?),
                 None => None,
             };
-            sliced(&value, offset, length)
+            sliced(&value, offset, length)?
         }
         Change::Letters { case, extent } => in_case(&value, *case, *extent),
         Change::None
@@ -242,18 +255,22 @@ fn replaced(value: &str, pattern: &Pattern, with: &str, which: Which) -> Outcome
 }
 
 /// `${x:2:3}`; what is negative counts from the end.
-fn sliced(value: &str, offset: i64, length: Option<i64>) -> String {
+fn sliced(value: &str, offset: i64, length: Option<i64>) -> Outcome<String> {
     let letters: Vec<char> = value.chars().collect();
     let all = i64::try_from(letters.len()).unwrap_or(i64::MAX);
     let from_end = |number: i64| if number < 0 { all.saturating_add(number) } else { number };
-    let start = from_end(offset).clamp(0, all);
+    let start = from_end(offset);
+    if !(0..=all).contains(&start) {
+        return Ok(String::new());
+    }
     let end = match length {
         None => all,
-        Some(length) if length < 0 => from_end(length).max(start),
+        Some(length) if from_end(length) < start && length < 0 => return Err(below_zero(length)),
+        Some(length) if length < 0 => from_end(length),
         Some(length) => start.saturating_add(length).min(all),
     };
     let place = |number: i64| usize::try_from(number).unwrap_or(0);
-    letters[place(start)..place(end)].iter().collect()
+    Ok(letters[place(start)..place(end)].iter().collect())
 }
 
 fn in_case(value: &str, case: Case, extent: Extent) -> String {

@@ -16,7 +16,7 @@ pub(crate) use simple::{kind_of, run_words_without_functions, shown};
 use crate::shell::Shell;
 use crate::stop::{BROKEN_PIPE_STATUS, Outcome, Stop};
 use crate::streams::{Bounds, Captured, Input, Output, Stream, all_stages, pipe};
-use crate::syntax::{AndOr, Command, Connector, Kind, List, Pipeline, parse};
+use crate::syntax::{AndOr, Command, Connector, Kind, List, Pipeline, Redirection, Target, parse};
 
 /// Longest output of one `$(…)`.
 const SUBSTITUTION_BYTES_MAX: usize = 1 << 20;
@@ -58,9 +58,22 @@ pub(crate) async fn captured(shell: &mut Shell, script: &List) -> Outcome<(Vec<u
     let output = Captured::new(bounds);
     let mut subshell = shell.subshell()?;
     subshell.streams.set(1, Stream::Out(Output::Captured(output.clone())));
-    let ended = list(&mut subshell, script).await;
+    let ended = match only_read(script) {
+        Some(redirections) => simple::contents(&mut subshell, redirections).await,
+        None => list(&mut subshell, script).await,
+    };
     let status = end_of_shell(&mut subshell, ended).await?;
     Ok((output.take().0, status))
+}
+
+/// The redirection of `$(<file)`, which stands for what is in the file.
+fn only_read(script: &List) -> Option<&[Redirection]> {
+    let [AndOr { first: Pipeline { is_negated: false, stages }, rest }] = &script[..] else { return None };
+    let ([Command { kind: Kind::Simple { assignments, words }, redirections }], []) = (&stages[..], &rest[..]) else {
+        return None;
+    };
+    let reads = matches!(&redirections[..], [Redirection { number: 0, target: Target::Read(_) }]);
+    (reads && assignments.is_empty() && words.is_empty()).then_some(redirections)
 }
 
 /// The status of a (sub)shell that has ended, however it did. Only a bound of this program goes further out.
@@ -191,10 +204,18 @@ pub(crate) async fn command(shell: &mut Shell, command: &Command) -> Outcome<u8>
 
 async fn redirected(shell: &mut Shell, command: &Command) -> Outcome<u8> {
     let before = shell.streams.clone();
-    let ended = match redirect::apply(shell, &command.redirections).await {
+    let applied = redirect::apply(shell, &command.redirections).await;
+    let ended = match &applied {
         Ok(()) => compound::run(shell, &command.kind).await,
-        Err(stop) => Err(stop),
+        Err(_) => Ok(0),
     };
     shell.streams = before;
-    ended
+    match applied {
+        Ok(()) => ended,
+        // Of what is in a compound command `set -e` looks at each; this failed before any of it.
+        Err(Stop::Failed { status, message }) if shell.options.errexit && shell.looked_at == 0 => {
+            Err(Stop::Fatal { status, message })
+        }
+        Err(stop) => Err(stop),
+    }
 }

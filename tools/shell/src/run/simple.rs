@@ -35,6 +35,13 @@ pub(super) async fn run(
     ended
 }
 
+/// `$(<file)`: what is in the file, in a shell of its own.
+pub(super) async fn contents(shell: &mut Shell, redirections: &[Redirection]) -> Outcome<u8> {
+    shell.count_command()?;
+    redirect::apply(shell, redirections).await?;
+    run_words_without_functions(shell, &["cat".to_owned()]).await
+}
+
 /// A command of assignments alone: they stay.
 async fn assign_all(shell: &mut Shell, assignments: &[Assignment], redirections: &[Redirection]) -> Outcome<u8> {
     for assignment in assignments {

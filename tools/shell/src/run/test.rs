@@ -2,12 +2,11 @@
 
 use std::pin::Pin;
 
-use regex::Regex;
-
 use crate::builtins::condition;
+use crate::commands::regular::{Letters, Syntax, compile};
 use crate::expand;
 use crate::shell::Shell;
-use crate::stop::{Outcome, Stop};
+use crate::stop::Outcome;
 use crate::syntax::Test;
 
 pub(super) fn holds<'a>(shell: &'a mut Shell, test: &'a Test) -> Pin<Box<dyn Future<Output = Outcome<bool>> + 'a>> {
@@ -34,10 +33,13 @@ async fn answer(shell: &mut Shell, test: &Test) -> Outcome<bool> {
                 "==" | "=" => expand::pattern(shell, right).await?.matches(&left),
                 "!=" => !expand::pattern(shell, right).await?.matches(&left),
                 "=~" => {
-                    let expression = expand::text(shell, right).await?;
-                    let regex = Regex::new(&expression)
-                        .map_err(|_| Stop::usage(format!("`{expression}` is not a regular expression")))?;
-                    regex.is_match(&left)
+                    let expression = expand::expression(shell, right).await?;
+                    compile(&expression, Syntax::Extended, Letters::Exact)?.is_match(left.as_bytes())
+                }
+                numbers if condition::is_about_numbers(numbers) => {
+                    let right = expand::text(shell, right).await?;
+                    let (left, right) = (expand::computed(shell, &left)?, expand::computed(shell, &right)?);
+                    condition::of_numbers(left, numbers, right)
                 }
                 _ => {
                     let right = expand::text(shell, right).await?;

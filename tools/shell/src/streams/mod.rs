@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use captured::{Bounds, Captured};
 pub(crate) use input::{Input, WHOLE_BYTES_MAX, too_much};
-pub(crate) use output::{Output, Written};
+pub(crate) use output::{Destination, Output, Written};
 pub(crate) use pipe::{Progress, pipe};
 pub(crate) use taking_turns::{all_stages, drive};
 

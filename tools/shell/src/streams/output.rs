@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::captured::Captured;
 use super::pipe::PipeWriter;
+use crate::identity::Identity;
 use crate::stop::{Outcome, Stop};
 
 /// Bytes that a command holds before they are written: fewer, larger writes.
@@ -18,8 +19,14 @@ pub(crate) enum Output {
     /// Closed by `>&-`.
     Closed,
     Captured(Captured),
-    File(Rc<File>),
+    File(Rc<Destination>),
     Pipe(PipeWriter),
+}
+
+/// A file that is written to, and what it is known by.
+pub(crate) struct Destination {
+    pub(crate) file: File,
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Output {
@@ -28,8 +35,8 @@ impl Output {
             Self::Nowhere => {}
             Self::Closed => return Err(Stop::failed("write error: the output is closed")),
             Self::Captured(captured) => captured.push(bytes)?,
-            Self::File(file) => {
-                let mut file: &File = file;
+            Self::File(destination) => {
+                let mut file = &destination.file;
                 file.write_all(bytes)
                     .map_err(|error| Stop::failed(format!("write error: {}", crate::files::reason(&error))))?;
             }

@@ -2,7 +2,7 @@
 
 use super::scanner::{Parsed, Scanner};
 use super::words::Until;
-use super::{Case, Change, End, Extent, Name, Parameter, Quotes, When, Which};
+use super::{Case, Change, End, Extent, Name, Parameter, Piece, Quotes, When, Which};
 
 impl Scanner<'_> {
     /// After `$`, without a brace. None: the `$` is just that.
@@ -138,7 +138,13 @@ impl Scanner<'_> {
         if which != Which::First {
             self.skip(1);
         }
-        let pattern = self.inner_word(Until::SlashOrBrace, Quotes::None)?;
+        // `${x////_}`: right after the operator, a `/` does not end the pattern.
+        let slash = which == Which::All && self.byte(0) == b'/' && self.rest()[1..].starts_with('/');
+        self.skip(usize::from(slash));
+        let mut pattern = self.inner_word(Until::SlashOrBrace, Quotes::None)?;
+        if slash {
+            pattern.pieces.insert(0, Piece::Quoted("/".to_owned()));
+        }
         let with = if self.eat("/") { self.inner_word(Until::Brace, quotes)? } else { super::Word::default() };
         Ok(Change::Replace { which, pattern, with })
     }

@@ -1,7 +1,8 @@
 //! Reads `[[ … ]]`, as bash has it.
 
 use super::scanner::{Parsed, Scanner};
-use super::{Kind, Piece, Test, Word};
+use super::words::{Until, is_metacharacter};
+use super::{Kind, Piece, Quotes, Test, Word};
 
 /// What stands between two words. `<` and `>` compare texts here, and are not redirections.
 const BINARY: [&str; 15] =
@@ -99,15 +100,12 @@ impl Scanner<'_> {
         let mut word = Word::default();
         while let Some(next) = self.peek() {
             match next {
-                ' ' | '\t' | '\n' => break,
                 '(' | ')' | '|' | '<' | '>' | '&' | ';' => {
                     self.next();
                     word.push_bare(next);
                 }
-                _ => match self.word()? {
-                    Some(more) => word.pieces.extend(more.pieces),
-                    None => break,
-                },
+                blank if is_metacharacter(blank) => break,
+                _ => self.pieces(&mut word, Until::Blank, Quotes::None)?,
             }
         }
         Ok(Some(word).filter(|word| !word.pieces.is_empty()))

@@ -80,7 +80,7 @@ impl<'a> Scanner<'a> {
         Ok(word)
     }
 
-    fn pieces(&mut self, word: &mut Word, until: Until, quotes: Quotes) -> Parsed<()> {
+    pub(super) fn pieces(&mut self, word: &mut Word, until: Until, quotes: Quotes) -> Parsed<()> {
         while let Some(next) = self.peek() {
             if is_end(next, until) {
                 return Ok(());

@@ -106,6 +106,8 @@ struct Reader<'a> {
     depth_max: usize,
     contents_first: bool,
     has_action: bool,
+    deletes: bool,
+    prunes: bool,
     batches: usize,
 }
 
@@ -123,16 +125,25 @@ pub(super) fn read(shell: &Shell, arguments: &[String]) -> Outcome<Search> {
         depth_max: usize::MAX,
         contents_first: false,
         has_action: false,
+        deletes: false,
+        prunes: false,
         batches: 0,
     };
     let mut expression = if reader.rest.is_empty() { Expression::Always(true) } else { reader.list()? };
     if let Some(word) = reader.rest.first() {
         return Err(Stop::failed(format!("`{word}` is not expected here")));
     }
+    if reader.deletes && reader.prunes && !reader.contents_first {
+        return Err(Stop::failed(
+            "`-delete` looks at what is in a folder before the folder, and then `-prune` leaves nothing out: leave folders out with \
+             `! -path './x/*'`, or write `-depth` if this is meant",
+        ));
+    }
     if !reader.has_action {
         expression = Expression::And(Box::new(expression), Box::new(Expression::Act(Action::Print)));
     }
-    let Reader { depth_min, depth_max, contents_first, batches, .. } = reader;
+    let Reader { depth_min, depth_max, contents_first, deletes, batches, .. } = reader;
+    let contents_first = contents_first || deletes;
     Ok(Search { roots, expression, depth_min, depth_max, contents_first, batches })
 }
 
@@ -226,7 +237,10 @@ impl<'a> Reader<'a> {
             "-mmin" => Expression::Age(compared(self.value(word)?, 60)?),
             "-true" => Expression::Always(true),
             "-false" => Expression::Always(false),
-            "-prune" => Expression::Prune,
+            "-prune" => {
+                self.prunes = true;
+                Expression::Prune
+            }
             "-maxdepth" => {
                 self.depth_max = number(self.value(word)?)?;
                 Expression::Always(true)
@@ -251,7 +265,7 @@ impl<'a> Reader<'a> {
             "-printf" => Action::Formatted(self.value(word)?.to_owned()),
             "-quit" => Action::Quit,
             "-delete" => {
-                self.contents_first = true;
+                self.deletes = true;
                 Action::Delete
             }
             "-exec" => self.command()?,
@@ -260,8 +274,8 @@ impl<'a> Reader<'a> {
     }
 
     fn command(&mut self) -> Outcome<Action> {
-        let end = self.rest.iter().position(|word| word == ";" || word == "+");
-        let Some(end) = end.filter(|end| *end > 0) else {
+        let ends = |at: &usize| self.rest[*at] == ";" || (self.rest[*at] == "+" && self.rest[*at - 1] == "{}");
+        let Some(end) = (1..self.rest.len()).find(ends) else {
             return Err(Stop::failed("`-exec` wants a command that ends with `\\;` or `+`"));
         };
         let words = self.rest[..end].to_vec();
@@ -270,9 +284,9 @@ impl<'a> Reader<'a> {
         if !is_batch {
             return Ok(Action::Run(words));
         }
-        let [words @ .., last] = &words[..] else { return Err(Stop::failed("`-exec` wants a command")) };
-        if last != "{}" {
-            return Err(Stop::failed("`{}` must stand before the `+` of `-exec`"));
+        let [words @ .., _] = &words[..] else { return Err(Stop::failed("`-exec` wants a command")) };
+        if words.is_empty() || words.iter().any(|word| word.contains("{}")) {
+            return Err(Stop::failed("`-exec … {} +` wants a command, and one `{}`, as its last word"));
         }
         self.batches += 1;
         Ok(Action::Batch { number: self.batches - 1, words: words.to_vec() })

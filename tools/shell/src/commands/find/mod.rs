@@ -2,7 +2,7 @@
 
 mod expression;
 
-use super::tree::{Entry, Kind, Tree};
+use super::tree::{Entry, Kind, Root, Tree};
 use crate::files::failed;
 use crate::run::{self, Call};
 use crate::stop::{Outcome, Stop};
@@ -25,7 +25,7 @@ pub(super) async fn find(call: &mut Call<'_>) -> Outcome<u8> {
     let search = expression::read(call.shell, call.arguments)?;
     let mut found = Found { batches: vec![Vec::new(); search.batches], ..Found::default() };
     for root in &search.roots {
-        let tree = match Tree::new(call.shell, root, search.depth_max) {
+        let tree = match Tree::new(call.shell, root, Root::AsItIs, search.depth_max) {
             Ok(tree) => tree,
             Err(stop) => {
                 found.status = call.tell(stop).await?;
@@ -164,7 +164,8 @@ fn is_empty(call: &Call<'_>, entry: &Entry) -> Outcome<bool> {
     match entry.kind {
         Kind::File => Ok(entry.metadata(call.shell)?.len() == 0),
         Kind::Folder => {
-            let mut entries = call.shell.place(&entry.path).read_dir().map_err(|error| failed(&entry.path, &error))?;
+            let entries = call.shell.place(&entry.path).and_then(|place| place.read_dir());
+            let mut entries = entries.map_err(|error| failed(&entry.path, &error))?;
             Ok(entries.next().is_none())
         }
         Kind::Link | Kind::Other => Ok(false),
@@ -182,11 +183,13 @@ async fn act(call: &mut Call<'_>, action: &Action, entry: &Entry, found: &mut Fo
             let text = formatted(call, format, entry)?;
             call.out.put(text).await?;
         }
+        // The folder that the shell is in stays, as with the usual `find`.
+        Action::Delete if entry.path == "." => {}
         Action::Delete => {
-            let place = call.shell.place(&entry.path);
-            let gone =
-                if entry.kind == Kind::Folder { std::fs::remove_dir(place) } else { std::fs::remove_file(place) };
-            gone.map_err(|error| {
+            let remove = |place| {
+                if entry.kind == Kind::Folder { std::fs::remove_dir(place) } else { std::fs::remove_file(place) }
+            };
+            call.shell.place(&entry.path).and_then(remove).map_err(|error| {
                 Stop::failed(format!("cannot delete '{}': {}", entry.path, crate::files::reason(&error)))
             })?;
         }

@@ -19,6 +19,16 @@ const STEPS_MAX: u64 = 10_000_000;
 /// Longest text that the two spaces may hold.
 const SPACE_BYTES_MAX: usize = 8 << 20;
 
+/// Files of `w`, by their names. All cycles of one call write into the same.
+pub(super) type Files = BTreeMap<String, Output>;
+
+/// How a run over its input ended.
+pub(super) struct Ended {
+    pub(super) status: u8,
+    /// `q`: no other input is read.
+    pub(super) quits: bool,
+}
+
 pub(super) struct Cycle<'a> {
     script: &'a [Command],
     is_quiet: bool,
@@ -37,7 +47,7 @@ pub(super) struct Cycle<'a> {
     queue: Vec<Queued>,
     was_substituted: bool,
     last_regex: Option<Rc<Regex>>,
-    files: BTreeMap<String, Output>,
+    files: Files,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +74,24 @@ enum After {
     },
 }
 
+/// Files of `w` are there even where nothing is written.
+pub(super) fn opened(call: &Call<'_>, script: &[Command]) -> Outcome<Files> {
+    let mut files = Files::new();
+    for command in script {
+        let name = match &command.act {
+            Act::Write(name) => Some(name),
+            Act::Substitute(substitution) => substitution.writes.as_ref(),
+            _ => None,
+        };
+        if let Some(name) = name.filter(|name| !files.contains_key(*name)) {
+            files.insert(name.clone(), call.shell.open_output(name, Opening::Truncated)?);
+        }
+    }
+    Ok(files)
+}
+
 impl<'a> Cycle<'a> {
-    pub(super) fn new(script: &'a [Command], is_quiet: bool, end: u8) -> Self {
+    pub(super) fn new(script: &'a [Command], files: &Files, is_quiet: bool, end: u8) -> Self {
         Self {
             script,
             is_quiet,
@@ -80,13 +106,12 @@ impl<'a> Cycle<'a> {
             queue: Vec::new(),
             was_substituted: false,
             last_regex: None,
-            files: BTreeMap::new(),
+            files: files.clone(),
         }
     }
 
-    pub(super) async fn run(mut self, call: &mut Call<'_>, names: &[String]) -> Outcome<u8> {
+    pub(super) async fn run(mut self, call: &mut Call<'_>, names: &[String]) -> Outcome<Ended> {
         let mut input = Input::ending_with(names, self.end);
-        self.open_files(call)?;
         self.read_ahead(call, &mut input).await?;
         let mut is_again = false;
         while is_again || self.take_line(call, &mut input).await? {
@@ -100,28 +125,12 @@ impl<'a> Cycle<'a> {
                         self.print_unless_quiet(call).await?;
                     }
                     self.print_queue(call).await?;
-                    return Ok(status);
+                    return Ok(Ended { status, quits: true });
                 }
             }
             self.print_queue(call).await?;
         }
-        Ok(if input.inputs.status == 0 { 0 } else { 2 })
-    }
-
-    /// Files of `w` are there even where nothing is written.
-    fn open_files(&mut self, call: &Call<'_>) -> Outcome<()> {
-        for command in self.script {
-            let name = match &command.act {
-                Act::Write(name) => Some(name),
-                Act::Substitute(substitution) => substitution.writes.as_ref(),
-                _ => None,
-            };
-            if let Some(name) = name.filter(|name| !self.files.contains_key(*name)) {
-                let output = call.shell.open_output(name, Opening::Truncated)?;
-                self.files.insert(name.clone(), output);
-            }
-        }
-        Ok(())
+        Ok(Ended { status: if input.inputs.status == 0 { 0 } else { 2 }, quits: false })
     }
 
     async fn read_ahead(&mut self, call: &mut Call<'_>, input: &mut Input) -> Outcome<()> {
@@ -256,9 +265,13 @@ impl<'a> Cycle<'a> {
             Act::Branch(_) | Act::BranchIfSubstituted(_) | Act::BranchUnlessSubstituted(_) => {}
             Act::Substitute(substitution) => self.substitute(call, substitution).await?,
             Act::Transliterate(letters) => {
-                let text = String::from_utf8_lossy(&self.space);
                 let other = |c| letters.iter().find(|(from, _)| *from == c).map_or(c, |(_, to)| *to);
-                self.space = text.chars().map(other).collect::<String>().into_bytes();
+                let mut space = Vec::with_capacity(self.space.len());
+                for chunk in self.space.utf8_chunks() {
+                    space.extend_from_slice(chunk.valid().chars().map(other).collect::<String>().as_bytes());
+                    space.extend_from_slice(chunk.invalid());
+                }
+                self.space = space;
             }
             Act::Append(text) => self.queue.push(Queued::Text(text.clone())),
             Act::Read(name) => self.queue.push(Queued::File(name.clone())),
@@ -287,7 +300,7 @@ impl<'a> Cycle<'a> {
             }
             Act::Next => {
                 if self.ahead.is_none() {
-                    return Ok(Some(After::Quit { status: 0, prints: true }));
+                    return Ok(Some(After::Print));
                 }
                 self.print_unless_quiet(call).await?;
                 self.print_queue(call).await?;
@@ -295,7 +308,7 @@ impl<'a> Cycle<'a> {
             }
             Act::AppendNext => {
                 if self.ahead.is_none() {
-                    return Ok(Some(After::Quit { status: 0, prints: true }));
+                    return Ok(Some(After::Print));
                 }
                 let mut before = std::mem::take(&mut self.space);
                 self.print_queue(call).await?;

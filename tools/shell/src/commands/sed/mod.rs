@@ -5,12 +5,12 @@ mod replacement;
 mod script;
 
 use super::options::Options;
-use crate::files::failed;
+use crate::files::{self, failed};
 use crate::run::Call;
 use crate::stop::{Outcome, Stop};
 use crate::streams::{Bounds, Captured, Output, WHOLE_BYTES_MAX, Written};
 
-use cycle::Cycle;
+use cycle::{Cycle, Ended};
 
 const OPTIONS: Options = Options::new(
     "nErsz",
@@ -59,27 +59,32 @@ pub(super) async fn sed(call: &mut Call<'_>) -> Outcome<u8> {
     let script = script::read(&text, is_extended)?;
     let is_quiet = given.has('n') || text.starts_with("#n\n");
     let end = if given.has('z') { 0 } else { b'\n' };
-    match in_place {
-        InPlace::No if given.has('s') => {
-            let mut status = 0;
-            for name in &names {
-                status = Cycle::new(&script, is_quiet, end).run(call, std::slice::from_ref(name)).await?.max(status);
-            }
-            Ok(status)
-        }
-        InPlace::No => Cycle::new(&script, is_quiet, end).run(call, &names).await,
-        InPlace::Yes { suffix } => {
-            let mut status = 0;
-            for name in &names {
-                let changed = change(call, Cycle::new(&script, is_quiet, end), name, &suffix).await;
-                match changed {
-                    Ok(ended) => status = ended.max(status),
-                    Err(stop) => status = call.tell(stop).await?,
+    if names.is_empty() && in_place != InPlace::No {
+        return Err(Stop::failed("no input files"));
+    }
+    let files = cycle::opened(call, &script)?;
+    if in_place == InPlace::No && (!given.has('s') || names.is_empty()) {
+        return Cycle::new(&script, &files, is_quiet, end).run(call, &names).await.map(|ended| ended.status);
+    }
+    let mut status = 0;
+    for name in &names {
+        let cycle = Cycle::new(&script, &files, is_quiet, end);
+        let ended = match &in_place {
+            InPlace::No => cycle.run(call, std::slice::from_ref(name)).await,
+            InPlace::Yes { suffix } => change(call, cycle, name, suffix).await,
+        };
+        match ended {
+            Ok(ended) => {
+                status = ended.status.max(status);
+                // `q` ends all of it: files that follow stay as they are.
+                if ended.quits {
+                    break;
                 }
             }
-            Ok(status)
+            Err(stop) => status = call.tell(stop).await?,
         }
     }
+    Ok(status)
 }
 
 /// Takes `-i` and `-i.bak` out: the suffix is never a word of its own.
@@ -109,7 +114,7 @@ fn in_place(arguments: &[String]) -> (InPlace, Vec<String>) {
 }
 
 /// Runs the script over one file, and then writes what came out into it.
-async fn change(call: &mut Call<'_>, cycle: Cycle<'_>, name: &str, suffix: &str) -> Outcome<u8> {
+async fn change(call: &mut Call<'_>, cycle: Cycle<'_>, name: &str, suffix: &str) -> Outcome<Ended> {
     let found = call.shell.metadata(name).map_err(|error| failed(name, &error))?;
     if found.is_dir() {
         return Err(Stop::failed(format!("couldn't edit {name}: not a regular file")));
@@ -121,12 +126,16 @@ async fn change(call: &mut Call<'_>, cycle: Cycle<'_>, name: &str, suffix: &str)
     let ended = cycle.run(call, &[name.to_owned()]).await;
     call.out.flush().await?;
     call.out = before;
-    let status = ended?;
-    let place = call.shell.place(name);
+    let ended = ended?;
+    let place = call.shell.place(name).map_err(|error| failed(name, &error))?;
     if !suffix.is_empty() {
         let kept = if suffix.contains('*') { suffix.replace('*', name) } else { format!("{name}{suffix}") };
-        std::fs::copy(&place, call.shell.place(&kept)).map_err(|error| failed(&kept, &error))?;
+        let copied = call.shell.place(&kept).and_then(|kept| std::fs::copy(&place, kept));
+        copied.map_err(|error| failed(&kept, &error))?;
     }
-    std::fs::write(&place, captured.take().0).map_err(|error| failed(name, &error))?;
-    Ok(status)
+    let contents = captured.take().0;
+    let is_link = call.shell.unfollowed(name).is_ok_and(|found| found.is_symlink());
+    let written = if is_link { files::replace_link(&place, &contents) } else { files::overwrite(&place, &contents) };
+    written.map_err(|error| failed(name, &error))?;
+    Ok(ended)
 }

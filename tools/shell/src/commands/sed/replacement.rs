@@ -2,6 +2,9 @@
 
 use regex::bytes::Captures;
 
+use crate::commands::characters;
+use crate::stop::{Outcome, Stop};
+
 /// A part of what replaces a match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
@@ -12,24 +15,29 @@ pub(super) enum Part {
 }
 
 /// What replaces a match: `&`, `\1`, `\n`, `\U`…
-pub(super) fn parts(text: &str) -> Vec<Part> {
+pub(super) fn parts(text: &str) -> Outcome<Vec<Part>> {
     let mut parts = Vec::new();
     let mut plain = Vec::new();
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
+        if letter == '\\'
+            && let Some((byte, length)) = characters::one(letters.as_str())
+        {
+            plain.push(byte);
+            letters = letters.as_str()[length..].chars();
+            continue;
+        }
         let part = match letter {
             '&' => Part::Group(0),
             '\\' => match letters.next() {
                 Some(digit @ '0'..='9') => Part::Group(usize::from(digit as u8 - b'0')),
                 Some(case @ ('U' | 'L' | 'u' | 'l' | 'E')) => Part::Case(case),
+                Some(letter) if letter.is_ascii_alphabetic() => {
+                    let message = format!("script: `\\{letter}` has no meaning in what replaces a match: `{text}`");
+                    return Err(Stop::failed(message));
+                }
                 Some(other) => {
-                    let meant = match other {
-                        'n' => '\n',
-                        't' => '\t',
-                        'r' => '\r',
-                        other => other,
-                    };
-                    plain.extend_from_slice(meant.encode_utf8(&mut [0; 4]).as_bytes());
+                    plain.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes());
                     continue;
                 }
                 None => break,
@@ -47,7 +55,7 @@ pub(super) fn parts(text: &str) -> Vec<Part> {
     if !plain.is_empty() {
         parts.push(Part::Text(plain));
     }
-    parts
+    Ok(parts)
 }
 
 /// Writes what replaces one match.
@@ -74,20 +82,27 @@ pub(super) fn replace(parts: &[Part], captures: &Captures<'_>, out: &mut Vec<u8>
             out.extend_from_slice(text);
             continue;
         }
-        let text = String::from_utf8_lossy(text);
-        let text = match lasting {
-            Some('U') => text.to_uppercase(),
-            Some(_) => text.to_lowercase(),
-            None => text.into_owned(),
-        };
-        let first = text.chars().next().map_or(0, char::len_utf8);
-        if first > 0 {
-            match once.take() {
-                Some('u') => out.extend_from_slice(text[..first].to_uppercase().as_bytes()),
-                Some(_) => out.extend_from_slice(text[..first].to_lowercase().as_bytes()),
-                None => out.extend_from_slice(&text.as_bytes()[..first]),
-            }
-            out.extend_from_slice(&text.as_bytes()[first..]);
+        let (first, rest) = text.split_at(first_letter(text));
+        // The first letter has a case of its own, if there is one.
+        put(first, if first.is_empty() { lasting } else { once.take().or(lasting) }, out);
+        put(rest, lasting, out);
+    }
+}
+
+/// How many bytes the first letter has.
+fn first_letter(text: &[u8]) -> usize {
+    let Some(chunk) = text.utf8_chunks().next() else { return 0 };
+    chunk.valid().chars().next().map_or(chunk.invalid().len(), char::len_utf8)
+}
+
+/// Writes a text in a case. What is not UTF-8 in it stays as it is.
+fn put(text: &[u8], case: Option<char>, out: &mut Vec<u8>) {
+    for chunk in text.utf8_chunks() {
+        match case {
+            Some('U' | 'u') => out.extend_from_slice(chunk.valid().to_uppercase().as_bytes()),
+            Some(_) => out.extend_from_slice(chunk.valid().to_lowercase().as_bytes()),
+            None => out.extend_from_slice(chunk.valid().as_bytes()),
         }
+        out.extend_from_slice(chunk.invalid());
     }
 }

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use regex::bytes::Regex;
 
 use super::replacement::{Part, parts};
-use crate::commands::regular::{Letters, Syntax, compile};
+use crate::commands::characters;
+use crate::commands::regular::{Letters, Syntax, compile_for_sed};
 use crate::stop::{Outcome, Stop};
 
 /// Most commands of one script.
@@ -266,7 +267,7 @@ impl Reader<'_> {
             };
         }
         self.has_expression = true;
-        compile(expression, self.syntax, letters).map(|regex| Some(Rc::new(regex)))
+        compile_for_sed(expression, self.syntax, letters).map(|regex| Some(Rc::new(regex)))
     }
 
     /// The text up to a delimiter that no backslash hides.
@@ -277,10 +278,11 @@ impl Reader<'_> {
             match self.next() {
                 None => return Err(problem(&format!("`{delimiter}` is missing at the end"))),
                 Some(next) if next == delimiter && !in_set => return Ok(text),
+                // In a set it is a letter, and hides nothing but a delimiter.
+                Some('\\') if in_set && self.peek() != Some(delimiter) => text.push('\\'),
                 Some('\\') => match self.next() {
                     // An escaped delimiter is the letter itself, or what it means in an expression.
                     Some(next) if next == delimiter && next != '&' => text.push(next),
-                    Some('n') if kept == Kept::Letters => text.push('\n'),
                     Some(next) => text.extend(['\\', next]),
                     None => return Err(problem("it ends with a backslash")),
                 },
@@ -396,6 +398,11 @@ impl Reader<'_> {
         if let Some(rest) = self.rest.strip_prefix('\\') {
             let after = rest.trim_start_matches([' ', '\t']);
             self.rest = after.strip_prefix('\n').unwrap_or(rest);
+            // `$a\` and nothing more: no line, but the end of the last one.
+            if after.is_empty() || after == "\n" {
+                self.rest = "";
+                return Ok(Vec::new());
+            }
         }
         if self.rest.is_empty() {
             return Err(problem("`a`, `i` and `c` want a text"));
@@ -404,9 +411,15 @@ impl Reader<'_> {
         loop {
             match self.next() {
                 None | Some('\n') => break,
-                Some('\\') => match self.next() {
-                    None => break,
-                    Some(hidden) => text.extend_from_slice(hidden.encode_utf8(&mut [0; 4]).as_bytes()),
+                Some('\\') => match characters::one(self.rest) {
+                    Some((byte, length)) => {
+                        text.push(byte);
+                        self.rest = &self.rest[length..];
+                    }
+                    None => match self.next() {
+                        None => break,
+                        Some(hidden) => text.extend_from_slice(hidden.encode_utf8(&mut [0; 4]).as_bytes()),
+                    },
                 },
                 Some(other) => text.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
             }
@@ -422,7 +435,7 @@ impl Reader<'_> {
         let replacement = self.until(delimiter, Kept::Replacement)?;
         let mut substitution = Substitution {
             regex: None,
-            replacement: parts(&replacement),
+            replacement: parts(&replacement)?,
             from: 1,
             is_global: false,
             prints: false,
@@ -467,13 +480,13 @@ impl Reader<'_> {
 
     fn transliteration(&mut self) -> Outcome<Act> {
         let delimiter = self.next().ok_or_else(|| problem("`y` wants letters, as in `y/ab/xy/`"))?;
-        let plain = |text: String| text.replace("\\\\", "\\");
-        let from = plain(self.until(delimiter, Kept::Letters)?);
-        let to = plain(self.until(delimiter, Kept::Letters)?);
-        if from.chars().count() != to.chars().count() {
+        let letters = |text: String| characters::plain(&text).map_err(|message| problem(&message));
+        let from = letters(self.until(delimiter, Kept::Letters)?)?;
+        let to = letters(self.until(delimiter, Kept::Letters)?)?;
+        if from.len() != to.len() {
             return Err(problem("the two texts of `y` must have the same length"));
         }
-        Ok(Act::Transliterate(from.chars().zip(to.chars()).collect()))
+        Ok(Act::Transliterate(from.into_iter().zip(to).collect()))
     }
 }
 
