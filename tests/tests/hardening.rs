@@ -4,12 +4,14 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Output};
+use std::time::{Duration, Instant};
 
 use agent_tests::terminal::Terminal;
-use agent_tests::{World, guest, tool, wait_until};
+use agent_tests::{World, guest, tool};
 
 /// The variables by which a build made for that leaves out a wall.
 const OFF: &str = "AGENT_HOST_DEFENCE_OFF";
@@ -119,13 +121,15 @@ fn every_thread_of_a_run_is_behind_the_walls() {
     );
     let calc = tool("calc");
     let mut child = world.start(&["run", "--tools", &calc, "--model", &model, "wait"], &[]);
-    wait_until("the model is asked", || {
-        if child.try_wait().expect("it can be asked").is_some() {
-            panic!("the run ended: {:?}", world.said(&ended(&mut child)));
+    let since = Instant::now();
+    while !is_asked(&world) {
+        let given_up = since.elapsed() > PATIENCE;
+        if given_up || child.try_wait().expect("it can be asked").is_some() {
+            let state = state(child.id());
+            panic!("the model is not asked: {:?}, it stood like this:\n{state}", world.said(&end(&mut child)));
         }
-        let events = world.command(&["show", "--json"]).output().expect("the program starts").stdout;
-        String::from_utf8_lossy(&events).contains("ModelRequested")
-    });
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let mut threads = 0;
     for task in std::fs::read_dir(format!("/proc/{}/task", child.id())).expect("the process runs") {
         let status = std::fs::read_to_string(task.expect("a thread").path().join("status")).unwrap_or_default();
@@ -144,9 +148,29 @@ fn every_thread_of_a_run_is_behind_the_walls() {
     }
 }
 
-/// All that a child said which has ended.
-fn ended(child: &mut Child) -> Output {
-    let mut output = Output { status: child.wait().expect("it has ended"), stdout: Vec::new(), stderr: Vec::new() };
+/// How long a run may take to begin, which waits for the disk some ten times.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn is_asked(world: &World) -> bool {
+    let events = world.command(&["show", "--json"]).output().expect("the program starts").stdout;
+    String::from_utf8_lossy(&events).contains("ModelRequested")
+}
+
+/// What each thread of a process waits for, as far as the system says it.
+fn state(process: u32) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let one = |task: DirEntry| {
+        let [name, waits, call] = ["comm", "wchan", "syscall"].map(|file| read(task.path().join(file)));
+        format!("{name}: {waits}, {call}\n")
+    };
+    tasks.map(one).collect()
+}
+
+/// Ends a child, and gives all that it said.
+fn end(child: &mut Child) -> Output {
+    let _ = child.kill();
+    let mut output = Output { status: child.wait().expect("it ends"), stdout: Vec::new(), stderr: Vec::new() };
     let mut out = child.stdout.take().expect("it was piped");
     let mut err = child.stderr.take().expect("it was piped");
     out.read_to_end(&mut output.stdout).and_then(|_| err.read_to_end(&mut output.stderr)).expect("what it said");
