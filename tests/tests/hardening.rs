@@ -346,3 +346,55 @@ fn the_doctor_opens_a_journal_behind_the_walls() {
         assert!(line.is_some_and(|line| line.contains("the host is confined")), "{said:?}");
     }
 }
+
+/// What a verb has been seen doing with the journal.
+#[derive(Debug, PartialEq, Eq)]
+enum Opened {
+    BehindTheWalls,
+    Before,
+}
+
+/// Waits until the process has the journal's file open, and looks whether its walls stand by then.
+fn opens_journal(verb: &[&str], child: &mut std::process::Child) -> Opened {
+    let process = Path::new("/proc").join(child.id().to_string());
+    let has_it = || {
+        let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file.ends_with("journal.db"))
+    };
+    wait_until(&format!("{verb:?} opens the journal"), has_it);
+    let status = std::fs::read_to_string(process.join("status")).expect("the process runs");
+    let _ = child.kill();
+    let _ = child.wait();
+    if status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1") {
+        Opened::BehindTheWalls
+    } else {
+        Opened::Before
+    }
+}
+
+/// It may be a stranger's. Who opens it waits here for a lock, so that there is time to look.
+#[test]
+fn every_verb_that_runs_tools_opens_the_journal_behind_the_walls() {
+    let world = World::new();
+    let script = world.write("replies.toml", "version = 1\n[[reply]]\ntext = \"done\"\n");
+    let (model, calc) = (format!("scripted:{}", script.display()), tool("calc"));
+    assert_eq!(world.run(&["run", "--model", &model, "--record", "full", "go"]).ok(), "done\n");
+    let run = world.events(&[])[0]["run"].as_str().expect("a run").to_owned();
+    let verbs: [&[&str]; 7] = [
+        &["run", "--model", &model, "go"],
+        &["run", "--model", &model, "--session", "one", "go"],
+        &["mcp", "--tools", &calc],
+        &["resume", &run],
+        &["changes", &run, "--diff"],
+        &["journal", "rebase", &run, "--model", &model, "--yes"],
+        &["journal", "replay", &run],
+    ];
+    let locked = rusqlite::Connection::open(world.work().join(".agent-host/journal.db")).expect("the journal");
+    locked.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").expect("the lock");
+    // Also where something is to be sent of the run.
+    let collector = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")];
+    let begun = verbs.map(|verb| (verb, world.start(verb, &collector)));
+    for (verb, mut child) in begun {
+        assert_eq!(opens_journal(verb, &mut child), Opened::BehindTheWalls, "{verb:?}");
+    }
+}

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_core::config::authority::Authority;
+use agent_core::grant::Access;
 use agent_core::hardening::Hardening;
 use agent_core::run_events::{Durability, Record};
-use agent_core::state::State;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::ValueEnum;
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
@@ -20,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::confined::Confined;
 use super::launch;
+use super::scout::{self, Holders, Needs};
 use crate::cli::{AllowArgs, DurabilityArg, RecordArg, StrictArg, ToolsArgs};
 use crate::home::{Home, RUNS_FOLDER};
 use crate::journal::Journal;
+use crate::journal::folder::prepare_folder;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
 use crate::mcp::handler::{Asks, Client};
@@ -47,6 +49,10 @@ use crate::unchanging::Unchanging;
 const TOOLS_FOLDER: &str = "tools";
 /// How long the calls of clients that are gone may take to come back: who stops the server waits ten seconds at most.
 const DRAIN_TIME: Duration = Duration::from_secs(9);
+
+/// What is said where there can be no record.
+const WHERE_THE_RECORD_IS: &str =
+    "a server's record is kept in the folder that it works in: choose one with `--directory DIR`";
 
 /// What stands below the arguments in the help.
 pub const HELP: &str = "\
@@ -124,7 +130,7 @@ pub enum AskArg {
     Nobody,
 }
 
-/// Finds out everything that a server needs.
+/// Finds out everything that a server needs. The journal is opened behind the walls.
 ///
 /// # Errors
 /// Where nothing could be served.
@@ -140,24 +146,21 @@ pub async fn prepare(args: McpArgs) -> anyhow::Result<Confined> {
     // They are looked at again while they are served.
     Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).check(&rules)?;
     let runs = std::env::current_dir().context("there is no working directory")?.join(RUNS_FOLDER);
-    let hint = "a server's record is kept in the folder that it works in: choose one with `--directory DIR`";
-    let journal = SqliteJournal::create_or_open(&runs, &key).with_context(|| hint.to_owned())?;
-    let journal: Arc<dyn Journal> = Arc::new(journal);
-    let mut left_behind = left_behind(&*journal)?;
-    left_behind.retain(|state| operator::check_held(&home, &state.authorities).is_ok());
+    // A wall knows no folder that is not there yet.
+    let runs = prepare_folder(&runs).context(WHERE_THE_RECORD_IS)?;
+    let needs = scout::needs_left_by_servers(&home, &runs);
     let durability = settings::read(&home.settings_file())?.durability;
     let durability = args.durability.map(Durability::from).or(durability).unwrap_or(Durability::Strict);
 
     let mut reach = launch::reach_of_run(&home, &Person::nobody(), &runs)?;
     reach.rules(&rules, tools.iter().map(|tool| &tool.found));
-    for state in &left_behind {
-        reach.grants(state.authorities.iter().flat_map(|authority| &authority.grant.fs));
-    }
+    needs.add_holders(&mut reach);
+    needs.add_directories(&mut reach, &home, (Holders::Now, Access::Write));
     // The tools are looked at again while they are served.
     paths.iter().for_each(|path| reach.read(path));
     let signing = launch::signing_key(&home)?;
     let door = door(&args.listen, &home)?;
-    let made = Made { args, home, key, rules, tools, journal, left_behind, durability, signing, paths, door };
+    let made = Made { args, home, key, rules, tools, runs, needs, durability, signing, paths, door };
     Ok(Confined::new(reach, |hardening| made.serve(hardening)))
 }
 
@@ -168,8 +171,9 @@ struct Made {
     key: HostKey,
     rules: Vec<Authority>,
     tools: Vec<Unloaded>,
-    journal: Arc<dyn Journal>,
-    left_behind: Vec<State>,
+    runs: PathBuf,
+    /// What the runs need that earlier servers left in the middle.
+    needs: Needs,
     durability: Durability,
     signing: Option<Arc<SigningKey>>,
     paths: Vec<PathBuf>,
@@ -193,7 +197,9 @@ fn door(args: &ListenArgs, home: &Home) -> anyhow::Result<Option<(Listening, Opt
 
 impl Made {
     async fn serve(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
-        let Self { args, home, key, rules, tools, journal, left_behind, durability, signing, paths, door } = self;
+        let Self { args, home, key, rules, tools, runs, needs, durability, signing, paths, door } = self;
+        let journal = SqliteJournal::create_or_open(&runs, &key).context(WHERE_THE_RECORD_IS)?;
+        let journal: Arc<dyn Journal> = Arc::new(journal);
         let sandbox = launch::sandbox(&home, &key, args.quiet, args.strict.strictness())?;
         let hardening = launch::sealed(hardening);
         let stop = CancellationToken::new();
@@ -210,13 +216,7 @@ impl Made {
             signing,
             stop: stop.clone(),
         });
-        for state in left_behind {
-            // It may have come from elsewhere, or be another's by now.
-            if let Err(error) = surroundings.bring_to_an_end(&state.run).await {
-                let note = format!("run {} of an earlier server stays as it is: {error:#}", state.run);
-                Reporter::new(surroundings.voice).note(&note);
-            }
-        }
+        bring_to_an_end(&surroundings, &home, &needs).await?;
         let naming = if args.short_names { Naming::Operation } else { Naming::Whole };
         let seen = watch::look(&paths);
         let tools = surroundings.tools(tools, &rules, naming)?;
@@ -246,6 +246,27 @@ impl Made {
         server.close().await?;
         served.map(|()| ExitCode::SUCCESS)
     }
+}
+
+/// Brings to an end what earlier servers left in the middle. What it needs was found out before the walls stood; what it may have
+/// is decided here.
+async fn bring_to_an_end(surroundings: &Surroundings, home: &Home, needs: &Needs) -> anyhow::Result<()> {
+    let mut left = left_behind(&*surroundings.journal)?;
+    left.retain(|state| operator::check_held(home, &state.authorities).is_ok());
+    for run in left.into_iter().map(|state| state.run) {
+        let ended = match needs.has(&run) {
+            true => surroundings.bring_to_an_end(&run).await,
+            false => {
+                Err(anyhow!("what it needs was not found out, or its server ended just now; the next one ends it"))
+            }
+        };
+        // It may have come from elsewhere, or be another's by now.
+        if let Err(error) = ended {
+            let note = format!("run {run} of an earlier server stays as it is: {error:#}");
+            Reporter::new(surroundings.voice).note(&note);
+        }
+    }
+    Ok(())
 }
 
 /// Ends the calls whose clients are gone, and waits for them, within a bound.

@@ -9,6 +9,7 @@ use super::resume::runs_folder;
 use crate::hardening::reach::Reach;
 use crate::hardening::{self, Files};
 use crate::home::Home;
+use crate::journal::folder::prepare_folder;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
 use crate::person::{Person, Question};
@@ -44,9 +45,9 @@ pub fn journal_or_new(agent: Option<&Path>) -> anyhow::Result<SqliteJournal> {
     let key = HostKey::load_or_create(home.root())?;
     let runs = runs_folder(agent)?;
     // A wall knows no folder that is not there yet.
-    drop(SqliteJournal::create_or_open(&runs, &key)?);
+    prepare_folder(&runs)?;
     put_up_walls(&runs);
-    Ok(SqliteJournal::open_existing(&runs, &key)?)
+    Ok(SqliteJournal::create_or_open(&runs, &key)?)
 }
 
 /// Asks the person at the terminal before something that cannot be taken back; `yes` is the answer given before.

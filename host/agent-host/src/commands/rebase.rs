@@ -68,7 +68,7 @@ pub async fn prepare(args: RebaseArgs) -> anyhow::Result<Confined> {
     tools.extend(toolset::read_all(&args.tools.paths)?);
     Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).check(&rules)?;
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
-    scout::needs(&home, &agent.runs, args.run.as_deref()).add_holder(&mut reach);
+    scout::needs(&home, &agent.runs, args.run.as_deref()).add_holders(&mut reach);
     Ok(Confined::new(reach, move |hardening| async move {
         let journal = SqliteJournal::open_existing(&agent.runs, &key)?;
         let run = journal.find_run(args.run.as_deref())?;

@@ -53,12 +53,11 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let signing = launch::signing_key(&home)?;
     let person = Person::at_terminal();
     let mut reach = launch::reach_of_run(&home, &person, &runs)?;
-    needs.add_holder(&mut reach);
+    needs.add_holders(&mut reach);
     needs.add_directories(&mut reach, &home, (Holders::Now, Access::Write));
     needs.add_secrets(&mut reach);
     reach.unchanging = Unchanging::of_operator(&home, None)?;
     let learning = args.learn.learn.as_deref().map(|path| Learning::begin(path, &home)).transpose()?;
-    let telemetry = Telemetry::prepare(&runs, &key);
     let keeper = KeeperPipe::of_environment();
     let handed = kept::handed()?;
     if let (Some(keeper), None) = (&keeper, &handed) {
@@ -67,21 +66,7 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let unchanging = reach.unchanging.clone();
     // Where a keeper says where the wall is, the journal has no word in it: a guest that broke out could write there.
     let reach = handed.as_ref().map_or(reach, |handed| handed.reach.clone());
-    let wanted = Wanted {
-        args,
-        home,
-        key,
-        runs,
-        needs,
-        models,
-        person,
-        signing,
-        keeper,
-        handed,
-        learning,
-        telemetry,
-        unchanging,
-    };
+    let wanted = Wanted { args, home, key, runs, needs, models, person, signing, keeper, handed, learning, unchanging };
     Ok(Confined::new(reach, |hardening| wanted.go_on(hardening)))
 }
 
@@ -98,7 +83,6 @@ struct Wanted {
     keeper: Option<KeeperPipe>,
     handed: Option<Handed>,
     learning: Option<Learning>,
-    telemetry: Telemetry,
     unchanging: Unchanging,
 }
 
@@ -106,26 +90,13 @@ impl Wanted {
     async fn go_on(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
         let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&self.runs, &self.key)?);
         let (state, log) = self.take(&*journal)?;
-        let Self {
-            args,
-            home,
-            key,
-            needs,
-            models,
-            person,
-            signing,
-            keeper,
-            handed,
-            learning,
-            telemetry,
-            unchanging,
-            ..
-        } = self;
+        let telemetry = Telemetry::prepare(&self.runs, &self.key);
+        let Self { args, home, key, needs, models, person, signing, keeper, handed, learning, unchanging, .. } = self;
         // Secrets are read behind the walls, where the files that they come from can be.
         let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant))?;
         let models = models?;
         // What was looked up before the walls stood was only a word.
-        let is_known = needs.run.as_ref() == Some(&state.run) && needs.models == state.started.models;
+        let is_known = needs.has(&state.run) && needs.models == state.started.models;
         ensure!(is_known, "what run {} needs was not found out, or has changed meanwhile: try again", state.run);
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, state.started.strictness)?;
         let hardening = launch::sealed(hardening);

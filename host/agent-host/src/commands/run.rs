@@ -16,7 +16,7 @@ use anyhow::{Context, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
 use super::confined::Confined;
-use super::launch;
+use super::{launch, scout};
 use crate::agent::Agent;
 use crate::cli::RunArgs;
 use crate::clock;
@@ -26,6 +26,7 @@ use crate::driver::recorder::Recorder;
 use crate::hardening::kept::KeeperPipe;
 use crate::home::Home;
 use crate::journal::Journal;
+use crate::journal::folder::prepare_folder;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
 use crate::learning::Learning;
@@ -33,7 +34,7 @@ use crate::model::{self, Model};
 use crate::operator;
 use crate::person::Person;
 use crate::secret_values::SecretValues;
-use crate::sessions::{self, Standing};
+use crate::sessions;
 use crate::settings::{self, Settings};
 use crate::signing::SigningKey;
 use crate::strict;
@@ -46,7 +47,8 @@ const AGENT_FILE: &str = "agent.toml";
 /// Longest input in bytes: it travels with every model request.
 const INPUT_BYTES_MAX: u64 = 1 << 20;
 
-/// Finds out everything that a run on an input needs: whom it may trust, what its rules are, which tools there are.
+/// Finds out everything that a run on an input needs: whom it may trust, what its rules are, which tools there are. Its journal is
+/// opened behind the walls.
 ///
 /// # Errors
 /// Where nothing could be run.
@@ -66,14 +68,17 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     let unchanging = unchanging.and_tools(tools.iter().map(|tool| &tool.found));
     unchanging.check(&rules)?;
     let key = HostKey::load_or_create(home.root())?;
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::create_or_open(&agent.runs, &key)?);
+    // A wall knows no folder that is not there yet.
+    prepare_folder(&agent.runs)?;
     let meta = Metadata::of(std::mem::take(&mut args.record.meta))?;
-    let standing = sessions::standing(&*journal, &args.record)?;
     let signing = launch::signing_key(&home)?;
-    let telemetry = Telemetry::prepare(&agent.runs, &key);
 
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     reach.rules(&rules, tools.iter().map(|tool| &tool.found));
+    if let Some(session) = &args.record.session {
+        // Whether somebody still drives its last run.
+        scout::needs_of_session(&home, &agent.runs, session).add_holders(&mut reach);
+    }
     reach.unchanging = unchanging.clone();
     let learning = args.learn.learn.as_deref().map(|path| Learning::begin(path, &home)).transpose()?;
     let keeper = KeeperPipe::of_environment();
@@ -92,13 +97,10 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
         choices,
         models,
         tools,
-        journal,
         meta,
-        standing,
         signing,
         keeper,
         learning,
-        telemetry,
         unchanging,
     };
     Ok(Confined::new(reach, |hardening| begun.run(hardening)))
@@ -124,13 +126,10 @@ struct Begun {
     choices: Vec<ModelChoice>,
     models: Vec<Box<dyn Model>>,
     tools: Vec<Unloaded>,
-    journal: Arc<dyn Journal>,
     meta: Metadata,
-    standing: Standing,
     signing: Option<Arc<SigningKey>>,
     keeper: Option<KeeperPipe>,
     learning: Option<Learning>,
-    telemetry: Telemetry,
     unchanging: Unchanging,
 }
 
@@ -148,15 +147,15 @@ impl Begun {
             choices,
             models,
             tools,
-            journal,
             meta,
-            standing,
             signing,
             keeper,
             learning,
-            telemetry,
             unchanging,
         } = self;
+        let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::create_or_open(&agent.runs, &key)?);
+        let standing = sessions::standing(&*journal, &args.record)?;
+        let telemetry = Telemetry::prepare(&agent.runs, &key);
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
         let hardening = launch::sealed(hardening);
         let loaded = toolset::load_all(&sandbox, tools)?;

@@ -1,5 +1,5 @@
-//! What a run's journal says that the run reaches, before the walls of this process stand: directories, files of secrets, models.
-//! A journal may be a stranger's, so it is read by a process of its own, behind walls around the journal alone, and what that one
+//! What a journal says that a run reaches, before the walls of this process stand: directories, files of secrets, models. For a
+//! server also of the runs that earlier ones left in the middle. A journal may be a stranger's, so it is read by a process of its own, behind walls around the journal alone, and what that one
 //! says is small and typed. Who acts on it opens the journal again behind its own walls, and checks there what counts: a word
 //! too much widens a wall, and gives nobody anything.
 
@@ -13,7 +13,7 @@ use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::event::Event;
 use agent_core::grant::Access;
-use agent_core::name::RunId;
+use agent_core::name::{Name, RunId};
 use agent_core::run_events::ModelChoice;
 use agent_core::secret::SecretSource;
 use anyhow::{Context, bail};
@@ -27,6 +27,7 @@ use crate::home::Home;
 use crate::journal::Journal as _;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
+use crate::mcp::runs;
 use crate::operator;
 use crate::process_limits;
 
@@ -42,21 +43,27 @@ pub struct ScoutArgs {
     runs: PathBuf,
     /// The run, or the beginning of its name [default: the latest]
     run: Option<String>,
+    /// All that servers left in the middle.
+    #[arg(long, conflicts_with = "run")]
+    left_by_servers: bool,
+    /// The last of that session, if there is one.
+    #[arg(long, conflicts_with_all = ["run", "left_by_servers"])]
+    session: Option<Name>,
 }
 
-/// What a run needs outside of its journal, as the journal says; nothing where it could not be read.
+/// What runs need outside of their journal, as the journal says; nothing where it could not be read.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
-    /// The run.
-    pub run: Option<RunId>,
-    /// Its models, in the order in which they are tried.
+    /// The runs that it is about.
+    runs: BTreeSet<RunId>,
+    /// The models of the one that was asked for, in the order in which they are tried.
     pub models: Vec<ModelChoice>,
-    /// Who held it last and did not give it back: whether that process is alive is looked up behind the walls.
-    holder: Option<u32>,
-    /// What its tools hold.
+    /// Who held them last and did not give them back: whether these processes are alive is looked up behind the walls.
+    holders: BTreeSet<u32>,
+    /// What their tools hold.
     directories: BTreeSet<(String, Access)>,
-    /// What they held before the run was moved or let go on here.
+    /// What these held before a run was moved or let go on here.
     former: BTreeSet<(String, Access)>,
     secrets: BTreeSet<String>,
 }
@@ -70,18 +77,33 @@ pub enum Holders {
     Ever,
 }
 
-/// Asks a process of its own. Why nothing could be found out is told by who opens the journal behind the walls.
+/// Asks a process of its own about one run. Why nothing could be found out is told by who opens the journal behind the walls.
 pub fn needs(home: &Home, runs: &Path, run: Option<&str>) -> Needs {
-    asked(home, runs, run).unwrap_or_else(|error| {
-        tracing::debug!(error = format!("{error:#}"), "nothing is known of the run before its journal is opened");
+    let named: Vec<&str> = run.into_iter().flat_map(|run| ["--", run]).collect();
+    ask(home, runs, &named)
+}
+
+/// Asks it about all runs that servers left in the middle.
+pub fn needs_left_by_servers(home: &Home, runs: &Path) -> Needs {
+    ask(home, runs, &["--left-by-servers"])
+}
+
+/// Asks it about the last run of a session.
+pub fn needs_of_session(home: &Home, runs: &Path, session: &Name) -> Needs {
+    ask(home, runs, &["--session", session.as_str()])
+}
+
+fn ask(home: &Home, runs: &Path, which: &[&str]) -> Needs {
+    asked(home, runs, which).unwrap_or_else(|error| {
+        tracing::debug!(error = format!("{error:#}"), "nothing is known of a run before its journal is opened");
         Needs::default()
     })
 }
 
-fn asked(home: &Home, runs: &Path, run: Option<&str>) -> anyhow::Result<Needs> {
+fn asked(home: &Home, runs: &Path, which: &[&str]) -> anyhow::Result<Needs> {
     let mut asking = Command::new("/proc/self/exe");
     // Of this process's surroundings it gets nothing but what is said here.
-    asking.arg("scout-run").arg(runs).args(run).env_clear().env("AGENT_HOST_HOME", home.root());
+    asking.arg("scout-run").arg(runs).args(which).env_clear().env("AGENT_HOST_HOME", home.root());
     asking.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = asking.spawn()?;
     let said = child.stdout.take().context("it has no output").and_then(hear);
@@ -128,14 +150,43 @@ fn look(args: &ScoutArgs) -> anyhow::Result<Needs> {
     let _ = hardening::put_up(Files::Within(&Reach::of_journal(&args.runs)));
     let _ = hardening::close_memory();
     let journal = SqliteJournal::open_existing(&args.runs, &key)?;
-    let run = journal.find_run(args.run.as_deref())?;
-    let holder = journal.holder(&run)?;
-    let mut needs = Needs { run: Some(run.clone()), holder, ..Needs::default() };
-    journal.terms_into(&run, &mut |event| needs.take(event))?;
-    Ok(needs)
+    if args.left_by_servers {
+        // One that cannot be read is passed over, as by the server itself.
+        let each = runs::left_in_the_middle(&journal)?.into_iter().filter_map(|run| Needs::of(&journal, &run).ok());
+        return Ok(each.fold(Needs::default(), Needs::and));
+    }
+    match &args.session {
+        Some(session) => match journal.session_end(session)? {
+            Some((_, last)) => Needs::of(&journal, &last),
+            None => Ok(Needs::default()),
+        },
+        None => Needs::of(&journal, &journal.find_run(args.run.as_deref())?),
+    }
 }
 
 impl Needs {
+    fn of(journal: &SqliteJournal, run: &RunId) -> anyhow::Result<Self> {
+        let (runs, holders) = (BTreeSet::from([run.clone()]), journal.holder(run)?.into_iter().collect());
+        let mut needs = Self { runs, holders, ..Self::default() };
+        journal.terms_into(run, &mut |event| needs.take(event))?;
+        Ok(needs)
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.runs.extend(other.runs);
+        self.models.extend(other.models);
+        self.holders.extend(other.holders);
+        self.directories.extend(other.directories);
+        self.former.extend(other.former);
+        self.secrets.extend(other.secrets);
+        self
+    }
+
+    /// Whether what this run needs is among it.
+    pub fn has(&self, run: &RunId) -> bool {
+        self.runs.contains(run)
+    }
+
     fn take(&mut self, event: Event) {
         match event {
             Event::RunStarted(body) => {
@@ -168,7 +219,7 @@ impl Needs {
         }
     }
 
-    /// Adds the directories that its tools were granted, as far as anybody could grant them.
+    /// Adds the directories that their tools were granted, as far as anybody could grant them.
     pub fn add_directories(&self, reach: &mut Reach, home: &Home, (holders, most): (Holders, Access)) {
         let former = self.former.iter().filter(|_| holders == Holders::Ever);
         for (host, access) in self.directories.iter().chain(former) {
@@ -179,14 +230,12 @@ impl Needs {
         }
     }
 
-    /// Adds what the system says of the process that held it.
-    pub fn add_holder(&self, reach: &mut Reach) {
-        if let Some(pid) = self.holder {
-            reach.read(format!("/proc/{pid}"));
-        }
+    /// Adds what the system says of the processes that held them.
+    pub fn add_holders(&self, reach: &mut Reach) {
+        self.holders.iter().for_each(|pid| reach.read(format!("/proc/{pid}")));
     }
 
-    /// Adds the files that its secrets come from.
+    /// Adds the files that their secrets come from.
     pub fn add_secrets(&self, reach: &mut Reach) {
         self.secrets.iter().for_each(|file| reach.read(file));
     }

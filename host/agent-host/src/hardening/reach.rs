@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use agent_core::config::authority::Authority;
 use agent_core::config::ceiling::Ceiling;
 use agent_core::config::reachable::reachable;
-use agent_core::grant::{Access, FsGrant};
+use agent_core::grant::Access;
 use agent_core::secret::SecretSource;
 use serde::{Deserialize, Serialize};
 
@@ -71,11 +71,6 @@ impl Reach {
                 self.read(file.as_str());
             }
         }
-    }
-
-    /// Adds what tools hold already.
-    pub fn grants<'g>(&mut self, grants: impl IntoIterator<Item = &'g FsGrant>) {
-        grants.into_iter().for_each(|fs| self.grant(&fs.host, fs.access));
     }
 
     /// Every path with what may be done there. One that is to be written appears only so.

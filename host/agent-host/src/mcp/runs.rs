@@ -42,21 +42,26 @@ const AGENT: &str = "mcp";
 /// Runs of earlier servers that are brought to an end when one starts. Each that was killed leaves one.
 const LEFT_BEHIND_MAX: usize = 100;
 
-/// The runs of servers that were killed, as they stand. Whoever of them lives is left alone.
+/// The runs that servers left in the middle. Whoever of them lives is left alone.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn left_in_the_middle(journal: &dyn Journal) -> anyhow::Result<Vec<RunId>> {
+    let summaries = journal.runs(&Wanted::default(), LEFT_BEHIND_MAX)?.into_iter();
+    let left = summaries.filter(|summary| {
+        let is_ours = summary.began.as_ref().is_some_and(|began| began.agent.as_str() == AGENT);
+        is_ours && summary.status == RunStatus::Interrupted
+    });
+    Ok(left.map(|summary| summary.run).collect())
+}
+
+/// The same, as they stand. One that cannot be read, or is a stranger's, keeps no server from serving; `agent-host ls` shows it.
 ///
 /// # Errors
 /// Where the journal cannot be read.
 pub fn left_behind(journal: &dyn Journal) -> anyhow::Result<Vec<State>> {
-    let mut found = Vec::new();
-    for summary in journal.runs(&Wanted::default(), LEFT_BEHIND_MAX)? {
-        let is_ours = summary.began.as_ref().is_some_and(|began| began.agent.as_str() == AGENT);
-        if !is_ours || summary.status != RunStatus::Interrupted {
-            continue;
-        }
-        // One that cannot be read, or is a stranger's, keeps no server from serving; `agent-host ls` shows it.
-        found.extend(taking::look(journal, &summary.run).ok().filter(State::is_served));
-    }
-    Ok(found)
+    let left = left_in_the_middle(journal)?.into_iter();
+    Ok(left.filter_map(|run| taking::look(journal, &run).ok()).filter(State::is_served).collect())
 }
 
 /// What every run of a server shares.

@@ -38,7 +38,7 @@ const EARLIER_PER_ROUND: usize = 16;
 /// Requests for one feed in one round, so that a long trace does not keep another one waiting for ever.
 const REQUESTS_PER_ROUND: usize = 1_000;
 
-/// What sending needs, found out before the walls stand.
+/// What sending needs.
 pub(super) struct Means {
     pub(super) settings: Settings,
     /// A handle of its own: reading by the run's would make the run wait.

@@ -2,7 +2,7 @@
 //! one. Both are projections of the journal, in `agent_core::trace`; what is here only brings them away. It never fails a run,
 //! and holds one up at most for a moment, after its answer is out.
 //!
-//! Commands prepare it before the walls stand, begin it with a run and finish it after. `docs/telemetry.md` says what is sent
+//! Commands prepare it behind the walls, since it opens the journal, begin it with a run and finish it after. `docs/telemetry.md` says what is sent
 //! and what is promised.
 
 mod choice;
@@ -32,7 +32,7 @@ use crate::journal::sqlite::SqliteJournal;
 /// How long a person who asks for a run to be sent is kept waiting, for its trace and for its metrics.
 const ASKED_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// What sending a run needs; found out before the walls stand.
+/// What sending a run needs.
 pub struct Telemetry {
     traces: Prepared,
     metrics: Prepared,
