@@ -46,7 +46,13 @@ impl Session {
     /// Starts a server that kills itself at a point, and says hello.
     #[must_use]
     pub fn killed_at(world: &World, arguments: &[&str], point: &str) -> Self {
-        let mut session = Self::begin(world, arguments, &[("AGENT_HOST_FAILPOINT", point)]);
+        Self::told(world, arguments, &[("AGENT_HOST_FAILPOINT", point)])
+    }
+
+    /// Starts a server that is told more by these variables, and says hello.
+    #[must_use]
+    pub fn told(world: &World, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut session = Self::begin(world, arguments, environment);
         session.hello(json!({}));
         session
     }

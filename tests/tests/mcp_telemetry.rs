@@ -31,8 +31,8 @@ fn calls(collector: &Collector) -> Vec<Seen> {
 
 /// How many calls the last point of each server's duration counts.
 fn counted(collector: &Collector) -> u64 {
-    let points = collector.points().into_iter().filter(|point| point.name == DURATION);
-    points.last().map_or(0, |point| point.count)
+    let mut points = collector.points().into_iter().filter(|point| point.name == DURATION);
+    points.next_back().map_or(0, |point| point.count)
 }
 
 #[test]
@@ -49,11 +49,12 @@ fn calls_arrive_while_the_server_lives() {
     wait_until("it is counted", || counted(&collector) == 1);
     assert_eq!(answer(&mut session), "42");
     wait_until("the second one, too", || calls(&collector).len() == 2 && counted(&collector) == 2);
-    assert!(!call.parent.is_empty() && calls(&collector)[1].parent == call.parent, "one run, which goes on");
-    assert!(collector.spans().iter().all(|span| span.id != call.parent), "its own span has not ended");
+    assert_eq!(calls(&collector)[1].trace, call.trace, "one run, which goes on");
+    let root = || collector.spans().into_iter().find(|span| span.parent.is_empty());
+    assert_eq!(root(), None, "its own span has not ended");
     let (code, said) = session.end();
     assert_eq!(code, Some(0), "{said}");
-    wait_until("the run's own span arrives", || collector.spans().iter().any(|span| span.id == call.parent));
+    wait_until("the run's own span arrives", || root().is_some_and(|root| root.trace == call.trace));
 }
 
 /// What is not due yet when a server ends goes at once; what a run has left when the next one begins, beside that.

@@ -171,7 +171,8 @@ pub async fn drive(
     telemetry: Telemetry,
 ) -> anyhow::Result<ExitCode> {
     let run = ports.recorder.state().run.clone();
-    let exporting = telemetry.begin(&run, |line| ports.reporter.note(line));
+    telemetry.tell_impossible(|line| ports.reporter.note(line));
+    let exporting = telemetry.begin(&run);
     let ended = drive_untraced(&ports, output, agent, learning).await;
     // An answer is out by now. A run that goes on in another process is not kept: that one sends the rest.
     let has_stopped = ports.recorder.state().stopped.is_some();

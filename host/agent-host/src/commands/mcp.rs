@@ -43,6 +43,7 @@ use crate::settings;
 use crate::signals;
 use crate::signing::SigningKey;
 use crate::toolset::{self, Unloaded};
+use crate::trace::Telemetry;
 use crate::unchanging::Unchanging;
 
 /// Where tools are looked for if nothing is said.
@@ -200,6 +201,7 @@ impl Made {
         let Self { args, home, key, rules, tools, runs, needs, durability, signing, paths, door } = self;
         let journal = SqliteJournal::create_or_open(&runs, &key).context(WHERE_THE_RECORD_IS)?;
         let journal: Arc<dyn Journal> = Arc::new(journal);
+        let telemetry = Telemetry::prepare(&runs, &key);
         let sandbox = launch::sandbox(&home, &key, args.quiet, args.strict.strictness())?;
         let hardening = launch::sealed(hardening);
         let stop = CancellationToken::new();
@@ -214,8 +216,10 @@ impl Made {
             voice: if args.quiet { Voice::Silent } else { Voice::Lines },
             saved_policy: home.policy_file(),
             signing,
+            telemetry,
             stop: stop.clone(),
         });
+        surroundings.telemetry.tell_impossible(|line| Reporter::new(surroundings.voice).note(line));
         bring_to_an_end(&surroundings, &home, &needs).await?;
         let naming = if args.short_names { Naming::Operation } else { Naming::Whole };
         let seen = watch::look(&paths);

@@ -18,7 +18,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::offer::{Naming, Offer};
-use super::server::Tools;
+use super::server::{Begun, Tools};
 use crate::clock;
 use crate::commands::taking;
 use crate::components::Components;
@@ -36,6 +36,7 @@ use crate::secret_values::SecretValues;
 use crate::signing::SigningKey;
 use crate::strict;
 use crate::toolset::{self, Unloaded};
+use crate::trace::Telemetry;
 
 /// The agent's name in the records of servers.
 const AGENT: &str = "mcp";
@@ -84,6 +85,8 @@ pub struct Surroundings {
     pub saved_policy: PathBuf,
     /// What signs the end of each run.
     pub signing: Option<Arc<SigningKey>>,
+    /// Where each run is sent while clients call.
+    pub telemetry: Telemetry,
     /// Ends everything.
     pub stop: CancellationToken,
 }
@@ -120,11 +123,11 @@ impl Surroundings {
         self.locked(there, rules, naming).map(Some)
     }
 
-    /// Records the start of a run, with the bytes of every component that it is locked to.
+    /// Records the start of a run, with the bytes of every component that it is locked to, and begins to send it.
     ///
     /// # Errors
     /// Where it cannot be recorded.
-    pub fn begin(&self, tools: &Tools) -> anyhow::Result<Arc<Ports>> {
+    pub fn begin(&self, tools: &Tools) -> anyhow::Result<Begun> {
         for component in &tools.loaded {
             self.journal.put_blob(&component.bytes)?;
         }
@@ -149,8 +152,9 @@ impl Surroundings {
         let secrets = SecretValues::read(tools.locked.iter().map(|tool| &tool.authority.grant))?;
         let (log, first) = self.journal.start_run(clock::new_run()?, clock::now(), started)?;
         let recorder = Recorder::new(log, State::begin(&first)?);
-        let components = Components::of(&tools.loaded);
-        Ok(Arc::new(self.ports(recorder, components, secrets)))
+        let ports = Arc::new(self.ports(recorder, Components::of(&tools.loaded), secrets));
+        let exporting = self.telemetry.begin(&first.run);
+        Ok(Begun::new(ports, exporting))
     }
 
     /// Brings a run to an end whose server was killed: what its calls had changed is undone, what they may have sent is put in

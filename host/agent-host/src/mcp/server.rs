@@ -4,7 +4,7 @@
 //! A run is locked to one set of tools, and it does not grow for ever: where tools change, or it has many calls, it ends when
 //! nothing is under way, and the next one begins.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_core::client_events::{Client, ToolProposed};
@@ -12,6 +12,7 @@ use agent_core::outcome::{RefusedCall, ToolOutcome};
 use anyhow::Context;
 use rmcp::model::{CallToolResult, ContentBlock, Tool};
 use tokio::sync::{Mutex, RwLock, Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::answer;
@@ -19,6 +20,7 @@ use super::offer::Offer;
 use crate::driver::callers::Line;
 use crate::driver::ports::Ports;
 use crate::driver::serving;
+use crate::trace::Exporting;
 
 /// Calls that are taken and have no answer yet, of all clients together. Eight of them run at once; what is beyond is told to
 /// try again, so that a flood costs no memory.
@@ -29,7 +31,15 @@ const CALLS_PER_RUN: u64 = 1_000;
 const CALLS_PER_RUN_MAX: u64 = 10_000;
 
 /// Begins the next run with what is served now.
-pub type Begin = Box<dyn Fn(Arc<Tools>) -> anyhow::Result<Arc<Ports>> + Send + Sync>;
+pub type Begin = Box<dyn Fn(Arc<Tools>) -> anyhow::Result<Begun> + Send + Sync>;
+
+/// A run that has begun, and is on its way to the collectors.
+pub struct Begun {
+    /// What drives its calls.
+    ports: Arc<Ports>,
+    /// What sends it, until it has ended.
+    exporting: StdMutex<Option<Exporting>>,
+}
 
 /// A set of tools, loaded and locked.
 pub struct Tools {
@@ -53,11 +63,13 @@ pub struct Server {
     pub stop: CancellationToken,
     /// Why nothing can be served any more.
     failure: Mutex<Option<anyhow::Error>>,
+    /// The last of runs that have ended, on its way to the collectors.
+    leaving: Mutex<JoinSet<()>>,
 }
 
 /// What is served at the moment. Held by each call while it goes on; whoever wants to change it waits for them.
 struct Desk {
-    ports: Arc<Ports>,
+    run: Arc<Begun>,
     tools: Arc<Tools>,
 }
 
@@ -78,15 +90,16 @@ impl Server {
     /// Where it cannot be recorded.
     pub fn open(tools: Tools, begin: Begin, stop: CancellationToken) -> anyhow::Result<Self> {
         let tools = Arc::new(tools);
-        let ports = begin(Arc::clone(&tools))?;
+        let run = Arc::new(begin(Arc::clone(&tools))?);
         Ok(Self {
             served: watch::Sender::new(Arc::clone(&tools)),
-            desk: RwLock::new(Desk { ports, tools }),
+            desk: RwLock::new(Desk { run, tools }),
             begin,
             calls: AtomicU64::new(0),
             taken: Semaphore::new(CALLS_TAKEN_MAX),
             stop,
             failure: Mutex::new(None),
+            leaving: Mutex::default(),
         })
     }
 
@@ -143,7 +156,7 @@ impl Server {
         }
         let desk = self.desk.read().await;
         let proposed = ToolProposed { tool: desk.tools.offer.wire(name).to_owned(), arguments, client };
-        serving::serve(&desk.ports, proposed, line).await
+        serving::serve(&desk.run.ports, proposed, line).await
     }
 
     /// Begins the next run where the last one has many calls.
@@ -177,10 +190,23 @@ impl Server {
         mut desk: tokio::sync::RwLockWriteGuard<'_, Desk>,
         tools: Arc<Tools>,
     ) -> anyhow::Result<()> {
-        serving::wind_up(&desk.ports).await?;
-        let ports = (self.begin)(Arc::clone(&tools))?;
+        self.end(&desk.run).await?;
+        let run = Arc::new((self.begin)(Arc::clone(&tools))?);
         self.calls.store(0, Ordering::Relaxed);
-        *desk = Desk { ports, tools };
+        let ended = std::mem::replace(&mut *desk, Desk { run, tools }).run;
+        // Calls do not wait for a collector.
+        let mut leaving = self.leaving.lock().await;
+        while leaving.try_join_next().is_some() {}
+        leaving.spawn(async move { ended.leave().await });
+        Ok(())
+    }
+
+    async fn end(&self, run: &Begun) -> anyhow::Result<()> {
+        let ended = serving::wind_up(&run.ports).await.context("the server's run could not be ended")?;
+        if let Some(key) = &run.ports.signing {
+            run.ports.recorder.sign(key).context("the end of the run could not be signed")?;
+        }
+        tracing::info!(stop = %ended.stop, "served");
         Ok(())
     }
 
@@ -198,12 +224,27 @@ impl Server {
             return Err(failure);
         }
         let desk = self.desk.write().await;
-        let ended = serving::wind_up(&desk.ports).await.context("the server's run could not be ended")?;
-        if let Some(key) = &desk.ports.signing {
-            desk.ports.recorder.sign(key).context("the end of the run could not be signed")?;
-        }
-        tracing::info!(stop = %ended.stop, "served");
+        self.end(&desk.run).await?;
+        let mut leaving = std::mem::take(&mut *self.leaving.lock().await);
+        let others = async { while leaving.join_next().await.is_some() {} };
+        tokio::join!(desk.run.leave(), others);
         Ok(())
+    }
+}
+
+impl Begun {
+    /// A run that `exporting` sends.
+    #[must_use]
+    pub fn new(ports: Arc<Ports>, exporting: Exporting) -> Self {
+        Self { ports, exporting: StdMutex::new(Some(exporting)) }
+    }
+
+    /// Sends the rest of it, now that it has ended, for a moment.
+    async fn leave(&self) {
+        let exporting = self.exporting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(exporting) = exporting else { return };
+        let run = self.ports.recorder.state().run.to_string();
+        exporting.finish(&run, |line| self.ports.reporter.note(line)).await;
     }
 }
 

@@ -29,6 +29,9 @@ const FLUSH_TIME: Duration = Duration::from_secs(2);
 const BACKOFF: Duration = Duration::from_secs(1);
 /// The longest wait of our own choice.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// The pause after a collector took nothing for a reason that waiting a moment does not mend, such as a key that it does not know: a
+/// server of tools lives for months, and somebody may mend it.
+const REST: Duration = Duration::from_secs(5 * 60);
 /// Earlier runs of this folder that one host sends something of. The next host takes the next ones.
 const EARLIER_RUNS_MAX: usize = 64;
 /// Earlier runs that one host looks at: most are passed over, since another host drives them or they cannot be sent.
@@ -39,6 +42,7 @@ const EARLIER_PER_ROUND: usize = 16;
 const REQUESTS_PER_ROUND: usize = 1_000;
 
 /// What sending needs.
+#[derive(Clone)]
 pub(super) struct Means {
     pub(super) settings: Settings,
     /// A handle of its own: reading by the run's would make the run wait.
@@ -142,13 +146,22 @@ pub(super) async fn send_one(means: Means, run: RunId, limit: Duration) -> (u64,
 
 async fn work(means: Means, run: RunId, mut stop: watch::Receiver<bool>) -> Left {
     let mut line = Line::new(means.interval());
-    match attend(&mut line, means, run, &mut stop).await {
-        Ok(()) => {}
-        Err(Trouble::Unasked(why)) => tracing::info!(why, "the collector takes no data of this kind"),
-        Err(trouble) => {
-            let why = trouble.why();
-            tracing::warn!(why, "nothing of the run is sent any more");
-            line.trouble = Some(why);
+    loop {
+        match attend(&mut line, means.clone(), run.clone(), &mut stop).await {
+            Ok(()) => break,
+            Err(Trouble::Unasked(why)) => {
+                tracing::info!(why, "the collector takes no data of this kind");
+                break;
+            }
+            Err(trouble) => {
+                let why = trouble.why();
+                tracing::warn!(why, "nothing of the run is sent for now");
+                line.trouble = Some(why);
+            }
+        }
+        // What was not sent is in the journal. At the end, or where nobody waits for it any more, it stays there.
+        if tokio::time::timeout(REST, stop.wait_for(|stopped| *stopped)).await.is_ok() {
+            break;
         }
     }
     Left { why: line.trouble, unwanted: line.unwanted }

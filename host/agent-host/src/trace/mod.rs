@@ -2,7 +2,7 @@
 //! one. Both are projections of the journal, in `agent_core::trace`; what is here only brings them away. It never fails a run,
 //! and holds one up at most for a moment, after its answer is out.
 //!
-//! Commands prepare it behind the walls, since it opens the journal, begin it with a run and finish it after. `docs/telemetry.md` says what is sent
+//! Commands prepare it behind the walls, since it opens the journal, begin it with each run and finish it after. `docs/telemetry.md` says what is sent
 //! and what is promised.
 
 mod choice;
@@ -49,6 +49,7 @@ enum Prepared {
 }
 
 /// Everything that is needed to send.
+#[derive(Clone)]
 struct Ready {
     means: Means,
     shown: String,
@@ -94,11 +95,9 @@ impl Telemetry {
         matches!((&self.traces, &self.metrics), (Prepared::Off, Prepared::Off))
     }
 
-    /// Begins to send the run that this process drives. Says what cannot be done by `tell`.
-    #[must_use]
-    pub fn begin(self, run: &RunId, tell: impl Fn(&str)) -> Exporting {
-        let Self { traces, metrics } = self;
-        match (&traces, &metrics) {
+    /// Says by `tell` what was asked for and cannot be done.
+    pub fn tell_impossible(&self, tell: impl Fn(&str)) {
+        match (&self.traces, &self.metrics) {
             (Prepared::Impossible(why), Prepared::Impossible(also)) if why == also => {
                 tell(&format!("the trace is not sent, and no metrics are: {why}"));
             }
@@ -106,7 +105,12 @@ impl Telemetry {
             (_, Prepared::Impossible(why)) => tell(&format!("no metrics are sent: {why}")),
             (Prepared::Off | Prepared::Ready(_), Prepared::Off | Prepared::Ready(_)) => {}
         }
-        Exporting { traces: traces.begin(run), metrics: metrics.begin(run) }
+    }
+
+    /// Begins to send a run that this process drives.
+    #[must_use]
+    pub fn begin(&self, run: &RunId) -> Exporting {
+        Exporting { traces: self.traces.begin(run), metrics: self.metrics.begin(run) }
     }
 
     /// Sends what there is of a run, and says of each kind of data what that was; an error where the collector does not have all of
@@ -175,10 +179,10 @@ impl Prepared {
         }
     }
 
-    fn begin(self, run: &RunId) -> Option<(Running, String)> {
+    fn begin(&self, run: &RunId) -> Option<(Running, String)> {
         match self {
             Self::Off | Self::Impossible(_) => None,
-            Self::Ready(ready) => Some((Running::begin(ready.means, run.clone()), ready.shown)),
+            Self::Ready(ready) => Some((Running::begin(ready.means.clone(), run.clone()), ready.shown.clone())),
         }
     }
 }

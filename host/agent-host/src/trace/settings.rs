@@ -45,7 +45,7 @@ pub(super) enum Wanted {
 }
 
 /// What is sent, where and how.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) what: What,
     pub(super) endpoint: Url,
