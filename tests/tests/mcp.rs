@@ -261,97 +261,6 @@ fn a_tool_waits_for_several_answers_at_once() {
     assert!(refused["isError"] == true && text(&refused).contains("not granted"), "{refused}");
 }
 
-#[test]
-fn tools_that_change_are_served_and_clients_are_told() {
-    let world = World::new();
-    std::fs::create_dir(world.work().join("tools")).expect("a folder");
-    std::fs::copy(guest("conformance"), world.work().join("tools/one.wasm")).expect("a tool");
-    let mut session = Session::start(&world, &["--tools", "tools"]);
-    assert_eq!(session.call("one__wait", &json!({}))["isError"], false);
-    std::fs::copy(guest("polite"), world.work().join("tools/two.wasm")).expect("a tool");
-    let told = session.message().expect("news");
-    assert_eq!(told["method"], "notifications/tools/list_changed", "{told}");
-    let listed = session.ask("tools/list", json!({}));
-    assert!(listed.to_string().contains("two__echo") && listed.to_string().contains("one__wait"), "{listed}");
-    assert_eq!(text(&session.call("two__echo", &json!({ "value": 1 }))), "1");
-    // What cannot be loaded changes nothing.
-    world.write("tools/three.wasm", "no component");
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    assert_eq!(text(&session.call("two__echo", &json!({ "value": 2 }))), "2");
-}
-
-/// What its operator takes away is not served any more, whatever is wrong with the rest.
-#[test]
-fn a_tool_that_is_taken_away_is_gone_though_another_cannot_be_used() {
-    let world = World::new();
-    std::fs::create_dir(world.work().join("tools")).expect("a folder");
-    let put = |from: &str, name: &str| {
-        std::fs::copy(guest(from), world.work().join("tools").join(name)).expect("a tool");
-    };
-    put("conformance", "one.wasm");
-    put("polite", "two.wasm");
-    let mut session = Session::start(&world, &["--tools", "tools"]);
-    assert_eq!(session.call("one__wait", &json!({}))["isError"], false);
-    // Two that look alike are never both there, so that nothing of the folder can be loaded as it is.
-    put("plain", "calc.wasm");
-    put("plain", "ca1c.wasm");
-    std::fs::remove_file(world.work().join("tools/one.wasm")).expect("it goes");
-    let told = session.message().expect("news");
-    assert_eq!(told["method"], "notifications/tools/list_changed", "{told}");
-    let listed = session.ask("tools/list", json!({})).to_string();
-    assert!(!listed.contains("one__") && listed.contains("two__echo") && !listed.contains("calc__"), "{listed}");
-    assert_eq!(session.call("one__wait", &json!({}))["code"], -32602);
-    assert_eq!(text(&session.call("two__echo", &json!({ "value": 1 }))), "1");
-    // And the last one.
-    for name in ["two.wasm", "calc.wasm", "ca1c.wasm"] {
-        std::fs::remove_file(world.work().join("tools").join(name)).expect("it goes");
-    }
-    session.message().expect("news");
-    assert_eq!(session.ask("tools/list", json!({}))["result"]["tools"], json!([]));
-}
-
-/// A component that is built again under the same name.
-#[test]
-fn a_component_that_is_built_again_is_the_one_that_is_called() {
-    let world = World::new();
-    std::fs::create_dir(world.work().join("tools")).expect("a folder");
-    let place = world.work().join("tools/tool.wasm");
-    std::fs::copy(guest("conformance"), &place).expect("a tool");
-    let mut session = Session::start(&world, &["--tools", "tools"]);
-    let id = session.send("tools/call", json!({ "name": "tool__wait", "arguments": { "ms": 4_000 } }));
-    wait_until("the call has begun", || kinds(&world.events(&[])).iter().any(|kind| kind == "ToolStarted"));
-    std::fs::copy(guest("polite"), &place).expect("another one");
-    // Who only lists waits for no call.
-    let begun = std::time::Instant::now();
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
-    session.ask("tools/list", json!({}));
-    assert!(begun.elapsed() < std::time::Duration::from_millis(3_900), "{:?}", begun.elapsed());
-    assert_eq!(text(&session.answer(id)["result"]), "waited", "it ends with what it began with");
-    while !session.unasked.iter().any(|said| said["method"] == "notifications/tools/list_changed") {
-        let said = session.message().expect("news");
-        session.unasked.push(said);
-    }
-    assert_eq!(text(&session.call("tool__echo", &json!({ "value": 7 }))), "7");
-}
-
-/// Under short names, who comes later takes nobody's.
-#[test]
-fn short_names_are_for_operations_that_only_one_tool_has() {
-    let world = World::new();
-    std::fs::create_dir(world.work().join("tools")).expect("a folder");
-    let put = |name: &str| {
-        std::fs::copy(guest("polite"), world.work().join("tools").join(name)).expect("a tool");
-    };
-    put("one.wasm");
-    let mut session = Session::start(&world, &["--tools", "tools", "--short-names"]);
-    assert_eq!(text(&session.call("echo", &json!({ "value": 1 }))), "1");
-    put("two.wasm");
-    session.message().expect("news");
-    assert_eq!(session.call("echo", &json!({ "value": 1 }))["code"], -32602);
-    assert_eq!(text(&session.call("one__echo", &json!({ "value": 1 }))), "1");
-    assert_eq!(text(&session.call("two__echo", &json!({ "value": 2 }))), "2");
-}
-
 /// A server that kills itself at a point, while a client waits for a call.
 fn killed_at(world: &World, given: &[&str], point: &str, (tool, arguments): (&str, Value)) {
     let mut session = Session::killed_at(world, given, point);
@@ -378,6 +287,20 @@ fn what_a_killed_servers_call_had_changed_is_undone_by_the_next_server() {
     assert_eq!(world.read("docs/b.txt"), None, "nothing was made again");
     let listed = world.run(&["ls"]).ok();
     assert_eq!(listed.matches("completed").count(), 2, "{listed}");
+}
+
+/// What that takes is looked up before the walls stand: it is in no grant of the next server.
+#[test]
+fn it_is_undone_by_a_server_that_is_granted_nothing() {
+    let world = World::new();
+    world.write("docs/a.txt", "old");
+    let polite = guest("polite");
+    let twice = json!({ "first": "a.txt", "second": "b.txt", "content": "new", "pause_ms": 5 });
+    let given = ["--tools", &polite, "--allow-write", "docs"];
+    killed_at(&world, &given, "change-intended#2", ("polite__write_twice", twice));
+    assert_eq!(world.read("docs/a.txt").as_deref(), Some("new"));
+    let (code, said) = Session::start(&world, &["--tools", &polite]).end();
+    assert_eq!((code, world.read("docs/a.txt").as_deref()), (Some(0), Some("old")), "{said}");
 }
 
 /// The payment was made, and neither client nor record heard of it.

@@ -284,8 +284,13 @@ fn over_budget(state: &State, calls: &[PendingCall], index: usize) -> Option<Str
 pub(crate) fn waits_for_earlier(state: &State, calls: &[PendingCall], index: usize) -> bool {
     let authority = |call: &PendingCall| call.tool.map(|tool| &state.authorities[tool]);
     let Some(own) = authority(&calls[index]) else { return false };
-    let earlier = calls[..index].iter().filter(|call| !call.is_finished()).filter_map(authority);
-    earlier.into_iter().any(|other| share_files(&own.grant, &other.grant) || share_stores(own, other))
+    let mut earlier = calls[..index].iter().filter(|call| !call.is_finished()).filter_map(authority);
+    earlier.any(|other| take_turns(own, other))
+}
+
+/// Whether calls with these authorities run one after the other.
+pub(crate) fn take_turns(own: &ToolAuthority, other: &ToolAuthority) -> bool {
+    share_files(&own.grant, &other.grant) || share_stores(own, other)
 }
 
 fn share_files(own: &Grant, other: &Grant) -> bool {

@@ -3,10 +3,11 @@
 //! since its client has given it up, and may ask anew. Part of the machine; the server's driver asks here.
 
 use crate::answer_events::RetryFrom;
+use crate::config::resolve::ToolAuthority;
 use crate::doubt::{self, Why};
 use crate::machine::{
-    Action, CONCURRENT_CALLS_MAX, doubtful, if_approved, in_doubt, recover, refuse, settle_doubt, start, unknown_tool,
-    waits_for_earlier,
+    self, Action, CONCURRENT_CALLS_MAX, doubtful, if_approved, in_doubt, recover, refuse, settle_doubt, start,
+    unknown_tool, waits_for_earlier,
 };
 use crate::name::CallNumber;
 use crate::outcome::{Fault, RefusedCall, ToolOutcome};
@@ -30,6 +31,12 @@ pub fn next_of(state: &State, call: CallNumber, caller: Caller) -> Action {
     let calls = state.calls();
     let found = calls.iter().position(|pending| pending.number == call);
     found.and_then(|index| wanted(state, calls, index, caller)).unwrap_or(Action::Wait)
+}
+
+/// Whether calls of these two run one after the other, in one run or in two of one server.
+#[must_use]
+pub fn take_turns(own: &ToolAuthority, other: &ToolAuthority) -> bool {
+    machine::take_turns(own, other)
 }
 
 /// What the run wants that nobody serves any more: that each call is brought to an end.

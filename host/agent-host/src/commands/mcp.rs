@@ -33,8 +33,9 @@ use crate::mcp::http::door::{Door, Guests, PATH};
 use crate::mcp::http::token::Token;
 use crate::mcp::offer::Naming;
 use crate::mcp::runs::{Surroundings, left_behind};
-use crate::mcp::server::{Begin, Server, Tools};
+use crate::mcp::server::{Begin, Server};
 use crate::mcp::stdio::Stdio;
+use crate::mcp::tool_set::Tools;
 use crate::mcp::watch::{self, Reloaded};
 use crate::operator;
 use crate::person::Person;
@@ -225,7 +226,7 @@ impl Made {
         let seen = watch::look(&paths);
         let tools = surroundings.tools(tools, &rules, naming)?;
         let shared = Arc::clone(&surroundings);
-        let begin: Begin = Box::new(move |tools| shared.begin(&tools));
+        let begin: Begin = Box::new(move |tools| shared.begin(tools));
         let server = Arc::new(Server::open(tools, begin, stop.clone())?);
         let asks = match args.ask {
             AskArg::Client => Asks::Client,
@@ -237,7 +238,9 @@ impl Made {
             match read.map_err(|why| (why, surroundings.still_there(served, &rules, naming))) {
                 Ok(tools) => Reloaded::All(tools),
                 Err((why, Ok(Some(rest)))) => Reloaded::Rest(rest, why),
-                Err((why, Ok(None) | Err(_))) => Reloaded::AsBefore(why),
+                Err((why, Ok(None))) => Reloaded::AsBefore(why),
+                // What cannot be told from what was taken away is not served either.
+                Err((why, Err(_))) => Reloaded::Rest(Tools::default(), why),
             }
         };
         let watching = tokio::spawn(watch::follow(Arc::clone(&server), (paths, seen), again, args.quiet));

@@ -25,7 +25,8 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::raw_arguments::RawArguments;
-use super::server::{Answered, Server};
+use super::server::{Answered, Server, Wish};
+use super::tool_set::Tools;
 use crate::driver::callers::{CanAsk, ClientAnswer, ClientQuestion, Line, NEWS_MAX, News};
 use crate::report::text;
 
@@ -48,6 +49,10 @@ pub enum Asks {
     /// Nobody: what a rule asks about is refused.
     Nobody,
 }
+
+/// What was served when the headers of a request were held against it. The door puts it there.
+#[derive(Clone)]
+pub struct Seen(pub Arc<Tools>);
 
 /// One client's view of the server.
 pub struct Client {
@@ -80,12 +85,17 @@ impl Client {
         let arguments = arguments(&request, &context);
         // What the library made of them is many times as large, and is not kept while the call goes on.
         drop(request);
-        let call = self.server.call(&name, arguments, client_of(&context), line);
+        let wish = Wish { name: &name, arguments, client: client_of(&context), seen: seen(&context) };
+        let call = self.server.call(wish, line);
         let given_up = async { context.ct.cancelled().await };
         match attend(call, given_up, &cancel, news, &teller).await {
             Answered::Result(result) => Ok(result.into()),
             Answered::UnknownTool => {
                 Err(McpError::invalid_params(format!("unknown tool: `{}`", text::line(&name, NAME_CHARS_MAX)), None))
+            }
+            Answered::Changed => {
+                let what = "the tool was changed while its call was on its way: list the tools, and call it again";
+                Err(McpError::invalid_params(what, None))
             }
             Answered::Ended => Err(McpError::internal_error("the host cannot record anything any more", None)),
         }
@@ -193,9 +203,18 @@ impl ServerHandler for Client {
 /// The arguments as the client wrote them, where the transport kept that.
 fn arguments(request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> String {
     let raw = context.extensions.get::<RawArguments>();
-    let parts = || context.extensions.get::<http::request::Parts>()?.extensions.get::<RawArguments>();
+    let by_http = || of_http::<RawArguments>(context);
     let read = || request.arguments.as_ref().map_or_else(|| "{}".to_owned(), |read| json!(read).to_string());
-    raw.or_else(parts).map_or_else(read, |raw| raw.0.clone())
+    raw.or_else(by_http).map_or_else(read, |raw| raw.0.clone())
+}
+
+/// What the door put beside a request.
+fn of_http<T: Clone + Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get()
+}
+
+fn seen(context: &RequestContext<RoleServer>) -> Option<Arc<Tools>> {
+    of_http::<Seen>(context).map(|seen| Arc::clone(&seen.0))
 }
 
 /// Who calls, as it calls itself.

@@ -17,8 +17,9 @@ use agent_sandbox::Sandbox;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Begun;
 use super::offer::{Naming, Offer};
-use super::server::{Begun, Tools};
+use super::tool_set::Tools;
 use crate::clock;
 use crate::commands::taking;
 use crate::components::Components;

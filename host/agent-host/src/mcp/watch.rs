@@ -1,7 +1,8 @@
 //! Looks now and then whether the tools of a server have changed: a component that was built again, one that came, one that is
-//! gone. Then they are loaded anew, each call goes to what was there when it began, and clients are told. Where that cannot be
-//! done, it is said once, and what was served goes on being served, as far as it is still there.
+//! gone. Then they are loaded anew, while calls of the others go on; each call goes to what was there when it began, and clients are
+//! told. Where that cannot be done, it is said once, and what was served goes on being served, as far as it is still there.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::server::{Server, Tools};
+use super::server::Server;
+use super::tool_set::Tools;
+use crate::failpoint;
 use crate::report::text;
 
 /// Between two looks: a person who builds a tool waits as long as that, and an idle server does next to nothing.
@@ -88,8 +91,9 @@ pub async fn follow(
         // One that is being written is looked at again when it is.
         seen = now;
         let served = server.tools();
-        // What others on this runtime do goes on meanwhile.
-        let (tools, why) = match tokio::task::block_in_place(|| load(&served)) {
+        // What others on this runtime do goes on meanwhile. What was taken away or replaced is not called any more, from here on.
+        server.withhold(tokio::task::block_in_place(|| served.gone()));
+        let (tools, why) = match tokio::task::block_in_place(|| reload(&load, &served)) {
             Reloaded::All(tools) => (Some(tools), None),
             Reloaded::Rest(tools, why) => (Some(tools), Some(why)),
             Reloaded::AsBefore(why) => (None, Some(why)),
@@ -97,13 +101,21 @@ pub async fn follow(
         if let Some(why) = why {
             say(text::lines(&format!("the tools have changed, and are not served: {why:#}")));
         }
-        let Some(tools) = tools else { continue };
+        let Some(tools) = tools else {
+            server.withhold(HashSet::new());
+            continue;
+        };
         let count = tools.locked.len();
         match server.change(tools).await {
             Ok(()) => say(format!("the tools have changed: {count} are served now")),
             Err(error) => return server.fail(error).await,
         }
     }
+}
+
+fn reload(load: &impl Fn(&Tools) -> Reloaded, served: &Tools) -> Reloaded {
+    failpoint::hit("tools-withheld");
+    load(served)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::sessions::Sessions;
 use super::token::Token;
 use crate::mcp::bounds::{self, MESSAGE_BYTES_MAX, Room as Messages, Taken};
-use crate::mcp::handler::{Asks, Client};
+use crate::mcp::handler::{Asks, Client, Seen};
 use crate::mcp::raw_arguments;
 use crate::mcp::server::Server;
 
@@ -189,6 +189,8 @@ impl Door {
             },
             _ => None,
         };
+        // Before the headers are held against the schema of the tool that is called.
+        parts.extensions.insert(Seen(self.server.tools()));
         if let Some(arguments) = raw_arguments::find(&body) {
             parts.extensions.insert(arguments);
         }
