@@ -27,7 +27,7 @@ use crate::journal::Journal;
 use crate::journal::folder::prepare_folder;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
-use crate::mcp::handler::{Asks, Client};
+use crate::mcp::client::{Asks, Client};
 use crate::mcp::http::Listening;
 use crate::mcp::http::door::{Door, Guests, PATH};
 use crate::mcp::http::token::Token;

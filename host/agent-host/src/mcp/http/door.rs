@@ -3,18 +3,14 @@
 //! of a stranger can send requests to this machine, and cannot choose their host, origin or token.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::Authority;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -23,10 +19,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::body;
+use super::refusal::{Answer, Refusal, say};
 use super::sessions::Sessions;
 use super::token::Token;
-use crate::mcp::bounds::{self, MESSAGE_BYTES_MAX, Room as Messages, Taken};
-use crate::mcp::handler::{Asks, Client, Seen};
+use crate::mcp::bounds::{MESSAGE_BYTES_MAX, Room, Taken};
+use crate::mcp::client::{Asks, Client, Seen};
 use crate::mcp::raw_arguments;
 use crate::mcp::server::Server;
 
@@ -34,12 +32,8 @@ use crate::mcp::server::Server;
 pub const PATH: &str = "/mcp";
 /// Where anybody may ask whether the server lives.
 const HEALTH: &str = "/health";
-/// How long the body of a request may take.
-const BODY_WAIT: Duration = Duration::from_secs(10);
 /// The header that names a session.
 const SESSION: &str = "mcp-session-id";
-
-type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// What lets requests in.
 pub struct Door {
@@ -50,7 +44,7 @@ pub struct Door {
     server: Arc<Server>,
     sessions: Sessions,
     /// The room for what is asked and not answered yet.
-    messages: Messages,
+    messages: Room,
     service: StreamableHttpService<Client, LocalSessionManager>,
     /// Requests that are under way: two of one name in one session could not be told apart.
     open: Arc<Mutex<HashSet<(String, String)>>>,
@@ -87,27 +81,27 @@ impl Door {
         let made_for = Arc::clone(&server);
         let client = move || Ok(Client::new(Arc::clone(&made_for), asks));
         let service = StreamableHttpService::new(client, sessions.kept(), config);
-        let (messages, open) = (Messages::default(), Arc::default());
+        let (messages, open) = (Room::default(), Arc::default());
         Self { hosts, origins, token, server, sessions, messages, service, open }
     }
 
     /// Answers a request.
     pub async fn answer(&self, request: Request<Incoming>) -> Answer {
         let answer = match self.admit(&request) {
-            Ok(Room::Health) => self.health(),
-            Ok(Room::Protocol) => self.speak(request).await,
+            Ok(Leads::Health) => self.health(),
+            Ok(Leads::Protocol) => self.speak(request).await,
             Err(refusal) => refusal.answer(),
         };
         closed(answer)
     }
 
-    fn admit(&self, request: &Request<Incoming>) -> Result<Room, Refusal> {
+    fn admit(&self, request: &Request<Incoming>) -> Result<Leads, Refusal> {
         self.check_host(request.uri(), request.headers())?;
         self.check_origin(request.headers())?;
         match (request.uri().path(), request.method()) {
-            (HEALTH, &Method::GET | &Method::HEAD) => Ok(Room::Health),
+            (HEALTH, &Method::GET | &Method::HEAD) => Ok(Leads::Health),
             (HEALTH, _) => Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "look with GET")),
-            (PATH, _) => self.check_token(request.headers()).map(|()| Room::Protocol),
+            (PATH, _) => self.check_token(request.headers()).map(|()| Leads::Protocol),
             (_, _) => Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", "the protocol is spoken at /mcp")),
         }
     }
@@ -165,7 +159,7 @@ impl Door {
         let (mut parts, body) = request.into_parts();
         // What a client shows to be let in is nobody's business beyond this door.
         parts.headers.remove(header::AUTHORIZATION);
-        let (body, taken) = match whole(body, &self.messages).await {
+        let (body, taken) = match body::whole(body, &self.messages).await {
             Ok(whole) => whole,
             Err(refusal) => return refusal.answer(),
         };
@@ -210,7 +204,7 @@ impl Door {
 }
 
 /// What a path leads to.
-enum Room {
+enum Leads {
     Health,
     Protocol,
 }
@@ -220,51 +214,6 @@ enum Room {
 struct Outline {
     method: Option<String>,
     id: Option<serde_json::Value>,
-}
-
-/// Why a request is not let in.
-struct Refusal {
-    status: StatusCode,
-    name: &'static str,
-    message: &'static str,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, name: &'static str, message: &'static str) -> Self {
-        Self { status, name, message }
-    }
-
-    fn overloaded(message: &'static str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
-    }
-
-    fn too_large(message: &'static str) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
-    }
-
-    fn repeated() -> Self {
-        Self::new(StatusCode::CONFLICT, "bad_request", "a request with this id has no answer yet")
-    }
-
-    fn answer(&self) -> Answer {
-        let mut answer = say(self.status, &json!({ "error": self.name, "message": self.message }));
-        if self.status == StatusCode::UNAUTHORIZED {
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        // What was sent beside the head is not read, so that nothing more comes over this connection.
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        answer
-    }
-}
-
-fn say(status: StatusCode, told: &serde_json::Value) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(told.to_string())).boxed());
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
 }
 
 /// Nothing of an answer is for a page: none may read it, frame it, or guess at what it is.
@@ -296,39 +245,6 @@ fn is_same(own: &Authority, named: &Authority) -> bool {
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// A body within its bounds of size, values and time, and the room that it takes.
-async fn whole(body: Incoming, room: &Messages) -> Result<(Bytes, Taken), Refusal> {
-    // Not read at all where it says so itself.
-    if body.size_hint().lower() > MESSAGE_BYTES_MAX as u64 {
-        return Err(Refusal::too_large("a message has at most 1 MiB"));
-    }
-    let read = tokio::time::timeout(BODY_WAIT, read(body, room)).await;
-    let slow = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "net_timeout", "the body took too long");
-    let (body, taken) = read.map_err(slow)??;
-    if bounds::has_few_values(&body) {
-        Ok((body, taken))
-    } else {
-        Err(Refusal::too_large("a message has at most 20000 values"))
-    }
-}
-
-/// Each piece is copied: what comes byte by byte would otherwise take much more room than its bytes.
-async fn read(mut body: Incoming, room: &Messages) -> Result<(Bytes, Taken), Refusal> {
-    let (mut whole, mut taken) = (BytesMut::new(), Taken::default());
-    while let Some(frame) = body.frame().await {
-        let broke = |_| Refusal::new(StatusCode::BAD_REQUEST, "bad_request", "the body broke off");
-        let Ok(piece) = frame.map_err(broke)?.into_data() else { continue };
-        let bytes = whole.len() + piece.len();
-        if bytes > MESSAGE_BYTES_MAX {
-            return Err(Refusal::too_large("a message has at most 1 MiB"));
-        }
-        let full = || Refusal::overloaded("as much is asked as fits; try again in a moment");
-        taken = room.enlarge(taken, bytes).ok_or_else(full)?;
-        whole.extend_from_slice(&piece);
-    }
-    Ok((whole.freeze(), taken))
 }
 
 /// The place of a request among those under way.

@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = false)]
+    #[tokio::test]
     async fn who_never_reads_is_left() {
         let (ours, _theirs) = tokio::io::duplex(16);
         let mut ours = Impatient::new(ours, Duration::from_millis(30));

@@ -1,8 +1,10 @@
 //! Tools over HTTP: a listener, bounded connections, and behind [`door`] the protocol's own service. A connection that sends its
 //! request slowly, or does not read its answer, is closed; what it asked for is brought to its end all the same.
 
+mod body;
 pub mod door;
 pub mod impatient;
+mod refusal;
 mod sessions;
 pub mod token;
 

@@ -10,24 +10,22 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use agent_core::client_events;
-use agent_core::outcome::LogLevel;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ElicitRequestParams, ElicitationAction, ElicitationSchema, Implementation,
-    InitializeResult, ListToolsResult, LoggingLevel, LoggingMessageNotificationParam, PaginatedRequestParams,
-    ProgressNotificationParam, ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig, SetLevelRequestParams,
-    SubscriptionFilter, Tool,
+    CallToolRequestParams, CallToolResponse, Implementation, InitializeResult, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscriptionFilter, Tool,
 };
-use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use rmcp::{ErrorData as McpError, ServerHandler};
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::raw_arguments::RawArguments;
 use super::server::{Answered, Server, Wish};
+use super::teller::{INFO, Teller, rank};
 use super::tool_set::Tools;
-use crate::driver::callers::{CanAsk, ClientAnswer, ClientQuestion, Line, NEWS_MAX, News};
+use crate::driver::callers::{CanAsk, Line, NEWS_MAX, News};
 use crate::report::text;
 
 /// Longest name of a tool or client that is taken down.
@@ -36,10 +34,6 @@ const NAME_CHARS_MAX: usize = 128;
 const TOKEN_BYTES_MAX: usize = 256;
 /// How long news that came before the end of a call are passed on before its answer.
 const LAST_NEWS_WAIT: Duration = Duration::from_secs(2);
-/// What a client's question is answered in.
-const ANSWER: &str = "approve";
-/// Name of the log that a client sees.
-const LOGGER: &str = "agent-host";
 
 /// Who answers questions about calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -262,83 +256,4 @@ async fn attend<T>(
         let _ = tokio::time::timeout(LAST_NEWS_WAIT, rest).await;
     }
     answered
-}
-
-/// Tells a client what becomes of one of its calls.
-struct Teller {
-    peer: Peer<RoleServer>,
-    token: Option<ProgressToken>,
-    level: Option<u8>,
-}
-
-impl Teller {
-    async fn tell(&self, news: News) {
-        match news {
-            News::Progress(progress) => {
-                let Some(token) = &self.token else { return };
-                let mut told = ProgressNotificationParam::new(token.clone(), progress.fraction.unwrap_or(0.0));
-                if progress.fraction.is_some() {
-                    told = told.with_total(1.0);
-                }
-                // Nobody is there any more, and the call hears of that by itself.
-                let _ = self.peer.notify_progress(told.with_message(progress.message)).await;
-            }
-            News::Log(record) => {
-                let level = protocol_level(record.level);
-                if self.level.is_some_and(|least| rank(level) >= least) {
-                    let told = LoggingMessageNotificationParam::new(level, json!(record.message)).with_logger(LOGGER);
-                    let _ = self.peer.notify_logging_message(told).await;
-                }
-            }
-            News::Question(question) => self.ask(question).await,
-        }
-    }
-
-    /// Asks the person at the client. Anything but a clear yes or no is no answer.
-    async fn ask(&self, question: ClientQuestion) {
-        let Ok(requested_schema) = ElicitationSchema::builder()
-            .required_bool_property(ANSWER, |answer| answer.description("Whether the host may do this, once."))
-            .build()
-        else {
-            return;
-        };
-        let lines = std::iter::once(question.title).chain(question.details);
-        let message = lines.map(|line| text::whole(&line)).collect::<Vec<_>>().join("\n");
-        let asked = ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema };
-        let Ok(answer) = self.peer.create_elicitation(asked).await else { return };
-        let approved = answer.content.as_ref().and_then(|content| content.get(ANSWER)).and_then(|yes| yes.as_bool());
-        let answer = match (answer.action, approved) {
-            (ElicitationAction::Accept, Some(true)) => ClientAnswer::Yes,
-            (ElicitationAction::Accept, Some(false)) | (ElicitationAction::Decline, _) => ClientAnswer::No,
-            // Put off, or nothing that says yes.
-            (_, _) => return,
-        };
-        // The call may have ended meanwhile.
-        let _ = question.answer.send(answer);
-    }
-}
-
-/// The place of `info` among the levels.
-const INFO: u8 = 1;
-
-fn rank(level: LoggingLevel) -> u8 {
-    match level {
-        LoggingLevel::Debug => 0,
-        LoggingLevel::Info => INFO,
-        LoggingLevel::Notice => 2,
-        LoggingLevel::Warning => 3,
-        LoggingLevel::Error => 4,
-        LoggingLevel::Critical => 5,
-        LoggingLevel::Alert => 6,
-        LoggingLevel::Emergency => 7,
-    }
-}
-
-fn protocol_level(level: LogLevel) -> LoggingLevel {
-    match level {
-        LogLevel::Debug => LoggingLevel::Debug,
-        LogLevel::Info => LoggingLevel::Info,
-        LogLevel::Warn => LoggingLevel::Warning,
-        LogLevel::Error => LoggingLevel::Error,
-    }
 }
