@@ -7,6 +7,7 @@ mod arguments;
 mod asking;
 mod authoring;
 mod boot;
+mod bounded_lock;
 mod cli;
 mod clock;
 mod commands;

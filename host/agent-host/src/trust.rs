@@ -12,6 +12,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Source;
+use crate::bounded_lock;
 use crate::clock;
 use crate::input;
 
@@ -104,7 +105,7 @@ fn lock(path: &Path) -> anyhow::Result<fs::File> {
     let beside = path.with_extension("lock");
     let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
     let file = file.with_context(|| format!("cannot open `{}`", beside.display()))?;
-    file.lock().with_context(|| format!("cannot lock `{}`", beside.display()))?;
+    bounded_lock::lock(&file).with_context(|| format!("cannot lock `{}`", beside.display()))?;
     Ok(file)
 }
 

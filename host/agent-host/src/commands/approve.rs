@@ -3,11 +3,9 @@
 //!
 //! A run that a living process drives asks at its own terminal, and is answered only there: it has one writer.
 
-use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use agent_core::answer_events::{AnswerPlace, Approval, ApprovalDecided, ApprovalSubject};
 use agent_core::digest::Digest;
@@ -18,14 +16,9 @@ use anyhow::{Context, bail, ensure};
 
 use crate::asking;
 use crate::clock;
-use crate::commands::resume::runs_folder;
-use crate::commands::taking;
-use crate::hardening::reach::Reach;
-use crate::hardening::{self, Files};
-use crate::home::Home;
+use crate::commands::{apart, opened, taking};
 use crate::journal::Journal as _;
 use crate::journal::error::JournalError;
-use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::{Durable, RunLog};
 use crate::journal::sqlite::SqliteJournal;
@@ -62,6 +55,9 @@ struct AskedArgs {
     /// Go on with the run at once.
     #[arg(long, requires = "call")]
     resume: bool,
+    /// Who started this goes on with the run.
+    #[arg(long, hide = true, conflicts_with = "resume")]
+    goes_on: bool,
     /// The agent file whose runs are meant; those of the working directory if not given.
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
@@ -96,7 +92,10 @@ pub fn deny(args: &DenyArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn answer(args: &AskedArgs, word: &Word) -> anyhow::Result<ExitCode> {
-    let journal = open_journal(args)?;
+    if args.resume {
+        return apart::record_and_resume(args.run.as_deref(), args.agent.as_deref());
+    }
+    let journal = opened::journal(args.agent.as_deref())?;
     let run = journal.find_run(args.run.as_deref())?;
     let Some(call) = args.call else { return list(&journal, &run, args.agent.as_deref()) };
     let (state, log) = taking::take_or(&journal, &run, TakeOver::IfDead, where_it_asks)?;
@@ -108,23 +107,10 @@ fn answer(args: &AskedArgs, word: &Word) -> anyhow::Result<ExitCode> {
         waited.record(log.as_ref(), decided)?;
     }
     drop(log);
-    if args.resume {
-        return Err(go_on(&run, args.agent.as_deref()));
+    if !args.goes_on {
+        waited.say_recorded(&answer, args.agent.as_deref())?;
     }
-    waited.say_recorded(&answer, args.agent.as_deref())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The journal, behind the walls of a verb that only looks at one. Who goes on with the run puts up the run's own.
-fn open_journal(args: &AskedArgs) -> anyhow::Result<SqliteJournal> {
-    let home = Home::open()?;
-    let key = HostKey::load_or_create(home.root())?;
-    let runs = runs_folder(args.agent.as_deref())?;
-    if !args.resume {
-        let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
-        let _ = hardening::close_memory();
-    }
-    Ok(SqliteJournal::open_existing(&runs, &key)?)
 }
 
 fn where_it_asks(error: JournalError) -> anyhow::Error {
@@ -259,17 +245,6 @@ pub(super) fn ask(question: Question) -> anyhow::Result<Option<char>> {
     let answered = runtime.block_on(person.ask_within(question, asking::answer_wait()));
     runtime.shutdown_background();
     Ok(answered.unwrap_or_default())
-}
-
-/// Becomes `agent-host resume`; the error where that cannot be started.
-pub(super) fn go_on(run: &RunId, agent: Option<&Path>) -> anyhow::Error {
-    let program = match std::env::current_exe().context("cannot find this program's own file") {
-        Ok(program) => program,
-        Err(error) => return error,
-    };
-    let agent = agent.map(|file| [OsString::from("--agent"), file.into()]).into_iter().flatten();
-    let error = Command::new(program).arg("resume").arg(run.as_str()).args(agent).exec();
-    anyhow::Error::from(error).context(format!("recorded, but `agent-host resume {run}` could not be started"))
 }
 
 /// The run as a command line names it.

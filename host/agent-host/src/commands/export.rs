@@ -11,10 +11,12 @@ use std::process::ExitCode;
 use agent_core::digest::Digest;
 use agent_core::event::Recorded;
 use agent_core::name::RunId;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
-use super::opened;
 use super::progress::Progress;
+use super::resume::runs_folder;
+use super::{opened, scout};
+use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::portable::{self, Extent, Put};
 
@@ -38,10 +40,13 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     if args.file.is_none() && std::io::stdout().is_terminal() {
         bail!("an exported run is for a file\n  hint: `agent-host journal export {} FILE`, or pipe it", args.run);
     }
-    // The file is made before the walls stand, behind which no other one can be opened; and not for a run that is not there.
-    let run = opened::journal_without_walls(args.agent.as_deref())?.find_run(Some(&args.run))?;
-    let file = args.file.as_deref().map(create).transpose()?;
+    // The file is made before the walls stand, behind which no other one can be opened; and not for a run that is not there, which
+    // a process of its own finds out.
+    let found = scout::needs(&Home::open()?, &runs_folder(args.agent.as_deref())?, Some(&args.run)).only();
+    let file = found.as_ref().and(args.file.as_deref()).map(create).transpose()?;
     let journal = opened::journal(args.agent.as_deref())?;
+    let run = journal.find_run(Some(&args.run))?;
+    ensure!(found.as_ref() == Some(&run), "run {run} was not found at first\n  hint: try again");
     // Of the events that are there now and no others: the run may go on meanwhile.
     let extent = extent(&journal, &run)?;
     let events = |put: &mut Put<'_>| put_all(&journal, (&run, extent.events), put);

@@ -1,6 +1,7 @@
 //! The verbs of the command line, one module each. A verb turns typed arguments into what was meant, has it done, and says
 //! how it ended.
 
+pub mod apart;
 pub mod approve;
 pub mod changes;
 pub mod confined;

@@ -9,6 +9,7 @@ use super::resume::runs_folder;
 use crate::hardening::reach::Reach;
 use crate::hardening::{self, Files};
 use crate::home::Home;
+use crate::journal::error::JournalError;
 use crate::journal::folder::prepare_folder;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
@@ -23,17 +24,12 @@ pub fn journal(agent: Option<&Path>) -> anyhow::Result<SqliteJournal> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let runs = runs_folder(agent)?;
+    // A wall knows no folder that is not there yet: one that comes now would be out of reach.
+    if !runs.exists() {
+        return Err(JournalError::NoJournal { folder: runs }.into());
+    }
     put_up_walls(&runs);
     Ok(SqliteJournal::open_existing(&runs, &key)?)
-}
-
-/// As [`journal`], for a first look, after which something else is to be opened.
-///
-/// # Errors
-/// See [`journal`].
-pub fn journal_without_walls(agent: Option<&Path>) -> anyhow::Result<SqliteJournal> {
-    let key = HostKey::load_or_create(Home::open()?.root())?;
-    Ok(SqliteJournal::open_existing(&runs_folder(agent)?, &key)?)
 }
 
 /// As [`journal`], which is begun where there is none.

@@ -11,17 +11,11 @@ use agent_core::state::State;
 use anyhow::{Context, bail};
 
 use crate::clock;
-use crate::commands::resume::runs_folder;
-use crate::commands::{approve, taking};
-use crate::hardening::reach::Reach;
-use crate::hardening::{self, Files};
-use crate::home::Home;
+use crate::commands::{apart, approve, opened, taking};
 use crate::input;
 use crate::journal::Journal as _;
-use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Durable;
-use crate::journal::sqlite::SqliteJournal;
 use crate::person::{self, Question};
 use crate::report::text;
 use crate::report::waiting::{self, Waiting, Wants};
@@ -41,6 +35,9 @@ pub struct ResolveArgs {
     /// Go on with the run at once.
     #[arg(long)]
     resume: bool,
+    /// Who started this goes on with the run.
+    #[arg(long, hide = true, conflicts_with = "resume")]
+    goes_on: bool,
     /// The agent file whose runs are meant; those of the working directory if not given.
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
@@ -67,15 +64,11 @@ struct ResolutionArgs {
 /// # Errors
 /// Where the run or call is not there or not in doubt, or nobody says anything.
 pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
-    let home = Home::open()?;
-    let key = HostKey::load_or_create(home.root())?;
-    let given = given(&args.resolution)?;
-    let runs = runs_folder(args.agent.as_deref())?;
-    if !args.resume {
-        let _ = hardening::put_up(Files::Within(&Reach::of_journal(&runs)));
-        let _ = hardening::close_memory();
+    if args.resume {
+        return apart::record_and_resume(Some(&args.run), args.agent.as_deref());
     }
-    let journal = SqliteJournal::open_existing(&runs, &key)?;
+    let given = given(&args.resolution)?;
+    let journal = opened::journal(args.agent.as_deref())?;
     let run = journal.find_run(Some(&args.run))?;
     let (mut state, log) = taking::take(&journal, &run, TakeOver::IfDead)?;
     let call = CallNumber(args.call);
@@ -90,11 +83,10 @@ pub fn resolve(args: &ResolveArgs) -> anyhow::Result<ExitCode> {
     let recorded = log.append(clock::now(), resolved, Durable::Now)?;
     state.apply(&recorded)?;
     drop(log);
-    if args.resume {
-        return Err(approve::go_on(&run, args.agent.as_deref()));
+    if !args.goes_on {
+        let named = approve::named(&run, args.agent.as_deref());
+        writeln!(anstream::stdout(), "recorded; go on with `agent-host resume {named}`")?;
     }
-    let named = approve::named(&run, args.agent.as_deref());
-    writeln!(anstream::stdout(), "recorded; go on with `agent-host resume {named}`")?;
     Ok(ExitCode::SUCCESS)
 }
 

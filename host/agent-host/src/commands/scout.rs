@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use agent_core::config::host_path::HostPath;
@@ -36,6 +37,12 @@ const SAID_BYTES_MAX: usize = 2 << 20;
 
 /// How long an answer is waited for: longer than another process keeps the journal busy, and than a look at the longest run takes.
 const WAIT: Duration = Duration::from_secs(60);
+
+/// How long its end is waited for, once it was killed.
+const END_WAIT: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// `agent-host scout-run`, a verb that is in no help.
 #[derive(Debug, clap::Args)]
@@ -109,8 +116,16 @@ fn asked(home: &Home, runs: &Path, which: &[&str]) -> anyhow::Result<Needs> {
     let said = child.stdout.take().context("it has no output").and_then(hear);
     // One that says more, or nothing, is not waited for.
     let _ = child.kill();
-    child.wait()?;
+    ended(&mut child);
     serde_json::from_slice(&said?).context("it was not understood")
+}
+
+/// Waits for its end, for a moment: one that waits in the kernel, for a share that does not answer, may not end even now.
+fn ended(child: &mut Child) {
+    let until = Instant::now() + END_WAIT;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
+        thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// All that it says, within bounds.
@@ -180,6 +195,11 @@ impl Needs {
         self.former.extend(other.former);
         self.secrets.extend(other.secrets);
         self
+    }
+
+    /// The run, where it is about one.
+    pub fn only(&self) -> Option<RunId> {
+        self.runs.first().filter(|_| self.runs.len() == 1).cloned()
     }
 
     /// Whether what this run needs is among it.

@@ -8,13 +8,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use agent_core::config::host_path::HostPath;
 use anyhow::{Context, bail};
-use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, kill_process};
+use tempfile::TempDir;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 
@@ -95,8 +95,9 @@ async fn watch(again: &Again, person: &Person) -> anyhow::Result<ExitCode> {
     let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut handed: Option<Handed> = None;
     for _ in 0..ROUNDS_MAX {
-        let (child, pipe) = start(&arguments, handed.as_ref())?;
-        let (status, said) = follow(child, &pipe, &mut signals).await?;
+        let ear = Ear::new()?;
+        let child = start(&arguments, &ear, handed.as_ref())?;
+        let (status, said) = follow(child, &ear.pipe, &mut signals).await?;
         let Some(wish) = said.wish else { return Ok(code(status)) };
         // Later children only say what they were handed.
         let reach =
@@ -141,12 +142,42 @@ fn stopped(wish: &Wish) -> ExitCode {
     ExitCode::from(agent_core::stop::StopReason::Cancelled.exit_code())
 }
 
-fn start(arguments: &[OsString], handed: Option<&Handed>) -> anyhow::Result<(Child, Receiver)> {
-    let (read, write) = std::io::pipe().context("cannot make a pipe")?;
-    // The one descriptor that the child inherits beside the terminal.
-    fcntl_setfd(&write, FdFlags::empty()).context("cannot pass the pipe on")?;
+/// Where a child is heard: a pipe that has a name, in a folder of this user alone, which is gone when this is dropped. The child opens
+/// it by its name before the walls stand, so that nothing which it starts inherits it, and behind them nobody finds it.
+struct Ear {
+    pipe: Receiver,
+    folder: TempDir,
+}
+
+/// The pipe's name in its folder.
+const PIPE_NAME: &str = "pipe";
+
+impl Ear {
+    fn new() -> anyhow::Result<Self> {
+        let cannot = "cannot make a pipe";
+        let folder = tempfile::tempdir().context(cannot)?;
+        let pipe = open_pipe(&folder.path().join(PIPE_NAME)).context(cannot)?;
+        Ok(Self { pipe, folder })
+    }
+}
+
+/// Open for writing, too: else it would be at its end before the child has opened it.
+#[cfg(target_os = "linux")]
+fn open_pipe(path: &Path) -> std::io::Result<Receiver> {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+    tokio::net::unix::pipe::OpenOptions::new().read_write(true).open_receiver(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_pipe(_path: &Path) -> std::io::Result<Receiver> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+fn start(arguments: &[OsString], ear: &Ear, handed: Option<&Handed>) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe().context("cannot find this program's own file")?);
-    command.args(arguments).env(PIPE, inherited(&write)).env(KEEPER, std::process::id().to_string()).env_remove(HANDED);
+    command.args(arguments).env(PIPE, ear.folder.path().join(PIPE_NAME)).env_remove(HANDED);
+    command.env(KEEPER, std::process::id().to_string());
     if let Some(handed) = handed {
         command.env(
             HANDED,
@@ -155,13 +186,7 @@ fn start(arguments: &[OsString], handed: Option<&Handed>) -> anyhow::Result<(Chi
             )?,
         );
     }
-    let child = command.spawn().context("cannot start the run's own process")?;
-    Ok((child, Receiver::from_owned_fd(read.into()).context("cannot read from the run's process")?))
-}
-
-/// By what name a child finds a descriptor that it inherits.
-fn inherited(file: &impl AsRawFd) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
+    command.spawn().context("cannot start the run's own process")
 }
 
 /// What a child said until it ended.

@@ -91,7 +91,6 @@ impl KeeperPipe {
     #[must_use]
     pub fn of_environment() -> Option<Self> {
         let pipe = PathBuf::from(std::env::var_os(PIPE)?);
-        // By name: a descriptor's bare number could not be made a file without the compiler's trust.
         File::options().write(true).open(pipe).ok().map(|pipe| Self(Mutex::new(pipe)))
     }
 

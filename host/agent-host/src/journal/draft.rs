@@ -1,24 +1,16 @@
 //! Files that are there whole or not at all: written under another name, which nobody else has, and then renamed. Whoever is killed in
 //! between leaves a draft that is in nobody's way. The host key and the journal begin so.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::error::JournalError;
-
-/// How long another process is waited for that gives a file its name: it takes a moment, and one that was stopped in it takes for
-/// ever.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-
-/// How often it is looked whether it is done.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+use crate::bounded_lock;
 
 /// A name beside `path` that no other draft has.
 ///
@@ -43,23 +35,11 @@ pub(super) fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
 fn put_in_place_alone(draft: &Path, path: &Path) -> io::Result<()> {
     let beside = path.with_extension("lock");
     let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside)?;
-    wait_for(&lock)?;
+    bounded_lock::lock(&lock)?;
     match path.symlink_metadata() {
         Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::rename(draft, path),
         Err(error) => Err(error),
-    }
-}
-
-fn wait_for(lock: &File) -> io::Result<()> {
-    let until = Instant::now() + LOCK_WAIT;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOOK_AGAIN),
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::TimedOut.into()),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
     }
 }
 
