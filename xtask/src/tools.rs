@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use agent_tool_docs::wit;
 use anyhow::{Context, Result};
+use wit_parser::Resolve;
 
 use crate::expect_only;
 use crate::places::Places;
@@ -16,7 +18,8 @@ pub(crate) const HELP: &str = "\
 cargo xtask tools
 
 Builds the bundled tools and puts each component beside its `tool.toml`, as `tools/NAME/NAME.wasm`, where agent-host looks
-for it. Builds the test guests too (`tools/target/guests`). Sets the wasm target up first if it is missing.";
+for it, with the comments of its WIT inside. Builds the test guests too (`tools/target/guests`). Sets the wasm target up first
+if it is missing.";
 
 /// The verb.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
@@ -32,12 +35,14 @@ pub(crate) fn build(places: &Places, target: &WasmTarget) -> Result<()> {
     let built = places.tools_target.join("wasm32-wasip2/release");
     let tools = folders_with(&places.tools, "tool.toml")?;
     for folder in &tools {
-        place(&built, folder, folder)?;
+        let component = described(component_of(&built, folder)?, &folder.join("wit"))?;
+        place(&component, folder, folder)?;
     }
     let guests = folders_with(&places.repo.join("tests/guests"), "Cargo.toml")?;
     fs::create_dir_all(&places.guests)?;
+    // As strangers' toolchains leave them: without the comments of their WIT.
     for folder in &guests {
-        place(&built, folder, &places.guests)?;
+        place(&component_of(&built, folder)?, folder, &places.guests)?;
     }
     say(&format!(
         "{} tools are beside their tool.toml, {} test guests in {}",
@@ -64,11 +69,31 @@ pub(crate) fn folders_with(parent: &Path, file: &str) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Copies the component of `folder`, unless the same bytes are there: a new time would make others think it changed.
-fn place(built: &Path, folder: &Path, into: &Path) -> Result<()> {
-    let name = format!("{}.wasm", folder.file_name().unwrap_or_default().to_string_lossy());
-    let (from, to) = (built.join(&name), into.join(&name));
-    let component = fs::read(&from).with_context(|| format!("the build left no `{}`", from.display()))?;
+/// A component with the comments of its WIT, as `agent-host tool build` would leave it. The files are our own: no bounds are needed.
+fn described(component: Vec<u8>, folder: &Path) -> Result<Vec<u8>> {
+    if !folder.is_dir() {
+        return Ok(component);
+    }
+    let mut resolve = Resolve::default();
+    let cannot = || format!("cannot keep the comments of the WIT in `{}`", folder.display());
+    let (package, _) = resolve.push_dir(folder).with_context(cannot)?;
+    wit::embed(component, &resolve, package).with_context(cannot)
+}
+
+/// The component that was built in `folder`.
+fn component_of(built: &Path, folder: &Path) -> Result<Vec<u8>> {
+    let from = built.join(file_name(folder));
+    fs::read(&from).with_context(|| format!("the build left no `{}`", from.display()))
+}
+
+fn file_name(folder: &Path) -> String {
+    format!("{}.wasm", folder.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Puts the component of `folder` into its place, unless the same bytes are there: a new time would make others think it changed.
+fn place(component: &[u8], folder: &Path, into: &Path) -> Result<()> {
+    let name = file_name(folder);
+    let to = into.join(&name);
     if fs::read(&to).is_ok_and(|present| present == component) {
         return Ok(());
     }

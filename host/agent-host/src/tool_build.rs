@@ -7,7 +7,6 @@ use agent_core::config::manifest::Need;
 use agent_core::digest::Digest;
 use agent_core::name::Name;
 use agent_sandbox::component::COMPONENT_BYTES_MAX;
-use agent_sandbox::describe::docs_section::{self, Docs};
 use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
@@ -85,10 +84,9 @@ impl Plan {
             self.artifact.is_file(),
             "the build succeeded but left no `{from}`\n  hint: correct `artifact` in `{MANIFEST}`"
         );
-        let docs = wit_docs::read(&self.folder.join(wit_docs::FOLDER))?;
         let bytes = input::read_bytes(&self.artifact, COMPONENT_BYTES_MAX as u64)
             .with_context(|| format!("cannot read `{from}`"))?;
-        let bytes = if docs == Docs::default() { bytes } else { docs_section::append(&bytes, &docs) };
+        let bytes = wit_docs::embed(bytes, &self.folder)?;
         write_whole(&component, &bytes).with_context(|| format!("cannot write `{to}`"))?;
         Ok(component)
     }

@@ -1,268 +1,29 @@
-//! The documentation of a tool's exported functions and of what they take, from the WIT files beside its manifest. Toolchains drop
-//! these comments, so `agent-host tool build` and `tool pack` put them into the component, where a model will read them.
+//! Puts the comments of the WIT beside a tool's manifest into its component, where a model will read them: toolchains drop them. Called
+//! by `agent-host init`, `tool build` and `tool pack`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use agent_sandbox::describe::docs_section::{self, Docs};
-use anyhow::bail;
-use wit_parser::{Docs as Comment, Function, PackageId, Resolve, Type, TypeDefKind, TypeId, WorldItem, WorldKey};
+use agent_tool_docs::wit;
+use anyhow::Context;
 
+use crate::report::text;
 use crate::wit_files;
 
 /// The folder with WIT files beside a manifest.
-pub const FOLDER: &str = "wit";
+const FOLDER: &str = "wit";
 
-/// Deepest place in a parameter that is looked at: schemas of deeper ones are not made.
-const DEPTH_MAX: usize = 64;
-
-/// Most places of one function: its types, written out, may be many more than a model would read of.
-const PARTS_MAX: usize = 500;
-
-/// Most places that are looked at, of all functions together, with a comment or without: a type that is made of two others, and
-/// so on, has more of them than anybody counts.
-const VISITS_MAX: usize = 500_000;
-
-/// The comments of every function that a world in `folder` exports. Without the folder there is nothing to say.
+/// `component` with what the WIT in a tool's folder says of it. Where there is none, as it is: a tool built elsewhere brings its own.
 ///
 /// # Errors
 /// Where the WIT cannot be read or is not valid, or says more of its functions than a component can hold.
-pub fn read(folder: &Path) -> anyhow::Result<Docs> {
+pub fn embed(component: Vec<u8>, tool: &Path) -> anyhow::Result<Vec<u8>> {
+    let folder = tool.join(FOLDER);
     if !folder.is_dir() {
-        return Ok(Docs::default());
+        return Ok(component);
     }
-    let (resolve, package) = wit_files::read(folder)?;
-    let mut visits = VISITS_MAX;
-    let mut docs = Docs::default();
-    for (name, function) in exported(&resolve, package) {
-        if let Some(text) = words(&function.docs) {
-            docs.functions.insert(name.clone(), text);
-        }
-        let mut places = Places { resolve: &resolve, parts: BTreeMap::new(), inside: Vec::new(), visits: &mut visits };
-        function.params.iter().for_each(|param| places.of(&param.ty, &param.name));
-        if !places.parts.is_empty() {
-            docs.parts.insert(name, places.parts);
-        }
-    }
-    if docs_section::encoded_len(&Docs { functions: docs.functions.clone(), ..Docs::default() })
-        > docs_section::BYTES_MAX
-    {
-        bail!(
-            "the comments above the functions in `{}` have more than {} bytes, and a component holds no more\n  hint: shorten \
-             them: a model reads them with every request",
-            folder.display(),
-            docs_section::BYTES_MAX
-        );
-    }
-    Ok(within_bounds(docs))
-}
-
-/// What is said of functions matters more than what is said of their parts.
-fn within_bounds(docs: Docs) -> Docs {
-    let Docs { functions, parts } = docs;
-    let mut kept = Docs { functions, ..Docs::default() };
-    let mut bytes = docs_section::encoded_len(&kept);
-    for (name, of_function) in parts {
-        // A little more than it takes beside the others.
-        let alone = Docs { parts: [(name, of_function)].into(), ..Docs::default() };
-        bytes += docs_section::encoded_len(&alone);
-        if bytes > docs_section::BYTES_MAX {
-            break;
-        }
-        kept.parts.extend(alone.parts);
-    }
-    kept
-}
-
-fn exported(resolve: &Resolve, package: PackageId) -> impl Iterator<Item = (String, &Function)> {
-    let worlds = resolve.packages[package].worlds.values();
-    worlds.flat_map(|world| &resolve.worlds[*world].exports).flat_map(|(key, item)| functions(resolve, key, item))
-}
-
-fn functions<'r>(resolve: &'r Resolve, key: &WorldKey, item: &'r WorldItem) -> Vec<(String, &'r Function)> {
-    match item {
-        WorldItem::Function(function) => vec![(function.name.clone(), function)],
-        WorldItem::Interface { id, .. } => {
-            let interface = resolve.name_world_key(key);
-            let functions = resolve.interfaces[*id].functions.values();
-            functions.map(|function| (format!("{interface}#{}", function.name), function)).collect()
-        }
-        WorldItem::Type { .. } => Vec::new(),
-    }
-}
-
-fn words(docs: &Comment) -> Option<String> {
-    let text = docs.contents.as_deref()?.trim();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-/// The places in a function's parameters, as `docs_section` writes them, with what is said there.
-struct Places<'r> {
-    resolve: &'r Resolve,
-    parts: BTreeMap<String, String>,
-    /// The types that this place is in.
-    inside: Vec<TypeId>,
-    /// How many places may still be looked at.
-    visits: &'r mut usize,
-}
-
-impl Places<'_> {
-    /// What is said of a type at `place`, and of all that it is made of.
-    fn of(&mut self, ty: &Type, place: &str) {
-        if !self.may_look() || self.inside.len() == DEPTH_MAX {
-            return;
-        }
-        let Type::Id(id) = ty else { return };
-        let definition = &self.resolve.types[*id];
-        // What is said where a type is used comes before what is said of the type itself.
-        self.say(place, &definition.docs);
-        self.inside.push(*id);
-        self.within(&definition.kind, place);
-        self.inside.pop();
-    }
-
-    /// Counts a place that is looked at. `false` where it is one too many.
-    fn may_look(&mut self) -> bool {
-        *self.visits = self.visits.saturating_sub(1);
-        *self.visits > 0 && self.parts.len() < PARTS_MAX
-    }
-
-    fn say(&mut self, place: &str, docs: &Comment) {
-        if let (Some(text), true) = (words(docs), self.parts.len() < PARTS_MAX) {
-            self.parts.entry(place.to_owned()).or_insert(text);
-        }
-    }
-
-    fn within(&mut self, kind: &TypeDefKind, place: &str) {
-        match kind {
-            TypeDefKind::Record(record) => record.fields.iter().for_each(|field| {
-                self.named(place, (&field.name, &field.docs), Some(&field.ty));
-            }),
-            TypeDefKind::Variant(variant) => variant.cases.iter().for_each(|case| {
-                self.named(place, (&case.name, &case.docs), case.ty.as_ref());
-            }),
-            TypeDefKind::Enum(names) => {
-                names.cases.iter().for_each(|case| self.named(place, (&case.name, &case.docs), None));
-            }
-            TypeDefKind::Flags(flags) => {
-                flags.flags.iter().for_each(|flag| self.named(place, (&flag.name, &flag.docs), None));
-            }
-            TypeDefKind::Tuple(tuple) => {
-                tuple.types.iter().enumerate().for_each(|(index, ty)| self.of(ty, &format!("{place}[{index}]")));
-            }
-            TypeDefKind::Result(result) => {
-                for (name, ty) in [("ok", &result.ok), ("err", &result.err)] {
-                    ty.iter().for_each(|ty| self.of(ty, &format!("{place}.{name}")));
-                }
-            }
-            TypeDefKind::Option(inner) => self.option(inner, place),
-            TypeDefKind::Type(inner) => self.of(inner, place),
-            TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _) => self.of(item, &format!("{place}[]")),
-            TypeDefKind::Map(_, value) => self.of(value, &format!("{place}{{}}")),
-            // No tool takes these.
-            TypeDefKind::Resource
-            | TypeDefKind::Handle(_)
-            | TypeDefKind::Future(_)
-            | TypeDefKind::Stream(_)
-            | TypeDefKind::Unknown => {}
-        }
-    }
-
-    fn named(&mut self, place: &str, (name, docs): (&str, &Comment), ty: Option<&Type>) {
-        if !self.may_look() {
-            return;
-        }
-        let place = format!("{place}.{name}");
-        self.say(&place, docs);
-        ty.iter().for_each(|ty| self.of(ty, &place));
-    }
-
-    /// An option adds nothing to a place, but for one whose value is an option again.
-    fn option(&mut self, inner: &Type, place: &str) {
-        let is_option = |ty: &Type| match ty {
-            Type::Id(id) => matches!(self.resolve.types[*id].kind, TypeDefKind::Option(_)),
-            _ => false,
-        };
-        if is_option(inner) { self.of(inner, &format!("{place}.some")) } else { self.of(inner, place) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn docs(wit: &str) -> anyhow::Result<Docs> {
-        let folder = tempfile::tempdir()?;
-        std::fs::write(folder.path().join("calc.wit"), wit)?;
-        read(folder.path())
-    }
-
-    #[test]
-    fn comments_are_found_under_the_names_that_a_component_exports() -> anyhow::Result<()> {
-        let wit = "package local:calc@0.1.0;\n\
-                   interface more {\n  /// Rounds a number.\n  round: func(x: f64) -> f64;\n  silent: func();\n}\n\
-                   world calc {\n  export more;\n  /// Calculates exactly.\n  export evaluate: func(expression: string) -> string;\n}\n";
-        let docs: Vec<_> = docs(wit)?.functions.into_iter().collect();
-        let expected = [("evaluate", "Calculates exactly."), ("local:calc/more@0.1.0#round", "Rounds a number.")];
-        assert_eq!(docs, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
-        assert_eq!(read(Path::new("/nowhere"))?, Docs::default());
-        Ok(())
-    }
-
-    #[test]
-    fn comments_of_fields_and_cases_are_found_at_their_places() -> anyhow::Result<()> {
-        let wit = "package local:shop;\n\
-            world shop {\n  export desk;\n}\n\
-            interface desk {\n\
-              /// A colour.\n  enum colour { /// As roses.\n red, blue }\n\
-              flags mark { /// Not used.\n new, sold }\n\
-              /// How large.\n  variant size { /// In metres.\n exact(f64), any }\n\
-              record item { /// What is paid, in cents.\n price: u32, colour: option<colour>, /// Its own.\n size: size, }\n\
-              order: func(items: list<item>, marks: tuple<mark, string>, again: option<option<colour>>);\n\
-            }\n";
-        let docs = docs(wit)?;
-        let parts: Vec<_> = docs.parts["local:shop/desk#order"].iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let expected = [
-            ("again.some", "A colour."),
-            ("again.some.red", "As roses."),
-            ("items[].colour", "A colour."),
-            ("items[].colour.red", "As roses."),
-            ("items[].price", "What is paid, in cents."),
-            ("items[].size", "Its own."),
-            ("items[].size.exact", "In metres."),
-            ("marks[0].new", "Not used."),
-        ];
-        assert_eq!(parts, expected);
-        Ok(())
-    }
-
-    /// Written out, its type has more places than anybody waits for.
-    #[test]
-    fn a_type_that_doubles_is_not_written_out() -> anyhow::Result<()> {
-        let records: String = (0..62).map(|n| format!("record t{n} {{ a: t{0}, b: t{0} }}\n", n + 1)).collect();
-        let wit = format!(
-            "package local:wide;\ninterface i {{\n{records}record t62 {{ x: u8 }}\n/// Says.\nf: func(x: t0);\n}}\nworld w {{ export i; }}\n"
-        );
-        assert_eq!(docs(&wit)?.functions["local:wide/i#f"], "Says.");
-        Ok(())
-    }
-
-    #[test]
-    fn what_is_said_fits_into_a_component() -> anyhow::Result<()> {
-        let fields: String =
-            (0..400).map(|n| format!("/// Field {n}, of which much is said.\nfield{n}: u8,\n")).collect();
-        let functions: String = (0..2_000).map(|n| format!("do{n}: func(x: t);\n")).collect();
-        let wit = |functions: &str| {
-            format!(
-                "package local:wide;\ninterface i {{\nrecord t {{\n{fields}}}\n{functions}}}\nworld w {{ export i; }}\n"
-            )
-        };
-        let bounded = docs(&wit(&functions))?;
-        assert!(!bounded.parts.is_empty() && docs_section::encoded_len(&bounded) <= docs_section::BYTES_MAX);
-        let said = format!("/// {}\n", "much ".repeat(30));
-        let functions: String = (0..2_000).map(|n| format!("{said}do{n}: func(x: t);\n")).collect();
-        let refused = docs(&wit(&functions)).map_or_else(|error| error.to_string(), |_| String::new());
-        assert!(refused.contains("more than 262144 bytes"), "{refused}");
-        Ok(())
-    }
+    let (resolve, package) = wit_files::read(&folder)?;
+    wit::embed(component, &resolve, package).with_context(|| {
+        let shown = text::whole(&folder.display().to_string());
+        format!("cannot keep the comments above the functions in `{shown}`\n  hint: shorten them: a model reads them with every request")
+    })
 }

@@ -1,5 +1,5 @@
 //! The WIT files beside a tool's manifest, read with bounds: a stranger may have written them, and whoever packs a tool is not asked
-//! whether he trusts it. `wit_docs` takes the comments out of them.
+//! whether he trusts it. `wit_docs` has the comments taken out of them.
 
 use std::path::{Path, PathBuf};
 

@@ -18,7 +18,7 @@ use crate::places::Places;
 const NAME: &str = "rustc-with-counters-";
 
 /// The crates whose code guides the search: what is tested, and the targets, whose own checks are goals too.
-const CRATES: [&str; 3] = ["agent_core", "agent_sandbox", "fuzz"];
+const CRATES: [&str; 4] = ["agent_core", "agent_tool_docs", "agent_sandbox", "fuzz"];
 
 /// What libFuzzer works with: a counter for each edge, where it is, and what is compared with what. Unoptimised code would
 /// be several times slower; overflow stays an error.

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use agent_core::digest::Digest;
 use agent_sandbox::component::COMPONENT_BYTES_MAX;
-use agent_sandbox::describe::docs_section::{self, Docs};
 use agent_sandbox::describe::manifest_section;
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -76,9 +75,7 @@ fn packed(folder: &Path, built: &Path, manifest: &str) -> anyhow::Result<Vec<u8>
     let packed = manifest_section::write(&bytes, manifest);
     let read_back = manifest_section::read(&packed).ok().flatten();
     ensure!(read_back.as_deref() == Some(manifest), "`{shown}` is not a valid component");
-    let docs = wit_docs::read(&folder.join(wit_docs::FOLDER))?;
-    // A tool built elsewhere brings its own.
-    let packed = if docs == Docs::default() { packed } else { docs_section::append(&packed, &docs) };
+    let packed = wit_docs::embed(packed, folder)?;
     ensure!(packed.len() <= COMPONENT_BYTES_MAX, "`{shown}` would be larger than any component may be");
     Ok(packed)
 }

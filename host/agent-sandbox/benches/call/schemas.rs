@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use agent_sandbox::describe::docs_section::{self, Docs};
+use agent_tool_docs::stored::{self, Docs};
 
 use crate::figure::Unit;
 use crate::load;
@@ -49,5 +49,5 @@ fn component(exports: u32) -> Vec<u8> {
             (export $item "item" (type $item'))
             {functions})"#
     );
-    docs_section::append(&wat::parse_str(text).unwrap(), &docs)
+    stored::append(&wat::parse_str(text).unwrap(), &docs)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use agent_core::name::Name;
 use agent_core::tool::DESCRIPTION_BYTES_MAX;
+use agent_tool_docs::stored::Docs;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Val};
 
 use crate::command::{self, CommandLine};
-use crate::describe::docs_section::Docs;
 use crate::describe::naming::{self, ExportPath};
 use crate::describe::schema::{self, Notes};
 use crate::describe::{Description, SCHEMA_BYTES_MAX, Unsupported, Unusable, refuse_hidden, refuse_hidden_in_schema};

@@ -1,7 +1,7 @@
 //! The custom section `agent-host:manifest`: the text of a tool's `tool.toml` inside its component, so that one file carries all
 //! that its author says of it. `agent-host tool pack` writes it; where no `tool.toml` stands beside the component, it counts.
 
-use crate::describe::section;
+use agent_tool_docs::section;
 
 /// The section's name.
 const NAME: &str = "agent-host:manifest";

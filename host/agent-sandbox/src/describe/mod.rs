@@ -6,13 +6,12 @@ use agent_core::name::Name;
 
 use crate::plain_text;
 
-pub mod docs_section;
+pub(crate) mod docs_section;
 pub(crate) mod exports;
 pub mod manifest_section;
 pub(crate) mod naming;
 mod package_docs;
 pub(crate) mod schema;
-mod section;
 pub(crate) mod selection;
 pub(crate) mod world;
 

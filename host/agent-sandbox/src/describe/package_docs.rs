@@ -5,10 +5,10 @@
 //! {F: {"docs": …}}}}}`. It says neither the package nor its version, so an interface is known by its own name alone.
 
 use agent_core::tool::DESCRIPTION_BYTES_MAX;
+use agent_tool_docs::section;
 use serde_json::Value;
 use wasmparser::{Parser, Payload};
 
-use crate::describe::section;
 use crate::plain_text;
 
 /// The section's name.

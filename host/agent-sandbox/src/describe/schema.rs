@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::value::shape::{Case, Field, Integer, Key, Shape};
 use crate::value::{INFINITE, INFINITE_BELOW, NOT_A_NUMBER, SOME};
 
-/// Documentation of places in a function's parameters: `docs_section` says how they are written.
+/// Documentation of places in a function's parameters: `agent_tool_docs::stored` says how they are written.
 pub(crate) type Notes = BTreeMap<String, String>;
 
 /// The schema of an object with these fields, which are at `place` in the function's parameters. Whatever is no option is

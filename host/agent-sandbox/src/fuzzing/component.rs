@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 
 use agent_core::tool::DESCRIPTION_BYTES_MAX;
+use agent_tool_docs::stored::{self, Docs};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::describe::docs_section::{self, Docs};
-use crate::describe::exports;
+use crate::describe::{docs_section, exports};
 use crate::engine::{self, Residue};
 use crate::{hosts, structure};
 
@@ -32,7 +32,7 @@ pub fn look(bytes: &[u8]) {
 /// `tool build` writes the section that `describe` reads.
 fn docs_are_read_back(bytes: &[u8], docs: &Docs) {
     if structure::check(bytes).is_ok() {
-        assert_eq!(docs_section::read(&docs_section::append(bytes, docs)).as_ref(), Ok(docs));
+        assert_eq!(docs_section::read(&stored::append(bytes, docs)).as_ref(), Ok(docs));
     }
 }
 

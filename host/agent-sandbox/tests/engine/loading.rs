@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use agent_sandbox::Sandbox;
-use agent_sandbox::describe::docs_section::{self, Docs};
 use agent_sandbox::sandbox::{Compiling, OnCompile, SandboxOptions};
+use agent_tool_docs::stored::{self, Docs};
 
 use crate::support::{guest, load, load_bytes, load_error, options};
 
@@ -186,14 +186,14 @@ fn descriptions_come_from_the_docs_section_or_from_the_signature() {
     let set = || "local:demo/tools@0.1.0#set".to_owned();
     let parts = [("count".to_owned(), "How many.".to_owned())].into();
     let docs = Docs { functions: [(set(), "Sets it.".to_owned())].into(), parts: [(set(), parts)].into() };
-    let documented = load_bytes(&docs_section::append(&bytes, &docs));
+    let documented = load_bytes(&stored::append(&bytes, &docs));
     assert_eq!(documented.tools[0].description, "Sets it.");
     let schema = documented.tools[0].input_schema.to_value().unwrap();
     assert_eq!(schema["properties"]["count"]["description"], "How many.");
     assert_ne!(plain.digest, documented.digest);
 
     let docs = Docs { functions: [(set(), "x".repeat(2049))].into(), ..Docs::default() };
-    check(&docs_section::append(&bytes, &docs), "component_invalid: the component's description of its tools");
+    check(&stored::append(&bytes, &docs), "component_invalid: the component's description of its tools");
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use agent_sandbox::describe::docs_section;
 use anstyle::Style;
 use anyhow::{Context, bail};
 
@@ -64,15 +63,15 @@ pub async fn init(args: InitArgs) -> anyhow::Result<ExitCode> {
         bail!("`{}` is there already, and nothing is written over\n  hint: {hint}", there.display());
     }
     FILES.iter().try_for_each(|file| write(&folder.join(file.path), file.text.as_bytes()))?;
-    write(&folder.join(COMPONENT), &component(&folder.join(WIT))?)?;
+    write(&folder.join(COMPONENT), &component(&folder)?)?;
     say(&folder, &model::available().await).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The component with the comments of its interface, as `tool build` would make it.
-fn component(wit: &Path) -> anyhow::Result<Vec<u8>> {
-    let docs = wit_docs::read(wit.parent().context("a file stands in a folder")?)?;
-    Ok(docs_section::append(WORDS, &docs))
+fn component(folder: &Path) -> anyhow::Result<Vec<u8>> {
+    let tool = folder.join(COMPONENT);
+    wit_docs::embed(WORDS.to_vec(), tool.parent().context("a file stands in a folder")?)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

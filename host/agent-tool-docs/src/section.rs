@@ -1,5 +1,5 @@
-//! Custom sections at the outermost level of a component: found, appended and left out. What `docs_section` and
-//! `manifest_section` are written with.
+//! Custom sections at the outermost level of a component: found, appended and left out. What the
+//! documentation and the manifest of a tool are kept in.
 
 use std::ops::Range;
 
@@ -9,7 +9,8 @@ const CUSTOM_SECTION_ID: u8 = 0;
 
 /// The content of the last section of this name. Of several the last one counts, so that one can be added without taking the
 /// component apart.
-pub(crate) fn last<'c>(component: &'c [u8], name: &str) -> Option<&'c [u8]> {
+#[must_use]
+pub fn last<'c>(component: &'c [u8], name: &str) -> Option<&'c [u8]> {
     let mut found = None;
     each(component, |section, data, _| {
         if section == name {
@@ -20,7 +21,8 @@ pub(crate) fn last<'c>(component: &'c [u8], name: &str) -> Option<&'c [u8]> {
 }
 
 /// `component` without its sections of this name, and with one of them at its end.
-pub(crate) fn replace(component: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn replace(component: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
     let mut out = without(component, name);
     let mut content = Vec::with_capacity(name.len() + data.len() + 2);
     write_length(&mut content, name.len());
