@@ -156,6 +156,9 @@ fn with_cure(error: LoadError) -> anyhow::Error {
                         developed";
             named::Name::ComponentInvalid.because(format!("{error}\n  hint: {hint}")).into()
         }
+        LoadError::OtherWorld(other) => {
+            named::Name::ComponentInvalid.because(format!("{error}\n  hint: {}", other.cure())).into()
+        }
         LoadError::CompileLimit(CompileLimit::Stack)
         | LoadError::TooLarge { .. }
         | LoadError::CoreModule

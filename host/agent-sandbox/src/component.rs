@@ -16,10 +16,11 @@ use crate::bindings::reconciler::ReconcilerPre;
 use crate::cache::CacheRejected;
 use crate::compile::{CompileError, CompileLimit};
 use crate::describe::exports::Export;
-use crate::describe::{Door, Unsupported};
+use crate::describe::{Door, Unsupported, Unusable};
 use crate::distant::DistantCalls;
 use crate::hosts::http::Resolver;
 use crate::mount::Mount;
+use crate::own_world::OtherWorld;
 use crate::pace::{Begin, Pace};
 use crate::state::CallState;
 pub use crate::structure::COMPONENT_BYTES_MAX;
@@ -150,6 +151,9 @@ pub enum LoadError {
         /// All of them.
         imports: Vec<String>,
     },
+    /// It is made for another version of our own interfaces than this host has.
+    #[error("{0}")]
+    OtherWorld(OtherWorld),
     /// It imports more of a known interface than this host has.
     #[error("the component does not fit this host's interfaces, perhaps it was built for a newer WASI 0.2: {0}")]
     Link(String),
@@ -171,6 +175,12 @@ impl From<CompileError> for LoadError {
             CompileError::Broke(problem) => Self::CompilerBroke(problem),
             CompileError::OutOfMemory | CompileError::Failed(_) => Self::Host(error.to_string()),
         }
+    }
+}
+
+impl From<Unusable> for LoadError {
+    fn from(Unusable(problem): Unusable) -> Self {
+        Self::Description(problem)
     }
 }
 
@@ -203,6 +213,7 @@ impl LoadError {
             | Self::Invalid(_)
             | Self::Concurrent { .. }
             | Self::CompilerBroke(_)
+            | Self::OtherWorld(_)
             | Self::Link(_)
             | Self::Description(_)
             | Self::Exports(_) => "component_invalid",

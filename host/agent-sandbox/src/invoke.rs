@@ -10,16 +10,18 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentExportIndex, Func, InstancePre, Val};
 use wasmtime::{Engine, Store};
 
-use crate::bindings::ToolPre;
 use crate::bindings::exports::agent_host::tool::tools::{Part, ToolInfo};
-use crate::bindings::reconciler::ReconcilerPre;
 use crate::bindings::reconciler::exports::agent_host::tool::reconcile::{Finding, Write};
+use crate::bindings::reconciler::{Reconciler, ReconcilerPre};
+use crate::bindings::{Tool, ToolPre};
 use crate::command::{self, Exit};
 use crate::defence::{self, Defence};
 use crate::describe::exports::Lowered;
 use crate::engine::YIELD_INTERVAL_FUEL;
 use crate::layer::{self, Layer};
+use crate::own_world::Own;
 use crate::patience::Patience;
+use crate::plain_text::error_line;
 use crate::plainly::{self, PlainAnswer};
 use crate::state::{Account, CallParts, CallState};
 use crate::stop::Stop;
@@ -41,10 +43,19 @@ pub(crate) enum Target {
     },
     /// `call-tool` of our own world.
     CallTool { pre: ToolPre<CallState>, operation: String, arguments: String },
-    /// `list-tools` of our own world.
-    ListTools { pre: ToolPre<CallState> },
+    /// `list-tools` of our own world, of a component that may export `reconcile` beside it.
+    ListTools { pre: ToolPre<CallState>, reconciles: bool },
     /// `reconcile`, which a component of our own world may export.
     Reconcile { pre: ReconcilerPre<CallState>, operation: String, arguments: String, write: Write },
+}
+
+/// A function of our own world has not the type that this host knows. Seen by whoever asks a component for its tools, since wasmtime
+/// compares types once there is an instance.
+#[derive(Debug, thiserror::Error)]
+#[error("{difference}")]
+pub(crate) struct Misfit {
+    pub(crate) interface: Own,
+    pub(crate) difference: String,
 }
 
 /// What it answered.
@@ -159,8 +170,13 @@ async fn drive(store: &mut Store<CallState>, target: Target) -> wasmtime::Result
             let parts = tool.agent_host_tool_tools().call_call_tool(store, &operation, &arguments).await?;
             Ok(Answer::Parts(parts))
         }
-        Target::ListTools { pre } => {
-            let tool = pre.instantiate_async(&mut *store).await?;
+        Target::ListTools { pre, reconciles } => {
+            let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
+            let misfit = |interface| move |error| Misfit { interface, difference: error_line(&error) };
+            if reconciles {
+                Reconciler::new(&mut *store, &instance).map_err(misfit(Own::Reconcile))?;
+            }
+            let tool = Tool::new(&mut *store, &instance).map_err(misfit(Own::Tools))?;
             Ok(Answer::Tools(tool.agent_host_tool_tools().call_list_tools(store).await?))
         }
         Target::Reconcile { pre, operation, arguments, write } => {

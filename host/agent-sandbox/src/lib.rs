@@ -40,6 +40,7 @@ pub mod layer;
 mod limiter;
 mod loading;
 pub mod mount;
+pub mod own_world;
 mod pace;
 mod patience;
 mod plain_text;

@@ -20,8 +20,10 @@ use crate::code::VerifiedCode;
 use crate::compile::{self, CompileRequest};
 use crate::component::{CodeOrigin, Component, Entry, Import, LoadError};
 use crate::defence::{Defence, is_off};
-use crate::describe::{Description, Door, Unsupported, Unusable, docs_section, exports, selection, world};
+use crate::describe::world::{self, NoAnswer};
+use crate::describe::{Description, Door, Unsupported, Unusable, docs_section, exports, selection};
 use crate::distant::DistantCalls;
+use crate::own_world::{self, OtherWorld, Own};
 use crate::pace::Pace;
 use crate::plain_text::error_line;
 use crate::sandbox::{Compiling, Sandbox};
@@ -61,9 +63,10 @@ impl Sandbox {
         structure::check(bytes)?;
         let digest = Digest::of(bytes);
         let (code, origin) = self.code(name, digest, bytes)?;
+        self.check_world(&code)?;
         let imports = self.imports(&code)?;
-        let pre = self.linked(&code).map_err(|error| LoadError::Link(error_line(&error)))?;
-        let offer = self.offer(&code, pre, bytes).map_err(|Unusable(problem)| LoadError::Description(problem))?;
+        let pre = self.linked(&code).map_err(|error| unlinked(&imports, error_line(&error)))?;
+        let offer = self.offer(&code, pre, bytes)?;
         let selected = selection::select(offer.descriptions, rules);
         let selected = selected.map_err(|Unusable(problem)| LoadError::Exports(problem))?;
         Ok(Arc::new(Component {
@@ -149,6 +152,14 @@ impl Sandbox {
         Some(done.drop_guard())
     }
 
+    /// What is made for another version of our own world would be taken for something else: its interfaces for plain functions.
+    fn check_world(&self, code: &Code) -> Result<(), LoadError> {
+        let ty = code.component_type();
+        let names =
+            ty.imports(&self.engine).map(|(name, _)| name).chain(ty.exports(&self.engine).map(|(name, _)| name));
+        own_world::other(names).map_or(Ok(()), |other| Err(LoadError::OtherWorld(other)))
+    }
+
     /// The component's own types are the truth about what it wants.
     fn imports(&self, code: &Code) -> Result<Vec<Import>, LoadError> {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
@@ -176,13 +187,14 @@ impl Sandbox {
         linker.instantiate_pre(code)
     }
 
-    fn offer(&self, code: &Code, pre: InstancePre<CallState>, bytes: &[u8]) -> Result<Offer, Unusable> {
+    fn offer(&self, code: &Code, pre: InstancePre<CallState>, bytes: &[u8]) -> Result<Offer, LoadError> {
         let ty = code.component_type();
-        if ty.exports(&self.engine).any(|(name, _)| name.starts_with(TOOLS_INTERFACE)) {
-            let reconciles = ty.exports(&self.engine).any(|(name, _)| name.starts_with(RECONCILE_INTERFACE));
-            return self.offer_of_world(pre, reconciles);
+        let exported =
+            |interface: &str| ty.exports(&self.engine).map(|(name, _)| name).find(|name| name.starts_with(interface));
+        if let Some(tools) = exported(TOOLS_INTERFACE) {
+            return self.offer_of_world(pre, tools, exported(RECONCILE_INTERFACE));
         }
-        let found = exports::find(code, &docs_section::read(bytes)?)?;
+        let found = docs_section::read(bytes).and_then(|docs| exports::find(code, &docs))?;
         Ok(Offer {
             door: Door::Exports,
             descriptions: found.descriptions,
@@ -191,17 +203,37 @@ impl Sandbox {
         })
     }
 
-    fn offer_of_world(&self, pre: InstancePre<CallState>, reconciles: bool) -> Result<Offer, Unusable> {
-        let unusable = |error: wasmtime::Error| Unusable(error_line(&error));
-        let reconciler = reconciles.then(|| ReconcilerPre::new(pre.clone())).transpose().map_err(unusable)?;
-        let pre = ToolPre::new(pre).map_err(unusable)?;
+    fn offer_of_world(
+        &self,
+        pre: InstancePre<CallState>,
+        tools: &str,
+        reconcile: Option<&str>,
+    ) -> Result<Offer, LoadError> {
+        let differing =
+            |interface: &str, difference: &str| LoadError::OtherWorld(OtherWorld::differing(interface, difference));
+        let reconciler = reconcile
+            .map(|name| ReconcilerPre::new(pre.clone()).map_err(|error| differing(name, &error_line(&error))))
+            .transpose()?;
+        let pre = ToolPre::new(pre).map_err(|error| differing(tools, &error_line(&error)))?;
         // One question at a time: the pool has one slot for it.
         let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        let (engine, question) = (self.engine.clone(), pre.clone());
-        let answer = self.guests.wait(async move { world::ask(&engine, question).await });
-        let descriptions =
-            answer.ok_or_else(|| Unusable("the host failed while it asked for the tools".to_owned()))??;
+        let (engine, question, reconciles) = (self.engine.clone(), pre.clone(), reconciler.is_some());
+        let answer = self.guests.wait(async move { world::ask(&engine, question, reconciles).await });
+        let answer = answer.ok_or_else(|| Unusable("the host failed while it asked for the tools".to_owned()))?;
+        let descriptions = answer.map_err(|no_answer| match no_answer {
+            NoAnswer::Unusable(unusable) => unusable.into(),
+            NoAnswer::Misfit(Own::Tools, difference) => differing(tools, &difference),
+            NoAnswer::Misfit(Own::Reconcile, difference) => differing(reconcile.unwrap_or(tools), &difference),
+        })?;
         Ok(Offer { door: Door::World, descriptions, unsupported: Vec::new(), entry: Entry::World { pre, reconciler } })
+    }
+}
+
+/// Why a component is not linked. Of an interface of ours it is said which version it wants.
+fn unlinked(imports: &[Import], problem: String) -> LoadError {
+    match own_world::differing(imports.iter().map(|import| import.name.as_str()), &problem) {
+        Some(other) => LoadError::OtherWorld(other),
+        None => LoadError::Link(problem),
     }
 }
 

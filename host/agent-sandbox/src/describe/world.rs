@@ -20,8 +20,9 @@ use crate::effects::Effects;
 use crate::fault::{Stopped, classify};
 use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use crate::hosts::clocks::ClockGrain;
-use crate::invoke::{self, Answer, Ending, Target};
+use crate::invoke::{self, Answer, Ending, Misfit, Target};
 use crate::kv::NoStores;
+use crate::own_world::Own;
 use crate::pace::Lent;
 use crate::patience::Patience;
 use crate::secrets::CallSecrets;
@@ -44,18 +45,43 @@ fn question_limits() -> Limits {
     }
 }
 
-/// Asks for the tools of `pre`. Runs guest code: only on the guests' runtime.
-pub(crate) async fn ask(engine: &Engine, pre: ToolPre<CallState>) -> Result<Vec<Description>, Unusable> {
+/// Why a component does not say what its tools are.
+pub(crate) enum NoAnswer {
+    /// It is made for another state of our world.
+    Misfit(Own, String),
+    /// What it says, or that it says nothing, cannot be used.
+    Unusable(Unusable),
+}
+
+impl From<Unusable> for NoAnswer {
+    fn from(unusable: Unusable) -> Self {
+        Self::Unusable(unusable)
+    }
+}
+
+/// Asks for the tools of `pre`, a component that may export `reconcile` beside them. Runs guest code: only on the guests' runtime.
+pub(crate) async fn ask(
+    engine: &Engine,
+    pre: ToolPre<CallState>,
+    reconciles: bool,
+) -> Result<Vec<Description>, NoAnswer> {
     let limits = question_limits();
-    let finished = invoke::run(engine, Target::ListTools { pre }, question_parts(limits.clone())).await;
+    let finished = invoke::run(engine, Target::ListTools { pre, reconciles }, question_parts(limits.clone())).await;
     let tools = match finished.map(|finished| finished.ending) {
         Ok(Ending::Answered(Answer::Tools(tools))) => tools,
         Ok(Ending::Answered(_)) => unreachable!("the question was for tools"),
-        Ok(Ending::Stopped(error)) | Err(error) => return Err(Unusable(stopped(classify(&error, &limits)))),
-        Ok(Ending::DeadlineExceeded) => return Err(Unusable(format!("it took longer than {}", limits.deadline))),
+        Ok(Ending::Stopped(error)) | Err(error) => return Err(no_answer(&error, &limits)),
+        Ok(Ending::DeadlineExceeded) => return Err(Unusable(format!("it took longer than {}", limits.deadline)).into()),
         Ok(Ending::Cancelled) => unreachable!("nobody holds the token"),
     };
-    describe(tools)
+    Ok(describe(tools)?)
+}
+
+fn no_answer(error: &wasmtime::Error, limits: &Limits) -> NoAnswer {
+    match error.downcast_ref() {
+        Some(Misfit { interface, difference }) => NoAnswer::Misfit(*interface, difference.clone()),
+        None => Unusable(stopped(classify(error, limits))).into(),
+    }
 }
 
 fn stopped(stopped: Stopped) -> String {

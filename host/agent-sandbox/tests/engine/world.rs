@@ -79,6 +79,41 @@ async fn a_tool_of_our_world_describes_itself_and_answers() {
     assert_eq!(shown(&call(&component, "other", "{}").await.outcome), "unknown_tool: `guest` has no operation `other`");
 }
 
+/// Which version the component wants, which this host has.
+#[test]
+fn a_component_of_another_version_of_our_world_is_told_so() {
+    let error = |text: &str| load_error(&wat::parse_str(text).unwrap());
+    let own = tool("echo", SCHEMA, "", 0, "");
+    let made_for = |interface: &str| {
+        format!(
+            "component_invalid: the component is made for `agent-host:tool/{interface}`, and this host has `agent-host:tool@0.1.0`"
+        )
+    };
+    assert_eq!(error(&own.replace("@0.1.0", "@0.2.0")), made_for("types@0.2.0"));
+    load(&own.replace("@0.1.0", "@0.1.7"));
+    let field = "(field \"output-schema\" (option string))";
+    let with_a_field = own.replace(field, &format!("{field} (field \"later\" bool)"));
+    let newer = error(&with_a_field.replace("@0.1.0", "@0.1.7"));
+    assert!(newer.starts_with(&format!("{}: ", made_for("tools@0.1.7"))), "{newer}");
+    assert!(newer.contains("expected record of 4 fields, found 5"), "{newer}");
+    let same = error(&with_a_field);
+    assert!(same.starts_with(&format!("{}, though another state of it: ", made_for("tools@0.1.0"))), "{same}");
+}
+
+#[test]
+fn an_import_of_another_version_of_our_world_is_told_so() {
+    let import = |interface: &str, function: &str| {
+        let text = format!(r#"(component (import "agent-host:tool/{interface}" (instance {function})))"#);
+        load_error(&wat::parse_str(text).unwrap())
+    };
+    let later = r#"(export "later" (func))"#;
+    let made_for = "component_invalid: the component is made for `agent-host:tool/host@";
+    assert!(import("host@0.2.0", later).starts_with(&format!("{made_for}0.2.0`, and this host has")));
+    let patch = import("host@0.1.3", later);
+    assert!(patch.starts_with(&format!("{made_for}0.1.3`, and this host has")) && patch.contains("`later`"), "{patch}");
+    assert_eq!(import("host@0.1.3", ""), "loaded");
+}
+
 async fn check_json(text: &str, expected: &str) {
     let component = load(&tool("echo", SCHEMA, "", 1, text));
     let said = shown(&call(&component, "echo", "{}").await.outcome);
