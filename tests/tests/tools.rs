@@ -338,7 +338,11 @@ fn a_program_with_main_is_a_tool() {
     let text = |outcome: &Value| outcome["returned"]["content"][0]["text"].as_str().unwrap_or_default().to_owned();
     assert_eq!(text(&call(&[], json!({"args": ["args", "a b", ""]}))), "command [\"args\", \"a b\", \"\"]\n");
     assert_eq!(text(&call(&[], json!({"args": ["upper"], "stdin": "one\ntwo"}))), "ONE\nTWO");
-    assert_eq!(text(&call(&["--allow-read", "data"], json!({"args": ["cat", "/data/note.txt"]}))), "from a file\n");
+    // Relative paths begin at the granted folder.
+    for path in ["/data/note.txt", "note.txt", "./note.txt"] {
+        let read = call(&["--allow-read", "data"], json!({"args": ["cat", path]}));
+        assert_eq!(text(&read), "from a file\n", "{path}: {read}");
+    }
     assert_eq!(text(&call(&[], json!({"args": ["exit"]}))), "");
     let warned = call(&[], json!({"args": ["warn"]}));
     assert_eq!(warned["returned"]["content"][1]["text"], "standard error:\ncareful\n");

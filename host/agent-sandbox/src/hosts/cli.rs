@@ -77,6 +77,11 @@ impl Console {
         self.command = Some(Command { args: line.args.clone(), stdin, exited: None });
     }
 
+    /// Whether it is the console of a command.
+    pub(crate) fn is_of_command(&self) -> bool {
+        self.command.is_some()
+    }
+
     /// How the command exited, if it did.
     pub(crate) fn exited(&self) -> Option<Exit> {
         self.command.as_ref().and_then(|command| command.exited)

@@ -66,6 +66,9 @@ use crate::state::{CallState, table_stop};
 use crate::stop::Stop;
 use crate::transcript::Operation as Op;
 
+/// What a command may call the folder that it is in, beside its own name.
+const WORKING_FOLDER: &str = ".";
+
 /// The files of one call.
 pub(crate) struct Files {
     changes: Arc<Changes>,
@@ -142,6 +145,12 @@ impl CallState {
         for (number, mount) in mounts.iter().enumerate() {
             let node = Node::root(root_handle(mount)?, number);
             directories.push((self.push_node(node)?, mount.guest.clone()));
+        }
+        // C libraries do not ask in which folder a program is: relative paths lead to what is called so, if anything is. Last, for
+        // others take the first one for that folder.
+        if let (Some(first), true) = (mounts.first(), self.console.is_of_command()) {
+            let node = Node::root(root_handle(first)?, 0);
+            directories.push((self.push_node(node)?, WORKING_FOLDER.to_owned()));
         }
         Ok(directories)
     }
