@@ -384,7 +384,7 @@ fn the_doctor_opens_a_journal_behind_the_walls() {
     assert_eq!(world.run(&["run", "--model", &model, "go"]).ok(), "done\n");
     let said = world.run(&["--log", "info", "doctor"]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("1 runs, 0 interrupted"), "{said:?}");
+    assert!(said.out.contains("1 run, 0 interrupted"), "{said:?}");
     for wall in ["landlock", "seccomp"] {
         let line = said.err.lines().find(|line| line.contains(wall) && line.contains("confined"));
         assert!(line.is_some_and(|line| line.contains("the host is confined")), "{said:?}");

@@ -39,9 +39,16 @@ pub fn block(text: &str, lines_max: usize, chars_max: usize) -> Vec<String> {
     let mut shown: Vec<String> = lines.iter().take(lines_max).map(|one| line(one, chars_max)).collect();
     let left = lines.len().saturating_sub(lines_max);
     if left > 0 {
-        shown.push(format!("{CUT} {left} more {}", if left == 1 { "line" } else { "lines" }));
+        shown.push(format!("{CUT} {}", counted(left, "more line")));
     }
     shown
+}
+
+/// So many of something: `1 run`, `2 runs`.
+#[must_use]
+pub fn counted(number: usize, one: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{ending}")
 }
 
 /// All of `text` on one line. Line breaks become `\n`.

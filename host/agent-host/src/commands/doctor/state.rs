@@ -15,6 +15,7 @@ use crate::journal::key::HostKey;
 use crate::journal::runs::{RunStatus, Wanted};
 use crate::journal::sqlite::SqliteJournal;
 use crate::operator;
+use crate::report::text;
 use crate::settings;
 use crate::trust::TrustStore;
 
@@ -99,8 +100,7 @@ fn rules(home: &Home) -> Finding {
             let grants: usize = rules.iter().map(|rules| rules.grants.len()).sum();
             let detail = match grants {
                 0 => "no standing grant".to_owned(),
-                1 => "1 standing grant, for every run".to_owned(),
-                grants => format!("{grants} standing grants, for every run"),
+                grants => format!("{}, for every run", text::counted(grants, "standing grant")),
             };
             Finding::ok("policy", detail)
         }
@@ -118,8 +118,16 @@ fn own_settings(home: &Home) -> Finding {
 
 fn trust(home: &Home) -> Finding {
     match TrustStore::open(&home.trust_file()) {
-        Ok(store) => Finding::ok("trust", format!("{} agent files and build commands", store.len())),
+        Ok(store) => Finding::ok("trust", trusted(store.len())),
         Err(error) => Finding::broken("trust", format!("{error:#}"), "correct it, or move it away and trust again"),
+    }
+}
+
+fn trusted(count: usize) -> String {
+    match count {
+        0 => "no agent file and no build command".to_owned(),
+        1 => "1 agent file or build command".to_owned(),
+        count => format!("{count} agent files and build commands"),
     }
 }
 
@@ -134,7 +142,7 @@ fn cache(home: &Home) -> Finding {
     }
     let sizes = entries.take(CACHED_MAX).filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
     let (count, bytes) = sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size));
-    Finding::ok(NAME, format!("{count} files, {}", Bytes(bytes)))
+    Finding::ok(NAME, format!("{}, {}", text::counted(count, "file"), Bytes(bytes)))
 }
 
 /// The journal of the working directory. It may be a stranger's: asked behind the walls.
@@ -154,9 +162,13 @@ pub(super) fn journal(folder: &Path, key: Option<&HostKey>) -> Finding {
             let interrupted = count(|status| matches!(status, RunStatus::Interrupted));
             if damaged > 0 {
                 let cure = "`agent-host journal verify RUN` says where; copy the folder before anything else";
-                return Finding::broken(NAME, format!("{damaged} of {} runs are damaged", runs.len()), cure);
+                return Finding::broken(
+                    NAME,
+                    format!("damaged: {damaged} of {}", text::counted(runs.len(), "run")),
+                    cure,
+                );
             }
-            Finding::ok(NAME, format!("{} runs, {interrupted} interrupted", runs.len()))
+            Finding::ok(NAME, format!("{}, {interrupted} interrupted", text::counted(runs.len(), "run")))
         }
         Err(error) => Finding::broken(NAME, error.to_string(), "copy the folder, then restore it from a backup"),
     }
