@@ -127,55 +127,6 @@ fn functions_with_resources_are_listed_with_the_reason() {
     assert!(refused.code == Some(1) && refused.err.contains("there are: mixed.seven"), "{refused:?}");
 }
 
-/// Two components in one, each with a memory of its own, that pass texts to each other: what composition tools make.
-const COMPOSED: &str = r#"(component
-    (component $inner
-        (core module $m
-            (memory (export "memory") 1)
-            (global $free (mut i32) (i32.const 1024))
-            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-                (global.get $free)
-                (global.set $free (i32.add (global.get $free) (local.get 3))))
-            (func (export "twice") (param $at i32) (param $length i32) (result i32)
-                (memory.copy (i32.const 8192) (local.get $at) (local.get $length))
-                (memory.copy (i32.add (i32.const 8192) (local.get $length)) (local.get $at) (local.get $length))
-                (i32.store (i32.const 0) (i32.const 8192))
-                (i32.store (i32.const 4) (i32.shl (local.get $length) (i32.const 1)))
-                (i32.const 0)))
-        (core instance $i (instantiate $m))
-        (func (export "twice") (param "text" string) (result string)
-            (canon lift (core func $i "twice") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
-    (component $outer
-        (import "twice" (func $twice (param "text" string) (result string)))
-        (core module $libc
-            (memory (export "memory") 1)
-            (global $free (mut i32) (i32.const 1024))
-            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-                (global.get $free)
-                (global.set $free (i32.add (global.get $free) (local.get 3)))))
-        (core instance $libc (instantiate $libc))
-        (core func $twice' (canon lower (func $twice)
-            (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
-        (core module $m
-            (import "" "twice" (func $twice (param i32 i32 i32)))
-            (func (export "run") (param i32 i32) (result i32)
-                (call $twice (local.get 0) (local.get 1) (i32.const 16))
-                (i32.const 16)))
-        (core instance $i (instantiate $m (with "" (instance (export "twice" (func $twice'))))))
-        (func (export "run") (param "text" string) (result string)
-            (canon lift (core func $i "run")
-                (memory (core memory $libc "memory")) (realloc (core func $libc "realloc")))))
-    (instance $inner (instantiate $inner))
-    (instance $outer (instantiate $outer (with "twice" (func $inner "twice"))))
-    (export "run" (func $outer "run")))"#;
-
-#[test]
-fn a_component_made_of_components_is_called() {
-    let world = World::new();
-    component(&world, "composed", COMPOSED);
-    assert_eq!(returned(&world, "composed", "run", r#"{"text": "aß"}"#), "aßaß");
-}
-
 #[test]
 fn components_that_export_one_name_are_told_apart() {
     let world = World::new();
