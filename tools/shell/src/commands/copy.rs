@@ -1,8 +1,9 @@
 //! `cp`.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::destination::{self, are_the_same, places};
 use super::made::Made;
 use super::options::{Given, Options};
 use super::tree::{Entry, Kind, Root, Tree, joined};
@@ -28,50 +29,15 @@ const OPTIONS: Options = Options::new(
 
 pub(super) async fn cp(call: &mut Call<'_>) -> Outcome<u8> {
     let given = call.options(&OPTIONS)?;
-    let (sources, target, is_folder) = sources_and_target(call, &given)?;
     let mut made = Made::default();
     let mut status = 0;
-    for source in sources {
-        let to = if is_folder { joined(&target, last_part(&source)) } else { target.clone() };
+    for (source, to) in destination::of_sources(call, &given)? {
         match copy(call, &given, &mut made, &source, &to).await {
             Ok(ended) => status = ended.max(status),
             Err(stop) => status = call.tell(stop).await?,
         }
     }
     Ok(status)
-}
-
-pub(super) fn last_part(path: &str) -> &str {
-    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
-}
-
-/// What is copied or moved, where to, and whether that is a folder to put it into.
-pub(super) fn sources_and_target(call: &Call<'_>, given: &Given) -> Outcome<(Vec<String>, String, bool)> {
-    let is_folder = |name: &str| call.shell.metadata(name).is_ok_and(|found| found.is_dir());
-    if let Some(target) = given.value('t') {
-        if !is_folder(target) {
-            return Err(Stop::failed(format!("target directory '{target}': Not a directory")));
-        }
-        return Ok((given.operands.clone(), target.to_owned(), true));
-    }
-    let [sources @ .., target] = &given.operands[..] else { return Err(Stop::failed("a file is expected")) };
-    if sources.is_empty() {
-        return Err(Stop::failed(format!("missing destination file operand after '{target}'")));
-    }
-    let into = is_folder(target) && !given.has('T');
-    if !into && sources.len() > 1 {
-        return Err(Stop::failed(format!("target '{target}': Not a directory")));
-    }
-    Ok((sources.to_vec(), target.clone(), into))
-}
-
-/// The places of a source and of what it becomes.
-pub(super) fn places(call: &Call<'_>, source: &str, to: &str) -> Outcome<(PathBuf, PathBuf)> {
-    let from = call.shell.place(source);
-    let from = from.map_err(|error| Stop::failed(format!("cannot stat '{source}': {}", reason(&error))))?;
-    let into = call.shell.place(to);
-    let into = into.map_err(|error| Stop::failed(format!("cannot create '{to}': {}", reason(&error))))?;
-    Ok((from, into))
 }
 
 async fn copy(call: &mut Call<'_>, given: &Given, made: &mut Made, source: &str, to: &str) -> Outcome<u8> {
@@ -139,7 +105,6 @@ fn is_within(place: &Path, folder: &Path) -> bool {
 
 async fn one(call: &mut Call<'_>, given: &Given, kind: Kind, source: &str, to: &str) -> Outcome<()> {
     let (from, into) = places(call, source, to)?;
-    let time = |place: &Path| fs::symlink_metadata(place).and_then(|found| found.modified()).ok();
     let there = fs::symlink_metadata(&into).ok();
     if kind == Kind::Folder {
         return match there {
@@ -149,7 +114,8 @@ async fn one(call: &mut Call<'_>, given: &Given, kind: Kind, source: &str, to: &
                 .map_err(|error| Stop::failed(format!("cannot create directory '{to}': {}", reason(&error)))),
         };
     }
-    if there.is_some() && (given.has('n') || (given.has('u') && time(&into) >= time(&from))) {
+    if there.as_ref().is_some_and(|there| destination::is_kept(given, there, fs::symlink_metadata(&from).ok().as_ref()))
+    {
         return Ok(());
     }
     if there.is_some_and(|there| there.is_dir()) || (kind != Kind::Link && into.is_dir()) {
@@ -168,14 +134,10 @@ async fn one(call: &mut Call<'_>, given: &Given, kind: Kind, source: &str, to: &
     if given.has('v') { call.out.line(format!("'{source}' -> '{to}'")).await } else { Ok(()) }
 }
 
-fn are_the_same<T>(source: &str, to: &str) -> Outcome<T> {
-    Err(Stop::failed(format!("'{source}' and '{to}' are the same file")))
-}
-
 /// A link is made again, to what it says. It takes the place of what is there only when it is made: the host may refuse it.
 fn link(source: &str, to: &str, from: &Path, into: &Path) -> Outcome<()> {
     if identity::are_same_unfollowed(from, into) {
-        return are_the_same(source, to);
+        return Err(are_the_same(source, to));
     }
     let made = fs::read_link(from).and_then(|says| {
         let beside = beside(into);
@@ -194,7 +156,7 @@ fn make_link(says: &Path, place: &Path) -> std::io::Result<()> {
 /// nothing is lost.
 fn file(call: &Call<'_>, given: &Given, (source, to): (&str, &str), (from, into): (&Path, &Path)) -> Outcome<()> {
     if identity::are_same(from, into) || normal(from) == normal(into) {
-        return are_the_same(source, to);
+        return Err(are_the_same(source, to));
     }
     if fs::symlink_metadata(into).is_ok_and(|there| there.is_symlink()) && !into.exists() {
         return Err(Stop::failed(format!("not writing through dangling symlink '{to}'")));

@@ -3,10 +3,9 @@
 use std::fs::{self, Metadata};
 use std::path::Path;
 
-use super::copy::{last_part, places, sources_and_target};
+use super::destination::{self, are_the_same, last_part, places};
 use super::made::Made;
 use super::options::{Given, Options};
-use super::tree::joined;
 use crate::files::{normal, reason};
 use crate::identity;
 use crate::run::Call;
@@ -27,11 +26,9 @@ const OPTIONS: Options = Options::new(
 
 pub(super) async fn mv(call: &mut Call<'_>) -> Outcome<u8> {
     let given = call.options(&OPTIONS)?;
-    let (sources, target, is_folder) = sources_and_target(call, &given)?;
     let mut made = Made::default();
     let mut status = 0;
-    for source in sources {
-        let to = if is_folder { joined(&target, last_part(&source)) } else { target.clone() };
+    for (source, to) in destination::of_sources(call, &given)? {
         match moved(call, &given, &mut made, &source, &to) {
             Ok(true) if given.has('v') => call.out.line(format!("renamed '{source}' -> '{to}'")).await?,
             Ok(_) => {}
@@ -55,8 +52,7 @@ fn moved(call: &Call<'_>, given: &Given, made: &mut Made, source: &str, to: &str
     }
     let there = fs::symlink_metadata(&into).ok();
     if let Some(there) = &there {
-        let is_newer = there.modified().ok() >= found.modified().ok();
-        if given.has('n') || (given.has('u') && is_newer) {
+        if destination::is_kept(given, there, Some(&found)) {
             return Ok(false);
         }
         refuse_overwriting((source, to), (&from, &into), &found, there)?;
@@ -85,7 +81,7 @@ fn refuse_overwriting(
     let is_link_to_it = found.is_symlink() && !there.is_symlink() && identity::are_same(from, into);
     let are_one = normal(from) == normal(into) || identity::are_same_unfollowed(from, into);
     match (found.is_dir(), there.is_dir()) {
-        _ if is_link_to_it || are_one => Err(Stop::failed(format!("'{source}' and '{to}' are the same file"))),
+        _ if is_link_to_it || are_one => Err(are_the_same(source, to)),
         (false, true) => Err(Stop::failed(format!("cannot overwrite directory '{to}' with non-directory"))),
         (true, false) => Err(Stop::failed(format!("cannot overwrite non-directory '{to}' with directory '{source}'"))),
         (true, true) | (false, false) => Ok(()),
