@@ -13,8 +13,8 @@ use crate::run::Call;
 use crate::stop::{Outcome, Stop};
 use crate::streams::Output;
 
-/// Most commands that one line may take: a loop of `b` without an end is an error.
-const STEPS_MAX: u64 = 10_000_000;
+/// Most commands that one line may take: a loop of `b` without an end is an error. Fewer in tests, whose code is not optimised.
+const STEPS_MAX: u64 = if cfg!(test) { 500_000 } else { 10_000_000 };
 
 /// Longest text that the two spaces may hold.
 const SPACE_BYTES_MAX: usize = 8 << 20;
