@@ -204,6 +204,55 @@ fn no_grant_lies_in_a_protected_folder() {
     }
 }
 
+/// Tools and a policy in the granted folder, and a guest that would be another tool in the next run, or hold more.
+#[test]
+fn what_is_loaded_stays_as_it_is_inside_a_grant() {
+    let world = World::new();
+    world.write("policy.toml", policy(".", "write", ""));
+    world.write("mine.txt", "mine");
+    world.write("a/tools/hostile.wasm", fs::read(guest("hostile")).expect("it is built"));
+    let at = |path: &str| world.work().join(path);
+    symlink("a/tools", at("link")).expect("a link");
+    fs::hard_link(at("a/tools/hostile.wasm"), at("other.wasm")).expect("a second name");
+    let before = fs::read(at("a/tools/hostile.wasm")).expect("it is there");
+    let rules = fs::read(at("policy.toml")).expect("it is there");
+    let steps = [
+        ("overwrite", "a/tools/hostile.wasm", ""),
+        ("truncate", "a/tools/hostile.wasm", ""),
+        ("unlink", "a/tools/hostile.wasm", ""),
+        ("overwrite", "other.wasm", ""),
+        ("write", "a/tools/evil.wasm", ""),
+        ("write", "link/evil.wasm", ""),
+        ("mkdir", "a/tools/evil", ""),
+        ("rename", "mine.txt", "a/tools/evil.wasm"),
+        ("link", "mine.txt", "a/tools/evil.wasm"),
+        ("link", "a/tools/hostile.wasm", "mine.wasm"),
+        ("rename", "a/tools", "b"),
+        ("rename", "a", "b"),
+        ("rename", "link", "b"),
+        ("unlink", "link", ""),
+        ("append", "policy.toml", ""),
+        ("rename", "policy.toml", "old.toml"),
+        ("rename", "mine.txt", "policy.toml"),
+        ("unlink", "policy.toml", ""),
+    ];
+    let scratch = |path: &str| if path.is_empty() { String::new() } else { format!("/scratch/{path}") };
+    let step = |(act, path, to): (&str, &str, &str)| json!({ "act": act, "at": scratch(path), "to": scratch(to) });
+    let mut all: Vec<Value> = steps.into_iter().map(step).collect();
+    all.push(step(("write", "a/notes.txt", "")));
+    let arguments = json!({ "steps": all }).to_string();
+    let words =
+        ["tool", "call", "--tools", "link", "--policy", "policy.toml", "--json", "hostile.fs_steps", &arguments];
+    let (reported, answer) = reported(&mut world.command(&words));
+    for (step, came) in steps.iter().zip(&reported) {
+        assert_eq!(came, "error: not-permitted", "{step:?}: {answer}");
+    }
+    assert_eq!(reported.last().map(String::as_str), Some("ok"), "{answer}");
+    assert_eq!(fs::read(at("a/tools/hostile.wasm")).ok(), Some(before));
+    assert_eq!(fs::read(at("policy.toml")).ok(), Some(rules));
+    assert_eq!(fs::read_dir(at("a/tools")).map(Iterator::count).ok(), Some(1));
+}
+
 #[test]
 fn another_file_system_inside_a_grant_is_out_of_bounds() {
     let world = World::new();

@@ -108,7 +108,7 @@ fn a_result_is_not_changed_in_a_pipe() {
     assert!(said.out.contains("a\u{1b}]rest\u{1b}[31mred"), "{said:?}");
 }
 
-/// What is written there is loaded in the next run, with the grants that go by name.
+/// What is written there is loaded in the next run, with the grants that go by name. In a wider grant it stays as it is.
 #[test]
 fn no_tool_writes_to_where_tools_are_loaded_from() {
     let world = World::new();
@@ -119,10 +119,12 @@ fn no_tool_writes_to_where_tools_are_loaded_from() {
     let call = |granted: &str| {
         world.run(&["tool", "call", "--allow-write", granted, "calc.evaluate", "{\"expression\":\"1+1\"}"])
     };
-    assert_eq!(call("docs").ok(), "2\n");
-    for granted in [".", "tools", "tools/calc"] {
+    for granted in ["docs", "."] {
+        assert_eq!(call(granted).ok(), "2\n");
+    }
+    for granted in ["tools", "tools/calc"] {
         let refused = call(granted);
         assert!(refused.code == Some(1) && refused.err.contains("error[grant_exceeds_policy]"), "{refused:?}");
-        assert!(refused.err.contains("could change the tool `calc` in it"), "{refused:?}");
+        assert!(refused.err.contains("could add a tool to"), "{refused:?}");
     }
 }

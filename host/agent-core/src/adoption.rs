@@ -5,8 +5,9 @@
 use crate::config::authority::{ApprovalRule, Authority, DenyRule};
 use crate::config::host_path::HostPath;
 use crate::config::problem::{Problem, ProblemKind, Problems};
-use crate::config::resolve::ToolAuthority;
+use crate::config::resolve::{ToolAuthority, unchanging_in};
 use crate::event::Event;
+use crate::grant::Access;
 use crate::run_events::RunAdopted;
 use crate::state::{Phase, State};
 
@@ -81,11 +82,24 @@ impl ToolAuthority {
                 held.denies.push(deny.clone());
             }
         }
+        held.leave_unchanging();
         let approvals = rules.iter().flat_map(|rules| &rules.approvals);
         let new = |rule: &&ApprovalRule| rule.selector.covers(&self.tool) && !self.approvals.contains(rule);
         held.approvals.extend(approvals.filter(new).cloned());
         Problems::none_of(problems)?;
         Ok(held)
+    }
+
+    /// What stays as it is by its rules is left out of what it may change.
+    fn leave_unchanging(&mut self) {
+        for fs in &mut self.grant.fs {
+            // One that cannot be read was refused.
+            if let Ok(host) = fs.host.parse() {
+                let more = unchanging_in(&host, fs.access, &self.denies);
+                let more: Vec<String> = more.into_iter().filter(|path| !fs.unchanging.contains(path)).collect();
+                fs.unchanging.extend(more);
+            }
+        }
     }
 
     /// What it holds that the rule denies, where that is not seen to at each effect.
@@ -98,7 +112,9 @@ impl ToolAuthority {
             secrets.map(|secret| problem(format!("`{tool}` uses the secret {}, which is denied", secret.name)));
         let directories = self.grant.fs.iter().filter_map(|fs| match fs.host.parse::<HostPath>() {
             Ok(host) => {
-                let denied = deny.fs.iter().find(|denied| denied.contains(&host) || host.contains(denied))?;
+                let is_unchanging = |path: &&HostPath| fs.access == Access::Write && path.contains(&host);
+                let denied = deny.fs.iter().find(|denied| denied.contains(&host) || host.contains(denied));
+                let denied = denied.or_else(|| deny.unchanging.iter().find(is_unchanging))?;
                 Some(problem(format!("`{tool}` holds `{host}`, and `{denied}` is denied")))
             }
             Err(error) => Some(problem(format!("`{tool}` holds what cannot be granted: {error}"))),

@@ -109,6 +109,9 @@ pub struct FsGrant {
     pub access: Access,
     /// What becomes of changes there if their call is stopped.
     pub recovery: Recovery,
+    /// Files and folders in it that stay as they are, by their absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchanging: Vec<String>,
     /// Where this was said.
     pub source: RuleSource,
 }

@@ -2,8 +2,9 @@
 //! tomorrow there; so links are resolved once, before anything is decided, shown or trusted, and what is granted is the
 //! directory itself. The sandbox then refuses a granted directory whose path leads through a link after all.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use agent_core::config::authority::Authority;
 use agent_core::config::host_path::HostPath;
@@ -61,6 +62,44 @@ pub fn deepest_real(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(path.to_owned())
 }
 
+/// Most links of one path, as on Linux: no file is opened by more.
+const LINKS_MAX: usize = 40;
+
+/// The links that are gone through on the way to a path, by where they stand, and last what is reached. Who may exchange one of them
+/// leads elsewhere.
+#[must_use]
+pub fn way_to(path: &Path) -> Vec<PathBuf> {
+    // Without a working directory nothing was found by a relative path either.
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut ahead: Vec<OsString> = names(&absolute);
+    let (mut here, mut way) = (PathBuf::from("/"), Vec::new());
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            here.pop();
+            continue;
+        }
+        let place = here.join(name);
+        match place.read_link() {
+            Ok(target) if way.len() < LINKS_MAX => {
+                way.push(place);
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                ahead.extend(names(&target));
+            }
+            Ok(_) | Err(_) => here = place,
+        }
+    }
+    way.push(here);
+    way
+}
+
+/// The names of a path, the last one first; `..` is one of them.
+fn names(path: &Path) -> Vec<OsString> {
+    let named = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    named.map(|part| part.as_os_str().to_owned()).rev().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -95,6 +134,25 @@ mod tests {
         for refused in ["./dangling", "./process"] {
             assert!(directories(&folder, &grant(refused)).is_err(), "{refused}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn every_link_on_the_way_is_known() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let folder = temp.path().canonicalize()?;
+        std::fs::create_dir_all(folder.join("real/inner"))?;
+        symlink("../real", folder.join("real/again"))?;
+        symlink("real/again/../real", folder.join("first"))?;
+        symlink("loop", folder.join("loop"))?;
+        let way = |path: &str| -> Vec<String> {
+            let relative =
+                |path: &PathBuf| path.strip_prefix(&folder).map(|path| path.display().to_string()).unwrap_or_default();
+            way_to(&folder.join(path)).iter().map(relative).collect()
+        };
+        assert_eq!(way("real/inner/file"), ["real/inner/file"]);
+        assert_eq!(way("first/./inner"), ["first", "real/again", "real/inner"]);
+        assert_eq!(way("loop").len(), LINKS_MAX + 1);
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::names::{is_hidden, is_protected};
 use crate::hosts::fs::repository::is_repository;
+use crate::hosts::fs::unchanging::Unchanging;
 use crate::hosts::fs::walls::{Kind, Mounted, Seen, Walls, see};
 
 /// Parts of the file system that are the machine rather than anybody's files. A grant of one of them, or of the root that
@@ -48,6 +49,8 @@ pub struct Mount {
     pub recovery: Recovery,
     /// Which directory it is, whatever it is called later.
     pub identity: Identity,
+    /// What in it stays as it is, whatever may be done below it.
+    pub(crate) unchanging: Arc<Unchanging>,
     /// The file systems that a guest may come upon below it.
     pub(crate) walls: Arc<Walls>,
 }
@@ -188,9 +191,12 @@ impl Mount {
             return Err(MountError::Moved { path: path() });
         }
         let identity = Identity::of(opened);
+        let unchanging = Unchanging::below(&dir, &real, &grant.unchanging);
+        let unchanging = Arc::new(unchanging.map_err(|errno| open_error(errno.into()))?);
         let walls = Walls::around(opened.device, kind);
         let (guest, access, recovery) = (grant.mount.clone(), grant.access, grant.recovery);
-        Ok(Self { guest, host: real, access, recovery, dir: Arc::new(dir), identity, walls: Arc::new(walls) })
+        let (dir, walls) = (Arc::new(dir), Arc::new(walls));
+        Ok(Self { guest, host: real, access, recovery, dir, identity, unchanging, walls })
     }
 }
 
@@ -202,7 +208,8 @@ pub fn may_not_answer(path: &Path) -> bool {
 }
 
 impl Identity {
-    fn of(seen: Seen) -> Self {
+    /// What was seen at a name.
+    pub(crate) fn of(seen: Seen) -> Self {
         let (major, minor) = seen.device;
         Self { device: u64::from(major) << 32 | u64::from(minor), inode: seen.inode }
     }
@@ -286,7 +293,7 @@ mod tests {
     fn open(host: &Path, access: Access) -> Result<Mount, MountError> {
         let host = host.display().to_string();
         let (mount, source) = ("/data".to_owned(), RuleSource("test".to_owned()));
-        Mount::open(&FsGrant { host, mount, access, recovery: Recovery::Undo, source })
+        Mount::open(&FsGrant { host, mount, access, recovery: Recovery::Undo, unchanging: Vec::new(), source })
     }
 
     #[test]

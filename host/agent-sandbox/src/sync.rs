@@ -136,6 +136,7 @@ mod tests {
             mount: "/data".to_owned(),
             access: Access::Write,
             recovery: Recovery::Undo,
+            unchanging: Vec::new(),
             source: RuleSource("test".to_owned()),
         };
         let mount = Mount::open(&grant).map_err(io::Error::other)?;

@@ -79,8 +79,9 @@ impl Place {
 
 fn grant(folder: &Path) -> FsGrant {
     let host = folder.canonicalize().expect("a folder").display().to_string().parse().expect("a path");
-    let source = RuleSource("the soak".to_owned());
-    FsGrant { host, mount: "/data".parse().expect("a mount"), access: Access::Write, recovery: Recovery::Undo, source }
+    let mount = "/data".parse().expect("a mount");
+    let (access, recovery, source) = (Access::Write, Recovery::Undo, RuleSource("the soak".to_owned()));
+    FsGrant { host, mount, access, recovery, unchanging: Vec::new(), source }
 }
 
 /// Allows file work and nothing else; remembers nothing.

@@ -143,6 +143,10 @@ pub struct DenyRule {
     /// Directories: neither they nor what lies in them is ever mounted. A grant of a directory around one is a problem at
     /// load: below a mount, a link or a second name could lead to the denied part, so that could not be enforced.
     pub fs: Vec<HostPath>,
+    /// Files and folders that stay as they are, with all that lies in them: a grant around one is without it for changes. No file can
+    /// say this; the host does, of what it loads tools from and reads its rules from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchanging: Vec<HostPath>,
     /// Environment variables.
     pub env: Vec<EnvName>,
     /// Secrets.
@@ -264,7 +268,16 @@ impl DenyRule {
     /// A rule that forbids nothing yet; with nothing added it would forbid the tool altogether.
     #[must_use]
     pub fn of(selector: Selector, source: RuleSource) -> Self {
-        Self { selector, http: Vec::new(), fs: Vec::new(), env: Vec::new(), secrets: Vec::new(), kv: None, source }
+        Self {
+            selector,
+            http: Vec::new(),
+            fs: Vec::new(),
+            unchanging: Vec::new(),
+            env: Vec::new(),
+            secrets: Vec::new(),
+            kv: None,
+            source,
+        }
     }
 
     /// Whether the tool is forbidden altogether.
@@ -272,6 +285,7 @@ impl DenyRule {
     pub fn forbids_tool(&self) -> bool {
         self.http.is_empty()
             && self.fs.is_empty()
+            && self.unchanging.is_empty()
             && self.env.is_empty()
             && self.secrets.is_empty()
             && self.kv.is_none()

@@ -5,11 +5,14 @@
 //! and gives more than the ceiling is a problem, since its author expected something that will not happen; a rule for `*`
 //! is cut silently.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::authority::{ApprovalRule, Authority, DenyRule, FsRule, GrantRule, HttpRule, TreatAs};
 use super::ceiling::{Ceiling, FsCeiling, HttpCeiling, HttpRequest};
 use super::foreign_name::HeaderName;
+use super::host_path::HostPath;
 use super::mount::Mount;
 use super::problem::{Problem, ProblemKind, Problems};
 use super::resolve_secrets::{contradictions, resolve_secrets};
@@ -172,7 +175,8 @@ impl Join<'_> {
         if !self.is_denied(rule, source) {
             let (host, access) = (rule.host.to_string(), rule.access.min(most));
             let (mount_text, recovery, source) = (mount.to_string(), rule.recovery, source.clone());
-            self.mount_directory(&mount, FsGrant { host, mount: mount_text, access, recovery, source });
+            let unchanging = unchanging_in(&rule.host, access, self.denies);
+            self.mount_directory(&mount, FsGrant { host, mount: mount_text, access, recovery, unchanging, source });
         }
     }
 
@@ -189,6 +193,10 @@ impl Join<'_> {
                 let problem = Problem::at_source(ProblemKind::GrantExceedsPolicy, source, message);
                 self.problems.push(problem.with_hint(hint));
             }
+        }
+        if rule.access == Access::Write && self.denies.iter().any(|deny| deny.unchanging.contains(&rule.host)) {
+            let message = format!("`{}` stays as it is: this host reads tools or rules from it", rule.host);
+            self.problems.push(Problem::at_source(ProblemKind::GrantExceedsPolicy, source, message));
         }
         false
     }
@@ -270,6 +278,17 @@ impl Join<'_> {
             self.problems.push(Problem { hint, ..problem });
         }
     }
+}
+
+/// What stays as it is of a directory that is granted.
+pub(crate) fn unchanging_in(host: &HostPath, access: Access, denies: &[DenyRule]) -> Vec<String> {
+    if access == Access::Read {
+        return Vec::new();
+    }
+    let inside = denies.iter().flat_map(|deny| &deny.unchanging).filter(|path| host.contains(path) && *path != host);
+    let inside: BTreeSet<&HostPath> = inside.collect();
+    let is_outermost = |path: &HostPath| !inside.iter().any(|other| *other != path && other.contains(path));
+    inside.iter().filter(|path| is_outermost(path)).map(ToString::to_string).collect()
 }
 
 fn http_grant(

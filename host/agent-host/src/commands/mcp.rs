@@ -142,11 +142,11 @@ pub async fn prepare(args: McpArgs) -> anyhow::Result<Confined> {
     }
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let rules = operator::standing_rules(&home, &args.allow)?;
+    let mut rules = operator::standing_rules(&home, &args.allow)?;
     let paths = if args.tools.paths.is_empty() { vec![TOOLS_FOLDER.into()] } else { args.tools.paths.clone() };
     let tools = toolset::read_all(&paths)?;
     // They are looked at again while they are served.
-    Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).check(&rules)?;
+    Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).guard(&mut rules)?;
     let runs = std::env::current_dir().context("there is no working directory")?.join(RUNS_FOLDER);
     // A wall knows no folder that is not there yet.
     let runs = prepare_folder(&runs).context(WHERE_THE_RECORD_IS)?;

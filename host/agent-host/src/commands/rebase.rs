@@ -63,10 +63,12 @@ pub async fn prepare(args: RebaseArgs) -> anyhow::Result<Confined> {
     let key = HostKey::load_or_create(home.root())?;
     let mut agent = args.agent.as_deref().map_or_else(Agent::plain, Agent::read)?;
     let person = Person::at_terminal();
-    let rules = operator::rules(&home, &person, &args.allow, &agent).await?;
+    let mut rules = operator::rules(&home, &person, &args.allow, &agent).await?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
-    Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).check(&rules)?;
+    let loaded =
+        Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).and_agent_file(args.agent.as_deref());
+    loaded.guard(&mut rules)?;
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     scout::needs(&home, &agent.runs, args.run.as_deref()).add_holders(&mut reach);
     Ok(Confined::new(reach, move |hardening| async move {

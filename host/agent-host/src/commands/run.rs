@@ -58,15 +58,16 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     let mut agent = args.agent.as_deref().map_or_else(Agent::plain, Agent::read)?;
     let input = input(args.input.as_deref())?;
     let person = Person::at_terminal();
-    let rules = operator::rules(&home, &person, &args.allow, &agent).await?;
+    let mut rules = operator::rules(&home, &person, &args.allow, &agent).await?;
     let settings = Settings::join(&args.model, &settings::read(&home.settings_file())?, &agent);
     let choices = choices(&settings).await?;
     let models = model::open_all(&choices).await?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
-    let unchanging = Unchanging::of_operator(&home, args.allow.policy.as_deref())?;
-    let unchanging = unchanging.and_tools(tools.iter().map(|tool| &tool.found));
-    unchanging.check(&rules)?;
+    let loaded =
+        Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).and_agent_file(args.agent.as_deref());
+    loaded.guard(&mut rules)?;
+    let unchanging = Unchanging::of_operator(&home, args.allow.policy.as_deref())?.and(loaded);
     let key = HostKey::load_or_create(home.root())?;
     // A wall knows no folder that is not there yet.
     prepare_folder(&agent.runs)?;

@@ -55,9 +55,9 @@ pub async fn prepare(mut args: ToolCallArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths.clone() };
-    let rules = operator::standing_rules(&home, &args.allow)?;
+    let mut rules = operator::standing_rules(&home, &args.allow)?;
     let mut found = tool_folders::find(&paths)?;
-    Unchanging::default().and_tools(&found).check(&rules)?;
+    Unchanging::default().and_tools(&found).guard(&mut rules)?;
     let known: Vec<String> = found.iter().map(|found| found.name.to_string()).collect();
     found.retain(|found| found.name == name.component);
     let mut reach = launch::reach(&home)?;

@@ -16,6 +16,7 @@ use crate::operator;
 use crate::report::{component, text};
 use crate::tool_folders;
 use crate::toolset::{self, Loaded};
+use crate::unchanging::Unchanging;
 
 /// Finds the one component.
 ///
@@ -24,8 +25,9 @@ use crate::toolset::{self, Loaded};
 pub async fn prepare(args: ToolInspectArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let rules = operator::standing_rules(&home, &args.allow)?;
+    let mut rules = operator::standing_rules(&home, &args.allow)?;
     let mut found = tool_folders::find(std::slice::from_ref(&args.path))?;
+    Unchanging::default().and_tools(&found).guard(&mut rules)?;
     let reach = launch::reach(&home)?;
     let (Some(only), true) = (found.pop(), found.is_empty()) else {
         bail!("`{}` holds several components: name one of them", args.path.display())

@@ -99,6 +99,7 @@ mod tests {
             mount: "/data".to_owned(),
             access: Access::Read,
             recovery: Recovery::Undo,
+            unchanging: Vec::new(),
             source: RuleSource("test".to_owned()),
         };
         let (grant, mounts) = (Grant { fs: vec![fs], ..Grant::nothing() }, Mounts::default());

@@ -145,9 +145,10 @@ mod tests {
     #[test]
     fn annotations_say_what_a_tool_can_do_and_not_what_it_says() -> Result<(), Box<dyn std::error::Error>> {
         let source = || RuleSource("test".to_owned());
-        let fs = |access, recovery| Grant {
-            fs: vec![FsGrant { host: "/a".into(), mount: "/data".into(), access, recovery, source: source() }],
-            ..Grant::nothing()
+        let fs = |access, recovery| {
+            let (host, mount, unchanging) = ("/a".to_owned(), "/data".to_owned(), Vec::new());
+            let directory = FsGrant { host, mount, access, recovery, unchanging, source: source() };
+            Grant { fs: vec![directory], ..Grant::nothing() }
         };
         let http = |methods: Vec<HttpMethod>, class| -> Result<Grant, Box<dyn std::error::Error>> {
             let url = "https://example.org".parse()?;

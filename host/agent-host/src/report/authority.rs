@@ -22,10 +22,10 @@ pub fn describe(authority: &Authority) -> Vec<String> {
 /// What a tool holds.
 #[must_use]
 pub fn describe_grant(grant: &Grant) -> Vec<String> {
-    let fs = grant
-        .fs
-        .iter()
-        .map(|fs| format!("{} {} as {}  ({})", access_words(fs.access, fs.recovery), fs.host, fs.mount, fs.source));
+    let fs = grant.fs.iter().map(|fs| {
+        let (may, but) = (access_words(fs.access, fs.recovery), unchanging_words(&fs.host, &fs.unchanging));
+        format!("{may} {} as {}{but}  ({})", fs.host, fs.mount, fs.source)
+    });
     let http = grant.http.iter().map(|http| {
         format!("send {} to {}{}  ({})", methods(&http.methods), http.url, choice_words(&http.url), http.source)
     });
@@ -90,13 +90,14 @@ fn approval_line(rule: &ApprovalRule) -> String {
 fn deny_line(rule: &DenyRule) -> String {
     let http = rule.http.iter().map(ToString::to_string);
     let fs = rule.fs.iter().map(ToString::to_string);
+    let unchanging = rule.unchanging.iter().map(|path| format!("a change of {path}"));
     let env = rule.env.iter().map(|name| format!("variable {name}"));
     let secrets = rule.secrets.iter().map(|name| format!("secret {name}"));
     let kv = rule.kv.map(|access| match access {
         Access::Read => "a store".to_owned(),
         Access::Write => "a change of a store".to_owned(),
     });
-    let what: Vec<_> = http.chain(fs).chain(env).chain(secrets).chain(kv).collect();
+    let what: Vec<_> = http.chain(fs).chain(unchanging).chain(env).chain(secrets).chain(kv).collect();
     if what.is_empty() {
         format!("{}: never called", rule.selector)
     } else {
@@ -109,6 +110,22 @@ fn access_words(access: Access, recovery: Recovery) -> &'static str {
         (Access::Read, _) => "read",
         (Access::Write, Recovery::Undo) => "read and change",
         (Access::Write, Recovery::Doubt) => "read, and change without undo,",
+    }
+}
+
+/// What in a directory stays as it is.
+fn unchanging_words(host: &str, unchanging: &[String]) -> String {
+    /// More of them tell nobody anything.
+    const SHOWN_MAX: usize = 5;
+    let below = |path: &String| path.strip_prefix(host).unwrap_or(path).trim_start_matches('/').to_owned();
+    let shown: Vec<_> = unchanging.iter().take(SHOWN_MAX).map(below).collect();
+    match unchanging.len() {
+        0 => String::new(),
+        number if number > shown.len() => {
+            format!(", where {} and {} more stay as they are", shown.join(", "), number - shown.len())
+        }
+        1 => format!(", where {} stays as it is", shown.join(", ")),
+        _ => format!(", where {} stay as they are", shown.join(", ")),
     }
 }
 

@@ -47,6 +47,7 @@ impl Sandboxed {
             mount: "/data".parse().unwrap(),
             access: Access::Read,
             recovery: Recovery::Undo,
+            unchanging: Vec::new(),
             source,
         };
         Self { mounts: vec![Mount::open(&grant).unwrap()], ..Self::new(guest) }

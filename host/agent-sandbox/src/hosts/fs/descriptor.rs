@@ -392,7 +392,7 @@ impl CallState {
         let (read, write) = match node.kind {
             Kind::File { readable, writable } => (readable, writable),
             Kind::Directory => {
-                if self.why_not_change(node.mount, &spot).is_none() {
+                if self.why_not_change(node.mount, &spot, FileOperation::Write).is_none() {
                     flags |= DescriptorFlags::MUTATE_DIRECTORY;
                 }
                 (true, false)

@@ -2,7 +2,8 @@
 //!
 //! - `walk` resolves a guest's path name by name, on open handles: what is decided about is what is opened. `walls` says which
 //!   file systems it may come upon, `handle` opens single names, `pin` a file and nothing else; `path` is what was resolved.
-//! - `names` are those that are hidden from guests, or protected from them; `repository` knows the same of bare repositories.
+//! - `names` are those that are hidden from guests, or protected from them; `repository` knows the same of bare repositories, and
+//!   `unchanging` of what this host reads tools and rules from.
 //! - `open`, `tree` and `rename` are the operations; `node` is what a descriptor stands for, `listing` a directory being read.
 //! - `quota` bounds what is written, read and created; `change` announces what an undo would restore, before the first change
 //!   of each path, and says in which state the path was left; `subtree` finds what a rename changes.
@@ -32,6 +33,7 @@ pub(crate) mod repository;
 pub(crate) mod stream;
 mod subtree;
 mod tree;
+pub(crate) mod unchanging;
 pub(crate) mod walk;
 pub(crate) mod walls;
 
@@ -214,8 +216,9 @@ impl CallState {
 
     /// Asks whether a change may happen: the mount must be granted for writing, the path not protected, the gate content.
     async fn may_change(&mut self, request: EffectRequest, touched: &[(usize, &Spot)]) -> Result<Permit, FileError> {
+        let EffectRequest::File { operation, .. } = request else { unreachable!("a change of files is of files") };
         for (mount, spot) in touched {
-            if let Some((rule, hint)) = self.why_not_change(*mount, spot) {
+            if let Some((rule, hint)) = self.why_not_change(*mount, spot, operation) {
                 self.effects.refuse(request, Refusal::FsDenied, &rule, hint);
                 return Err(FileError::Code(ErrorCode::NotPermitted));
             }
@@ -237,7 +240,12 @@ impl CallState {
         Err(FileError::Code(code))
     }
 
-    fn why_not_change(&self, mount: usize, spot: &Spot) -> Option<(String, Option<&'static str>)> {
+    fn why_not_change(
+        &self,
+        mount: usize,
+        spot: &Spot,
+        operation: FileOperation,
+    ) -> Option<(String, Option<&'static str>)> {
         let granted = self.files.changes.mounts().get(mount)?;
         if defence::is_off(Defence::FsDenied) {
             return None;
@@ -249,7 +257,8 @@ impl CallState {
         if let Some(name) = spot.path.names().find(|name| is_protected(name)).or(spot.protected_link.as_deref()) {
             return Some((format!("`{name}` is read-only inside a write grant"), None));
         }
-        why_not_in_repository(granted, spot).map(|rule| (rule, None))
+        let rule = why_not_unchanging(granted, spot, operation).or_else(|| why_not_in_repository(granted, spot));
+        rule.map(|rule| (rule, None))
     }
 
     /// Records what came of a permitted operation and turns a failure into the guest's error.
@@ -271,6 +280,18 @@ impl CallState {
     }
 }
 
+fn why_not_unchanging(mount: &Mount, spot: &Spot, operation: FileOperation) -> Option<String> {
+    mount.unchanging.why_not(mount.dir.as_fd(), spot, operation).unwrap_or_else(cannot_be_looked_at)
+}
+
+/// What is not there any more needs no rule; the operation says so itself.
+fn cannot_be_looked_at(errno: Errno) -> Option<String> {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP => None,
+        errno => Some(format!("the folders that it is in cannot be looked at: {errno}")),
+    }
+}
+
 fn why_not_in_repository(mount: &Mount, spot: &Spot) -> Option<String> {
     match repository::around(mount.dir.as_fd(), &spot.path) {
         Ok(Some(path)) if path.is_empty() => {
@@ -281,9 +302,7 @@ fn why_not_in_repository(mount: &Mount, spot: &Spot) -> Option<String> {
             Some(format!("`{}` would make a git repository of the folder, and what is in one runs programs", spot.name))
         }
         Ok(None) => None,
-        // What is not there any more needs no rule; the operation says so itself.
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
-        Err(errno) => Some(format!("the folders that it is in cannot be looked at: {errno}")),
+        Err(errno) => cannot_be_looked_at(errno),
     }
 }
 

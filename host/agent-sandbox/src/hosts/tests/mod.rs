@@ -12,6 +12,7 @@ mod requests;
 mod slashes;
 mod steps;
 mod support;
+mod unchanging;
 mod undoing;
 mod waits;
 

@@ -207,8 +207,12 @@ pub(super) fn state_of(
 pub(super) fn mount(dir: &Path, guest: &str, access: Access) -> Mount {
     let source = RuleSource("test".to_owned());
     let (host, mount, recovery) = (dir.display().to_string(), guest.to_owned(), Recovery::Undo);
-    let grant = FsGrant { host, mount, access, recovery, source };
-    Mount::open(&grant).unwrap_or_else(|error| unreachable!("{error}"))
+    let grant = FsGrant { host, mount, access, recovery, unchanging: Vec::new(), source };
+    opened(&grant)
+}
+
+fn opened(grant: &FsGrant) -> Mount {
+    Mount::open(grant).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 /// A guest that works in a temporary directory.
@@ -226,6 +230,16 @@ impl Guest {
         let temp = tempfile::tempdir().unwrap_or_else(|error| unreachable!("{error}"));
         let mount = mount(temp.path(), "/data", access);
         Self::at(temp, mount, answer, limits)
+    }
+
+    /// One in whose directory these stay as they are, which was laid out before.
+    pub(super) fn without(temp: TempDir, unchanging: &[&str]) -> Self {
+        let host = temp.path().canonicalize().unwrap_or_else(|error| unreachable!("{error}"));
+        let unchanging = unchanging.iter().map(|path| host.join(path).display().to_string()).collect();
+        let (mount, source) = ("/data".to_owned(), RuleSource("test".to_owned()));
+        let (host, access, recovery) = (host.display().to_string(), Access::Write, Recovery::Undo);
+        let mount = opened(&FsGrant { host, mount, access, recovery, unchanging, source });
+        Self::at(temp, mount, Answer::Allow, Limits::STANDARD)
     }
 
     /// One whose changes are not undone.

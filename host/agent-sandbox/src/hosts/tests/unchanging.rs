@@ -1,0 +1,136 @@
+//! What this host loads stays as it is inside a write grant: by its path, by other spellings and names of it, and by moves of what is
+//! around it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use agent_core::effect::Decision;
+
+use super::steps::{Step, existing, tree};
+use super::support::Guest;
+
+type Tried = Result<(), Box<dyn std::error::Error>>;
+
+/// Tools in `a/tools`, a policy, a link on the way to more tools, and the second name of a tool.
+fn laid_out() -> Result<tempfile::TempDir, std::io::Error> {
+    let temp = tempfile::tempdir()?;
+    let at = |path: &str| temp.path().join(path);
+    fs::create_dir_all(at("a/tools/calc"))?;
+    fs::create_dir_all(at("other/tools"))?;
+    fs::create_dir_all(at("empty"))?;
+    for file in ["a/tools/calc/calc.wasm", "a/tools/calc/tool.toml", "policy.toml", "mine", "other/tools/evil.wasm"] {
+        fs::write(at(file), "as it was")?;
+    }
+    symlink("a", at("link"))?;
+    fs::hard_link(at("a/tools/calc/calc.wasm"), at("other/name.wasm"))?;
+    Ok(temp)
+}
+
+fn guest() -> Result<Guest, std::io::Error> {
+    Ok(Guest::without(laid_out()?, &["a/tools", "policy.toml", "link", "gone/tools"]))
+}
+
+#[tokio::test]
+async fn what_is_loaded_is_not_changed_in_any_way() -> Tried {
+    let mut guest = guest()?;
+    let before = tree(guest.temp.path())?;
+    let steps = [
+        // The files themselves.
+        Step::Write("a/tools/calc/calc.wasm", "evil"),
+        Step::Overwrite("a/tools/calc/tool.toml", 0),
+        Step::Append("policy.toml"),
+        Step::Resize("policy.toml", 0),
+        Step::Remove("policy.toml"),
+        Step::Touch("a/tools/calc/tool.toml"),
+        // More beside them.
+        Step::Write("a/tools/evil.wasm", "evil"),
+        Step::Directory("a/tools/evil"),
+        Step::Rename("mine", "a/tools/evil.wasm"),
+        Step::Rename("empty", "a/tools/evil"),
+        Step::Rename("mine", "policy.toml"),
+        Step::Link("mine", "a/tools/evil.wasm"),
+        Step::Symlink("../../mine", "a/tools/evil.wasm"),
+        // Away with them, or with what they are in.
+        Step::Rename("a/tools/calc", "calc"),
+        Step::Rename("a/tools", "tools"),
+        Step::Rename("a", "b"),
+        Step::Rename("a", "other/a"),
+        Step::RemoveDirectory("a/tools"),
+        Step::RemoveDirectory("a"),
+        // In their place.
+        Step::Rename("other/tools", "a/tools"),
+        Step::Rename("other", "a"),
+        Step::Rename("link", "elsewhere"),
+        Step::Remove("link"),
+        Step::Rename("other", "gone"),
+        Step::Symlink("other", "gone"),
+        Step::Directory("gone/tools"),
+        // By other ways and names.
+        Step::Write("link/tools/evil.wasm", "evil"),
+        Step::Link("a/tools/calc/calc.wasm", "mine.wasm"),
+        Step::Link("policy.toml", "mine.toml"),
+        Step::Overwrite("other/name.wasm", 0),
+        Step::Write("other/name.wasm", "evil"),
+        Step::Append("other/name.wasm"),
+        // As a file system would read them that does not mind case, or has short names.
+        Step::Directory("A"),
+        Step::Write("POLICY.toml", "evil"),
+        Step::Directory("a/TOOLS"),
+        Step::Directory("a/tools."),
+    ];
+    for (number, step) in steps.iter().enumerate() {
+        let came = guest.step(step).await;
+        // A new folder that would be around one of them harms nobody.
+        let expected = match step {
+            Step::Directory("A") => Ok(()),
+            Step::Directory("gone/tools") => Err("no-entry".to_owned()),
+            _ => Err("not-permitted".to_owned()),
+        };
+        assert_eq!(came, expected, "step {number}");
+    }
+    fs::remove_dir(guest.temp.path().join("A"))?;
+    assert_eq!(tree(guest.temp.path())?, before);
+    let refused = guest.state.finish().await.effects;
+    let rule = |text: &str| {
+        refused.iter().any(|effect| matches!(&effect.decision, Decision::Deny { rule, .. } if rule.contains(text)))
+    };
+    assert!(rule("`a/tools` is read-only inside a write grant"), "{refused:?}");
+    assert!(rule("it holds `a/tools`"), "{refused:?}");
+    assert!(rule("another name of a file"), "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_lies_beside_is_a_guests_to_change() -> Tried {
+    let mut guest = guest()?;
+    for step in [
+        Step::Write("a/notes", "x"),
+        Step::Write("a/toolsmith", "x"),
+        Step::Directory("a/tool"),
+        Step::Directory("gone"),
+        Step::Rename("mine", "a/mine"),
+        Step::Rename("other/tools", "a/more"),
+        // Without its other name the file is nobody else's.
+        Step::Rename("other/name.wasm", "name.wasm"),
+        Step::Remove("name.wasm"),
+    ] {
+        assert_eq!(guest.step(&step).await, Ok(()));
+    }
+    assert!(guest.open("a/tools/calc/calc.wasm", existing(), false).await.is_ok());
+    assert_eq!(guest.names("a/tools").await?, ["calc"]);
+    // The folder around a place that is not there yet was made; the place itself is not.
+    assert_eq!(guest.step(&Step::Directory("gone/tools")).await, Err("not-permitted".to_owned()));
+    assert_eq!(guest.step(&Step::Symlink("../other", "gone/tools")).await, Err("not-permitted".to_owned()));
+    Ok(())
+}
+
+/// Whoever holds a folder open reaches it under whatever name it has meanwhile, and it is still the same folder.
+#[tokio::test]
+async fn a_folder_that_somebody_else_moved_is_still_known() -> Tried {
+    let mut guest = guest()?;
+    fs::rename(guest.temp.path().join("a"), guest.temp.path().join("moved"))?;
+    assert_eq!(guest.step(&Step::Write("moved/tools/evil.wasm", "evil")).await, Err("not-permitted".to_owned()));
+    assert_eq!(guest.step(&Step::Write("moved/tools/calc/evil", "evil")).await, Err("not-permitted".to_owned()));
+    assert_eq!(guest.step(&Step::Rename("moved", "again")).await, Err("not-permitted".to_owned()));
+    Ok(())
+}
