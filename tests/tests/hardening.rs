@@ -11,7 +11,7 @@ use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use agent_tests::terminal::Terminal;
-use agent_tests::{World, guest, tool};
+use agent_tests::{World, guest, tool, wait_until};
 
 /// The variables by which a build made for that leaves out a wall.
 const OFF: &str = "AGENT_HOST_DEFENCE_OFF";
