@@ -252,9 +252,16 @@ pub enum Least {
 #[serde(transparent)]
 pub struct LimitsChange(pub BTreeMap<Limit, u64>);
 
-/// The limits that the sandbox cannot raise at will: its pool of memories and tables is laid out for these, each request under
-/// way holds a socket and memory of the host, header maps have an end, and no request outlives the longest call.
-const HIGHEST: [(Limit, u64); 11] = [
+/// The limits that cannot be raised at will: the sandbox's pool of memories and tables is laid out for these, each request under
+/// way holds a socket and memory of the host, header maps have an end, no request outlives the longest call, and what a call
+/// returns and says is one entry of the journal, in which a byte may be written as six. A call whose end cannot be recorded
+/// would be made again and again. (Held against the journal's bound in `agent-host/src/journal/log.rs`.)
+const HIGHEST: [(Limit, u64); 16] = [
+    (Limit::ResultBytes, 24 << 20),
+    (Limit::OutputBytes, 4 << 20),
+    (Limit::LogBytes, 4 << 20),
+    (Limit::LogRecords, 100_000),
+    (Limit::HttpResponseBytes, 128 << 20),
     (Limit::Deadline, Limits::DEADLINE_MAX.0),
     (Limit::Memory, Limits::MEMORY_MAX.0),
     (Limit::TableElements, Limits::STANDARD.table_elements),

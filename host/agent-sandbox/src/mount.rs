@@ -96,7 +96,9 @@ pub enum MountError {
         path: String,
     },
     /// It lies in a folder that tools must not see or change.
-    #[error("`{path}` cannot be granted: it lies in a `{folder}` folder")]
+    #[error(
+        "`{path}` cannot be granted: it lies in a `{folder}` folder, of which something runs by itself or is a key; copy what a tool needs to another place"
+    )]
     Protected {
         /// As it was granted.
         path: String,

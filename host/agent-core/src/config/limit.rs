@@ -34,12 +34,9 @@ fn read_limit(value: &Value<'_>, limit: Limit, stated_by: StatedBy) -> Option<u6
         StatedBy::Author => (
             Some(Limits::STANDARD.get(limit)),
             "a manifest can only lower it",
-            Some(format!(
-                "only the operator raises a limit: `limits = {{ {limit} = \"{}\" }}` in a grant",
-                shown(&text)
-            )),
+            Some(raised(limit, number, &shown(&text))),
         ),
-        StatedBy::Operator => (limit.highest(), "the sandbox enforces no more", None),
+        StatedBy::Operator => (limit.highest(), "no more can be enforced", None),
     };
     match highest {
         Some(highest) if number > highest => {
@@ -47,6 +44,18 @@ fn read_limit(value: &Value<'_>, limit: Limit, stated_by: StatedBy) -> Option<u6
             None
         }
         _ => Some(number),
+    }
+}
+
+/// How the operator gets what an author may not state: what is said here can be done.
+fn raised(limit: Limit, wanted: u64, as_written: &str) -> String {
+    let grant = |value: &str| format!("`limits = {{ {limit} = \"{value}\" }}` in a grant");
+    match limit.highest().filter(|highest| wanted > *highest) {
+        None => format!("only the operator raises a limit: {}", grant(as_written)),
+        Some(highest) if highest == Limits::STANDARD.get(limit) => "nobody can raise it".to_owned(),
+        Some(highest) => {
+            format!("only the operator raises a limit, and not so far: {}", grant(&limit.unit().written(highest)))
+        }
     }
 }
 

@@ -224,12 +224,17 @@ fn read_http_request(table: &mut Table<'_>) -> Option<HttpRequest> {
         Some(value) => Some(value.parse()?),
     };
     let methods = methods?;
+    check_header(header.as_ref(), &methods);
+    Some(HttpRequest { url: url?, methods, idempotency_header })
+}
+
+/// An idempotency header goes along with writes.
+pub(super) fn check_header(header: Option<&Value<'_>>, methods: &[HttpMethod]) {
     if let Some(header) = header
         && !methods.iter().any(|method| method.is_write())
     {
         header.problem("no method here writes, so the header would never be sent".to_owned(), None);
     }
-    Some(HttpRequest { url: url?, methods, idempotency_header })
 }
 
 /// A list of methods, in the order of [`HttpMethod::ALL`] and each once.

@@ -216,7 +216,15 @@ impl Join<'_> {
                     "`{}` cannot appear at `{}` of `{}`: {} puts `{}` at `{}`",
                     new.host, new.mount, self.tool, old.source, old.host, old.mount
                 );
-                let hint = "give each a mount of its own in a grant: `mount = \"/other\"`".to_owned();
+                let hint = match &self.ceiling.fs {
+                    FsCeiling::Mounts(requests) if requests.len() == 1 => {
+                        format!("`{}` takes one directory: grant one around both", self.tool.component)
+                    }
+                    FsCeiling::Mounts(_) => {
+                        format!("give each a mount of its own: {}", declared_mounts(&self.ceiling.fs))
+                    }
+                    FsCeiling::Any => "give each a mount of its own in a grant: `mount = \"/other\"`".to_owned(),
+                };
                 let problem = Problem::at_source(ProblemKind::PolicyInvalid, &new.source, message);
                 self.problems.push(problem.with_hint(hint));
             }

@@ -279,7 +279,7 @@ fn two_directories_do_not_share_a_mount() -> Result<(), Failure> {
         fs = [{ host = \"a\", access = \"read\" }, { host = \"b\", access = \"read\" }]";
     insta::assert_snapshot!(granted(READS_DATA, policy)?, @r#"
     policy.toml:2: `/home/ada/b` cannot appear at `/data` of `files.read`: policy.toml:2 puts `/home/ada/a` at `/data`
-      hint: give each a mount of its own in a grant: `mount = "/other"`
+      hint: `files` takes one directory: grant one around both
     "#);
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::authority::{ApprovalRule, Asks, Authority, DenyRule, FsRule, GrantRul
 use super::foreign_name::EnvName;
 use super::host_path::HostPath;
 use super::limit::{StatedBy, read_limits};
-use super::manifest::{ACCESS_WORDS, read_methods, refuse_other_capabilities};
+use super::manifest::{ACCESS_WORDS, check_header, read_methods, refuse_other_capabilities};
 use super::reader::{Table, Value};
 use super::selector::Selector;
 use crate::digest::Digest;
@@ -131,11 +131,14 @@ fn read_host_path(value: &Value<'_>, base_dir: &str) -> Option<HostPath> {
 fn read_http(table: &mut Table<'_>) -> Option<HttpRule> {
     let url = table.require("url", "\"https://example.org\"").and_then(|value| read_granted_url(&value));
     let methods = table.require("methods", "[\"GET\"]").and_then(|value| read_methods(&value));
-    let header = table.get("idempotency_header").map(|value| value.parse());
+    let stated = table.get("idempotency_header");
+    let header = stated.as_ref().map(|value| value.parse());
     let treat_as = table.get("class").map(|value| value.one_of(&[("opaque", TreatAs::Opaque)]));
+    let methods = methods?;
+    check_header(stated.as_ref(), &methods);
     Some(HttpRule {
         url: url?,
-        methods: methods?,
+        methods,
         idempotency_header: header.map_or(Some(None), |header| header.map(Some))?,
         treat_as: treat_as.unwrap_or(Some(TreatAs::Computed))?,
     })

@@ -122,3 +122,31 @@ pub(super) fn body_of(event: &Event) -> Result<String, JournalError> {
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use agent_core::limits::Limit;
+
+    use super::*;
+
+    /// What the effects of one call take in its record, as the sandbox bounds them, and the rest of it.
+    const REST_BYTES: u64 = 24 << 20;
+    /// What JSON makes of one byte: `\u0001`, once more behind a backslash where it stands in JSON that is kept as text.
+    const ESCAPED: u64 = 7;
+    /// What stands around the text of a log record.
+    const AROUND_BYTES: u64 = 64;
+
+    /// A call whose end cannot be recorded would be made again and again.
+    #[test]
+    fn whatever_is_granted_the_end_of_a_call_fits_into_an_entry() {
+        let highest = |limit: Limit| limit.highest().unwrap_or(u64::MAX);
+        let said = [Limit::ResultBytes, Limit::OutputBytes, Limit::LogBytes].map(highest);
+        let said = said.iter().fold(0_u64, |sum, bytes| sum.saturating_add(bytes.saturating_mul(ESCAPED)));
+        let around = highest(Limit::LogRecords).saturating_mul(AROUND_BYTES);
+        let all = said.saturating_add(around).saturating_add(REST_BYTES);
+        assert!(all <= BLOB_BYTES_MAX as u64, "{all}");
+        // An answer is kept with its header, before the guest sees it.
+        let answer = highest(Limit::HttpResponseBytes).saturating_add(highest(Limit::HttpHeaderBytes));
+        assert!(answer <= BLOB_BYTES_MAX as u64, "{answer}");
+    }
+}

@@ -63,7 +63,8 @@ fn grant_lines(rule: &GrantRule) -> Vec<String> {
         None => format!("{who}: use your secret {}, if you say where it is: `--secret {}`", secret.name, secret.name),
     });
     let limits = (!rule.limits.0.is_empty()).then(|| {
-        let changed: Vec<_> = rule.limits.0.iter().map(|(limit, value)| format!("{limit} = {value}")).collect();
+        let changed: Vec<_> =
+            rule.limits.0.iter().map(|(limit, value)| format!("{limit} = {}", limit.unit().written(*value))).collect();
         format!("{who}: limits {}", changed.join(", "))
     });
     let kv = rule.kv.map(|access| {
@@ -144,6 +145,15 @@ fn methods(methods: &[HttpMethod]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who is asked for trust reads what raises the cost.
+    #[test]
+    fn limits_are_shown_with_their_units() -> Result<(), agent_core::config::problem::Problems> {
+        let text = "[[grant]]\ntool = \"fetch\"\nlimits = { deadline = \"60s\", memory = \"4GiB\", fuel = \"2T\" }\n";
+        let policy = agent_core::config::policy::parse_policy("policy.toml", "/", text)?;
+        assert_eq!(describe(&policy), ["fetch: limits fuel = 2T, deadline = 60s, memory = 4GiB"]);
+        Ok(())
+    }
 
     #[test]
     fn a_wildcard_is_shown_as_a_way_out() -> Result<(), agent_core::pattern::InvalidPattern> {

@@ -189,8 +189,8 @@ env = []
     policy.toml:6:8: `env`: `*` is not one variable's name: use letters, digits and `_`
     policy.toml:6:19: `env`: `A=B` is not one variable's name: use letters, digits and `_`
     policy.toml:7:13: `component`: not a digest of the form `sha256:…`: sha256:12
-    policy.toml:8:23: `deadline` is above `300s`: the sandbox enforces no more
-    policy.toml:8:40: `memory` is above `4GiB`: the sandbox enforces no more
+    policy.toml:8:23: `deadline` is above `300s`: no more can be enforced
+    policy.toml:8:40: `memory` is above `4GiB`: no more can be enforced
     policy.toml:8:48: unknown key `speed`: a limit that cannot be enforced is refused
       hint: known here: `fuel`, `deadline`, `memory`, `table_elements`, `host_calls`, `copy_bytes`, `handles`, `result_bytes`, `output_bytes`, `log_records`, `log_bytes`, `log_record_bytes`, `random_bytes`, `fs_write_bytes`, `fs_read_bytes`, `fs_files`, `http_requests`, `http_concurrent`, `http_hosts`, `http_response_bytes`, `http_request_bytes`, `http_ratio`, `http_header_fields`, `http_header_bytes`, `http_connect`, `http_first_byte`, `http_idle`, `http_total`, `kv_bytes`, `kv_entries`, `kv_key_bytes`, `kv_value_bytes`
     policy.toml:9:1: this approval asks about nothing
@@ -208,5 +208,45 @@ env = []
     policy.toml:18:38: a deny names a host, and holds on every port and path
       hint: write `"evil.example"`
     policy.toml:20:7: the list is empty, so nothing is denied
+    "#);
+}
+
+#[test]
+fn what_a_grant_says_and_nothing_would_keep() {
+    let text = "
+[[grant]]
+tool = \"fetch\"
+http = [{ url = \"https://example.org\", methods = [\"GET\"], idempotency_header = \"X-Key\" }]
+limits = { result_bytes = \"1000GiB\", output_bytes = \"5MiB\", log_bytes = \"1GiB\", log_records = \"1M\", http_response_bytes = \"1GiB\" }
+";
+    insta::assert_snapshot!(of_policy(text), @"
+    policy.toml:4:80: no method here writes, so the header would never be sent
+    policy.toml:5:27: `result_bytes` is above `24MiB`: no more can be enforced
+    policy.toml:5:53: `output_bytes` is above `4MiB`: no more can be enforced
+    policy.toml:5:73: `log_bytes` is above `4MiB`: no more can be enforced
+    policy.toml:5:95: `log_records` is above `100k`: no more can be enforced
+    policy.toml:5:123: `http_response_bytes` is above `128MiB`: no more can be enforced
+    ");
+}
+
+/// What a hint says can be done.
+#[test]
+fn a_limit_that_an_author_cannot_state_is_granted_as_far_as_it_goes() {
+    let text = "
+[limits]
+deadline = \"2h\"
+memory = \"1GiB\"
+table_elements = 30_000
+fuel = \"1T\"
+";
+    insta::assert_snapshot!(of_manifest_with(text), @r#"
+    tool.toml:4:12: `deadline` is above `30s`: a manifest can only lower it
+      hint: only the operator raises a limit, and not so far: `limits = { deadline = "300s" }` in a grant
+    tool.toml:5:10: `memory` is above `128MiB`: a manifest can only lower it
+      hint: only the operator raises a limit: `limits = { memory = "1GiB" }` in a grant
+    tool.toml:6:18: `table_elements` is above `20k`: a manifest can only lower it
+      hint: nobody can raise it
+    tool.toml:7:8: `fuel` is above `200G`: a manifest can only lower it
+      hint: only the operator raises a limit: `limits = { fuel = "1T" }` in a grant
     "#);
 }
