@@ -44,6 +44,9 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
 }
 
 fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
+    if depth == Depth::Full {
+        fuzz::check_compiler()?;
+    }
     let target = check::steps(places, depth, report)?;
     report.step("tools and test guests", || tools::build(places, &target))?;
     report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places), places))?;

@@ -6,6 +6,7 @@ pub(crate) mod instrument;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -69,6 +70,22 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
             Engine::build(places)?.play(TARGETS[target].name, &file)
         }
     }
+}
+
+/// Whether there is a compiler for what the fuzz targets are linked with, which is C++. Asked before an hour of other steps.
+///
+/// # Errors
+/// Where there is none.
+pub(crate) fn check_compiler() -> Result<()> {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let mut asked = Command::new(&compiler);
+    let answers =
+        asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success());
+    ensure!(
+        answers,
+        "the fuzz targets need a compiler for C++, and `{compiler}` is none\n  hint: install `g++` or `clang++`, or name one in `CXX`"
+    );
+    Ok(())
 }
 
 /// The step of `cargo xtask test`.
