@@ -64,7 +64,7 @@ fn an_agent_is_killed_everywhere_and_its_files_stay() {
 
     let said = world.said(&plain(&world, &["crashtest", "agent/agent.toml", "--yes", "--points", "60"]));
     assert_eq!(said.code, Some(0), "{said:?}");
-    for row in ["owned write", "undone and run again", "opaque write", "in doubt", "held: nothing"] {
+    for row in ["owned write", "undone and run again", "opaque write", "in doubt", ": nothing acknowledged was lost"] {
         assert!(said.out.contains(row), "{row}: {said:?}");
     }
     assert!(server.hits() > 2, "requests are really made");
@@ -80,5 +80,5 @@ fn the_example_holds_without_a_network() {
     assert!(plain(&world, &["trust", "--yes", &agent]).status.success());
     let said = world.said(&plain(&world, &["crashtest", &agent, "--yes", "--points", "12"]));
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("held: nothing"), "{said:?}");
+    assert!(said.out.contains(": nothing acknowledged was lost"), "{said:?}");
 }

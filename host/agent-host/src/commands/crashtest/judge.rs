@@ -13,8 +13,8 @@ use crate::journal::Journal;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
 
-/// Exit codes of a run that waits for a person: for an approval, an input, a doubt.
-const SUSPENDED: std::ops::RangeInclusive<i32> = 20..=22;
+/// Exit codes of a run that waits for a person: for an approval, a doubt. One that waits for room on the disk shows nothing.
+const SUSPENDED: [i32; 2] = [20, 22];
 
 /// A run as its journal has it.
 pub(super) struct Recorded {

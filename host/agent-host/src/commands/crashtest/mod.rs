@@ -1,5 +1,5 @@
-//! `agent-host crashtest`: kills a child host at every journal write, sync and gate step of a run, has each killed run resumed,
-//! and shows what became of it. For users: their own agents and tools can be tested with it.
+//! `agent-host crashtest`: kills a child host at journal writes, syncs and gate steps of a run, at each of them where they are few,
+//! has each killed run resumed, and shows what became of it. For users: their own agents and tools can be tested with it.
 //!
 //! `place` is the copy that is worked in, `child` the processes, `judge` what must hold, `matrix` what is printed. How the child
 //! is told where to end is in `crash_order`.
@@ -157,7 +157,8 @@ fn test(args: &CrashtestArgs, place: &Place) -> anyhow::Result<ExitCode> {
     let mut out = anstream::stdout();
     matrix.write(&mut out)?;
     if problems.is_empty() {
-        writeln!(out, "\nheld: nothing acknowledged was lost, nothing was repeated silently")?;
+        let tried = tried(chosen.len(), passed);
+        writeln!(out, "\nheld {tried}: nothing acknowledged was lost, nothing was repeated silently")?;
         return Ok(ExitCode::SUCCESS);
     }
     writeln!(out, "\nBROKEN at {} of {} points:", problems.len(), chosen.len())?;
@@ -165,6 +166,11 @@ fn test(args: &CrashtestArgs, place: &Place) -> anyhow::Result<ExitCode> {
         writeln!(out, "  {}", text::lines(problem))?;
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// How much of the run was tried: what holds at a few points says nothing of the others.
+fn tried(chosen: usize, passed: usize) -> String {
+    if chosen == passed { format!("at all {passed} points") } else { format!("at {chosen} of {passed} points") }
 }
 
 /// Which of `passed` points are tried.
@@ -221,5 +227,10 @@ mod tests {
         assert_eq!(spread(3, 200), [1, 2, 3]);
         assert_eq!(spread(10, 5), [1, 3, 5, 7, 9]);
         assert_eq!(spread(0, 5), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn what_was_not_tried_is_not_said_to_hold() {
+        assert_eq!((tried(3, 40), tried(40, 40)), ("at 3 of 40 points".to_owned(), "at all 40 points".to_owned()));
     }
 }
