@@ -347,7 +347,12 @@ fn shown(wire: &str) -> String {
 
 pub(crate) fn unknown_tool(state: &State, pending: &PendingCall) -> Action {
     let known: Vec<_> = state.descriptors.iter().map(|tool| tool.name.wire()).collect();
-    let message = format!("there is no tool `{}`; the tools are: {}", pending.call.tool, known.join(", "));
+    let there = if known.is_empty() {
+        "this run has no tools".to_owned()
+    } else {
+        format!("the tools are: {}", known.join(", "))
+    };
+    let message = format!("there is no tool `{}`; {there}", pending.call.tool);
     refuse(pending, RefusedCall::UnknownTool, message)
 }
 

@@ -26,12 +26,8 @@ pub enum StopReason {
     LoopDetected,
     /// Tool calls failed again and again.
     ToolErrors,
-    /// A person refused, and the run cannot go on without.
-    ApprovalDenied,
     /// Waits for a person's approval.
     SuspendedApproval,
-    /// Waits for a person's input.
-    SuspendedInput,
     /// A write may or may not have happened: a person must say.
     SuspendedDoubt,
     /// There is no room left for the journal: paused until there is.
@@ -44,7 +40,7 @@ pub enum StopReason {
 
 impl StopReason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 14] = [
         Self::Completed,
         Self::OutputInvalid,
         Self::MaxTurns,
@@ -54,9 +50,7 @@ impl StopReason {
         Self::FuelBudget,
         Self::LoopDetected,
         Self::ToolErrors,
-        Self::ApprovalDenied,
         Self::SuspendedApproval,
-        Self::SuspendedInput,
         Self::SuspendedDoubt,
         Self::StoreFull,
         Self::Cancelled,
@@ -76,9 +70,7 @@ impl StopReason {
             Self::FuelBudget => "fuel-budget",
             Self::LoopDetected => "loop-detected",
             Self::ToolErrors => "tool-errors",
-            Self::ApprovalDenied => "approval-denied",
             Self::SuspendedApproval => "suspended-approval",
-            Self::SuspendedInput => "suspended-input",
             Self::SuspendedDoubt => "suspended-doubt",
             Self::StoreFull => "store-full",
             Self::Cancelled => "cancelled",
@@ -101,9 +93,7 @@ impl StopReason {
             Self::FuelBudget => 15,
             Self::LoopDetected => 16,
             Self::ToolErrors => 17,
-            Self::ApprovalDenied => 18,
             Self::SuspendedApproval => 20,
-            Self::SuspendedInput => 21,
             Self::SuspendedDoubt => 22,
             Self::StoreFull => 23,
             Self::Cancelled => 130,
@@ -135,6 +125,17 @@ mod tests {
         assert_eq!(codes.len(), StopReason::ALL.len());
         for reason in StopReason::ALL {
             assert_eq!(serde_json::json!(reason), reason.name());
+        }
+    }
+
+    #[test]
+    fn every_reason_is_in_the_documentation() {
+        let documentation = include_str!("../../../docs/configuration.md");
+        let rows = documentation.lines().filter(|line| line.starts_with("| ") && line.contains("` |"));
+        let rows: Vec<&str> = rows.collect();
+        for reason in StopReason::ALL {
+            let row = format!("| {} | `{reason}` |", reason.exit_code());
+            assert!(rows.iter().any(|line| line.starts_with(&row)), "{row}");
         }
     }
 }

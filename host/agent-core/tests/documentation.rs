@@ -21,10 +21,10 @@ fn example(file: &str) -> &'static str {
 fn the_examples_of_configuration_are_valid() {
     let agent = AgentFile::parse("agent.toml", "/srv/agent", example("agent.toml"))
         .unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((agent.authority.grants.len(), agent.authority.approvals.len()), (5, 2));
+    assert_eq!((agent.authority.grants.len(), agent.authority.approvals.len()), (7, 2));
     let policy =
         parse_policy("policy.toml", "/srv", example("policy.toml")).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((policy.denies.len(), policy.grants.len()), (5, 2));
+    assert_eq!((policy.denies.len(), policy.grants.len()), (6, 2));
     let tool = Manifest::parse("tool.toml", example("tool.toml")).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(tool.build.is_some() && tool.ceiling.secrets.len() == 1);
 }

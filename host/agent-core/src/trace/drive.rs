@@ -208,11 +208,9 @@ fn capture(span: &mut Span, attribute: &'static names::Attribute, message: Messa
 /// Whether a run that stopped so did not do what it was for. One that waits for a person, or for room, goes on.
 fn is_failure(stop: StopReason) -> bool {
     match stop {
-        StopReason::Completed
-        | StopReason::SuspendedApproval
-        | StopReason::SuspendedInput
-        | StopReason::SuspendedDoubt
-        | StopReason::StoreFull => false,
+        StopReason::Completed | StopReason::SuspendedApproval | StopReason::SuspendedDoubt | StopReason::StoreFull => {
+            false
+        }
         StopReason::OutputInvalid
         | StopReason::MaxTurns
         | StopReason::MaxToolCalls
@@ -221,7 +219,6 @@ fn is_failure(stop: StopReason) -> bool {
         | StopReason::FuelBudget
         | StopReason::LoopDetected
         | StopReason::ToolErrors
-        | StopReason::ApprovalDenied
         | StopReason::Cancelled
         | StopReason::Error => true,
     }

@@ -20,6 +20,7 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use tracing::Instrument;
 
+use super::failed_model::FailedModel;
 use crate::cli::{BudgetArgs, OutputArgs};
 use crate::compiler::{CompileLimits, WorkerProcesses};
 use crate::driver::ports::Ports;
@@ -202,9 +203,9 @@ async fn drive_untraced(
     if let Some(key) = &ports.signing {
         ports.recorder.sign(key).context("the end of the run could not be signed")?;
     }
-    let (spent, waits) = {
+    let (spent, waits, failed) = {
         let state = ports.recorder.state();
-        (state.spent.clone(), waiting::of_run(&state))
+        (state.spent.clone(), waiting::of_run(&state), FailedModel::of(&state))
     };
     tracing::info!(run = %run, stop = %ended.stop, syncs = ports.recorder.syncs(), "run stopped");
     if output.json {
@@ -214,7 +215,7 @@ async fn drive_untraced(
         // Whoever wants no talk on the way still wants to know why there is no answer.
         if !output.quiet || ended.stop != StopReason::Completed {
             say_end(&run, &ended, &spent);
-            say_cure(&named, &ended, &waits);
+            say_cure(&named, &ended, &waits, failed);
         }
     }
     if let Some(lesson) = learning.map(|learning| learning.finish(ports)).transpose()?
@@ -282,10 +283,11 @@ fn say_end(run: &RunId, ended: &RunEnded, spent: &Spent) {
 /// Calls whose commands are written out at the end of a run; a list has the rest.
 const CURES_SHOWN: usize = 5;
 
-fn say_cure(named: &str, ended: &RunEnded, waits: &[Waiting]) {
+fn say_cure(named: &str, ended: &RunEnded, waits: &[Waiting], failed: Option<FailedModel>) {
     let mut err = anstream::stderr();
     if ended.stop.is_resumable() {
-        let _ = writeln!(err, "  hint: {}", cure(ended.stop, named));
+        let of_model = failed.filter(|_| ended.stop == StopReason::Error).and_then(|failed| failed.cure(named));
+        let _ = writeln!(err, "  hint: {}", of_model.unwrap_or_else(|| cure(ended.stop, named)));
     }
     for waiting in waits.iter().take(CURES_SHOWN) {
         for command in waiting.commands(named) {
@@ -312,8 +314,6 @@ fn cure(stop: StopReason, run: &str) -> String {
         StopReason::OutputInvalid
         | StopReason::LoopDetected
         | StopReason::ToolErrors
-        | StopReason::ApprovalDenied
-        | StopReason::SuspendedInput
         | StopReason::Cancelled
         | StopReason::Error => format!("look with `agent-host show {run}`, go on with `agent-host resume {run}`"),
     }

@@ -9,6 +9,7 @@ pub mod crashtest;
 pub mod direct_gate;
 pub mod doctor;
 pub mod export;
+pub mod failed_model;
 pub mod fork;
 pub mod gc;
 pub mod import;

@@ -95,7 +95,9 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// A body or blob is larger than the journal keeps.
-    #[error("{bytes} bytes are too many for one entry of the journal, which keeps up to {bytes_max}")]
+    #[error(
+        "{bytes} bytes are too many for one entry of the journal, which keeps up to {bytes_max}\n  hint: lower what the tool may return and say: `limits` in a grant"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -121,7 +123,9 @@ pub enum JournalError {
         source: rusqlite::Error,
     },
     /// A run of that identifier exists already.
-    #[error("run `{0}` exists already")]
+    #[error(
+        "run `{0}` exists already\n  hint: `agent-host show {0}` shows it; to have it anew, remove it first: `agent-host journal rm {0}`"
+    )]
     RunExists(RunId),
     /// Another run has the place in the session that this one wanted.
     #[error(
@@ -259,11 +263,11 @@ impl JournalError {
             Self::RunLocked { .. } => "run_locked",
             Self::LeaseLost { .. } => "lease_lost",
             Self::NotOurs { .. } => "not_ours",
+            Self::TooLarge { .. } => "entry_too_large",
+            Self::RunExists(_) => "run_exists",
             Self::NoJournal { .. }
             | Self::Unsafe { .. }
             | Self::NotJournal { .. }
-            | Self::TooLarge { .. }
-            | Self::RunExists(_)
             | Self::SessionTaken { .. }
             | Self::RunRemoved { .. }
             | Self::RunEmpty { .. }

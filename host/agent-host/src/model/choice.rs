@@ -45,6 +45,16 @@ pub(crate) enum InvalidModel {
     },
 }
 
+impl ModelChoice {
+    /// Whether it is a file of replies.
+    pub(super) fn is_script(&self) -> bool {
+        match self.source {
+            ModelSource::Script(_) => true,
+            ModelSource::Provider { .. } => false,
+        }
+    }
+}
+
 impl FromStr for ModelChoice {
     type Err = InvalidModel;
 

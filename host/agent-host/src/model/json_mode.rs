@@ -264,6 +264,14 @@ fn proposed(tool: String, written: &RawValue, tools: &[JsonTool<'_>]) -> Result<
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_bound_of_a_reply_is_in_the_documentation() {
+        assert_eq!(ANSWER_CHARS_MAX, 1_999);
+        assert_eq!(JsonToolMode::USUAL.reply_tokens_max, 1_999);
+        let documentation = include_str!("../../../../docs/models.md");
+        assert!(documentation.contains("1,999 tokens") && documentation.contains("1,999 characters"));
+    }
+
     fn tools() -> Vec<JsonTool<'static>> {
         let calc = json!({ "type": "object", "properties": { "expression": { "type": "string" }, "digits": { "type": "integer" } }, "required": ["expression"] });
         vec![JsonTool { name: "calc__evaluate".to_owned(), description: "Evaluate\n an expression.", schema: calc }]

@@ -59,6 +59,16 @@ pub(crate) async fn open(choice: &run_events::ModelChoice) -> anyhow::Result<Box
     Ok(opening::open(&choice.name.parse()?, choice.base_url.as_deref(), tool_mode).await?)
 }
 
+/// Whether a model is a file of replies, which nobody is asked for.
+pub(crate) fn is_script(name: &str) -> bool {
+    name.parse::<choice::ModelChoice>().is_ok_and(|choice| choice.is_script())
+}
+
+/// Whether a model could not be opened because of the server that was named for it.
+pub(crate) fn is_about_server(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(opening::OpenModelError::is_about_server)
+}
+
 /// Whether a model's server, as a run records it, is on this machine.
 pub(crate) fn is_on_this_machine(base_url: &str) -> bool {
     base_url.parse().is_ok_and(|url| wire::is_loopback(&url))
@@ -90,7 +100,7 @@ pub(crate) async fn none_chosen() -> String {
         found.concat()
     };
     format!(
-        "no model was chosen{found}\n  hint: `--model PROVIDER:NAME`, `AGENT_HOST_MODEL`, or `model` in the agent file; \
+        "no model was chosen{found}\n  hint: `--model PROVIDER:NAME`, `AGENT_HOST_MODEL`, or `model` in your `settings.toml` or the agent file; \
          `--model scripted:FILE` needs neither key nor network"
     )
 }

@@ -64,16 +64,18 @@ pub(crate) enum OpenModelError {
         reason: &'static str,
     },
     /// An option that would have no effect.
-    #[error("model `{model}` takes no {what}")]
+    #[error("model `{model}` takes no {what}\n  hint: it plays a file and asks nobody: leave out `{option}`")]
     Meaningless {
         /// The model as written.
         model: String,
         /// The option.
         what: &'static str,
+        /// As it is typed.
+        option: &'static str,
     },
     /// The provider's adapter would ignore the schema, and a limit that does nothing is none.
     #[error(
-        "model `{model}` cannot be held to a JSON schema, so the JSON tool mode does not work with it\n  hint: use its native tool calls"
+        "model `{model}` cannot be held to a JSON schema, so the JSON tool mode does not work with it\n  hint: use its native tool calls, `--tool-mode native`"
     )]
     NoSchema {
         /// The model as written.
@@ -92,6 +94,22 @@ pub(crate) enum OpenModelError {
     },
 }
 
+impl OpenModelError {
+    /// Whether the server that was named is what is wrong.
+    pub(super) fn is_about_server(&self) -> bool {
+        match self {
+            Self::BaseUrl { .. } => true,
+            Self::Random
+            | Self::NoKey { .. }
+            | Self::NoProject { .. }
+            | Self::Meaningless { .. }
+            | Self::NoSchema { .. }
+            | Self::Script(_)
+            | Self::Client { .. } => false,
+        }
+    }
+}
+
 /// Opens the model: reads the script, or finds key and address. Nothing is sent.
 ///
 /// # Errors
@@ -103,12 +121,13 @@ pub(crate) async fn open(
 ) -> Result<Box<dyn Model>, OpenModelError> {
     match &choice.source {
         ModelSource::Script(file) => {
-            let meaningless = |what| OpenModelError::Meaningless { model: choice.written.clone(), what };
+            let meaningless =
+                |what, option| OpenModelError::Meaningless { model: choice.written.clone(), what, option };
             if base_url.is_some() {
-                return Err(meaningless("base URL"));
+                return Err(meaningless("base URL", "--base-url"));
             }
             if tool_mode != ToolMode::Native {
-                return Err(meaningless("JSON tool mode"));
+                return Err(meaningless("JSON tool mode", "--tool-mode"));
             }
             Ok(Box::new(Scripted::open(&choice.written, file)?))
         }

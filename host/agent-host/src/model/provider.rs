@@ -72,15 +72,18 @@ impl Provider {
             response = self.genai.exec_chat(target, chat, Some(options)) => response,
         };
         let response = response.map_err(|error| self.translation_failure(error))?;
-        self.check_complete(&response)?;
+        self.check_complete(&response, options)?;
         Ok(response)
     }
 
     /// Refuses a reply that broke off: nothing of it may be used, least of all half a call.
-    fn check_complete(&self, response: &ChatResponse) -> Result<(), ModelFailure> {
+    fn check_complete(&self, response: &ChatResponse, options: &ChatOptions) -> Result<(), ModelFailure> {
         let why = match &response.stop_reason {
-            Some(StopReason::MaxTokens(_)) => "was cut off at its token limit",
-            Some(StopReason::ContentFilter(_)) => "was stopped by the provider's content filter",
+            Some(StopReason::MaxTokens(_)) => options.max_tokens.map_or_else(
+                || "was cut off at its token limit".to_owned(),
+                |tokens| format!("was cut off at the {tokens} tokens that a reply may have in the JSON tool mode"),
+            ),
+            Some(StopReason::ContentFilter(_)) => "was stopped by the provider's content filter".to_owned(),
             Some(
                 StopReason::Completed(_) | StopReason::ToolCall(_) | StopReason::StopSequence(_) | StopReason::Other(_),
             )
