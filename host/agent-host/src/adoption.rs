@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use agent_core::config::authority::Authority;
 use agent_core::digest::Digest;
 use agent_core::event::Recorded;
 use agent_core::grant::Grant;
@@ -19,6 +18,7 @@ use crate::cli::AllowArgs;
 use crate::home::Home;
 use crate::real_path::deepest_real;
 use crate::report::text;
+use crate::rules::Rules;
 use crate::{model, operator, settings};
 
 /// Longest address that an error quotes: a stranger wrote it.
@@ -26,7 +26,7 @@ const ADDRESS_CHARS_MAX: usize = 200;
 
 /// This host's own rules and choices. Read before the walls stand.
 pub struct Terms {
-    rules: Vec<Authority>,
+    rules: Rules,
     /// The servers at which the operator has models asked.
     servers: Vec<String>,
     /// The folder with the host's key and policy.

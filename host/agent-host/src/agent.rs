@@ -4,16 +4,17 @@
 use std::path::{Path, PathBuf};
 
 use agent_core::budget::Budget;
-use agent_core::config::agent_file::{AgentFile, Instructions, ToolMode as FileToolMode};
+use agent_core::config::agent_file::{AgentFile, Instructions};
 use agent_core::config::authority::Authority;
 use agent_core::digest::Digest;
 use agent_core::name::Name;
 use agent_core::run_events::{DoubtPolicy, Record, ToolMode};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use crate::home::RUNS_FOLDER;
 use crate::input;
 use crate::real_path;
+use crate::report::typed;
 use crate::tool_identity;
 use crate::toolset::{self, Unloaded};
 
@@ -88,6 +89,10 @@ impl Agent {
     /// Where a file cannot be read or has problems; all of them are in the error.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display().to_string();
+        if path.is_dir() {
+            let file = typed::path(&path.join("agent.toml"));
+            bail!("`{shown}` is a folder, and an agent is a file\n  hint: `--agent {file}`");
+        }
         let absolute = path.canonicalize().with_context(|| format!("cannot find agent file `{shown}`"))?;
         let folder = absolute.parent().context("an agent file stands in a folder")?;
         let base = folder.to_str().with_context(|| format!("the path of `{shown}` is not UTF-8"))?;
@@ -103,10 +108,7 @@ impl Agent {
             name: file.name,
             instructions,
             models: file.models.iter().map(|model| relative_script(model, folder)).collect(),
-            tool_mode: file.tool_mode.map(|mode| match mode {
-                FileToolMode::Native => ToolMode::Native,
-                FileToolMode::Json => ToolMode::Json,
-            }),
+            tool_mode: file.tool_mode,
             record: file.record,
             tools,
             budget: file.budget.applied_to(&Budget::STANDARD),

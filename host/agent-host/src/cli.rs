@@ -1,9 +1,11 @@
 //! The command line: what can be typed, and its help. Meaning is given to it in `commands`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use agent_core::run_events::{Durability, Record, Strictness, ToolMode};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, mcp, rebase, replay, resolve, rm, show,
@@ -72,7 +74,7 @@ pub enum Command {
     /// Check journals and settle what only a person can.
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Kill an agent's host at every step of a run, resume it each time, and show what became of it.
+    /// Kill an agent's host at up to 200 steps of a run, resume it each time, and show what became of it.
     #[command(after_help = CRASHTEST_HELP)]
     Crashtest(crashtest::CrashtestArgs),
     /// Compile one component: what this program starts as a process of its own.
@@ -101,8 +103,8 @@ Examples:
   agent-host run --tools ./tools --model scripted:replies.toml \"no key, no network\"
 
 Exit codes:
-  0 completed, 1 error, 2 wrong command line, 10 to 18 stopped at a limit or a refusal,
-  20 to 22 suspended for a person, 130 cancelled";
+  0 completed, 1 error, 2 wrong command line, 10 to 17 stopped at a limit or a failure,
+  20 and 22 suspended for a person, 23 suspended because the journal cannot be written, 130 cancelled";
 
 const TRACE_HELP: &str = "\
 Traces are sent while a run goes on where OTEL_EXPORTER_OTLP_ENDPOINT names a collector; docs/telemetry.md has the
@@ -145,7 +147,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub learn: LearnArgs,
     /// Keep all that each call was told (`full`), for `journal replay`, or only what a resume needs.
-    #[arg(long = "record", value_enum, value_name = "WHAT")]
+    #[arg(long = "record", value_enum, value_name = "WHAT", help_heading = "Record")]
     pub kept: Option<RecordArg>,
     #[command(flatten)]
     pub record: RecordArgs,
@@ -182,8 +184,16 @@ pub struct ToolsArgs {
     pub paths: Vec<PathBuf>,
 }
 
-/// Which model is asked, and how.
+/// Where the tools of a verb are that is nothing without any.
 #[derive(Debug, Args)]
+pub struct ToolsHereArgs {
+    /// A component, a tool's folder, or a folder of either. May be given several times.
+    #[arg(long = "tools", value_name = "DIR", default_value = "tools")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Which model is asked, and how.
+#[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
     /// The model: PROVIDER:NAME, for instance `anthropic:…`, `openai:…`, `ollama:…`, or `scripted:FILE`.
     #[arg(long, env = "AGENT_HOST_MODEL", value_name = "MODEL")]
@@ -197,13 +207,24 @@ pub struct ModelArgs {
     /// What the journal survives.
     #[arg(long, env = "AGENT_HOST_DURABILITY", value_enum, value_name = "LEVEL")]
     pub durability: Option<DurabilityArg>,
+    /// Which of these were typed; the others come from variables.
+    #[arg(skip)]
+    pub typed: Vec<Id>,
+}
+
+impl ModelArgs {
+    /// Whether the option of this field was typed.
+    #[must_use]
+    pub fn is_typed(&self, field: &str) -> bool {
+        self.typed.iter().any(|id| id == field)
+    }
 }
 
 /// What the operator grants in this command.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Grants")]
 pub struct AllowArgs {
-    /// Let tools read a directory, which they see as `/data`.
+    /// Let tools read a directory, which they see as `/data`. Most tools take one.
     #[arg(long, value_name = "DIR")]
     pub allow_read: Vec<String>,
     /// Let tools read and change a directory, which they see as `/data`.
@@ -336,7 +357,7 @@ pub enum ToolCommand {
 #[derive(Debug, Args)]
 pub struct ToolListArgs {
     #[command(flatten)]
-    pub tools: ToolsArgs,
+    pub tools: ToolsHereArgs,
     /// Print a JSON array with the full schemas.
     #[arg(long)]
     pub json: bool,
@@ -363,7 +384,7 @@ pub struct ToolCallArgs {
     #[arg(default_value = "{}")]
     pub arguments: String,
     #[command(flatten)]
-    pub tools: ToolsArgs,
+    pub tools: ToolsHereArgs,
     #[command(flatten)]
     pub allow: AllowArgs,
     #[command(flatten)]
@@ -415,6 +436,7 @@ pub enum ToolModeArg {
     /// By one JSON Schema that covers all tools and the answer.
     Json,
     /// The same, but the first reply must be a call: for small models, which tend to answer without looking.
+    #[value(alias = "json_call_first")]
     JsonCallFirst,
 }
 
@@ -467,6 +489,32 @@ impl From<DurabilityArg> for Durability {
     }
 }
 
+/// What was typed, with the variables. Ends the process where it makes no command.
+#[must_use]
+pub fn parse() -> Cli {
+    let matches = command().get_matches();
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let (Command::Run(args), Some((_, given))) = (&mut cli.command, matches.subcommand()) {
+        let is_typed = |id: &&Id| given.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+        args.model.typed = given.ids().filter(is_typed).cloned().collect();
+    }
+    cli
+}
+
+/// The command line with its variables. One that is set to nothing is not set.
+fn command() -> clap::Command {
+    unset_empty(Cli::command())
+}
+
+fn unset_empty(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| match arg.get_env() {
+        Some(name) if is_empty(name) => arg.env(None::<&'static str>),
+        Some(_) | None => arg,
+    });
+    command.mut_subcommands(unset_empty)
+}
+
 fn parse_quantity<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
@@ -477,6 +525,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        command().debug_assert();
     }
 }

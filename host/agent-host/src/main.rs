@@ -38,6 +38,7 @@ mod recorded_calls;
 mod report;
 mod reporter;
 mod results;
+mod rules;
 mod saved_policy;
 mod schema_guard;
 mod secret_values;
@@ -65,7 +66,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use clap::Parser;
 use jiff::tz::TimeZone;
 use tokio::runtime::Runtime;
 
@@ -84,7 +84,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const SHUTDOWN_TIME: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::parse();
     if let Command::CompileWorker(args) = &cli.command {
         return compiler::worker::run(args);
     }
@@ -135,12 +135,12 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => unless_seen_enough(behind_walls(async { Ok(doctor::prepare(args).await) })),
         // Runs no guest itself: its children do, each behind its own walls.
         Command::Crashtest(args) => drive(crashtest::crashtest(args)),
-        Command::Tool(ToolCommand::List(args)) => behind_walls(tool_list::prepare(args)),
-        Command::Tool(ToolCommand::Inspect(args)) => behind_walls(tool_inspect::prepare(args)),
+        Command::Tool(ToolCommand::List(args)) => unless_seen_enough(behind_walls(tool_list::prepare(args))),
+        Command::Tool(ToolCommand::Inspect(args)) => unless_seen_enough(behind_walls(tool_inspect::prepare(args))),
         Command::Tool(ToolCommand::Call(args)) => behind_walls(tool_call::prepare(args)),
         Command::Tool(ToolCommand::New(args)) => drive(tool_new::new(args)),
         Command::Tool(ToolCommand::Test(args)) => behind_walls(tool_test::prepare(args)),
-        Command::Tool(ToolCommand::Check(args)) => behind_walls(tool_check::prepare(args)),
+        Command::Tool(ToolCommand::Check(args)) => unless_seen_enough(behind_walls(tool_check::prepare(args))),
         // Runs compilers, which do what compilers do: no wall, and none that they would inherit.
         Command::Tool(ToolCommand::Build(args)) => drive(build::build(args)),
         Command::Tool(ToolCommand::Adapt(args)) => behind_walls(tool_adapt::prepare(args)),

@@ -22,6 +22,7 @@ use crate::person::{Person, Question};
 use crate::proposal;
 use crate::real_path;
 use crate::report::typed;
+use crate::rules::Rules;
 use crate::trust::{Standing, TrustStore};
 use crate::unchanging::Unchanging;
 use crate::{input, named};
@@ -30,7 +31,7 @@ use crate::{input, named};
 ///
 /// # Errors
 /// Where a policy or flag has problems, or the agent file is not trusted and nobody is there to ask.
-pub async fn rules(home: &Home, person: &Person, allow: &AllowArgs, agent: &Agent) -> anyhow::Result<Vec<Authority>> {
+pub async fn rules(home: &Home, person: &Person, allow: &AllowArgs, agent: &Agent) -> anyhow::Result<Rules> {
     let mut rules = standing_rules(home, allow)?;
     if let Some(source) = &agent.file {
         trusted(home, person, agent, source, &rules).await?;
@@ -44,16 +45,17 @@ pub async fn rules(home: &Home, person: &Person, allow: &AllowArgs, agent: &Agen
 ///
 /// # Errors
 /// Where a policy or flag has problems.
-pub fn standing_rules(home: &Home, allow: &AllowArgs) -> anyhow::Result<Vec<Authority>> {
+pub fn standing_rules(home: &Home, allow: &AllowArgs) -> anyhow::Result<Rules> {
     let saved = home.policy_file();
     let saved = input::is_there(&saved)?.then(|| policy(&saved)).transpose()?;
     let given = allow.policy.as_deref().map(policy).transpose()?;
     let flags = Authority { grants: flags(allow)?, ..Authority::nothing() };
-    let said: Vec<Authority> = saved.into_iter().chain(given).chain([flags]).collect();
+    let command: Vec<Authority> = given.into_iter().chain([flags]).collect();
+    let said: Vec<Authority> = saved.iter().chain(&command).cloned().collect();
     let hidden = secret_files(&said)?;
     let unchanging = Unchanging::of_operator(home, allow.policy.as_deref())?;
     unchanging.check(&said)?;
-    Ok([own_state(home)?, hidden, unchanging.authority()].into_iter().chain(said).collect())
+    Ok(Rules::new(vec![own_state(home)?, hidden, unchanging.authority()], saved, command))
 }
 
 /// Nobody can grant the folder with the host's key, policy, trust and compiled code, nor one around it: who reads the key

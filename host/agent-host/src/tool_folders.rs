@@ -156,7 +156,10 @@ fn none_in(path: &Path, left_out: Vec<LeftOut>) -> anyhow::Error {
 
 impl Survey {
     fn add(&mut self, path: &Path) -> anyhow::Result<()> {
-        let metadata = std::fs::metadata(path).with_context(|| format!("cannot find tools at `{}`", shown(path)))?;
+        let metadata = std::fs::metadata(path).map_err(|error| {
+            let hint = "`--tools DIR` names a component, a tool's folder, or a folder of either";
+            anyhow!("cannot find tools at `{}`: {error}\n  hint: {hint}", shown(path))
+        })?;
         if metadata.is_file() {
             self.spend(path)?;
             return self.keep(bare(path)?);

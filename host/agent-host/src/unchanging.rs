@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::home::Home;
 use crate::real_path;
+use crate::rules::Rules;
 use crate::tool_folders::{Found, MANIFEST, ManifestAt, Origin};
 
 /// Files and folders that no tool may change. Passed between two processes of one run, never stored.
@@ -112,7 +113,7 @@ impl Unchanging {
     ///
     /// # Errors
     /// A problem for each directory that would be left with nothing to change, or cannot be left without them.
-    pub fn guard(&self, rules: &mut Vec<Authority>) -> anyhow::Result<()> {
+    pub fn guard(&self, rules: &mut Rules) -> anyhow::Result<()> {
         self.check(rules)?;
         rules.push(self.authority());
         Ok(())

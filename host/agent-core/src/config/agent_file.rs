@@ -7,10 +7,10 @@ use super::problem::{ProblemKind, Problems, shown};
 use super::quantity::parse_count;
 use super::reader::{Table, Value};
 use super::rules::{Speaker, read_authority};
-use super::settings::read_line;
+use super::settings::{TOOL_MODES, read_line};
 use crate::budget::BudgetChange;
 use crate::name::Name;
-use crate::run_events::{DoubtPolicy, Record};
+use crate::run_events::{DoubtPolicy, Record, ToolMode};
 use crate::units::Fuel;
 
 /// An agent file.
@@ -44,15 +44,6 @@ pub enum Instructions {
     /// The text of a file below the agent file's folder. A value is taken for a file if it is one word that ends in `.md`
     /// or `.txt`; everything else is text.
     File(String),
-}
-
-/// How tools are offered to the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToolMode {
-    /// As the provider's own tool calls.
-    Native,
-    /// As one JSON Schema that the model's answer must fit.
-    Json,
 }
 
 impl AgentFile {
@@ -92,7 +83,6 @@ fn read_run(table: &mut Table<'_>) -> Run {
 }
 
 fn read_agent(table: &mut Table<'_>, (budget, run): (BudgetChange, Run), authority: Authority) -> Option<AgentFile> {
-    const TOOL_MODES: [(&str, ToolMode); 2] = [("native", ToolMode::Native), ("json", ToolMode::Json)];
     const RECORDS: [(&str, Record); 2] = [("effects", Record::Effects), ("full", Record::Full)];
     let name = table.require("name", "\"support\"").and_then(|value| value.parse());
     let instructions = table.require("instructions", "\"prompt.md\"").and_then(|value| read_instructions(&value));
@@ -161,6 +151,7 @@ fn positive<T: Default + PartialEq>(value: &Value<'_>, amount: T) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::super::authority::{ApprovalRule, Asks, FsRule, GrantRule, HttpRule, TreatAs};
+    use super::super::rule_names::KnownTools;
     use super::*;
     use crate::budget::Budget;
     use crate::effect::HttpMethod;
@@ -295,8 +286,8 @@ methods = ["POST", "PUT", "DELETE"]
     #[test]
     fn a_rule_for_a_tool_that_the_agent_lacks_is_a_problem() -> Result<(), Box<dyn std::error::Error>> {
         let read = AgentFile::parse("agent.toml", "/home/ada", SUPPORT)?;
-        let tools = ["file.write".parse()?, "fetch.get".parse()?];
-        let problems = read.authority.check_selectors(ProblemKind::AgentFileInvalid, &tools).err();
+        let known = KnownTools::of(vec!["file.write".parse()?, "fetch.get".parse()?]);
+        let problems = read.authority.check_selectors(ProblemKind::AgentFileInvalid, "agent", &known).err();
         insta::assert_snapshot!(problems.map(|problems| problems.to_string()).unwrap_or_default(), @"
     agent.toml:16: no tool of this agent is called `files`
       hint: did you mean `file`?

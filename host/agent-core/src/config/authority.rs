@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::foreign_name::{EnvName, HeaderName};
 use super::host_path::HostPath;
 use super::mount::Mount;
-use super::problem::{Problem, ProblemKind, Problems, did_you_mean};
 use super::selector::Selector;
 use crate::digest::Digest;
 use crate::effect::HttpMethod;
 use crate::grant::{Access, Capability, Recovery, RuleSource};
 use crate::limits::LimitsChange;
-use crate::name::{Name, ToolName};
+use crate::name::Name;
 use crate::pattern::{HostMatch, TooWide, UrlPattern};
 use crate::secret::{SecretName, SecretSource};
 
@@ -163,27 +162,6 @@ impl Authority {
     pub fn nothing() -> Self {
         Self { grants: Vec::new(), approvals: Vec::new(), denies: Vec::new() }
     }
-
-    /// Whether every rule selects one of `tools`. For an agent file, which knows its tools; a policy file may speak of tools
-    /// of other runs.
-    ///
-    /// # Errors
-    /// A problem for each rule that selects nothing, with the name that was probably meant.
-    pub fn check_selectors(&self, kind: ProblemKind, tools: &[ToolName]) -> Result<(), Problems> {
-        let grants = self.grants.iter().map(|rule| (&rule.selector, &rule.source));
-        let approvals = self.approvals.iter().map(|rule| (&rule.selector, &rule.source));
-        let denies = self.denies.iter().map(|rule| (&rule.selector, &rule.source));
-        let unmatched = |(selector, _): &(&Selector, &RuleSource)| !tools.iter().any(|tool| selector.covers(tool));
-        let rules = grants.chain(approvals).chain(denies).filter(unmatched);
-        Problems::none_of(rules.map(|(selector, source)| unknown_tool(kind, selector, source, tools)).collect())
-    }
-}
-
-fn unknown_tool(kind: ProblemKind, selector: &Selector, source: &RuleSource, tools: &[ToolName]) -> Problem {
-    let problem = Problem::at_source(kind, source, format!("no tool of this agent is called `{selector}`"));
-    let names: Vec<String> = tools.iter().flat_map(|tool| [tool.component.to_string(), tool.to_string()]).collect();
-    let hint = did_you_mean(&selector.to_string(), names.iter().map(String::as_str));
-    Problem { hint: hint.map(|name| format!("did you mean `{name}`?")), ..problem }
 }
 
 impl GrantRule {

@@ -25,6 +25,7 @@ mod reader;
 pub mod refusal;
 pub mod resolve;
 mod resolve_secrets;
+pub mod rule_names;
 mod rules;
 mod secret_request;
 pub mod selector;

@@ -28,8 +28,13 @@ pub struct UserSettings {
     pub signing_key: Option<String>,
 }
 
-const TOOL_MODES: [(&str, ToolMode); 3] =
-    [("native", ToolMode::Native), ("json", ToolMode::Json), ("json_call_first", ToolMode::JsonCallFirst)];
+/// How tool calls are asked for. The last has two spellings: flags are written with `-`, keys with `_`.
+pub(super) const TOOL_MODES: [(&str, ToolMode); 4] = [
+    ("native", ToolMode::Native),
+    ("json", ToolMode::Json),
+    ("json_call_first", ToolMode::JsonCallFirst),
+    ("json-call-first", ToolMode::JsonCallFirst),
+];
 
 const DURABILITIES: [(&str, Durability); 3] =
     [("strict", Durability::Strict), ("group", Durability::Group), ("relaxed", Durability::Relaxed)];

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_core::config::authority::Authority;
 use agent_core::grant::Access;
 use agent_core::hardening::Hardening;
 use agent_core::run_events::{Durability, Record};
@@ -21,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::confined::Confined;
 use super::launch;
 use super::scout::{self, Holders, Needs};
-use crate::cli::{AllowArgs, DurabilityArg, RecordArg, StrictArg, ToolsArgs};
+use crate::cli::{AllowArgs, DurabilityArg, RecordArg, StrictArg, ToolsHereArgs};
 use crate::home::{Home, RUNS_FOLDER};
 use crate::journal::Journal;
 use crate::journal::folder::prepare_folder;
@@ -40,6 +39,7 @@ use crate::mcp::watch::{self, Reloaded};
 use crate::operator;
 use crate::person::Person;
 use crate::reporter::{Reporter, Voice};
+use crate::rules::{self, Misfit, Rules};
 use crate::settings;
 use crate::signals;
 use crate::signing::SigningKey;
@@ -47,8 +47,6 @@ use crate::toolset::{self, Unloaded};
 use crate::trace::Telemetry;
 use crate::unchanging::Unchanging;
 
-/// Where tools are looked for if nothing is said.
-const TOOLS_FOLDER: &str = "tools";
 /// How long the calls of clients that are gone may take to come back: who stops the server waits ten seconds at most.
 const DRAIN_TIME: Duration = Duration::from_secs(9);
 
@@ -68,7 +66,7 @@ Standard output belongs to the protocol; what happens is said on standard error 
 #[derive(Debug, clap::Args)]
 pub struct McpArgs {
     #[command(flatten)]
-    pub tools: ToolsArgs,
+    pub tools: ToolsHereArgs,
     /// Work in this folder: relative paths are meant from there, and the record is kept in its `.agent-host`
     /// [default: the working directory].
     #[arg(long, short = 'C', value_name = "DIR")]
@@ -84,15 +82,15 @@ pub struct McpArgs {
     #[command(flatten)]
     pub strict: StrictArg,
     /// What the record survives. A call that changed something is recorded that well before its client is answered.
-    #[arg(long, env = "AGENT_HOST_DURABILITY", value_enum, value_name = "LEVEL")]
+    #[arg(long, env = "AGENT_HOST_DURABILITY", value_enum, value_name = "LEVEL", help_heading = "Record")]
     pub durability: Option<DurabilityArg>,
     /// Keep all that each call was told (`full`), for `journal replay`, or only what an undo needs.
-    #[arg(long = "record", value_enum, value_name = "WHAT")]
+    #[arg(long = "record", value_enum, value_name = "WHAT", help_heading = "Record")]
     pub kept: Option<RecordArg>,
     #[command(flatten)]
     pub listen: ListenArgs,
     /// Say nothing on the way.
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Output")]
     pub quiet: bool,
 }
 
@@ -143,7 +141,7 @@ pub async fn prepare(args: McpArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let mut rules = operator::standing_rules(&home, &args.allow)?;
-    let paths = if args.tools.paths.is_empty() { vec![TOOLS_FOLDER.into()] } else { args.tools.paths.clone() };
+    let paths = args.tools.paths.clone();
     let tools = toolset::read_all(&paths)?;
     // They are looked at again while they are served.
     Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).guard(&mut rules)?;
@@ -171,7 +169,7 @@ struct Made {
     args: McpArgs,
     home: Home,
     key: HostKey,
-    rules: Vec<Authority>,
+    rules: Rules,
     tools: Vec<Unloaded>,
     runs: PathBuf,
     /// What the runs need that earlier servers left in the middle.
@@ -225,6 +223,7 @@ impl Made {
         let naming = if args.short_names { Naming::Operation } else { Naming::Whole };
         let seen = watch::look(&paths);
         let tools = surroundings.tools(tools, &rules, naming)?;
+        rules.check_names(&rules::known(&tools.loaded), &tools.loaded, Misfit::Refused)?;
         let shared = Arc::clone(&surroundings);
         let begin: Begin = Box::new(move |tools| shared.begin(tools));
         let server = Arc::new(Server::open(tools, begin, stop.clone())?);

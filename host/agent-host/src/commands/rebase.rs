@@ -5,7 +5,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use agent_core::config::authority::Authority;
 use agent_core::hardening::Hardening;
 use agent_core::run_events::{ModelChoice, RunRebased};
 use agent_core::settled::{OpenWork, open_work};
@@ -26,6 +25,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::operator;
 use crate::person::{Person, Question};
 use crate::report::difference;
+use crate::rules::Rules;
 use crate::strict;
 use crate::toolset::{self, Unloaded};
 use crate::unchanging::Unchanging;
@@ -108,7 +108,7 @@ struct Rebase {
     log: Box<dyn RunLog>,
     state: State,
     person: Person,
-    rules: Vec<Authority>,
+    rules: Rules,
     tools: Vec<Unloaded>,
 }
 
@@ -117,8 +117,10 @@ impl Rebase {
         let sandbox = launch::sandbox(&self.home, &self.key, false, self.state.started.strictness)?;
         launch::sealed(hardening);
         let loaded = toolset::load_all(&sandbox, std::mem::take(&mut self.tools))?;
-        running::check_proposal(&self.agent, &loaded)?;
         let has_tools = self.args.agent.is_some() || !loaded.is_empty();
+        if has_tools {
+            running::check_names(&self.rules, &self.agent, &loaded)?;
+        }
         let tools = if has_tools { toolset::lock(&loaded, &self.rules)? } else { self.state.started.tools.clone() };
         for component in &loaded {
             let of_it = tools.iter().filter(|tool| tool.component == component.component.digest);

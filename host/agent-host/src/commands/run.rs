@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use agent_core::config::authority::Authority;
 use agent_core::config::problem::ProblemKind;
 use agent_core::hardening::Hardening;
 use agent_core::metadata::Metadata;
-use agent_core::name::ToolName;
 use agent_core::run_events::{ModelChoice, Record, RunStarted};
 use agent_core::state::State;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
 use super::confined::Confined;
@@ -33,6 +31,7 @@ use crate::learning::Learning;
 use crate::model::{self, Model};
 use crate::operator;
 use crate::person::Person;
+use crate::rules::{self, Misfit, Rules};
 use crate::secret_values::SecretValues;
 use crate::sessions;
 use crate::settings::{self, Settings};
@@ -61,7 +60,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     let mut rules = operator::rules(&home, &person, &args.allow, &agent).await?;
     let settings = Settings::join(&args.model, &settings::read(&home.settings_file())?, &agent);
     let choices = choices(&settings).await?;
-    let models = model::open_all(&choices).await?;
+    let models = model::open_all(&choices).await.map_err(|error| settings.explained(error))?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
     let loaded =
@@ -122,7 +121,7 @@ struct Begun {
     agent: Agent,
     input: String,
     person: Person,
-    rules: Vec<Authority>,
+    rules: Rules,
     settings: Settings,
     choices: Vec<ModelChoice>,
     models: Vec<Box<dyn Model>>,
@@ -160,7 +159,10 @@ impl Begun {
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
         let hardening = launch::sealed(hardening);
         let loaded = toolset::load_all(&sandbox, tools)?;
-        check_proposal(&agent, &loaded)?;
+        check_names(&rules, &agent, &loaded)?;
+        if loaded.is_empty() && agent.file.is_none() {
+            launch::reporter(&args.output).note("this run has no tools; `--tools DIR` names some");
+        }
         let widening = launch::widening(&hardening, keeper, unchanging);
         let started = RunStarted {
             agent: agent.name.clone(),
@@ -235,13 +237,7 @@ async fn choices(settings: &Settings) -> anyhow::Result<Vec<ModelChoice>> {
     if settings.models.is_empty() {
         bail!(model::none_chosen().await);
     }
-    let choice = |name: &String| {
-        Ok(ModelChoice {
-            name: absolute_script(name)?,
-            base_url: settings.base_url.clone(),
-            tool_mode: settings.tool_mode,
-        })
-    };
+    let choice = |model: &ModelChoice| Ok(ModelChoice { name: absolute_script(&model.name)?, ..model.clone() });
     settings.models.iter().map(choice).collect()
 }
 
@@ -251,21 +247,23 @@ async fn choices(settings: &Settings) -> anyhow::Result<Vec<ModelChoice>> {
 /// Where it is not there.
 pub fn absolute_script(name: &str) -> anyhow::Result<String> {
     let Some(script) = name.strip_prefix("scripted:") else { return Ok(name.to_owned()) };
-    let path = Path::new(script).canonicalize().with_context(|| format!("cannot find script `{script}`"))?;
+    let path = Path::new(script).canonicalize().map_err(|error| {
+        let hint =
+            "`scripted:FILE` names a file of replies, from this folder on; docs/models.md says what stands in it";
+        anyhow!("cannot find script `{script}`: {error}\n  hint: {hint}")
+    })?;
     Ok(format!("scripted:{}", path.display()))
 }
 
-/// An agent file's rules must each be for a tool that it has: a rule for a misspelt tool would silently do nothing.
+/// The rules of an agent file and of this command must each be for a tool that is there: one for a misspelt tool would silently
+/// do nothing.
 ///
 /// # Errors
 /// Where one is not.
-pub fn check_proposal(agent: &Agent, loaded: &[Loaded]) -> anyhow::Result<()> {
-    if agent.proposal == Authority::nothing() {
-        return Ok(());
-    }
-    let tools = loaded.iter().flat_map(|loaded| &loaded.component.tools);
-    let names: Vec<ToolName> = tools.map(|tool| tool.name.clone()).collect();
-    Ok(agent.proposal.check_selectors(ProblemKind::AgentFileInvalid, &names)?)
+pub fn check_names(rules: &Rules, agent: &Agent, loaded: &[Loaded]) -> anyhow::Result<()> {
+    let known = rules::known(loaded);
+    agent.proposal.check_selectors(ProblemKind::AgentFileInvalid, "agent", &known)?;
+    rules.check_names(&known, loaded, Misfit::Refused)
 }
 
 /// Records the start of the run, with the bytes of every component that it is locked to.

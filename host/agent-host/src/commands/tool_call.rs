@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use agent_core::config::authority::Authority;
 use agent_core::config::resolve::ToolAuthority;
+use agent_core::config::rule_names::KnownTools;
 use agent_core::hardening::Hardening;
 use agent_core::message::ToolCall;
-use agent_core::name::{CallNumber, ToolName};
+use agent_core::name::{CallNumber, Name, ToolName};
 use agent_core::outcome::{Content, Media, ToolOutcome};
 use agent_sandbox::call::{Call, CallReport, Remains};
 use agent_sandbox::gate::EffectGate;
@@ -34,6 +34,7 @@ use crate::person::Person;
 use crate::report::text;
 use crate::reporter::Reporter;
 use crate::results;
+use crate::rules::{Misfit, Rules};
 use crate::secret_values::SecretValues;
 use crate::signals;
 use crate::stores::{CallStores, Place};
@@ -54,15 +55,15 @@ pub async fn prepare(mut args: ToolCallArgs) -> anyhow::Result<Confined> {
     args.arguments = arguments::given(args.arguments)?;
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths.clone() };
     let mut rules = operator::standing_rules(&home, &args.allow)?;
-    let mut found = tool_folders::find(&paths)?;
+    let mut found = tool_folders::find(&args.tools.paths)?;
     Unchanging::default().and_tools(&found).guard(&mut rules)?;
-    let known: Vec<String> = found.iter().map(|found| found.name.to_string()).collect();
+    let known: Vec<Name> = found.iter().map(|found| found.name.clone()).collect();
     found.retain(|found| found.name == name.component);
     let mut reach = launch::reach(&home)?;
     reach.rules(&rules, &found);
     let Some(found) = found.pop() else {
+        let known: Vec<String> = known.iter().map(Name::to_string).collect();
         bail!("there is no component `{}`; there are: {}", name.component, known.join(", "))
     };
     let stores = std::env::current_dir().context("there is no working directory")?.join(RUNS_FOLDER);
@@ -73,7 +74,7 @@ pub async fn prepare(mut args: ToolCallArgs) -> anyhow::Result<Confined> {
         home::private_folder(&stores)?;
         reach.write(&stores);
     }
-    let asked = Asked { args, name, home, key, rules, tool: toolset::read(found)?, stores };
+    let asked = Asked { args, name, home, key, rules, known, tool: toolset::read(found)?, stores };
     Ok(Confined::new(reach, |hardening| asked.call(hardening)))
 }
 
@@ -83,7 +84,9 @@ struct Asked {
     name: ToolName,
     home: Home,
     key: HostKey,
-    rules: Vec<Authority>,
+    rules: Rules,
+    /// The components beside which it was found.
+    known: Vec<Name>,
     tool: Unloaded,
     /// The folder of the tool's stores.
     stores: PathBuf,
@@ -91,10 +94,13 @@ struct Asked {
 
 impl Asked {
     async fn call(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
-        let Self { args, name, home, key, rules, tool, stores } = self;
+        let Self { args, name, home, key, rules, known, tool, stores } = self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
         launch::sealed(hardening);
         let loaded = toolset::load(&sandbox, tool)?;
+        let tools = loaded.component.tools.iter().map(|tool| tool.name.clone()).collect();
+        let known = KnownTools { components: known, tools };
+        rules.check_names(&known, std::slice::from_ref(&loaded), Misfit::Refused)?;
         let authority = toolset::authority(&loaded, &name, &rules)?;
         strict::check(args.strict.strictness(), &loaded, [&authority])?;
         let asked = ToolCall { id: "call_1".to_owned(), tool: name.wire(), arguments: args.arguments };

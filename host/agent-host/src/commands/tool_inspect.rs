@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use agent_core::config::authority::Authority;
 use agent_core::run_events::Strictness;
 use anyhow::bail;
 
@@ -14,6 +13,7 @@ use crate::home::Home;
 use crate::journal::key::HostKey;
 use crate::operator;
 use crate::report::{component, text};
+use crate::rules::{self, Misfit, Rules};
 use crate::tool_folders;
 use crate::toolset::{self, Loaded};
 use crate::unchanging::Unchanging;
@@ -40,7 +40,9 @@ pub async fn prepare(args: ToolInspectArgs) -> anyhow::Result<Confined> {
     }))
 }
 
-fn inspect(args: &ToolInspectArgs, loaded: &Loaded, rules: &[Authority]) -> anyhow::Result<ExitCode> {
+fn inspect(args: &ToolInspectArgs, loaded: &Loaded, rules: &Rules) -> anyhow::Result<ExitCode> {
+    let this_one = std::slice::from_ref(loaded);
+    rules.check_names(&rules::known(this_one), this_one, Misfit::Told)?;
     let tools = &loaded.component.tools;
     let authorities =
         tools.iter().map(|tool| toolset::authority(loaded, &tool.name, rules)).collect::<anyhow::Result<Vec<_>>>()?;

@@ -24,8 +24,7 @@ const DESCRIPTION_CHARS: usize = 100;
 pub async fn prepare(args: ToolListArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
-    let paths = if args.tools.paths.is_empty() { vec!["tools".into()] } else { args.tools.paths };
-    let tools = toolset::read_all(&paths)?;
+    let tools = toolset::read_all(&args.tools.paths)?;
     let reach = launch::reach(&home)?;
     Ok(Confined::new(reach, move |hardening| async move {
         let sandbox = launch::sandbox(&home, &key, args.json, Strictness::Standard)?;

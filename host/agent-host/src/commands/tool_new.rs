@@ -20,7 +20,7 @@ const HEADING: Style = Style::new().bold();
 /// `agent-host tool new`.
 #[derive(Debug, clap::Args)]
 pub struct ToolNewArgs {
-    /// The tool's name: a lower-case letter, then lower-case letters, digits, `-` and `_`.
+    /// The tool's name: 1 to 31 of a-z, 0-9, `-` and single `_`, beginning with a letter.
     pub name: Name,
     /// What it is written in.
     #[arg(long, value_enum, value_name = "LANGUAGE")]

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use agent_core::config::problem::ProblemKind;
+use agent_core::config::rule_names::KnownTools;
 use anyhow::bail;
 
 use crate::agent::{Agent, Source};
@@ -53,6 +55,14 @@ pub async fn trust(args: TrustArgs) -> anyhow::Result<ExitCode> {
 
 fn proposal(home: &Home, file: &Path) -> anyhow::Result<(Source, Vec<String>)> {
     if file.is_dir() {
+        let agent_file = file.join("agent.toml");
+        if !file.join("tool.toml").is_file() && agent_file.is_file() {
+            bail!(
+                "`{}` is a folder, and what is trusted is the agent file in it\n  hint: `agent-host trust {}`",
+                file.display(),
+                typed::path(&agent_file)
+            );
+        }
         let plan = build::plan(file)?;
         let would =
             vec![format!("to run in {}: {}", plan.folder.display(), plan.command), build::Plan::NOT_PINNED.to_owned()];
@@ -61,8 +71,20 @@ fn proposal(home: &Home, file: &Path) -> anyhow::Result<(Source, Vec<String>)> {
     let agent = Agent::read(file)?;
     let standing = operator::standing_rules(home, &AllowArgs::default())?;
     let would = proposal::lines(&agent, &standing)?;
+    say_misfits(&agent);
     match agent.file {
         Some(source) => Ok((source, would)),
         None => bail!("`{}` is no agent file", file.display()),
+    }
+}
+
+/// Rules for tools that the file does not name: `run` refuses it, unless `--tools` brings them.
+fn say_misfits(agent: &Agent) {
+    let components = agent.tools.iter().map(|tool| tool.found.name.clone()).collect();
+    let known = KnownTools { components, tools: Vec::new() };
+    if let Err(problems) = agent.proposal.check_selectors(ProblemKind::AgentFileInvalid, "agent", &known) {
+        for problem in problems.as_slice() {
+            let _ = writeln!(anstream::stderr(), "warning: {}", text::lines(&problem.to_string()));
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -50,7 +50,9 @@ impl Token {
         // What is looked at is what is read; and nothing waits for whoever writes to a pipe.
         let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits())?;
         let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(file);
-        let opened = opened.with_context(|| format!("cannot open the token file `{shown}`"))?;
+        let opened = opened.map_err(|error| {
+            anyhow!("cannot open the token file `{shown}`: {error}\n  hint: leave `--token-file` out, and one is made")
+        })?;
         let metadata = opened.metadata().with_context(|| format!("cannot look at the token file `{shown}`"))?;
         ensure!(metadata.is_file() && metadata.len() <= BYTES_MAX as u64, "`{shown}` is no file with a token in it");
         if metadata.mode() & 0o077 != 0 || metadata.uid() != rustix::process::geteuid().as_raw() {
@@ -117,6 +119,8 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
         let refused = Token::load(&file).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(refused.contains("others can read"), "{refused}");
+        let missing = Token::load(&folder.path().join("none")).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(missing.contains("leave `--token-file` out"), "{missing}");
         Ok(())
     }
 }
