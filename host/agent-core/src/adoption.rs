@@ -27,6 +27,7 @@ impl Event {
             | Self::ApprovalRequested(_)
             | Self::ApprovalDecided(_)
             | Self::ToolStarted(_)
+            | Self::FuelTaken(_)
             | Self::EffectIntended(_)
             | Self::EffectDone(_)
             | Self::PathsMarked(_)

@@ -103,6 +103,8 @@ events! {
     GrantWidened,
     /// A call is about to start.
     ToolStarted,
+    /// A call may use more fuel from now on than it had said.
+    FuelTaken,
     /// A write is about to happen.
     EffectIntended,
     /// An announced keyed or opaque write has its result.
@@ -215,6 +217,21 @@ pub struct ToolStarted {
     /// The attempt that this one does again, up to where its transcript ends, and then continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<u32>,
+    /// Which start of the machine it is, as in [`RunResumed::boot`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<u32>,
+}
+
+/// See [`Event::FuelTaken`]. Written without a sync of its own, before the fuel is used: a killed host does not lose it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FuelTaken {
+    /// The call.
+    pub call: CallNumber,
+    /// The attempt.
+    pub attempt: u32,
+    /// What it uses at most before it says more.
+    pub fuel: Fuel,
 }
 
 /// See [`Event::EffectIntended`].
@@ -347,6 +364,7 @@ impl Event {
             | Self::ApprovalRequested(_)
             | Self::GrantWidened(_)
             | Self::ToolStarted(_)
+            | Self::FuelTaken(_)
             | Self::EffectIntended(_)
             | Self::EffectDone(_)
             | Self::CallUndone(_)
@@ -375,6 +393,7 @@ impl Event {
             | Self::ToolProposed(_)
             | Self::ApprovalRequested(_)
             | Self::ToolStarted(_)
+            | Self::FuelTaken(_)
             | Self::EffectIntended(_)
             | Self::EffectDone(_)
             | Self::PathsMarked(_)

@@ -29,6 +29,7 @@ impl Event {
                 clock_start: _,
                 engine: _,
                 continues: _,
+                boot: _,
             }) => Vec::new(),
             Self::ToolFinished(body) => of_end(body),
             Self::ModelRequested(_)
@@ -38,6 +39,7 @@ impl Event {
             | Self::ApprovalRequested(_)
             | Self::ApprovalDecided(_)
             | Self::GrantWidened(_)
+            | Self::FuelTaken(_)
             | Self::PathsMarked(_)
             | Self::CallUndone(_)
             | Self::ToolSuspended(_)

@@ -88,8 +88,10 @@ pub enum Arbiter {
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
-    /// Its fuel limit: what it is charged if its own count is lost.
+    /// Its fuel limit: what it is charged if its own count is lost, and nothing better is known.
     pub fuel: Fuel,
+    /// What it uses of that at most, by its own word so far.
+    pub taken: Fuel,
     /// How it began: what one that continues it needs to be the same.
     pub started: Box<ToolStarted>,
     /// What to restore if it is undone, in the order in which it was taken.
@@ -228,6 +230,14 @@ impl Attempt {
         (sends, self.transcript)
     }
 
+    /// The fuel that it has used at most, where its host ended under the start of the machine that is `boot` or before. Only what was
+    /// written since the machine was started is certain to be all that was: another start may have lost its last word.
+    #[must_use]
+    pub fn taken_until(&self, boot: Option<u32>) -> Fuel {
+        let is_same = boot.is_some() && boot == self.started.boot;
+        if is_same { self.taken.min(self.fuel) } else { self.fuel }
+    }
+
     /// An announced write whose result is not recorded.
     #[must_use]
     pub fn unresolved(&self) -> Option<&Send> {
@@ -253,12 +263,13 @@ impl Send {
     }
 }
 
-/// The host of a call is gone: a running attempt ended with it. Returns the fuel to charge for a lost count.
-pub(crate) fn interrupt(pending: &mut PendingCall) -> Option<u64> {
+/// The host of a call is gone: a running attempt ended with it. Returns the fuel to charge for a lost count, as the machine was
+/// started that often by now.
+pub(crate) fn interrupt(pending: &mut PendingCall, boot: Option<u32>) -> Option<u64> {
     pending.asked.hand_over();
     match &pending.status {
         CallStatus::Running(attempt) => {
-            let fuel = attempt.fuel.0;
+            let fuel = attempt.taken_until(boot).0;
             if pending.asked.is_begun() {
                 pending.origin = Some(attempt.origin.clone());
             }

@@ -144,6 +144,10 @@ pub struct RunResumed {
     pub budget: Budget,
     /// What confines the host's own process from now on: it may be another machine.
     pub hardening: Hardening,
+    /// Which start of the machine it is: a number that another start does not have. None where the system does not say. Under the
+    /// same one, nothing that was written before is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<u32>,
 }
 
 /// See [`crate::event::Event::RunRebased`]. From here on these count, each in the place of what the run began with.

@@ -267,6 +267,7 @@ impl State {
             Event::EffectIntended(body) => self.effect_intended(body),
             Event::EffectDone(body) => self.effect_done(body),
             Event::PathsMarked(body) => self.paths_marked(body),
+            Event::FuelTaken(body) => self.fuel_taken(body),
             Event::CallUndone(body) => self.call_undone(body),
             Event::ChangesUndone(body) => self.changes_undone(body),
             Event::ToolSuspended(body) => self.tool_suspended(body),
@@ -396,7 +397,7 @@ impl State {
                 *asking = Asking::turn(asking.turn);
             }
             Phase::Acting(calls) | Phase::Serving(calls) => {
-                let lost: u64 = calls.iter_mut().filter_map(interrupt).sum();
+                let lost: u64 = calls.iter_mut().filter_map(|call| interrupt(call, body.boot)).sum();
                 self.spent.fuel = self.spent.fuel.saturating_add(Fuel(lost));
             }
             Phase::Answered(_) => {}

@@ -9,9 +9,8 @@ use agent_core::digest::Digest;
 const BOOT_FILE: &str = "/proc/sys/kernel/random/boot_id";
 
 static NUMBER: LazyLock<u32> = LazyLock::new(|| {
-    let digest = Digest::of(&std::fs::read(BOOT_FILE).unwrap_or_default());
-    let bytes = digest.as_bytes();
-    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    // Empty where the system does not say.
+    of_identifier(&std::fs::read(BOOT_FILE).unwrap_or_default())
 });
 
 /// When the machine was started, by its clock as it is now, in nanoseconds since 1970.
@@ -29,8 +28,19 @@ const UP: rustix::time::ClockId = rustix::time::ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const UP: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
+/// The same as [`number`], where the system says it.
+pub fn known() -> Option<u32> {
+    (*NUMBER != of_identifier(&[])).then_some(*NUMBER)
+}
+
 /// A number that another start of the machine does not have, but for one chance in four thousand million. Where the system does
 /// not say, it is always the same. First called before the file wall stands.
 pub fn number() -> u32 {
     *NUMBER
+}
+
+fn of_identifier(identifier: &[u8]) -> u32 {
+    let digest = Digest::of(identifier);
+    let bytes = digest.as_bytes();
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }

@@ -7,6 +7,7 @@ use agent_core::effect::{Effect, EffectClass, EffectRequest, Ruling, UndoEntry};
 use agent_core::open_file::OpenFile;
 use agent_core::outcome::LogRecord;
 use agent_core::path_state::PathMark;
+use agent_core::units::Fuel;
 use async_trait::async_trait;
 
 use crate::transcript::TranscriptSnapshot;
@@ -17,6 +18,17 @@ pub trait EffectGate: Send + Sync {
     /// Decides about an effect by its number within the call; 0 for a look, which has none. May wait for a person; the call's
     /// deadline stands still meanwhile. Does not return where the gate ends the call instead.
     async fn decide(&self, number: u32, request: &EffectRequest) -> Ruling;
+
+    /// Records that the call may use up to so much fuel from now on: said before it does, once it needs more than the first advance
+    /// ([`agent_core::budget::FUEL_ADVANCE`]), and counts where this process is killed. Must not wait. Without a sync: who
+    /// comes after a power loss counts the whole limit.
+    ///
+    /// # Errors
+    /// Where it could not be recorded: the call ends.
+    fn take_fuel(&self, fuel: Fuel) -> Result<(), GateClosed> {
+        let _ = fuel;
+        Ok(())
+    }
 
     /// Makes durable what is needed to undo an owned write. Returns before the change is made.
     ///

@@ -1,6 +1,8 @@
 //! One guest, from a fresh store to its account. Limits are armed before the instantiation, because that runs guest code.
 //! `sandbox` runs this on the guests' runtime, for calls and for the one question at load.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,10 +149,13 @@ async fn race(store: &mut Store<CallState>, target: Target, patience: &Patience,
     if layer::is_off(Layer::Deadline) {
         return drive(store, target).await.map_or_else(Ending::Stopped, Ending::Answered);
     }
+    let mut advances = store.data().advances();
+    let mut guest = pin!(drive(store, target));
+    let guest = poll_fn(|cx| advances.poll(guest.as_mut(), cx));
     tokio::select! {
         // A guest that is done when its deadline comes is done.
         biased;
-        answer = drive(store, target) => answer.map_or_else(Ending::Stopped, Ending::Answered),
+        answer = guest => answer.map_or_else(Ending::Stopped, Ending::Answered),
         () = cancel.cancelled() => Ending::Cancelled,
         () = patience.expired(), if !defence::is_off(Defence::Deadline) => Ending::DeadlineExceeded,
     }

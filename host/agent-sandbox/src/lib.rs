@@ -11,6 +11,7 @@
 
 #![warn(unreachable_pub)]
 
+mod advance;
 mod base64;
 mod bindings;
 pub mod cache;

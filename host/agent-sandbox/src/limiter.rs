@@ -8,6 +8,9 @@
 //! A refusal is a trap with the fault's name, not the `-1` of `memory.grow`: guests turn that into an abort whose reason
 //! nobody can read. Only growth beyond what the guest's own type declares answers `-1`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use agent_core::limits::Limits;
 use agent_core::outcome::Fault;
 use agent_core::units::Bytes;
@@ -24,6 +27,8 @@ pub(crate) struct CallLimiter {
     table_elements: Allowance,
     /// Of a count of its own: the one for host functions is elsewhere in the store's data.
     growths: Charge,
+    /// The sum of linear memory, for who cannot look into the store.
+    shown: Arc<AtomicU64>,
 }
 
 impl CallLimiter {
@@ -32,7 +37,13 @@ impl CallLimiter {
             memory: Allowance::new(defence::limit(Defence::Memory, limits.memory.0)),
             table_elements: Allowance::new(defence::limit(Defence::Tables, limits.table_elements)),
             growths: Charge::new(defence::limit(Defence::HostCalls, limits.host_calls), lent),
+            shown: Arc::default(),
         }
+    }
+
+    /// Where the sum of linear memory is shown, at any time.
+    pub(crate) fn shown_memory(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shown)
     }
 
     /// The highest sum of linear memory so far. Memories never shrink, so it is also the current one.
@@ -83,7 +94,10 @@ impl wasmtime::ResourceLimiter for CallLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         self.growths.take(1)?;
         match self.memory.grow(current, desired, maximum) {
-            Growth::Allowed => Ok(true),
+            Growth::Allowed => {
+                self.shown.store(self.memory.used, Ordering::Relaxed);
+                Ok(true)
+            }
             Growth::BeyondItsType => Ok(false),
             Growth::BeyondTheLimit => Err(Stop::fault(Fault::MemoryLimit, self.memory_message()).into()),
         }
@@ -91,6 +105,7 @@ impl wasmtime::ResourceLimiter for CallLimiter {
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
         self.memory.take_back();
+        self.shown.store(self.memory.used, Ordering::Relaxed);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use wasmtime_wasi::p2::{FsError, SocketError, StreamError};
 use wasmtime_wasi_http::WasiHttpCtx;
 use wasmtime_wasi_http::p2::{HeaderError, HttpError};
 
+use crate::advance::Advances;
 use crate::call::Variable;
 use crate::charge::{BYTES_PER_UNIT, Charge};
 use crate::defence::{self, Defence};
@@ -210,6 +211,11 @@ impl CallState {
             divergence,
             host_calls: self.charge.used(),
         }
+    }
+
+    /// What takes the call's fuel.
+    pub(crate) fn advances(&self) -> Advances {
+        Advances::new(Arc::clone(&self.effects), self.limiter.shown_memory(), &self.time.limits)
     }
 
     /// Charges for a host call whose answer follows from what the guest said before and needs no record.

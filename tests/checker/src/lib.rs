@@ -9,6 +9,7 @@ mod body;
 mod call;
 pub mod evidence;
 mod file;
+mod fuel;
 mod outside;
 mod reference;
 mod size;

@@ -9,6 +9,7 @@ use crate::body::{Adopted, Holder, Started, Widened, digest_of, is_kept, number,
 use crate::call::{Announced, Broken, Call, Intent, Question};
 use crate::evidence::Spent;
 use crate::file::{Blobs, Event, Run};
+use crate::fuel::Fuel;
 use crate::{Invariant, Standing, Violation};
 
 /// What may follow a stop: a host that takes the run up, a person's word, what is about the record.
@@ -44,7 +45,7 @@ pub(crate) struct Walk {
     /// Calls whose interrupted write may have happened and that are not yet in doubt.
     to_be_doubted: Vec<u64>,
     retried: Vec<u64>,
-    fuel_of: BTreeMap<u64, u64>,
+    fuel_of: BTreeMap<u64, Fuel>,
 }
 
 /// Walks through a run. Stops at the first event that cannot be understood.
@@ -141,6 +142,7 @@ impl Walk {
                 Ok(())
             }
             "ToolStarted" => self.tool_started(body),
+            "FuelTaken" => self.fuel_taken(body),
             "EffectIntended" => self.effect_intended(body, blobs),
             "EffectDone" => self.effect_done(body),
             "CallUndone" => self.call_undone(body),
@@ -153,7 +155,7 @@ impl Walk {
             // About paths, which the host alone follows; about the record, and not about the run.
             "PathsMarked" | "HeadSigned" => Ok(()),
             "RunAdopted" => self.run_adopted(event),
-            "RunResumed" => self.run_resumed(),
+            "RunResumed" => self.run_resumed(body),
             "RunEnded" => self.run_ended(body),
             unknown => broken(Invariant::I9, format!("there is no such kind of event: {unknown}")),
         }
@@ -246,13 +248,23 @@ impl Walk {
             call.start(attempt, continues, retried)?;
             call.tool.clone()
         };
-        if let Some(fuel) = body.get("fuel").and_then(Value::as_u64) {
-            self.fuel_of.insert(number, fuel);
-        }
+        let fuel = Fuel::of_start(body, self.fuel_of.get(&number));
+        self.fuel_of.insert(number, fuel);
         match self.authorities.get(&tool) {
             Some(authority) if authority == text(body, "authority") => Ok(()),
             Some(_) => broken(Invariant::I11, "it runs under another authority than the run's"),
             None => broken(Invariant::I11, format!("`{tool}` is no tool of the run")),
+        }
+    }
+
+    fn fuel_taken(&mut self, body: &Value) -> Result<(), Broken> {
+        let going_on = self.call(body)?.attempt(number(body, "attempt")).is_some_and(|attempt| !attempt.interrupted);
+        match self.fuel_of.get_mut(&number(body, "call")).filter(|_| going_on) {
+            Some(fuel) => {
+                fuel.take(body);
+                Ok(())
+            }
+            None => broken(Invariant::I6, "no such attempt is going on"),
         }
     }
 
@@ -430,7 +442,7 @@ impl Walk {
         Ok(())
     }
 
-    fn run_resumed(&mut self) -> Result<(), Broken> {
+    fn run_resumed(&mut self, body: &Value) -> Result<(), Broken> {
         if self.stops.last().is_some_and(|(stop, _)| stop == "completed") {
             return broken(Invariant::I6, "the run was complete");
         }
@@ -438,7 +450,7 @@ impl Walk {
         for (number, call) in self.calls.iter_mut().filter(|(_, call)| !call.is_over() && !call.in_doubt) {
             let Some(attempt) = call.attempts.last_mut().filter(|attempt| !attempt.interrupted) else { continue };
             attempt.interrupted = true;
-            self.spent.fuel += self.fuel_of.get(number).copied().unwrap_or(0);
+            self.spent.fuel += self.fuel_of.get(number).map_or(0, |fuel| fuel.lost(body));
             if attempt.open_send().is_some_and(|(_, intent)| intent.class == "opaque_write") {
                 self.to_be_doubted.push(*number);
             }

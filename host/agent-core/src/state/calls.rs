@@ -3,8 +3,9 @@
 use super::State;
 use crate::answer_events::{ApprovalRequested, DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
 use crate::approval;
+use crate::budget::FUEL_ADVANCE;
 use crate::effect::EffectRequest;
-use crate::event::{EffectDone, EffectIntended, Suspension, ToolFinished, ToolStarted, ToolSuspended};
+use crate::event::{EffectDone, EffectIntended, FuelTaken, Suspension, ToolFinished, ToolStarted, ToolSuspended};
 use crate::file_events::{CallUndone, ChangesUndone, PathsMarked};
 use crate::outcome::{Content, Fault, MeteredFuel, Metering, ToolOutcome};
 use crate::pending::{Arbiter, Attempt, CallStatus, Origin, SendResult};
@@ -29,12 +30,20 @@ impl State {
         let pending = self.pending(body.call)?;
         let before = followed(&pending.status, body.continues)?;
         let continued = before.filter(|_| body.continues.is_some()).cloned();
+        // One that does the same again takes as much again.
+        let taken = continued.as_ref().map_or(FUEL_ADVANCE, |before| before.taken);
         let (sends, transcript) = continued.map(Attempt::handed_on).unwrap_or_default();
         let (number, fuel, started) = (body.attempt, body.fuel, Box::new(body.clone()));
         let (changes, marks, boot) = (Vec::new(), Vec::new(), None);
         let origin = Origin { seed: body.seed.clone(), clock_start: body.clock_start };
-        let attempt = Attempt { number, fuel, started, changes, marks, boot, sends, transcript, origin };
+        let attempt = Attempt { number, fuel, taken, started, changes, marks, boot, sends, transcript, origin };
         pending.status = CallStatus::Running(attempt);
+        Ok(())
+    }
+
+    pub(super) fn fuel_taken(&mut self, body: &FuelTaken) -> Result<(), &'static str> {
+        let attempt = self.attempt(body.call, body.attempt)?;
+        attempt.taken = attempt.taken.max(body.fuel);
         Ok(())
     }
 

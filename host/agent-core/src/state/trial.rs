@@ -30,6 +30,7 @@ impl State {
             Event::ToolProposed(_) => self.is_served().then_some(()).ok_or("the calls of this run come from a model"),
             Event::ToolStarted(body) => self.may_start(body),
             Event::EffectIntended(body) => self.goes_on(body.call, body.attempt).map(drop),
+            Event::FuelTaken(body) => self.goes_on(body.call, body.attempt).map(drop),
             Event::EffectDone(body) => {
                 let attempt = self.goes_on(body.call, body.attempt)?;
                 let is_announced = attempt.sends.iter().any(|send| send.number == body.effect.number);

@@ -179,8 +179,8 @@ impl Projection {
                 self.put(Note { at, name: note::CHANGES_UNDONE, attributes: vec![(&names::UNDONE, restored.into())] });
                 Vec::new()
             }
-            // They are about the record or what an undo goes by, and not about what happened.
-            Event::RunAdopted(_) | Event::HeadSigned(_) | Event::PathsMarked(_) => Vec::new(),
+            // They are about the record or what a recovery goes by, and not about what happened.
+            Event::RunAdopted(_) | Event::HeadSigned(_) | Event::PathsMarked(_) | Event::FuelTaken(_) => Vec::new(),
             Event::RunEnded(body) => self.run_ended(facts, recorded, body, head),
             Event::ModelRequested(body) => self.model_requested(facts, recorded, body),
             Event::ModelReplied(body) => self.model_replied(facts, recorded, body),

@@ -1,8 +1,8 @@
 //! Calls whose host was killed: what is undone, continued, run again or put in doubt, and what that costs.
 
-use agent_core::budget::Budget;
+use agent_core::budget::{Budget, FUEL_ADVANCE};
 use agent_core::effect::{EffectClass, EffectResult};
-use agent_core::event::{Event, Recorded, ToolStarted};
+use agent_core::event::{Event, FuelTaken, Recorded, ToolStarted};
 use agent_core::file_events::CallUndone;
 use agent_core::limits::Limits;
 use agent_core::machine::{self, Action};
@@ -127,6 +127,44 @@ fn a_lost_fuel_count_is_charged_in_full() {
     world.crash();
     assert_eq!(world.state.spent.fuel.0, 2 * Limits::STANDARD.fuel.0, "the crash refunds nothing");
     assert!(matches!(world.next(), Action::CallTool { call, attempt: 2, .. } if call == second));
+}
+
+#[test]
+fn a_killed_attempt_is_charged_what_it_had_taken() {
+    let whole = Limits::STANDARD.fuel;
+    let more = Fuel(3 * FUEL_ADVANCE.0);
+    for (said, boot, charged) in [
+        (None, Some(1), FUEL_ADVANCE),
+        (Some(more), Some(1), more),
+        (Some(Fuel(whole.0 + 1)), Some(1), whole),
+        // Its last word may be lost, or is not known to be there.
+        (Some(more), Some(2), whole),
+        (Some(more), None, whole),
+    ] {
+        let mut world = world();
+        world.reply(&[("calc__evaluate", "1")]);
+        let call = world.start();
+        if let Some(fuel) = said {
+            world.record(FuelTaken { call, attempt: 1, fuel });
+            world.record(FuelTaken { call, attempt: 1, fuel: Fuel(1) });
+        }
+        world.crash_under(boot);
+        assert_eq!(world.state.spent.fuel, charged, "{said:?} {boot:?}");
+    }
+}
+
+#[test]
+fn an_attempt_that_continues_another_takes_what_that_had_taken() {
+    let mut world = world();
+    world.reply(&[("calc__evaluate", "1")]);
+    let call = world.start();
+    let fuel = Fuel(3 * FUEL_ADVANCE.0);
+    world.record(FuelTaken { call, attempt: 1, fuel });
+    world.intend(call, 1, EffectClass::KeyedWrite);
+    world.crash_under(Some(1));
+    world.start();
+    world.crash_under(Some(1));
+    assert_eq!(world.state.spent.fuel.0, 2 * fuel.0);
 }
 
 #[test]

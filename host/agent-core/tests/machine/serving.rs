@@ -49,6 +49,7 @@ fn start(world: &mut World, call: u32) -> CallNumber {
         clock_start: UnixMillis(0),
         engine: "test".into(),
         continues: None,
+        boot: None,
     });
     call
 }

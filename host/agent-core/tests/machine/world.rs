@@ -116,6 +116,7 @@ impl World {
             clock_start: UnixMillis(self.now),
             engine: "test".into(),
             continues: self.continues(call),
+            boot: Some(1),
         });
         call
     }
@@ -192,11 +193,16 @@ impl World {
         self.record(ToolInDoubt { call, request, reason, retry, metering, effects });
     }
 
-    /// The host is killed and another one takes the run up.
+    /// The host is killed and another one takes the run up, when the machine has been started again.
     pub(crate) fn crash(&mut self) {
+        self.crash_under(Some(2));
+    }
+
+    /// The host is killed and another one takes the run up, under that start of the machine.
+    pub(crate) fn crash_under(&mut self, boot: Option<u32>) {
         self.state = State::fold(&self.events).unwrap().unwrap();
         let budget = self.state.budget.clone();
-        self.record(RunResumed { budget, hardening: Hardening::none("a test") });
+        self.record(RunResumed { budget, hardening: Hardening::none("a test"), boot });
     }
 
     pub(crate) fn stop(&self) -> Option<StopReason> {

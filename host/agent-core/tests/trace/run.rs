@@ -137,6 +137,7 @@ pub(crate) fn started(call: u32, attempt: u32) -> ToolStarted {
         clock_start: UnixMillis(0),
         engine: "test".into(),
         continues: None,
+        boot: None,
     }
 }
 
@@ -206,7 +207,7 @@ pub(crate) fn in_doubt(call: u32) -> ToolInDoubt {
 }
 
 pub(crate) fn resumed() -> RunResumed {
-    RunResumed { budget: Budget { turns: 6, ..Budget::STANDARD }, hardening: Hardening::none("a test") }
+    RunResumed { budget: Budget { turns: 6, ..Budget::STANDARD }, hardening: Hardening::none("a test"), boot: None }
 }
 
 pub(crate) fn ended(stop: StopReason) -> RunEnded {

@@ -122,6 +122,7 @@ impl Sample {
             clock_start: UnixMillis(0),
             engine: "none".to_owned(),
             continues: None,
+            boot: None,
         }
         .into()
     }

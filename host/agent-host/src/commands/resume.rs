@@ -16,6 +16,7 @@ use super::launch;
 use super::scout::{self, Holders, Needs};
 use super::taking::{self, Held};
 use crate::asking;
+use crate::boot;
 use crate::cli::ResumeArgs;
 use crate::components::Components;
 use crate::defect;
@@ -102,7 +103,8 @@ impl Wanted {
         let hardening = launch::sealed(hardening);
         let components = Components::of_run(&*journal, &sandbox, &state.started.tools)?;
         let widening = launch::widening(&hardening, keeper, unchanging);
-        let resumed = RunResumed { budget: launch::budget(&state.budget, &args.budget), hardening };
+        let budget = launch::budget(&state.budget, &args.budget);
+        let resumed = RunResumed { budget, hardening, boot: boot::known() };
         let recorder = Recorder::new(log, state);
         recorder.record(resumed, Durable::Now)?;
         failpoint::hit("run-resumed");

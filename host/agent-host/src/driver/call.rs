@@ -11,7 +11,6 @@ use agent_core::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
 use agent_core::event::{Suspension, ToolFinished, ToolStarted, ToolSuspended};
 use agent_core::file_events::CallUndone;
 use agent_core::grant::{Capability, EnvGrant};
-use agent_core::limits::Limits;
 use agent_core::machine;
 use agent_core::message::ToolCall;
 use agent_core::name::CallNumber;
@@ -20,7 +19,7 @@ use agent_core::pending::{Attempt, CallStatus, Origin};
 use agent_core::run_events::{Durability, Record};
 use agent_core::state::State;
 use agent_core::tool::ToolDescriptor;
-use agent_core::units::{Fuel, Millis, UnixMillis};
+use agent_core::units::{Fuel, Millis};
 use agent_sandbox::Sandbox;
 use agent_sandbox::call::{Call, CallReport, Remains, Variable};
 use agent_sandbox::gate::EffectGate;
@@ -36,8 +35,9 @@ use super::gate::CallGate;
 use super::mounts::at_files;
 use super::ports::Ports;
 use super::serving;
+use super::terms::Terms;
 use super::undoing::{self, Restored, changed, restore};
-use crate::clock;
+use crate::boot;
 use crate::failpoint;
 use crate::journal::log::Durable;
 use crate::results;
@@ -102,7 +102,7 @@ pub async fn prepare(
         }
     };
     let Terms { limits, seed, clock_start } = match &along {
-        Some(along) => Terms::of(&along.started, &plan.grant.limits)?,
+        Some(along) => Terms::along(along, (&plan.grant.limits, fuel_left))?,
         None => Terms::fresh((&plan.grant.limits, fuel_left), plan.origin.as_ref())?,
     };
     let started = ToolStarted {
@@ -115,6 +115,7 @@ pub async fn prepare(
         clock_start,
         engine,
         continues: along.as_ref().map(|along| along.started.attempt),
+        boot: boot::known(),
     };
     ports.recorder.record(started, Durable::Later)?;
     failpoint::hit("tool-started");
@@ -285,29 +286,6 @@ fn changes_so_far(ports: &Ports, number: CallNumber) -> Vec<UndoEntry> {
     }
 }
 
-/// What a call is held to, and what it starts from.
-struct Terms {
-    limits: Limits,
-    seed: [u8; 32],
-    clock_start: UnixMillis,
-}
-
-impl Terms {
-    fn fresh((granted, fuel_left): (&Limits, Fuel), origin: Option<&Origin>) -> anyhow::Result<Self> {
-        let limits = Limits { fuel: granted.fuel.min(fuel_left), ..granted.clone() };
-        let (seed, clock_start) = begin_with(origin)?;
-        Ok(Self { limits, seed, clock_start })
-    }
-
-    /// Those of an attempt before: to do the same again, a call needs the same.
-    fn of(started: &ToolStarted, granted: &Limits) -> anyhow::Result<Self> {
-        let mut seed = [0; 32];
-        hex::decode_to_slice(&started.seed, &mut seed).context("the seed of a recorded call is none")?;
-        let limits = Limits { fuel: started.fuel, ..granted.clone() };
-        Ok(Self { limits, seed, clock_start: started.clock_start })
-    }
-}
-
 /// What a call needs to know of the run's state.
 struct Plan {
     index: usize,
@@ -329,14 +307,6 @@ fn plan(state: &State, number: CallNumber) -> anyhow::Result<Plan> {
         authority: approval::authority_digest(&state.authorities[index]),
         origin: pending.origin.clone(),
     })
-}
-
-/// What random numbers and clock begin with: anew, unless the call is to come to the same point as before.
-fn begin_with(origin: Option<&Origin>) -> anyhow::Result<([u8; 32], UnixMillis)> {
-    let Some(origin) = origin else { return Ok((clock::random::<32>()?, clock::now())) };
-    let mut seed = [0; 32];
-    hex::decode_to_slice(&origin.seed, &mut seed).context("the recorded seed of a call is none")?;
-    Ok((seed, origin.clock_start))
 }
 
 fn interrupted(state: &State, number: CallNumber) -> anyhow::Result<&Attempt> {

@@ -8,10 +8,12 @@ use agent_core::digest::Digest;
 use agent_core::event::ToolStarted;
 use agent_core::name::CallNumber;
 use agent_core::pending::{Attempt, CallStatus, Send};
+use agent_core::units::Fuel;
 use agent_sandbox::replay::{Answered, Replay, ReplayEnd};
 use agent_sandbox::transcript::Transcript;
 
 use super::ports::Ports;
+use crate::boot;
 use crate::journal::error::JournalError;
 
 /// How an attempt begins.
@@ -29,6 +31,8 @@ pub enum Beginning {
 pub struct Along {
     /// How the other began, and its number.
     pub started: ToolStarted,
+    /// The fuel that it has used at most.
+    pub taken: Fuel,
     /// What it was told.
     pub replay: Replay,
 }
@@ -86,7 +90,8 @@ fn along(ports: &Ports, attempt: Attempt, engine: &str) -> anyhow::Result<Beginn
         }
     }
     let replay = Replay { transcript, answers, end: ReplayEnd::GoLive };
-    Ok(Beginning::Along(Box::new(Along { started: *attempt.started, replay })))
+    let taken = attempt.taken_until(boot::known());
+    Ok(Beginning::Along(Box::new(Along { started: *attempt.started, taken, replay })))
 }
 
 fn transcript(ports: &Ports, attempt: &Attempt) -> anyhow::Result<Result<Transcript, String>> {

@@ -9,13 +9,14 @@ use agent_core::approval;
 use agent_core::config::decide::{Permit, Verdict};
 use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling};
-use agent_core::event::{EffectDone, EffectIntended, Suspension};
+use agent_core::event::{EffectDone, EffectIntended, FuelTaken, Suspension};
 use agent_core::file_events::PathsMarked;
 use agent_core::grant::RuleSource;
 use agent_core::name::{CallNumber, ToolName};
 use agent_core::open_file::OpenFile;
 use agent_core::outcome::LogRecord;
 use agent_core::path_state::PathMark;
+use agent_core::units::Fuel;
 use agent_sandbox::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
@@ -109,6 +110,10 @@ impl EffectGate for CallGate {
                 None => Ruling::plain(denial.into(), request.class(false)),
             },
         }
+    }
+
+    fn take_fuel(&self, fuel: Fuel) -> Result<(), GateClosed> {
+        self.record(FuelTaken { call: self.call, attempt: self.attempt, fuel }, Durable::Later)
     }
 
     async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed> {

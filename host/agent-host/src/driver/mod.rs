@@ -11,6 +11,7 @@ mod reconcile;
 pub mod recorder;
 pub mod serving;
 mod set_aside;
+mod terms;
 pub mod undoing;
 
 pub use self::call::{engine, granted_environment};

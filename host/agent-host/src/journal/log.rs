@@ -97,6 +97,8 @@ impl Durable {
             | Event::ToolStarted(_)
             | Event::ToolSuspended(_)
             | Event::ToolFinished(_) => Self::Later,
+            // What is lost of this is lost with the power, after which the whole limit counts.
+            Event::FuelTaken(_) => Self::Later,
             // An undo finds the files themselves: what is lost of this leaves it with less to compare.
             Event::PathsMarked(_) => Self::Later,
         }

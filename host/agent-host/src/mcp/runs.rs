@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Begun;
 use super::offer::{Naming, Offer};
 use super::tool_set::Tools;
+use crate::boot;
 use crate::clock;
 use crate::commands::taking;
 use crate::components::Components;
@@ -170,7 +171,8 @@ impl Surroundings {
         let secrets = SecretValues::read([])?;
         let budget = state.budget.clone();
         let recorder = Recorder::new(log, state);
-        recorder.record(RunResumed { budget, hardening: self.hardening.clone() }, Durable::Now)?;
+        let resumed = RunResumed { budget, hardening: self.hardening.clone(), boot: boot::known() };
+        recorder.record(resumed, Durable::Now)?;
         let ports = Arc::new(self.ports(recorder, components, secrets));
         let ended = serving::wind_up(&ports).await.with_context(|| format!("run {run} of an earlier server"))?;
         ports.reporter.note(&format!("run {run} of an earlier server was brought to an end: {}", ended.stop));

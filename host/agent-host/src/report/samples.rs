@@ -106,7 +106,7 @@ pub(crate) fn events() -> Vec<Event> {
         replied(2, "", &[("orders__notify", r#"{"order":7,"text":"Sorry\u202e, it is late."}"#), ("no__such", "{}")]),
         tool_started(3),
         intended(3),
-        RunResumed { budget: Budget::STANDARD, hardening: hardening() }.into(),
+        RunResumed { budget: Budget::STANDARD, hardening: hardening(), boot: None }.into(),
         ToolInDoubt {
             call: CallNumber(3),
             request: post(),
@@ -128,7 +128,7 @@ pub(crate) fn events() -> Vec<Event> {
             by: ResolvedBy::Person(AnsweredBy { user: 1000, place: AnswerPlace::Command }),
         }
         .into(),
-        RunResumed { budget: Budget::STANDARD, hardening: hardening() }.into(),
+        RunResumed { budget: Budget::STANDARD, hardening: hardening(), boot: None }.into(),
         finished(
             4,
             ToolOutcome::Faulted { fault: Fault::FuelExhausted, message: "more than 200 G fuel\u{1b}[2J".to_owned() },
@@ -264,6 +264,7 @@ fn tool_started(call: u32) -> Event {
         clock_start: at(1),
         engine: "wasmtime".to_owned(),
         continues: None,
+        boot: None,
     }
     .into()
 }

@@ -51,7 +51,11 @@ impl Teller {
     /// Takes the next event.
     pub(super) fn see(&mut self, recorded: Recorded) {
         let number = match &recorded.event {
-            Event::RunStarted(_) | Event::ModelRequested(_) | Event::HeadSigned(_) | Event::PathsMarked(_) => return,
+            Event::RunStarted(_)
+            | Event::ModelRequested(_)
+            | Event::HeadSigned(_)
+            | Event::PathsMarked(_)
+            | Event::FuelTaken(_) => return,
             Event::ModelReplied(_) | Event::ToolProposed(_) => return self.begin(recorded),
             Event::ModelFailed(_)
             | Event::GrantWidened(_)

@@ -4,6 +4,7 @@
 use agent_core::effect::{Effect, EffectClass, EffectRequest};
 use agent_core::open_file::OpenFile;
 use agent_core::path_state::PathMark;
+use agent_core::units::Fuel;
 
 use crate::effects::{Effects, Permit};
 use crate::gate::{ChangeIntent, GateClosed, IdempotencyKey, SendIntent, Undo};
@@ -47,6 +48,14 @@ impl Effects {
             book.closed = Some(closed.clone());
         }
         followed
+    }
+
+    /// Takes more of the call's fuel. Never waits.
+    pub(crate) fn take_fuel(&self, fuel: Fuel) -> Result<(), GateClosed> {
+        if let Some(closed) = &self.book().closed {
+            return Err(closed.clone());
+        }
+        self.closing(self.gate.take_fuel(fuel))
     }
 
     /// Announces a change of files that is not to be undone, once for each effect. It is not continued in the middle either,

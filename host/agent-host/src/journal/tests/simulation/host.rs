@@ -138,7 +138,7 @@ impl Host {
     /// Says that this process has taken the run up.
     pub(super) fn take_up(&mut self, ledger: &mut Ledger) -> Result<(), JournalError> {
         let budget = self.state.budget.clone();
-        self.record(ledger, RunResumed { budget, hardening: Hardening::none("a test") })
+        self.record(ledger, RunResumed { budget, hardening: Hardening::none("a test"), boot: None })
     }
 
     /// Whether nothing happens to the world before something more is recorded.
@@ -256,6 +256,7 @@ impl Host {
             clock_start: UnixMillis(1_000),
             engine: "simulation".to_owned(),
             continues,
+            boot: None,
         };
         self.record(ledger, started)?;
         let (tool, number) = Tool::of_arguments(&asked.arguments);
