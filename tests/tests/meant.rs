@@ -1,6 +1,8 @@
 //! What is typed or chosen and would have no effect: it is an error that names the cure, or it is said. What is chosen for
 //! models in general says nothing of a script.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::process::Stdio;
 
 use agent_tests::{Said, World, tool};
