@@ -57,3 +57,5 @@ set -- a b c; echo "${@: -1}" "${*: -2}" "${@:2}" "${@:1:1}" "${@: -2:1}"; echo 
 x=; y=7; [[ $x -eq 0 ]] && echo 1; [[ y -gt 6 ]] && echo 2; [[ y+1 -eq 8 ]] && echo 3; [ 010 -eq 10 ] && echo 4; [[ 010 -eq 8 ]] && echo 5; [ 08 -lt 9 ] && echo 6; [ x -eq 0 ] 2>/dev/null || echo 7; [[ 1+ -eq 1 ]] 2>/dev/null || echo 8; [ ' 3 ' -eq 3 ] && echo 9
 #### slashes replaced
 x=a/b/c; echo ${x////_} ${x//\//_} "${x////_}" ${x/\//_} ${x/b/} ${x//b} ${x/#/p} ${x/%/s} ${x//\//}
+#### noclobber for both outputs
+echo a > f; (set -C; echo b &> f) 2>/dev/null || echo failed; cat f; (set -C; echo c &>> f); cat f

@@ -50,6 +50,14 @@ cp s/x d/x; cat d/y; cp -r s2/. d2; [ -L d2/x ] && echo link; ls d2
 mkdir d; echo 1 > d/f; ln -s d l
 ----
 cp -r d l/x 2>/dev/null; echo $?; cp -r d d/y 2>/dev/null; echo $?; cp -r . d 2>/dev/null; echo $?; [ -e d/f ] && echo there
+#### a link does not take the place of its file
+echo A > a; ln -s a l; mkdir d; ln -s ../a d/l; ln a h
+----
+cp -r l a 2>/dev/null; echo $?; cp -a d/l a 2>/dev/null; echo $?; cp -a d/l h 2>/dev/null; echo $?; cat a h; cp -a l l 2>/dev/null; echo $?; cp -a d/l l; echo $?; cat a
+#### a folder by two dots is copied into the target
+mkdir -p d/s e; echo 1 > d/x; echo kept > x
+----
+cp -r d/s/.. e; cat x e/x; ls . e; touch -d 2001-01-01 d; find d -maxdepth 0 -mtime +100
 #### a copy goes on after what fails
 mkdir s t t/b; echo 1 > s/a; echo 2 > s/b; echo 3 > s/c; mkdir s/d; echo 4 > s/d/x; echo file > t/d
 ----

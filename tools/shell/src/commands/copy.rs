@@ -136,7 +136,9 @@ async fn one(call: &mut Call<'_>, given: &Given, kind: Kind, source: &str, to: &
 
 /// A link is made again, to what it says. It takes the place of what is there only when it is made: the host may refuse it.
 fn link(source: &str, to: &str, from: &Path, into: &Path) -> Outcome<()> {
-    if identity::are_same_unfollowed(from, into) {
+    let is_its_file =
+        identity::are_same(from, into) && !fs::symlink_metadata(into).is_ok_and(|there| there.is_symlink());
+    if is_its_file || identity::are_same_unfollowed(from, into) {
         return Err(are_the_same(source, to));
     }
     let made = fs::read_link(from).and_then(|says| {

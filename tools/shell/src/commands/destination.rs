@@ -12,7 +12,12 @@ use crate::stop::{Outcome, Stop};
 /// Each source, and where it goes.
 pub(super) fn of_sources(call: &Call<'_>, given: &Given) -> Outcome<Vec<(String, String)>> {
     let (sources, target, is_folder) = sources_and_target(call, given)?;
-    let to = |source: &str| if is_folder { joined(&target, last_part(source)) } else { target.clone() };
+    let to = |source: &str| match last_part(source) {
+        // What is in it goes into the folder, and not beside it.
+        ".." => target.clone(),
+        last if is_folder => joined(&target, last),
+        _ => target.clone(),
+    };
     Ok(sources.into_iter().map(|source| (source.clone(), to(&source))).collect())
 }
 

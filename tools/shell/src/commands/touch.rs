@@ -33,7 +33,10 @@ pub(super) async fn touch(call: &mut Call<'_>) -> Outcome<u8> {
         if !there && given.has('c') {
             continue;
         }
-        let opened = call.shell.place(name).and_then(|place| File::options().append(true).create(true).open(place));
+        let opened = call.shell.place(name).and_then(|place| match place.is_dir() {
+            true => File::open(place),
+            false => File::options().append(true).create(true).open(place),
+        });
         let touched = opened.and_then(|file| {
             let is_new_now = !there && !given.has('d') && !given.has('r');
             if is_new_now { Ok(()) } else { file.set_modified(time) }

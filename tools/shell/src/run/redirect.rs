@@ -50,7 +50,11 @@ async fn one(shell: &mut Shell, redirection: &Redirection) -> Outcome<()> {
         }
         Target::BothInto { word, is_appended } => {
             let name = expand::text(shell, word).await?;
-            let how = if *is_appended { Opening::Appended } else { Opening::Truncated };
+            let how = match (is_appended, shell.options.noclobber) {
+                (true, _) => Opening::Appended,
+                (false, true) => Opening::New,
+                (false, false) => Opening::Truncated,
+            };
             let output = shell.open_output(&name, how)?;
             shell.streams.set(2, Stream::Out(output.clone()));
             Stream::Out(output)
