@@ -59,7 +59,7 @@ fn spellings(secret: &str) -> Vec<String> {
         percent(secret, true, false),
         percent(secret, false, true),
         in_json(secret),
-        secret.replace('/', "\\/").replace('"', "\\\""),
+        in_json(secret).replace('/', "\\/"),
         unicode(secret),
     ];
     for alphabet in [STANDARD, URL_SAFE] {
