@@ -1,5 +1,6 @@
 //! What a rebase changes, line by line, for the person who decides: `-` goes, `+` comes.
 
+use agent_core::config::authority::DenyRule;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::run_events::{LockedTool, ModelChoice, RunRebased, RunStarted};
 
@@ -74,13 +75,19 @@ fn of_tool(before: &LockedTool, held: &ToolAuthority, after: &LockedTool) -> Vec
     if held.grant.limits != after.authority.grant.limits {
         lines.push(format!("+ {name}: other limits"));
     }
-    if (&held.approvals, &held.denies) != (&after.authority.approvals, &after.authority.denies) {
+    if held.approvals != after.authority.approvals || written(&held.denies) != written(&after.authority.denies) {
         lines.push(format!("+ {name}: other rules about what is asked first or denied"));
     }
     if before.descriptor != after.descriptor {
         lines.push(format!("+ {name}: another description for the model"));
     }
     lines
+}
+
+/// The rules that somebody wrote. What this host lets nobody change says of each directory that is granted what is left out of it, and
+/// shows there; without one it is nothing to look at.
+fn written(denies: &[DenyRule]) -> Vec<&DenyRule> {
+    denies.iter().filter(|deny| deny.unchanging.is_empty()).collect()
 }
 
 /// The lines that only one side has.
