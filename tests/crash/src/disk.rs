@@ -23,6 +23,9 @@ const INSIDE: &str = "--inside-mount-namespace";
 /// The smallest disk: too small for the tables.
 const BYTES_MIN: u64 = 16 << 10;
 
+/// What a journal takes beside what it holds: the room kept for its last event, and the index of its log.
+const BYTES_BESIDE: u64 = 320 << 10;
+
 /// Room for everything.
 const BYTES_ENOUGH: u64 = 256 << 20;
 
@@ -149,7 +152,8 @@ fn sweep(points: u64, seed: u64) -> Result<String, String> {
         // What the work is compared with is learnt where there is room.
         let mut store = Store::new(Build::Plain, &[workload])?;
         let bytes = bytes_of(&store.journal()) + bytes_of(&store.journal().with_extension("db-wal"));
-        let room = BYTES_MIN + bytes * 2 * point / points + dice.below(bytes * 2 / points + 1);
+        let most = bytes * 2 + BYTES_BESIDE;
+        let room = BYTES_MIN + most * point / points + dice.below(most / points + 1);
         in_room(&mut store, workload, room)
             .map_err(|problem| format!("{room} bytes of room: {problem}\n  kept in {}", store.keep().display()))
     })?;
@@ -179,8 +183,9 @@ fn in_room(store: &mut Store, workload: Workload, room: u64) -> Result<Left, Str
 fn fill(store: &mut Store, workload: Workload, folder: &Path) -> Result<Left, String> {
     let mut run = store.begin(workload)?;
     let ended = store.start(&run, Disturb::Nothing)?;
-    let left = store.settle_after(&mut run, &ended, Faults::Injected)?;
+    // Before anything is read: SQLite makes a file for it, too, beside a journal that has its tables and no run yet.
     lay_disk(folder, BYTES_ENOUGH, MsFlags::MS_REMOUNT)?;
+    let left = store.settle_after(&mut run, &ended, Faults::Injected)?;
     recover(store, run, &left)?;
     Ok(left)
 }

@@ -2,6 +2,7 @@
 //! the journal before they happen and records their results. The sandbox calls it for every effect.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use agent_core::answer_events::Approval;
@@ -45,6 +46,10 @@ pub struct CallGate {
     answers: Mutex<BTreeMap<u32, Digest>>,
     /// Where it is kept how open files stand, from the first word on; none where it cannot be.
     open_files: OnceLock<Option<OpenFiles>>,
+    /// How many undo entries were announced.
+    entries: AtomicU32,
+    /// Whether something of the attempt could not be recorded: on a full disk, say.
+    is_unrecorded: AtomicBool,
 }
 
 impl CallGate {
@@ -57,11 +62,16 @@ impl CallGate {
         end: CancellationToken,
     ) -> Self {
         let asking = Asking::new(Arc::clone(&ports), call, end);
-        Self { ports, tool, index, call, attempt, asking, answers: Mutex::default(), open_files: OnceLock::new() }
+        let (answers, open_files, entries, is_unrecorded) = Default::default();
+        Self { ports, tool, index, call, attempt, asking, answers, open_files, entries, is_unrecorded }
     }
 
-    /// Removes what was kept of open files: none is open any more, and the journal says how they were left.
+    /// Removes what was kept of open files: none is open any more, and the journal says how they were left. Where it does not, what
+    /// is kept is all that a later undo has.
     pub fn forget_open_files(&self) {
+        if self.is_unrecorded.load(Ordering::Relaxed) {
+            return;
+        }
         if let (Some(Some(_)), Some(folder)) = (self.open_files.get(), self.ports.journal.folder()) {
             open_files::forget(folder, &self.ports.recorder.state().run, (self.call, self.attempt));
         }
@@ -87,7 +97,11 @@ impl CallGate {
     }
 
     fn record(&self, event: impl Into<agent_core::event::Event>, durable: Durable) -> Result<(), GateClosed> {
-        self.ports.recorder.record(event, durable).map(drop).map_err(|error| GateClosed(format!("{error:#}")))
+        let recorded = self.ports.recorder.record(event, durable);
+        recorded.map(drop).map_err(|error| {
+            self.is_unrecorded.store(true, Ordering::Relaxed);
+            GateClosed(format!("{error:#}"))
+        })
     }
 }
 
@@ -117,7 +131,11 @@ impl EffectGate for CallGate {
     }
 
     async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed> {
-        let _ = self.open_files();
+        let more = u32::try_from(intent.undo.len()).unwrap_or(u32::MAX);
+        let entries = self.entries.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        if let Some(open_files) = self.open_files() {
+            open_files.make_room(entries).map_err(|error| GateClosed(error.to_string()))?;
+        }
         for undo in &intent.undo {
             if let Some(content) = &undo.content {
                 self.ports.journal.put_blob(content).map_err(|error| GateClosed(error.to_string()))?;

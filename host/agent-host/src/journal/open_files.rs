@@ -8,9 +8,12 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_core::name::{CallNumber, RunId};
 use agent_core::open_file::OpenFile;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use super::draft;
 use super::error::JournalError;
@@ -19,6 +22,9 @@ use super::folder::open_own;
 /// What one word may take, with the spaces that fill it up. A divisor of a page, so that a process that is killed leaves a whole
 /// one or none.
 const SLOT_BYTES: usize = 512;
+
+/// Room is taken by pages.
+const PAGE_BYTES: u64 = 4096;
 
 /// The longest file that is read: a slot for each of as many entries as an undo keeps, and then some.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -30,6 +36,8 @@ const PREFIX: &str = "open-files-";
 pub struct OpenFiles {
     file: File,
     path: PathBuf,
+    /// Bytes of room that were taken.
+    room: AtomicU64,
 }
 
 impl OpenFiles {
@@ -39,13 +47,30 @@ impl OpenFiles {
     /// Where the file cannot be made.
     pub fn begin(folder: &Path, run: &RunId, attempt: (CallNumber, u32)) -> Result<Self, JournalError> {
         let path = path_of(folder, run, attempt);
-        Ok(Self { file: open_own(&path)?, path })
+        Ok(Self { file: open_own(&path)?, path, room: AtomicU64::new(0) })
     }
 
     /// Whether somebody removed them, or put a copy in their place: another host has taken the run over and undoes the attempt.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.file.metadata().is_ok_and(|file| file.nlink() == 0)
+    }
+
+    /// Takes the room for the words about so many entries, so that a full disk is met before any of them is announced, and not in the
+    /// middle of a change.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn make_room(&self, entries: u32) -> Result<(), JournalError> {
+        let bytes = (u64::from(entries) * SLOT_BYTES as u64).next_multiple_of(PAGE_BYTES);
+        if self.room.fetch_max(bytes, Ordering::Relaxed) >= bytes {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
+            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => Err(JournalError::io(&self.path)(error.into())),
+            // Not every file system can do it.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Keeps a word in place of the last one about the same entry.

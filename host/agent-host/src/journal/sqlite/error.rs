@@ -26,6 +26,10 @@ pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> JournalError 
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             JournalError::NotWritable { path }
         }
+        // The file beside it, which its readers share, is given its room when it is opened.
+        Some(ErrorCode::SystemIoFailure) if extended(&source) == Some(ffi::SQLITE_IOERR_SHMSIZE) => {
+            JournalError::StoreFull { path }
+        }
         Some(ErrorCode::SystemIoFailure) => JournalError::Failing { path, what: what(&source), source: source.into() },
         _ => match source {
             // A stored value has another type than its column: only a damaged file does that.
@@ -37,9 +41,13 @@ pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> JournalError 
     }
 }
 
+fn extended(source: &rusqlite::Error) -> Option<i32> {
+    source.sqlite_error().map(|error| error.extended_code)
+}
+
 /// What was tried when the disk failed.
 fn what(source: &rusqlite::Error) -> &'static str {
-    match source.sqlite_error().map(|error| error.extended_code) {
+    match extended(source) {
         Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => "a sync",
         Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) => "a read",
         _ => "a write",
