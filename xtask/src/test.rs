@@ -87,20 +87,11 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.
-fn tests(cargo: Command, places: &Places) -> Command {
-    let mut cargo = runner(cargo, places);
-    if !has_nextest() {
-        cargo.arg("--all-targets");
-    }
-    cargo
-}
-
-/// Runs tests of a workspace; which ones is still to be said.
-pub(crate) fn runner(mut cargo: Command, places: &Places) -> Command {
+fn tests(mut cargo: Command, places: &Places) -> Command {
     if has_nextest() {
         cargo.args(["nextest", "run", "--config-file"]).arg(places.repo.join(".config/nextest.toml"));
     } else {
-        cargo.args(["test", "--no-fail-fast"]);
+        cargo.args(["test", "--no-fail-fast", "--all-targets"]);
     }
     cargo.args(["--workspace", "--locked"]);
     cargo
