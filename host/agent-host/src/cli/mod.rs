@@ -1,20 +1,26 @@
 //! The command line: what can be typed, and its help. Meaning is given to it in `commands`.
 
+mod choices;
+mod tool;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use agent_core::run_events::{Durability, Record, Strictness, ToolMode};
+use agent_core::run_events::Strictness;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand};
 
 use crate::commands::{
     approve, changes, crashtest, doctor, export, fork, gc, import, init, ls, mcp, rebase, replay, resolve, rm, show,
-    tool_adapt, tool_check, tool_new, tool_pack, tool_test, trace, verify,
+    trace, verify,
 };
 use crate::compiler::worker::WorkerArgs;
 use crate::hardening::probe::ProbeArgs;
 use crate::learning;
 use crate::sessions::RecordArgs;
+
+pub use choices::{DurabilityArg, RecordArg, ToolModeArg};
+pub use tool::{ToolBuildArgs, ToolCallArgs, ToolCommand, ToolInspectArgs, ToolListArgs};
 
 /// Runs an AI agent's loop and loads every tool as a WASI component: each call confined to what was granted, metered,
 /// recorded, and recoverable after a crash.
@@ -119,10 +125,6 @@ Works in a copy of the agent's folder, so your files stay as they are. Requests 
 
 Exit codes:
   0 every promise held, 1 one was broken or nothing could be tried, 2 wrong command line";
-
-const CALL_HELP: &str = "\
-Exit codes:
-  0 the tool returned, 1 error, 2 wrong command line, 3 the tool failed or was refused";
 
 const REPLAY_HELP: &str = "\
 Exit codes:
@@ -327,83 +329,6 @@ pub struct TrustArgs {
     pub yes: bool,
 }
 
-/// `agent-host tool …`.
-#[derive(Debug, Subcommand)]
-pub enum ToolCommand {
-    /// List the tools of folders.
-    List(ToolListArgs),
-    /// Say what a component is, asks for and gets, and why.
-    Inspect(ToolInspectArgs),
-    /// Call one tool, under the grants of this command line.
-    #[command(after_help = CALL_HELP)]
-    Call(ToolCallArgs),
-    /// Begin a tool in the language of your choice.
-    New(tool_new::ToolNewArgs),
-    /// Build a tool by the command in its `tool.toml`.
-    Build(ToolBuildArgs),
-    /// Call a tool as its cases say, and compare what comes of it.
-    #[command(after_help = tool_test::HELP)]
-    Test(tool_test::ToolTestArgs),
-    /// Say what a model will see of a tool, what it imports beside what it declares, how large and how fast it is.
-    #[command(after_help = tool_check::HELP)]
-    Check(tool_check::ToolCheckArgs),
-    /// Put a tool's manifest and documentation into its component: one file that needs nothing beside it.
-    Pack(tool_pack::ToolPackArgs),
-    /// Make a component of a core module that was built for WASI preview 1.
-    Adapt(tool_adapt::ToolAdaptArgs),
-}
-
-/// `agent-host tool list`.
-#[derive(Debug, Args)]
-pub struct ToolListArgs {
-    #[command(flatten)]
-    pub tools: ToolsHereArgs,
-    /// Print a JSON array with the full schemas.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `agent-host tool inspect`.
-#[derive(Debug, Args)]
-pub struct ToolInspectArgs {
-    /// The component or the tool's folder.
-    pub path: PathBuf,
-    #[command(flatten)]
-    pub allow: AllowArgs,
-    /// Print one JSON object.
-    #[arg(long, help_heading = "Output")]
-    pub json: bool,
-}
-
-/// `agent-host tool call`.
-#[derive(Debug, Args)]
-pub struct ToolCallArgs {
-    /// The tool, for instance `calc.evaluate`.
-    pub tool: String,
-    /// The arguments: a JSON object; `-` reads it from standard input.
-    #[arg(default_value = "{}")]
-    pub arguments: String,
-    #[command(flatten)]
-    pub tools: ToolsHereArgs,
-    #[command(flatten)]
-    pub allow: AllowArgs,
-    #[command(flatten)]
-    pub strict: StrictArg,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// `agent-host tool build`.
-#[derive(Debug, Args)]
-pub struct ToolBuildArgs {
-    /// Folders with a `tool.toml`.
-    #[arg(required = true, value_name = "DIR")]
-    pub folders: Vec<PathBuf>,
-    /// Run the build commands without being asked.
-    #[arg(long)]
-    pub yes: bool,
-}
-
 /// `agent-host journal …`.
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
@@ -426,67 +351,6 @@ pub enum JournalCommand {
     Rm(rm::RmArgs),
     /// Remove what no run refers to any more, and give the space back.
     Gc(gc::GcArgs),
-}
-
-/// How tool calls are asked for.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ToolModeArg {
-    /// By the provider's own tool calls.
-    Native,
-    /// By one JSON Schema that covers all tools and the answer.
-    Json,
-    /// The same, but the first reply must be a call: for small models, which tend to answer without looking.
-    #[value(alias = "json_call_first")]
-    JsonCallFirst,
-}
-
-/// How much of each call is kept.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum RecordArg {
-    /// What it did, and what it was told before each write that cannot be undone.
-    Effects,
-    /// All that it was told.
-    Full,
-}
-
-/// How much of the journal survives what.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum DurabilityArg {
-    /// A power loss and a killed process.
-    Strict,
-    /// The same, by syncs that the runs of one process share: each waits up to 5 ms for the others.
-    Group,
-    /// A killed process.
-    Relaxed,
-}
-
-impl From<ToolModeArg> for ToolMode {
-    fn from(arg: ToolModeArg) -> Self {
-        match arg {
-            ToolModeArg::Native => Self::Native,
-            ToolModeArg::Json => Self::Json,
-            ToolModeArg::JsonCallFirst => Self::JsonCallFirst,
-        }
-    }
-}
-
-impl From<RecordArg> for Record {
-    fn from(arg: RecordArg) -> Self {
-        match arg {
-            RecordArg::Effects => Self::Effects,
-            RecordArg::Full => Self::Full,
-        }
-    }
-}
-
-impl From<DurabilityArg> for Durability {
-    fn from(arg: DurabilityArg) -> Self {
-        match arg {
-            DurabilityArg::Strict => Self::Strict,
-            DurabilityArg::Group => Self::Group,
-            DurabilityArg::Relaxed => Self::Relaxed,
-        }
-    }
 }
 
 /// What was typed, with the variables. Ends the process where it makes no command.
