@@ -4,7 +4,7 @@
 
 use agent_tests::peer::{self, Peer, Role};
 use agent_tests::server::{Manner, Server};
-use agent_tests::{World, given, guest, tool};
+use agent_tests::{World, guest, tool};
 use serde_json::{Value, json};
 
 /// Calls one tool of `path` and gives back its outcome as recorded.
@@ -25,44 +25,6 @@ fn returned(world: &World, path: &str, more: &[&str], name: &str, arguments: &Va
 fn failed(world: &World, path: &str, more: &[&str], name: &str, arguments: &Value) -> String {
     let outcome = outcome(world, path, more, name, arguments);
     outcome["failed"]["message"].as_str().unwrap_or_else(|| panic!("{name}: {outcome}")).to_owned()
-}
-
-#[test]
-fn every_bundled_tool_describes_itself_to_a_model() {
-    let tools = given("AGENT_HOST_TEST_TOOLS").display().to_string();
-    let listed = World::new().run(&["tool", "list", "--json", "--tools", &tools]).ok();
-    let listed: Vec<Value> = serde_json::from_str(&listed).expect("a JSON array");
-    let names: Vec<_> = listed.iter().map(|tool| tool["name"].as_str().expect("a name")).collect();
-    let expected = [
-        "calc.evaluate",
-        "fetch.get",
-        "files.read",
-        "files.write",
-        "files.edit",
-        "files.list",
-        "files.search",
-        "notes.remember",
-        "notes.recall",
-        "notes.search",
-        "notes.list",
-        "notes.forget",
-        "shell.run",
-        "table.query",
-        "table.describe",
-    ];
-    assert_eq!(names, expected);
-    for tool in &listed {
-        let wire = tool["wire_name"].as_str().expect("a wire name");
-        let in_alphabet = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        assert!(wire.len() <= 64 && wire.chars().all(in_alphabet), "{wire}");
-        let said = tool["description"].as_str().unwrap_or_default();
-        // Words, and not what is made up of a signature where nothing is said.
-        assert!(said.len() > 10 && !said.contains("->") && said.contains(' '), "{tool}");
-        assert_eq!(
-            (&tool["input_schema"]["type"], &tool["input_schema"]["additionalProperties"]),
-            (&"object".into(), &false.into())
-        );
-    }
 }
 
 #[test]
@@ -257,76 +219,6 @@ fn wrong_arguments_are_told_where_they_are_wrong() {
     ] {
         let said = refused(name, arguments);
         assert!(said.ends_with(expected), "{said}");
-    }
-}
-
-#[test]
-fn every_schema_keeps_to_what_model_providers_accept() {
-    let (tools, plain) = (given("AGENT_HOST_TEST_TOOLS").display().to_string(), guest("plain"));
-    let listed = World::new().run(&["tool", "list", "--json", "--tools", &tools, "--tools", &plain]).ok();
-    let listed: Vec<Value> = serde_json::from_str(&listed).expect("a JSON array");
-    for tool in &listed {
-        let (name, schema) = (&tool["name"], &tool["input_schema"]);
-        if let Err(problem) = jsonschema::draft202012::meta::validate(schema) {
-            panic!("{name}: no JSON Schema 2020-12: {problem}");
-        }
-        assert_eq!(schema["type"], "object", "{name}: providers take an object only");
-        for keyword in ["anyOf", "oneOf", "allOf", "not", "enum"] {
-            assert!(schema.get(keyword).is_none(), "{name}: `{keyword}` at the outermost level is refused");
-        }
-        let mut properties = 0;
-        check_schema(schema, name, 0, &mut properties);
-        assert!(properties <= 5_000, "{name}: {properties} properties");
-    }
-}
-
-/// The rules that OpenAI and Anthropic document for schemas of tools; where they differ, the narrower.
-fn check_schema(schema: &Value, name: &Value, depth: usize, properties: &mut usize) {
-    const KEYWORDS: [&str; 19] = [
-        "$defs",
-        "$ref",
-        "$schema",
-        "additionalProperties",
-        "anyOf",
-        "const",
-        "default",
-        "description",
-        "enum",
-        "format",
-        "items",
-        "maximum",
-        "maxItems",
-        "minimum",
-        "minItems",
-        "pattern",
-        "properties",
-        "required",
-        "type",
-    ];
-    assert!(depth <= 10, "{name}: nested deeper than is accepted");
-    let members = schema.as_object().unwrap_or_else(|| panic!("{name}: {schema} is no object"));
-    for (keyword, value) in members {
-        assert!(KEYWORDS.contains(&keyword.as_str()), "{name}: `{keyword}` is not accepted everywhere");
-        match (keyword.as_str(), value) {
-            ("properties" | "$defs", Value::Object(named)) => {
-                for (key, schema) in named {
-                    *properties += 1;
-                    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-                    assert!((1..=64).contains(&key.len()) && key.chars().all(plain), "{name}: property `{key}`");
-                    check_schema(schema, name, depth + 1, properties);
-                }
-            }
-            ("items", schema) => check_schema(schema, name, depth + 1, properties),
-            ("additionalProperties", Value::Object(_)) => check_schema(value, name, depth + 1, properties),
-            ("anyOf", Value::Array(schemas)) => {
-                schemas.iter().for_each(|schema| check_schema(schema, name, depth, properties));
-            }
-            ("enum", Value::Array(values)) => assert!(values.len() <= 1_000, "{name}: {} values", values.len()),
-            _ => {}
-        }
-    }
-    if members.get("type").is_some_and(|ty| ty == "array") {
-        assert!(members.contains_key("items"), "{name}: an array without `items` is refused");
     }
 }
 
