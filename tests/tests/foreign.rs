@@ -38,23 +38,45 @@ fn of_patch(patch: &str) -> String {
     )
 }
 
+/// A reactor that asks WASI of this patch twice for the time, and says whether it went on.
+fn with_clock_of_patch(patch: &str) -> String {
+    format!(
+        r#"(component
+            (import "wasi:clocks/monotonic-clock@0.2.{patch}" (instance $clock (export "now" (func (result u64)))))
+            (core func $now (canon lower (func $clock "now")))
+            (core module $m
+                (import "wasi" "now" (func $now (result i64)))
+                (func (export "goes-on") (result i32) (i64.le_u (call $now) (call $now))))
+            (core instance $i (instantiate $m (with "wasi" (instance (export "now" (func $now))))))
+            (func (export "goes-on") (result bool) (canon lift (core func $i "goes-on"))))"#
+    )
+}
+
+/// Every patch of WASI 0.2, and later ones than this host knows.
+const PATCHES: [&str; 14] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "40"];
+
 #[test]
 fn components_of_every_patch_of_wasi_0_2_are_called() {
     let world = World::new();
-    // Later ones than this host knows, too.
-    for patch in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "40"] {
-        let name = format!("patch{patch}");
-        component(&world, &name, &of_patch(patch));
-        let coin = returned(&world, &name, "coin", "{}");
+    for patch in PATCHES {
+        let (random, clock) = (format!("random{patch}"), format!("clock{patch}"));
+        component(&world, &random, &of_patch(patch));
+        let coin = returned(&world, &random, "coin", "{}");
         assert!(coin == 0 || coin == 1, "0.2.{patch}: {coin}");
+        component(&world, &clock, &with_clock_of_patch(patch));
+        assert_eq!(returned(&world, &clock, "goes-on", "{}"), true, "0.2.{patch}");
     }
-    let inspected = world.run(&["tool", "inspect", "patch0.wasm"]).ok();
-    assert!(inspected.contains("wasi:random/random@0.2.0"), "{inspected}");
+    for (name, import) in [("random0", "wasi:random/random@0.2.0"), ("clock40", "wasi:clocks/monotonic-clock@0.2.40")] {
+        let inspected = world.run(&["tool", "inspect", &format!("{name}.wasm")]).ok();
+        assert!(inspected.contains(import), "{inspected}");
+    }
     // What stood in drafts of it is not in it.
-    component(&world, "draft", &of_patch("0-rc-2023-11-10"));
-    let said = list(&world, "draft");
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("error[component_invalid]") && said.err.contains("0-rc-2023-11-10"), "{said:?}");
+    for (name, text) in [("draft", of_patch("0-rc-2023-11-10")), ("clock", with_clock_of_patch("0-rc-2023-11-10"))] {
+        component(&world, name, &text);
+        let said = list(&world, name);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains("error[component_invalid]") && said.err.contains("0-rc-2023-11-10"), "{said:?}");
+    }
 }
 
 /// A reactor as it comes from WASI 0.3: an asynchronous export in an interface, by the instance that toolchains make for it.
