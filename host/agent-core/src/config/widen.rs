@@ -5,7 +5,7 @@ use url::Url;
 
 use super::authority::{Authority, FsRule, GrantRule, HttpRule, SecretRule, TreatAs};
 use super::host_path::HostPath;
-use super::problem::Problems;
+use super::problem::{Problem, ProblemKind, Problems};
 use super::resolve::{ToolAuthority, resolve};
 use super::resolve_secrets::contradictions;
 use super::selector::Selector;
@@ -85,8 +85,10 @@ impl ToolAuthority {
     /// This authority and what `rule` adds, within the ceiling and what is denied.
     ///
     /// # Errors
-    /// Where the rule gives more than the ceiling, a directory at a mount that is taken, or a variable that holds a secret.
+    /// Where the rule gives more than the ceiling, a directory at a mount that is taken, one that lies in what stays as it is, or a
+    /// variable that holds a secret.
     pub fn widened(&self, rule: &GrantRule) -> Result<Self, Problems> {
+        Problems::none_of(self.into_unchanging(rule))?;
         let rules = Authority { grants: self.as_rules(rule), approvals: Vec::new(), denies: self.denies.clone() };
         let joined = resolve(&self.tool, &self.component, &self.ceiling, &LimitsChange::default(), &[&rules])?;
         let mut widened = self.clone();
@@ -104,6 +106,20 @@ impl ToolAuthority {
         }
         Problems::none_of(contradictions(&self.tool, &widened.grant))?;
         Ok(widened)
+    }
+
+    /// Directories in what stays as it is, to be changed. What in it would be loaded was known when the run began, and what it holds
+    /// says no more than where that is.
+    fn into_unchanging(&self, rule: &GrantRule) -> Vec<Problem> {
+        let kept: Vec<&HostPath> = self.denies.iter().flat_map(|deny| &deny.unchanging).collect();
+        let problem = |fs: &FsRule| {
+            let around = kept.iter().find(|path| path.contains(&fs.host))?;
+            let host = &fs.host;
+            let message =
+                format!("`{host}` lies in `{around}`, which stays as it is: this host reads tools or rules from it");
+            Some(Problem::at_source(ProblemKind::GrantExceedsPolicy, &rule.source, message))
+        };
+        rule.fs.iter().filter(|fs| fs.access == Access::Write).filter_map(problem).collect()
     }
 
     /// `rule`, and the directories held already as rules, so that joining them finds what collides.
@@ -166,6 +182,7 @@ mod tests {
     use super::super::decide::Verdict;
     use super::super::policy::parse_policy;
     use super::*;
+    use crate::config::authority::DenyRule;
     use crate::config::ceiling::Ceiling;
     use crate::digest::Digest;
     use crate::grant::Capability;
@@ -192,6 +209,30 @@ mod tests {
         assert!(matches!(after.decide(&get("https://example.org/other")), Verdict::Allow(_)));
         assert!(matches!(after.decide(&get("https://example.com/")), Verdict::Deny(_)));
         assert!(matches!(after.decide(&get("https://example.org:8443/")), Verdict::Deny(_)));
+        Ok(())
+    }
+
+    /// Who goes on with a run knows of its tools only where they are, and not which folders tools are found in.
+    #[test]
+    fn no_wider_grant_lies_in_what_stays_as_it_is() -> TestResult {
+        let tool: ToolName = "files.write".parse()?;
+        let ceiling = Ceiling::of_imports(&[Capability::Fs]);
+        let deny =
+            DenyRule { unchanging: vec!["/work/tools".parse()?], ..DenyRule::of(Selector::Everything, source()) };
+        let rules = Authority { denies: vec![deny], ..Authority::nothing() };
+        let held = resolve(&tool, &Digest::of(b""), &ceiling, &LimitsChange::default(), &[&rules])?;
+        let widened = |host: &str, access| {
+            let rule = GrantRule::directory_for(&tool, HostPath::join("/", host)?, access, source());
+            Ok::<_, Box<dyn std::error::Error>>(
+                held.widened(&rule).map(|wider| wider.grant.fs[0].unchanging.clone()).ok(),
+            )
+        };
+        for host in ["/work/tools", "/work/tools/new", "/work/tools/calc/target"] {
+            assert_eq!(widened(host, Access::Write)?, None, "{host}");
+            assert_eq!(widened(host, Access::Read)?, Some(Vec::new()), "{host}");
+        }
+        assert_eq!(widened("/work", Access::Write)?, Some(vec!["/work/tools".to_owned()]));
+        assert_eq!(widened("/work/docs", Access::Write)?, Some(Vec::new()));
         Ok(())
     }
 
