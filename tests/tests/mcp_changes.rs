@@ -171,6 +171,40 @@ fn a_tool_that_is_taken_away_is_gone_though_another_cannot_be_used() {
     assert_eq!(session.ask("tools/list", json!({}))["result"]["tools"], json!([]));
 }
 
+/// Else a tool could put another one there, which would be served in the next moment.
+#[test]
+fn no_tool_writes_where_a_link_among_the_tools_leads() {
+    let world = with_tools(&[("one", "polite")]);
+    let link = |target: &str, name: &str| {
+        std::os::unix::fs::symlink(target, world.work().join("tools").join(name)).expect("a link");
+    };
+    for folder in ["early", "late", "free"] {
+        std::fs::create_dir(world.work().join(folder)).expect("a folder");
+    }
+    link("../early", "early");
+    link("../early.wasm", "later.wasm");
+    let mut session = Session::start(&world, &["--tools", "tools", "--allow-write", "."]);
+    let write = |session: &mut Session, path: &str| {
+        let refused = session.call("one__append_file", &json!({ "path": path, "content": "evil" }))["isError"] == true;
+        assert_eq!(world.read(path).is_none(), refused, "{path}");
+        refused
+    };
+    for (path, refused) in [("early/tool.toml", true), ("early.wasm", true), ("late/tool.toml", false)] {
+        assert_eq!(write(&mut session, path), refused, "{path}");
+    }
+    std::fs::remove_file(world.work().join("late/tool.toml")).expect("it was written");
+    // It leads to no tool yet.
+    link("../late", "late");
+    told(&mut session);
+    for (path, refused) in [("late/tool.toml", true), ("early/tool.toml", true), ("free/tool.toml", false)] {
+        assert_eq!(write(&mut session, path), refused, "{path}");
+    }
+    // Of a directory that is granted itself nothing would be left: nothing is served then.
+    link("..", "all");
+    told(&mut session);
+    assert_eq!(session.ask("tools/list", json!({}))["result"]["tools"], json!([]));
+}
+
 /// A component that is built again under the same name.
 #[test]
 fn a_component_that_is_built_again_is_the_one_that_is_called() {

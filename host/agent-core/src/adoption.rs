@@ -5,7 +5,7 @@
 use crate::config::authority::{ApprovalRule, Authority, DenyRule};
 use crate::config::host_path::HostPath;
 use crate::config::problem::{Problem, ProblemKind, Problems};
-use crate::config::resolve::{ToolAuthority, unchanging_in};
+use crate::config::resolve::{ToolAuthority, unchanging_in, unmoved_in};
 use crate::event::Event;
 use crate::grant::Access;
 use crate::run_events::RunAdopted;
@@ -96,9 +96,8 @@ impl ToolAuthority {
         for fs in &mut self.grant.fs {
             // One that cannot be read was refused.
             if let Ok(host) = fs.host.parse() {
-                let more = unchanging_in(&host, fs.access, &self.denies);
-                let more: Vec<String> = more.into_iter().filter(|path| !fs.unchanging.contains(path)).collect();
-                fs.unchanging.extend(more);
+                add_new(&mut fs.unchanging, unchanging_in(&host, fs.access, &self.denies));
+                add_new(&mut fs.unmoved, unmoved_in(&host, fs.access, &self.denies));
             }
         }
     }
@@ -121,5 +120,13 @@ impl ToolAuthority {
             Err(error) => Some(problem(format!("`{tool}` holds what cannot be granted: {error}"))),
         });
         forbidden.into_iter().chain(secrets).chain(directories).collect()
+    }
+}
+
+fn add_new(paths: &mut Vec<String>, more: Vec<String>) {
+    for path in more {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
     }
 }

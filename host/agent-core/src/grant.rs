@@ -112,6 +112,9 @@ pub struct FsGrant {
     /// Files and folders in it that stay as they are, by their absolute paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchanging: Vec<String>,
+    /// Folders in it that stay where they are, by their absolute paths. What is in them may change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmoved: Vec<String>,
     /// Where this was said.
     pub source: RuleSource,
 }

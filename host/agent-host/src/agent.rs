@@ -39,6 +39,8 @@ pub struct Agent {
     pub record: Option<Record>,
     /// The tools that the file names, as they were read with it: what is trusted is what is loaded.
     pub tools: Vec<Unloaded>,
+    /// Where it names them.
+    pub tool_paths: Vec<PathBuf>,
     /// What a run may use.
     pub budget: Budget,
     /// What becomes of a call in doubt.
@@ -75,6 +77,7 @@ impl Agent {
             tool_mode: None,
             record: None,
             tools: Vec::new(),
+            tool_paths: Vec::new(),
             budget: Budget::STANDARD,
             doubt: DoubtPolicy::Ask,
             proposal: Authority::nothing(),
@@ -100,8 +103,8 @@ impl Agent {
         let file = AgentFile::parse(&shown, base, &text)?;
         let instructions = instructions(&file.instructions, folder)?;
         let proposal = real_path::resolved(file.authority.clone())?;
-        let tools: Vec<PathBuf> = file.tools.iter().map(|tool| folder.join(tool)).collect();
-        let tools = toolset::read_all(&tools)?;
+        let tool_paths: Vec<PathBuf> = file.tools.iter().map(|tool| folder.join(tool)).collect();
+        let tools = toolset::read_all(&tool_paths)?;
         let made_of = tool_identity::of_tools(&tools);
         let digest = digest((&text, &instructions), &made_of, &file.authority, &proposal);
         Ok(Self {
@@ -111,6 +114,7 @@ impl Agent {
             tool_mode: file.tool_mode,
             record: file.record,
             tools,
+            tool_paths,
             budget: file.budget.applied_to(&Budget::STANDARD),
             doubt: file.doubt.unwrap_or(DoubtPolicy::Ask),
             proposal,

@@ -51,6 +51,7 @@ mod strict;
 mod tool_build;
 mod tool_folders;
 mod tool_identity;
+mod tool_places;
 mod tool_words;
 mod toolset;
 mod trace;

@@ -2,6 +2,7 @@
 //! tomorrow there; so links are resolved once, before anything is decided, shown or trusted, and what is granted is the
 //! directory itself. The sandbox then refuses a granted directory whose path leads through a link after all.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -65,23 +66,34 @@ pub fn deepest_real(path: &Path) -> anyhow::Result<PathBuf> {
 /// Most links of one path, as on Linux: no file is opened by more.
 const LINKS_MAX: usize = 40;
 
-/// The links that are gone through on the way to a path, by where they stand, and last what is reached. Who may exchange one of them
-/// leads elsewhere.
+/// What is gone through on the way to a path. Who may exchange one of these leads elsewhere.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The links, by where they stand, and last what is reached.
+    pub stops: Vec<PathBuf>,
+    /// Folders that are gone into and left again by `..`: by a link in the place of one it would be left for another folder.
+    pub left: BTreeSet<PathBuf>,
+}
+
+/// The way to a path. No longer than the system would go: a link has as many names as a path.
 #[must_use]
-pub fn way_to(path: &Path) -> Vec<PathBuf> {
+pub fn way_to(path: &Path) -> Way {
     // Without a working directory nothing was found by a relative path either.
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut ahead: Vec<OsString> = names(&absolute);
-    let (mut here, mut way) = (PathBuf::from("/"), Vec::new());
+    let (mut here, mut way) = (PathBuf::from("/"), Way::default());
     while let Some(name) = ahead.pop() {
         if name == ".." {
+            if here.parent().is_some() {
+                way.left.insert(here.clone());
+            }
             here.pop();
             continue;
         }
         let place = here.join(name);
         match place.read_link() {
-            Ok(target) if way.len() < LINKS_MAX => {
-                way.push(place);
+            Ok(target) if way.stops.len() < LINKS_MAX => {
+                way.stops.push(place);
                 if target.is_absolute() {
                     here = PathBuf::from("/");
                 }
@@ -90,7 +102,7 @@ pub fn way_to(path: &Path) -> Vec<PathBuf> {
             Ok(_) | Err(_) => here = place,
         }
     }
-    way.push(here);
+    way.stops.push(here);
     way
 }
 
@@ -138,21 +150,27 @@ mod tests {
     }
 
     #[test]
-    fn every_link_on_the_way_is_known() -> anyhow::Result<()> {
+    fn all_that_is_on_the_way_is_known() -> anyhow::Result<()> {
         let temp = tempfile::tempdir()?;
         let folder = temp.path().canonicalize()?;
         std::fs::create_dir_all(folder.join("real/inner"))?;
         symlink("../real", folder.join("real/again"))?;
         symlink("real/again/../real", folder.join("first"))?;
         symlink("loop", folder.join("loop"))?;
-        let way = |path: &str| -> Vec<String> {
+        let way = |path: &str| -> (Vec<String>, Vec<String>) {
             let relative =
                 |path: &PathBuf| path.strip_prefix(&folder).map(|path| path.display().to_string()).unwrap_or_default();
-            way_to(&folder.join(path)).iter().map(relative).collect()
+            let Way { stops, left } = way_to(&folder.join(path));
+            (stops.iter().map(relative).collect(), left.iter().map(relative).collect())
         };
-        assert_eq!(way("real/inner/file"), ["real/inner/file"]);
-        assert_eq!(way("first/./inner"), ["first", "real/again", "real/inner"]);
-        assert_eq!(way("loop").len(), LINKS_MAX + 1);
+        let nothing = || Vec::<String>::new();
+        assert_eq!(way("real/inner/file"), (vec!["real/inner/file".to_owned()], nothing()));
+        let stops = ["first", "real/again", "real/inner"].map(str::to_owned).to_vec();
+        assert_eq!(way("first/./inner"), (stops, vec!["real".to_owned()]));
+        let left = ["real/inner", "scripts"].map(str::to_owned).to_vec();
+        assert_eq!(way("scripts/../real/inner/../file"), (vec!["real/file".to_owned()], left));
+        assert_eq!(way("loop").0.len(), LINKS_MAX + 1);
+        assert_eq!(way_to(Path::new("/../..")), Way { stops: vec![PathBuf::from("/")], left: BTreeSet::new() });
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::report::text;
 use crate::toolset::Loaded;
 
 /// Rules, in the order of their sources.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     all: Vec<Authority>,
     /// Which of them the policy in the state folder says.

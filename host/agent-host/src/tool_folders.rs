@@ -26,7 +26,7 @@ pub const ALL_BYTES_MAX: usize = 512 << 20;
 /// Components of one run, each with its manifest: no more of them can have tools.
 const COMPONENTS_MAX: usize = 256;
 /// Entries of all folders that are looked at. Which of more would be left out is nothing that anybody could tell.
-const ENTRIES_MAX: usize = 10_000;
+pub const ENTRIES_MAX: usize = 10_000;
 /// What is left out is named up to here, and the rest is counted: what a person is asked next stays on the screen.
 const LEFT_OUT_SHOWN_MAX: usize = 10;
 /// Lines of what is wrong with one of them.

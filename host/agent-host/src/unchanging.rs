@@ -14,27 +14,27 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::home::Home;
-use crate::real_path;
+use crate::real_path::{self, Way};
 use crate::rules::Rules;
-use crate::tool_folders::{Found, MANIFEST, ManifestAt, Origin};
+use crate::tool_places::{ToolPlace, tool_places};
 
 /// Files and folders that no tool may change. Passed between two processes of one run, never stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unchanging {
-    places: Vec<Place>,
+    places: BTreeSet<Place>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
-    /// What it is, for a person: "the policy".
-    what: String,
     path: HostPath,
     kind: Kind,
+    /// What it is, for a person: "the policy".
+    what: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
     /// A file, or a link on the way to something.
@@ -43,6 +43,10 @@ enum Kind {
     Tool,
     /// A folder of tools: a folder right in it would be one more.
     Tools,
+    /// A folder that a link in a folder of tools leads to: a manifest in it would make it one.
+    Linked,
+    /// A folder on the way that is left again by `..`: it stays where it is, and what is in it may change.
+    Passed,
     /// The folder around something that no rule can name, and so none can leave out.
     Around,
 }
@@ -63,36 +67,33 @@ impl Unchanging {
         for (what, file) in [("the saved policy", home.policy_file()), ("the settings", home.settings_file())] {
             // One that is not there, or leads nowhere, is told of where it is read.
             if file.canonicalize().is_ok() {
-                let elsewhere = |path: &&PathBuf| root.as_ref().is_none_or(|root| !path.starts_with(root));
-                real_path::way_to(&file).iter().filter(elsewhere).for_each(|path| kept.add(what, path, Kind::File));
+                let mut way = real_path::way_to(&file);
+                let elsewhere = |path: &PathBuf| root.as_ref().is_none_or(|root| !path.starts_with(root));
+                way.stops.retain(elsewhere);
+                way.left.retain(elsewhere);
+                kept.add_stops(what, &way);
             }
         }
         Ok(kept)
     }
 
-    /// The same with what these tools are loaded from.
-    #[must_use]
-    pub fn and_tools<'f>(mut self, tools: impl IntoIterator<Item = &'f Found>) -> Self {
-        for found in tools {
-            let what = format!("the tool `{}`", found.name);
-            let folder = here_or(found.wasm.parent().unwrap_or(Path::new("")));
-            let is_described = found.manifest_at == ManifestAt::Beside;
-            self.add_way(&what, &found.wasm);
-            if is_described {
-                self.add_way(&what, &folder.join(MANIFEST));
-            }
-            match (found.origin, is_described) {
-                (Origin::InFolder, true) => {
-                    // By its name: a folder in it may be a link.
-                    let of_tools = here_or(folder.parent().unwrap_or(Path::new("")));
-                    self.add_folder("a folder of tools", &of_tools, Kind::Tools);
+    /// The same with what tools are, or would be, loaded from at these paths.
+    ///
+    /// # Errors
+    /// Where a folder of them cannot be looked through.
+    pub fn and_tools(mut self, paths: &[PathBuf]) -> anyhow::Result<Self> {
+        for place in tool_places(paths)? {
+            match place {
+                ToolPlace::Path(path) => self.add_way("what tools are loaded from", &path),
+                ToolPlace::Tool(folder, Some(name)) => {
+                    self.add_folder(&format!("the tool `{name}`"), &folder, Kind::Tool);
                 }
-                (Origin::InFolder, false) => self.add_folder("a folder of tools", &folder, Kind::Tools),
-                (Origin::Named, true) => self.add_folder(&what, &folder, Kind::Tool),
-                (Origin::Named, false) => {}
+                ToolPlace::Tool(folder, None) => self.add_folder("a tool", &folder, Kind::Tool),
+                ToolPlace::Tools(folder) => self.add_folder("a folder of tools", &folder, Kind::Tools),
+                ToolPlace::Linked(folder) => self.add_folder("what may become a tool", &folder, Kind::Linked),
             }
         }
-        self
+        Ok(self)
     }
 
     /// The same with the agent file: what it proposes is what a person is asked about next.
@@ -105,7 +106,7 @@ impl Unchanging {
     /// The same with those.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
-        others.places.into_iter().for_each(|place| self.push(place));
+        self.places.extend(others.places);
         self
     }
 
@@ -115,7 +116,10 @@ impl Unchanging {
     /// A problem for each directory that would be left with nothing to change, or cannot be left without them.
     pub fn guard(&self, rules: &mut Rules) -> anyhow::Result<()> {
         self.check(rules)?;
-        rules.push(self.authority());
+        let authority = self.authority();
+        if !rules.contains(&authority) {
+            rules.push(authority);
+        }
         Ok(())
     }
 
@@ -141,18 +145,27 @@ impl Unchanging {
     /// The rule that leaves these out of every grant.
     #[must_use]
     pub fn authority(&self) -> Authority {
-        let is_folder = |place: &&Place| matches!(place.kind, Kind::Tool | Kind::Tools);
-        let holds = |folder: &Place, path: &HostPath| folder.path != *path && folder.path.contains(path);
-        let lies_in_one = |path: &HostPath| self.places.iter().filter(is_folder).any(|folder| holds(folder, path));
-        let said = self.places.iter().filter(|place| place.kind != Kind::Around).map(|place| &place.path);
-        let unchanging: BTreeSet<&HostPath> = said.filter(|path| !lies_in_one(path)).collect();
+        let (mut unchanging, mut unmoved) = (BTreeSet::new(), BTreeSet::new());
+        for Place { path, kind, .. } in &self.places {
+            match kind {
+                Kind::File | Kind::Tool | Kind::Tools | Kind::Linked => {
+                    unchanging.insert(path);
+                }
+                Kind::Passed => {
+                    unmoved.insert(path);
+                }
+                Kind::Around => {}
+            }
+        }
+        unchanging.retain(|path| !self.is_kept_around(path));
         // A rule that names nothing would forbid every tool.
-        if unchanging.is_empty() {
+        if unchanging.is_empty() && unmoved.is_empty() {
             return Authority::nothing();
         }
         let source = RuleSource("agent-host, for what it reads tools and rules from,".to_owned());
-        let unchanging = unchanging.into_iter().cloned().collect();
-        let deny = DenyRule { unchanging, ..DenyRule::of(Selector::Everything, source) };
+        let owned = |paths: BTreeSet<&HostPath>| paths.into_iter().cloned().collect();
+        let (unchanging, unmoved) = (owned(unchanging), owned(unmoved));
+        let deny = DenyRule { unchanging, unmoved, ..DenyRule::of(Selector::Everything, source) };
         Authority { denies: vec![deny], ..Authority::nothing() }
     }
 
@@ -162,9 +175,12 @@ impl Unchanging {
         let place = self.places.iter().find(|place| access == Access::Write && place.is_lost_with(directory))?;
         let (what, path) = (&place.what, &place.path);
         Some(match place.kind {
-            Kind::File | Kind::Tool => {
+            Kind::File | Kind::Tool | Kind::Passed => {
                 format!("a tool that may change `{directory}` could change {what} in it: `{path}`")
             }
+            Kind::Linked => format!(
+                "a tool that may change `{directory}` could make a tool of it: a link in a folder of tools leads there"
+            ),
             Kind::Around => format!("a tool that may change `{directory}` could change {what} in it, below `{path}`"),
             Kind::Tools => format!(
                 "a tool that may change `{directory}` could add a tool to `{path}`, which tools are loaded from"
@@ -172,9 +188,29 @@ impl Unchanging {
         })
     }
 
-    /// A file, and the links on the way to it: who may change one of those can put another file there.
+    /// Whether a path is kept by every grant with the folder that it is right in, since none is of that folder itself. What lies deeper
+    /// has to be named: a directory between may be granted.
+    fn is_kept_around(&self, path: &HostPath) -> bool {
+        let folder = parent(path.as_str());
+        let outer = folder.and_then(parent);
+        self.places.iter().any(|place| {
+            let is_it = |folder: Option<&str>| folder == Some(place.path.as_str());
+            match place.kind {
+                Kind::Tool | Kind::Linked => is_it(folder),
+                Kind::Tools => is_it(folder) || is_it(outer),
+                Kind::File | Kind::Passed | Kind::Around => false,
+            }
+        })
+    }
+
+    /// A file, and what is on the way to it: who may change one of those can put another file there.
     fn add_way(&mut self, what: &str, file: &Path) {
-        real_path::way_to(file).iter().for_each(|path| self.add(what, path, Kind::File));
+        self.add_stops(what, &real_path::way_to(file));
+    }
+
+    fn add_stops(&mut self, what: &str, way: &Way) {
+        way.stops.iter().for_each(|path| self.add(what, path, Kind::File));
+        way.left.iter().for_each(|path| self.add(what, path, Kind::Passed));
     }
 
     fn add_folder(&mut self, what: &str, folder: &Path, kind: Kind) {
@@ -185,13 +221,7 @@ impl Unchanging {
 
     fn add(&mut self, what: &str, path: &Path, kind: Kind) {
         let Some((path, kind)) = sayable(path, kind) else { return };
-        self.push(Place { what: what.to_owned(), path, kind });
-    }
-
-    fn push(&mut self, place: Place) {
-        if !self.places.contains(&place) {
-            self.places.push(place);
-        }
+        self.places.insert(Place { path, kind, what: what.to_owned() });
     }
 }
 
@@ -226,17 +256,17 @@ impl Place {
     fn is_lost_with(&self, directory: &HostPath) -> bool {
         let is_entry = || Path::new(directory.as_str()).parent() == Some(Path::new(self.path.as_str()));
         match self.kind {
-            // It is no directory.
-            Kind::File => false,
-            Kind::Tool => *directory == self.path,
+            // It is no directory; or it is one that nobody moves who may change it.
+            Kind::File | Kind::Passed => false,
+            Kind::Tool | Kind::Linked => *directory == self.path,
             Kind::Tools => *directory == self.path || is_entry(),
             Kind::Around => directory.contains(&self.path),
         }
     }
 }
 
-fn here_or(folder: &Path) -> PathBuf {
-    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }
+fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(folder, _)| folder)
 }
 
 #[cfg(test)]
@@ -245,7 +275,6 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     use super::*;
-    use crate::tool_folders::find;
 
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const MANIFEST_TEXT: &str = "[tool]\nname = \"calc\"\nversion = \"1\"\ndescription = \"Calculate.\"\n";
@@ -278,10 +307,10 @@ mod tests {
     fn tools_are_not_loaded_from_where_tools_write() -> anyhow::Result<()> {
         let (_temp, folder) = work()?;
         let refused = |tools: &str, name: &str, access: Access| -> anyhow::Result<bool> {
-            let kept = Unchanging::default().and_tools(&find(&[folder.join(tools)])?);
+            let kept = Unchanging::default().and_tools(&[folder.join(tools)])?;
             Ok(kept.refusal(&directory(&folder, name)?, access).is_some())
         };
-        for name in ["work/tools", "work/tools/calc", "work/tools/data", "work/tools/new"] {
+        for name in ["work/tools", "work/tools/calc", "work/tools/data", "work/tools/new", "elsewhere/more"] {
             assert!(refused("work/tools", name, Access::Write)?, "{name}");
             assert!(!refused("work/tools", name, Access::Read)?, "{name}");
         }
@@ -296,24 +325,77 @@ mod tests {
         Ok(())
     }
 
+    /// What the rule names, without the folder that all of it is in: what stays as it is, and what stays where it is.
+    fn kept(kept: &Unchanging, folder: &Path) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+        let denies = kept.authority().denies;
+        let relative = |path: &HostPath| -> anyhow::Result<String> {
+            Ok(Path::new(path.as_str()).strip_prefix(folder)?.display().to_string())
+        };
+        let listed =
+            |paths: &mut dyn Iterator<Item = &HostPath>| paths.map(relative).collect::<anyhow::Result<Vec<_>>>();
+        let unchanging = listed(&mut denies.iter().flat_map(|deny| &deny.unchanging))?;
+        // What is around the temporary folder is passed, too, where a link goes as far up.
+        let inside = |path: &&HostPath| Path::new(path.as_str()).starts_with(folder);
+        Ok((unchanging, listed(&mut denies.iter().flat_map(|deny| &deny.unmoved).filter(inside))?))
+    }
+
     /// Folders whole, each file outside of them, and every link on the way.
     #[test]
     fn a_wider_grant_is_without_what_is_loaded() -> anyhow::Result<()> {
         let (_temp, folder) = work()?;
-        let kept = |tools: &str| -> anyhow::Result<Vec<String>> {
-            let authority = Unchanging::default().and_tools(&find(&[folder.join(tools)])?).authority();
-            let paths = authority.denies.iter().flat_map(|deny| &deny.unchanging);
-            let relative =
-                |path: &HostPath| Path::new(path.as_str()).strip_prefix(&folder).map(|path| path.display().to_string());
-            let mut paths: Vec<String> = paths.map(relative).collect::<Result<_, _>>()?;
-            paths.sort();
-            Ok(paths)
-        };
-        let outside = ["elsewhere/far.wasm", "elsewhere/more/more.wasm", "elsewhere/more/tool.toml"];
-        assert_eq!(kept("work/tools")?, [&outside[..], &["work/tools"]].concat());
-        assert_eq!(kept("linked")?, [&outside[..], &["linked", "work/tools"]].concat());
-        assert_eq!(kept("linked/calc")?, ["linked", "work/tools/calc"]);
-        assert_eq!(kept("work/tools/near.wasm")?, ["elsewhere/far.wasm", "work/tools/near.wasm"]);
+        let kept = |tools: &str| kept(&Unchanging::default().and_tools(&[folder.join(tools)])?, &folder);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let passed = || names(&["work", "work/tools"]);
+        assert_eq!(kept("work/tools")?, (names(&["elsewhere/far.wasm", "elsewhere/more", "work/tools"]), passed()));
+        let linked = ["elsewhere/far.wasm", "elsewhere/more", "linked", "work/tools"];
+        assert_eq!(kept("linked")?, (names(&linked), passed()));
+        assert_eq!(kept("linked/calc")?, (names(&["linked", "work/tools/calc"]), names(&[])));
+        assert_eq!(kept("work/tools/near.wasm")?, (names(&["elsewhere/far.wasm", "work/tools/near.wasm"]), passed()));
+        assert_eq!(kept("work/docs/../tools/calc")?, (names(&["work/tools/calc"]), names(&["work/docs"])));
+        Ok(())
+    }
+
+    /// A link that leads to no tool yet is a tool as soon as somebody writes there.
+    #[test]
+    fn where_a_link_in_a_folder_of_tools_leads_no_tool_writes() -> anyhow::Result<()> {
+        let (_temp, folder) = work()?;
+        for (target, link) in [
+            ("../docs", "work/tools/docs"),
+            ("../out/x.wasm", "work/tools/x.wasm"),
+            ("../later", "work/tools/later"),
+            ("../../later.toml", "work/tools/data/tool.toml"),
+        ] {
+            std::os::unix::fs::symlink(target, folder.join(link))?;
+        }
+        let kept_now = || Unchanging::default().and_tools(&[folder.join("work/tools")]);
+        let (unchanging, _) = kept(&kept_now()?, &folder)?;
+        for name in ["work/docs", "work/out/x.wasm", "work/later", "work/later.toml"] {
+            assert!(unchanging.iter().any(|path| path == name), "{name}: {unchanging:?}");
+        }
+        assert!(kept_now()?.refusal(&directory(&folder, "work/docs")?, Access::Write).is_some());
+        assert!(kept_now()?.refusal(&directory(&folder, "work")?, Access::Write).is_none());
+        Ok(())
+    }
+
+    /// A directory deep in the folder of a tool may be granted; what the tool is loaded from there stays as it is.
+    #[test]
+    fn what_is_loaded_from_deep_in_a_folder_of_tools_is_named() -> anyhow::Result<()> {
+        let (_temp, folder) = work()?;
+        let component = folder.join("work/tools/calc/calc.wasm");
+        std::fs::create_dir_all(folder.join("work/tools/calc/target/release"))?;
+        std::fs::rename(&component, folder.join("work/tools/calc/target/release/calc.wasm"))?;
+        std::os::unix::fs::symlink("target/release/calc.wasm", &component)?;
+        std::fs::write(folder.join("work/tools/data/deep/agent.toml"), "")?;
+        let agent = folder.join("work/tools/data/deep/agent.toml");
+        let (deep, built) = ("work/tools/data/deep/agent.toml", "work/tools/calc/target/release/calc.wasm");
+        let all = Unchanging::default().and_tools(&[folder.join("work/tools")])?.and_agent_file(Some(&agent));
+        let (unchanging, _) = kept(&all, &folder)?;
+        assert!(
+            [deep, built, "work/tools"].iter().all(|name| unchanging.iter().any(|path| path == name)),
+            "{unchanging:?}"
+        );
+        let (named, _) = kept(&Unchanging::default().and_tools(&[folder.join("work/tools/calc")])?, &folder)?;
+        assert_eq!(named, ["work/tools/calc", built]);
         Ok(())
     }
 
@@ -332,7 +414,7 @@ mod tests {
         std::fs::create_dir_all(&unsayable)?;
         std::fs::create_dir_all(folder.join("work/docs"))?;
         std::fs::write(unsayable.join("calc.wasm"), COMPONENT)?;
-        let kept = Unchanging::default().and_tools(&find(&[unsayable])?);
+        let kept = Unchanging::default().and_tools(&[unsayable])?;
         assert!(kept.refusal(&directory(&folder, "work")?, Access::Write).is_some());
         assert!(kept.refusal(&directory(&folder, "work/docs")?, Access::Write).is_none());
         Ok(())

@@ -193,7 +193,7 @@ impl Mount {
             return Err(MountError::Moved { path: path() });
         }
         let identity = Identity::of(opened);
-        let unchanging = Unchanging::below(&dir, &real, &grant.unchanging);
+        let unchanging = Unchanging::below(&dir, &real, &grant.unchanging, &grant.unmoved);
         let unchanging = Arc::new(unchanging.map_err(|errno| open_error(errno.into()))?);
         let walls = Walls::around(opened.device, kind);
         let (guest, access, recovery) = (grant.mount.clone(), grant.access, grant.recovery);
@@ -295,7 +295,15 @@ mod tests {
     fn open(host: &Path, access: Access) -> Result<Mount, MountError> {
         let host = host.display().to_string();
         let (mount, source) = ("/data".to_owned(), RuleSource("test".to_owned()));
-        Mount::open(&FsGrant { host, mount, access, recovery: Recovery::Undo, unchanging: Vec::new(), source })
+        Mount::open(&FsGrant {
+            host,
+            mount,
+            access,
+            recovery: Recovery::Undo,
+            unchanging: Vec::new(),
+            unmoved: Vec::new(),
+            source,
+        })
     }
 
     #[test]

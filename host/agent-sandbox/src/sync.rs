@@ -137,6 +137,7 @@ mod tests {
             access: Access::Write,
             recovery: Recovery::Undo,
             unchanging: Vec::new(),
+            unmoved: Vec::new(),
             source: RuleSource("test".to_owned()),
         };
         let mount = Mount::open(&grant).map_err(io::Error::other)?;

@@ -146,6 +146,9 @@ pub struct DenyRule {
     /// say this; the host does, of what it loads tools from and reads its rules from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchanging: Vec<HostPath>,
+    /// Folders that stay where they are, whatever becomes of what is in them: by a path through them the host finds what stays as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmoved: Vec<HostPath>,
     /// Environment variables.
     pub env: Vec<EnvName>,
     /// Secrets.
@@ -251,6 +254,7 @@ impl DenyRule {
             http: Vec::new(),
             fs: Vec::new(),
             unchanging: Vec::new(),
+            unmoved: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),
             kv: None,
@@ -264,6 +268,7 @@ impl DenyRule {
         self.http.is_empty()
             && self.fs.is_empty()
             && self.unchanging.is_empty()
+            && self.unmoved.is_empty()
             && self.env.is_empty()
             && self.secrets.is_empty()
             && self.kv.is_none()

@@ -176,7 +176,9 @@ impl Join<'_> {
             let (host, access) = (rule.host.to_string(), rule.access.min(most));
             let (mount_text, recovery, source) = (mount.to_string(), rule.recovery, source.clone());
             let unchanging = unchanging_in(&rule.host, access, self.denies);
-            self.mount_directory(&mount, FsGrant { host, mount: mount_text, access, recovery, unchanging, source });
+            let unmoved = unmoved_in(&rule.host, access, self.denies);
+            let new = FsGrant { host, mount: mount_text, access, recovery, unchanging, unmoved, source };
+            self.mount_directory(&mount, new);
         }
     }
 
@@ -297,6 +299,16 @@ pub(crate) fn unchanging_in(host: &HostPath, access: Access, denies: &[DenyRule]
     let inside: BTreeSet<&HostPath> = inside.collect();
     let is_outermost = |path: &HostPath| !inside.iter().any(|other| *other != path && other.contains(path));
     inside.iter().filter(|path| is_outermost(path)).map(ToString::to_string).collect()
+}
+
+/// Which folders of a directory that is granted stay where they are. It does itself: no guest moves its mount.
+pub(crate) fn unmoved_in(host: &HostPath, access: Access, denies: &[DenyRule]) -> Vec<String> {
+    if access == Access::Read {
+        return Vec::new();
+    }
+    let inside = denies.iter().flat_map(|deny| &deny.unmoved).filter(|path| host.contains(path) && *path != host);
+    let inside: BTreeSet<&HostPath> = inside.collect();
+    inside.into_iter().map(ToString::to_string).collect()
 }
 
 fn http_grant(

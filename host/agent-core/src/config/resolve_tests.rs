@@ -1,12 +1,14 @@
 //! Tables of rules and ceilings, and the grants that they make.
 
 use super::agent_file::AgentFile;
-use super::authority::{Authority, GrantRule};
+use super::authority::{Authority, DenyRule, GrantRule};
 use super::ceiling::Ceiling;
+use super::host_path::HostPath;
 use super::manifest::Manifest;
 use super::policy::parse_policy;
 use super::problem::Problems;
 use super::resolve::{ToolAuthority, resolve};
+use super::selector::Selector;
 use crate::digest::Digest;
 use crate::grant::{Access, Capability, Grant, RuleSource, SecretGrant};
 use crate::limits::{Limits, LimitsChange};
@@ -297,6 +299,41 @@ fn a_denied_directory_is_not_mounted() -> Result<(), Failure> {
     policy.toml:2: `/home/ada/docs` holds `/home/ada/docs/private`, which policy.toml:3 denies
       hint: grant the directories beside it one by one
     ");
+    Ok(())
+}
+
+/// No file says so; the host does, of what it reads tools and rules from.
+#[test]
+fn what_stays_as_it_is_or_where_it_is_is_left_out_of_a_write_grant() -> Result<(), Failure> {
+    let paths = |paths: &[&str]| paths.iter().map(|path| path.parse()).collect::<Result<Vec<HostPath>, _>>();
+    let source = RuleSource("agent-host".to_owned());
+    let deny = DenyRule {
+        unchanging: paths(&["/work/tools", "/work/tools/calc/deep/calc.wasm", "/elsewhere/far.wasm"])?,
+        unmoved: paths(&["/work", "/work/build/out", "/elsewhere"])?,
+        ..DenyRule::of(Selector::Everything, source.clone())
+    };
+    assert!(!DenyRule { unchanging: Vec::new(), ..deny.clone() }.forbids_tool());
+    let host = Authority { denies: vec![deny], ..Authority::nothing() };
+    let left_out = |directory: &str, access| -> Result<_, Failure> {
+        let grants = vec![GrantRule::directory(directory.parse()?, access, source.clone())];
+        let granted = Authority { grants, ..Authority::nothing() };
+        let ceiling = Ceiling::of_imports(&[Capability::Fs]);
+        let resolved = resolve(
+            &"files.write".parse()?,
+            &Digest::of(b"component"),
+            &ceiling,
+            &LimitsChange::default(),
+            &[&host, &granted],
+        );
+        Ok(resolved.ok().map(|held| (held.grant.fs[0].unchanging.join(" "), held.grant.fs[0].unmoved.join(" "))))
+    };
+    let some = |unchanging: &str, unmoved: &str| Some((unchanging.to_owned(), unmoved.to_owned()));
+    assert_eq!(left_out("/work", Access::Write)?, some("/work/tools", "/work/build/out"));
+    assert_eq!(left_out("/work/build", Access::Write)?, some("", "/work/build/out"));
+    assert_eq!(left_out("/work/build/out", Access::Write)?, some("", ""));
+    assert_eq!(left_out("/work/tools/calc/deep", Access::Write)?, some("/work/tools/calc/deep/calc.wasm", ""));
+    assert_eq!(left_out("/work", Access::Read)?, some("", ""));
+    assert_eq!(left_out("/work/tools", Access::Write)?, None);
     Ok(())
 }
 

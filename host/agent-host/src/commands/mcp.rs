@@ -143,8 +143,7 @@ pub async fn prepare(args: McpArgs) -> anyhow::Result<Confined> {
     let mut rules = operator::standing_rules(&home, &args.allow)?;
     let paths = args.tools.paths.clone();
     let tools = toolset::read_all(&paths)?;
-    // They are looked at again while they are served.
-    Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).guard(&mut rules)?;
+    Unchanging::default().and_tools(&paths)?.guard(&mut rules)?;
     let runs = std::env::current_dir().context("there is no working directory")?.join(RUNS_FOLDER);
     // A wall knows no folder that is not there yet.
     let runs = prepare_folder(&runs).context(WHERE_THE_RECORD_IS)?;
@@ -232,16 +231,7 @@ impl Made {
             AskArg::Nobody => Asks::Nobody,
         };
         let found_at = paths.clone();
-        let again = move |served: &Tools| {
-            let read = toolset::read_all(&found_at).and_then(|tools| surroundings.tools(tools, &rules, naming));
-            match read.map_err(|why| (why, surroundings.still_there(served, &rules, naming))) {
-                Ok(tools) => Reloaded::All(tools),
-                Err((why, Ok(Some(rest)))) => Reloaded::Rest(rest, why),
-                Err((why, Ok(None))) => Reloaded::AsBefore(why),
-                // What cannot be told from what was taken away is not served either.
-                Err((why, Err(_))) => Reloaded::Rest(Tools::default(), why),
-            }
-        };
+        let again = move |served: &Tools| reloaded(&surroundings, served, (&rules, &found_at), naming);
         let watching = tokio::spawn(watch::follow(Arc::clone(&server), (paths, seen), again, args.quiet));
         let served = match door {
             None => serve_stdio(&server, asks, &stop).await,
@@ -251,6 +241,29 @@ impl Made {
         drain(&server, &stop).await;
         server.close().await?;
         served.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+/// What is served from now on of what is at these paths. Links among the tools may lead elsewhere now: what is there is kept from them,
+/// too, beside what the server began with, to which they may lead again.
+fn reloaded(
+    surroundings: &Surroundings,
+    served: &Tools,
+    (rules, paths): (&Rules, &[PathBuf]),
+    naming: Naming,
+) -> Reloaded {
+    let mut rules = rules.clone();
+    if let Err(why) = Unchanging::default().and_tools(paths).and_then(|kept| kept.guard(&mut rules)) {
+        // It would not have begun so: what is served could change what is loaded next.
+        return Reloaded::Rest(Tools::default(), why);
+    }
+    let read = toolset::read_all(paths).and_then(|tools| surroundings.tools(tools, &rules, naming));
+    match read.map_err(|why| (why, surroundings.still_there(served, &rules, naming))) {
+        Ok(tools) => Reloaded::All(tools),
+        Err((why, Ok(Some(rest)))) => Reloaded::Rest(rest, why),
+        Err((why, Ok(None))) => Reloaded::AsBefore(why),
+        // What cannot be told from what was taken away is not served either.
+        Err((why, Err(_))) => Reloaded::Rest(Tools::default(), why),
     }
 }
 

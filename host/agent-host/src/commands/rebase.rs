@@ -66,8 +66,8 @@ pub async fn prepare(args: RebaseArgs) -> anyhow::Result<Confined> {
     let mut rules = operator::rules(&home, &person, &args.allow, &agent).await?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
-    let loaded =
-        Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).and_agent_file(args.agent.as_deref());
+    let loaded = Unchanging::default().and_tools(&agent.tool_paths)?.and_tools(&args.tools.paths)?;
+    let loaded = loaded.and_agent_file(args.agent.as_deref());
     loaded.guard(&mut rules)?;
     let mut reach = launch::reach_of_run(&home, &person, &agent.runs)?;
     scout::needs(&home, &agent.runs, args.run.as_deref()).add_holders(&mut reach);

@@ -63,8 +63,8 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     let models = model::open_all(&choices).await.map_err(|error| settings.explained(error))?;
     let mut tools = std::mem::take(&mut agent.tools);
     tools.extend(toolset::read_all(&args.tools.paths)?);
-    let loaded =
-        Unchanging::default().and_tools(tools.iter().map(|tool| &tool.found)).and_agent_file(args.agent.as_deref());
+    let loaded = Unchanging::default().and_tools(&agent.tool_paths)?.and_tools(&args.tools.paths)?;
+    let loaded = loaded.and_agent_file(args.agent.as_deref());
     loaded.guard(&mut rules)?;
     let unchanging = Unchanging::of_operator(&home, args.allow.policy.as_deref())?.and(loaded);
     let key = HostKey::load_or_create(home.root())?;

@@ -57,7 +57,7 @@ pub async fn prepare(mut args: ToolCallArgs) -> anyhow::Result<Confined> {
     let key = HostKey::load_or_create(home.root())?;
     let mut rules = operator::standing_rules(&home, &args.allow)?;
     let mut found = tool_folders::find(&args.tools.paths)?;
-    Unchanging::default().and_tools(&found).guard(&mut rules)?;
+    Unchanging::default().and_tools(&args.tools.paths)?.guard(&mut rules)?;
     let known: Vec<Name> = found.iter().map(|found| found.name.clone()).collect();
     found.retain(|found| found.name == name.component);
     let mut reach = launch::reach(&home)?;

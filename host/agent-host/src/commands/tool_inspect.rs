@@ -27,7 +27,7 @@ pub async fn prepare(args: ToolInspectArgs) -> anyhow::Result<Confined> {
     let key = HostKey::load_or_create(home.root())?;
     let mut rules = operator::standing_rules(&home, &args.allow)?;
     let mut found = tool_folders::find(std::slice::from_ref(&args.path))?;
-    Unchanging::default().and_tools(&found).guard(&mut rules)?;
+    Unchanging::default().and_tools(std::slice::from_ref(&args.path))?.guard(&mut rules)?;
     let reach = launch::reach(&home)?;
     let (Some(only), true) = (found.pop(), found.is_empty()) else {
         bail!("`{}` holds several components: name one of them", args.path.display())

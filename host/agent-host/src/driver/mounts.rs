@@ -100,6 +100,7 @@ mod tests {
             access: Access::Read,
             recovery: Recovery::Undo,
             unchanging: Vec::new(),
+            unmoved: Vec::new(),
             source: RuleSource("test".to_owned()),
         };
         let (grant, mounts) = (Grant { fs: vec![fs], ..Grant::nothing() }, Mounts::default());

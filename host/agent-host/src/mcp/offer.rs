@@ -146,8 +146,9 @@ mod tests {
     fn annotations_say_what_a_tool_can_do_and_not_what_it_says() -> Result<(), Box<dyn std::error::Error>> {
         let source = || RuleSource("test".to_owned());
         let fs = |access, recovery| {
-            let (host, mount, unchanging) = ("/a".to_owned(), "/data".to_owned(), Vec::new());
-            let directory = FsGrant { host, mount, access, recovery, unchanging, source: source() };
+            let (host, mount) = ("/a".to_owned(), "/data".to_owned());
+            let (unchanging, unmoved) = (Vec::new(), Vec::new());
+            let directory = FsGrant { host, mount, access, recovery, unchanging, unmoved, source: source() };
             Grant { fs: vec![directory], ..Grant::nothing() }
         };
         let http = |methods: Vec<HttpMethod>, class| -> Result<Grant, Box<dyn std::error::Error>> {

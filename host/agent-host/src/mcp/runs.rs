@@ -113,16 +113,14 @@ impl Surroundings {
     }
 
     /// Of what is served, the tools whose components are still there as they were: what its operator takes away is not served
-    /// any more, whatever is wrong with the rest. `None` where that is all of it.
+    /// any more, whatever is wrong with the rest. `None` where that is all of it, and `rules` let it do the same as before.
     ///
     /// # Errors
     /// Where these cannot be locked.
     pub fn still_there(&self, served: &Tools, rules: &[Authority], naming: Naming) -> anyhow::Result<Option<Tools>> {
         let there: Vec<_> = served.loaded.iter().filter(|loaded| toolset::is_unchanged(loaded)).cloned().collect();
-        if there.len() == served.loaded.len() {
-            return Ok(None);
-        }
-        self.locked(there, rules, naming).map(Some)
+        let tools = self.locked(there, rules, naming)?;
+        Ok((tools.locked != served.locked).then_some(tools))
     }
 
     /// Records the start of a run, with the bytes of every component that it is locked to, and begins to send it.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::server::Server;
 use super::tool_set::Tools;
 use crate::failpoint;
+use crate::real_path::way_to;
 use crate::report::text;
 
 /// Between two looks: a person who builds a tool waits as long as that, and an idle server does next to nothing.
@@ -24,11 +25,13 @@ const ENTRIES_MAX: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look(u64);
 
-/// Looks at the files that tools are made of: the paths themselves, and what is in folders and folders below them.
+/// Looks at the files that tools are made of: the paths themselves, and what is in folders and folders below them. Also where links
+/// lead, to a tool or to none yet: what is there is kept from the tools that are served.
 #[must_use]
 pub fn look(paths: &[PathBuf]) -> Look {
     let mut seen = DefaultHasher::new();
     for path in paths {
+        way_to(path).stops.hash(&mut seen);
         note(path, &mut seen);
         for entry in entries(path) {
             note(&entry, &mut seen);
@@ -43,7 +46,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = folder.read_dir() else { return Vec::new() };
     let matters = |path: &PathBuf| {
         let ends = path.extension().and_then(|extension| extension.to_str());
-        path.is_dir() || matches!(ends, Some("wasm" | "toml"))
+        path.is_dir() || path.is_symlink() || matches!(ends, Some("wasm" | "toml"))
     };
     let mut paths: Vec<PathBuf> =
         entries.take(ENTRIES_MAX).flatten().map(|entry| entry.path()).filter(matters).collect();
@@ -51,8 +54,11 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// A folder's own time moves with whatever is built in it, so only files count.
+/// A folder's own time moves with whatever is built in it, so only files count, and links.
 fn note(path: &Path, seen: &mut DefaultHasher) {
+    if let Ok(target) = path.read_link() {
+        (path, target).hash(seen);
+    }
     if let Ok(file) = path.metadata()
         && file.is_file()
     {
@@ -121,6 +127,27 @@ fn reload(load: &impl Fn(&Tools) -> Reloaded, served: &Tools) -> Reloaded {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A folder that is no tool becomes one by what is written there.
+    #[test]
+    fn a_link_that_leads_elsewhere_is_noticed_before_there_is_a_tool() -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let at = |name: &str| folder.path().join(name);
+        ["one", "two", "tools"].iter().try_for_each(|name| std::fs::create_dir(at(name)))?;
+        std::os::unix::fs::symlink("one", at("named"))?;
+        let paths = [at("tools"), at("named")];
+        let mut looks = vec![look(&paths)];
+        for (target, link) in
+            [("../one", "tools/data"), ("../two", "tools/data"), ("nowhere", "tools/data"), ("two", "named")]
+        {
+            let _ = std::fs::remove_file(at(link));
+            std::os::unix::fs::symlink(target, at(link))?;
+            let now = look(&paths);
+            assert!(!looks.contains(&now), "{target}");
+            looks.push(now);
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_tool_that_changes_is_noticed_and_what_is_built_beside_it_is_not() -> std::io::Result<()> {

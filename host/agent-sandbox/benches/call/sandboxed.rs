@@ -48,6 +48,7 @@ impl Sandboxed {
             access: Access::Read,
             recovery: Recovery::Undo,
             unchanging: Vec::new(),
+            unmoved: Vec::new(),
             source,
         };
         Self { mounts: vec![Mount::open(&grant).unwrap()], ..Self::new(guest) }

@@ -60,9 +60,11 @@ use crate::hosts::fs::handle::Handle;
 use crate::hosts::fs::names::is_protected;
 use crate::hosts::fs::node::{Kind, Node};
 use crate::hosts::fs::path::RelativePath;
+use crate::hosts::fs::repository::Around;
 pub(crate) use crate::hosts::fs::stream::{CHUNK_BYTES_MAX, StreamFailure};
 use crate::hosts::fs::walk::{Lost, Spot};
-use crate::mount::Mount;
+use crate::hosts::fs::walls::{see, see_open};
+use crate::mount::{Identity, Mount};
 use crate::replay::diverged;
 use crate::state::{CallState, table_stop};
 use crate::stop::Stop;
@@ -284,7 +286,7 @@ fn why_not_unchanging(mount: &Mount, spot: &Spot, operation: FileOperation) -> O
     mount.unchanging.why_not(mount.dir.as_fd(), spot, operation).unwrap_or_else(cannot_be_looked_at)
 }
 
-/// What is not there any more needs no rule; the operation says so itself.
+/// Where the path leads nowhere any more, [`why_not_in_repository`] has the word.
 fn cannot_be_looked_at(errno: Errno) -> Option<String> {
     match errno {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP => None,
@@ -293,17 +295,42 @@ fn cannot_be_looked_at(errno: Errno) -> Option<String> {
 }
 
 fn why_not_in_repository(mount: &Mount, spot: &Spot) -> Option<String> {
-    match repository::around(mount.dir.as_fd(), &spot.path) {
-        Ok(Some(path)) if path.is_empty() => {
-            Some(format!("`{}` is a git repository, which is read-only inside a write grant", mount.guest))
+    let holder = match repository::around(mount.dir.as_fd(), &spot.path) {
+        Ok(Around::Repository(path)) if path.is_empty() => {
+            return Some(format!("`{}` is a git repository, which is read-only inside a write grant", mount.guest));
         }
-        Ok(Some(path)) => Some(format!("`{path}` is a git repository, which is read-only inside a write grant")),
-        Ok(None) if spot.found.is_none() && repository::becomes_repository(&spot.dir, &spot.name) => {
+        Ok(Around::Repository(path)) => {
+            return Some(format!("`{path}` is a git repository, which is read-only inside a write grant"));
+        }
+        Ok(Around::Plain(holder)) => holder,
+        Err(errno) => return cannot_be_looked_at(errno).or_else(|| why_not_astray(spot)),
+    };
+    match leads_to(&holder, spot) {
+        Ok(true) if spot.found.is_none() && repository::becomes_repository(&spot.dir, &spot.name) => {
             Some(format!("`{}` would make a git repository of the folder, and what is in one runs programs", spot.name))
         }
-        Ok(None) => None,
-        Err(errno) => cannot_be_looked_at(errno),
+        Ok(true) => None,
+        Ok(false) => why_not_astray(spot),
+        Err(errno) => cannot_be_looked_at(errno).or_else(|| why_not_astray(spot)),
     }
+}
+
+/// Whether the path of a spot leads to what is open there. `holder` is what its last name was found in just now.
+fn leads_to(holder: &File, spot: &Spot) -> Result<bool, Errno> {
+    let opened = see_open(&spot.dir)?;
+    let named = match spot.path.names().last() {
+        // The path is that of what is open itself.
+        Some(name) if spot.name == "." => see(holder, name)?,
+        Some(_) | None => Some(see_open(holder)?),
+    };
+    Ok(named.is_some_and(|named| Identity::of(named) == Identity::of(opened)))
+}
+
+/// Something else moved what is open, or the guest did through another mount, and nobody knows where it is: so nobody can say
+/// whether that may be changed. What is removed needs no rule; the operation says so itself.
+fn why_not_astray(spot: &Spot) -> Option<String> {
+    let is_removed = rustix::fs::fstat(&spot.dir).is_ok_and(|stat| stat.st_nlink == 0);
+    (!is_removed).then(|| "it is not where it was opened: something has moved it, or a folder around it".to_owned())
 }
 
 /// A mount's own handle for a call: one that can be listed, else one that can only be gone through.

@@ -2,6 +2,7 @@
 //! its `config` names and what lies in its `hooks`, so guests may neither change one nor make one. Asked before each change,
 //! before a directory is renamed, and when one is granted for writing.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
@@ -29,16 +30,27 @@ pub(crate) fn becomes_repository(dir: impl AsFd, name: &str) -> bool {
     part.is_some_and(|part| is_one_with(dir, Some(part)))
 }
 
-/// The repository that a path below a mount is in, as its path: empty for the mount itself. The last name is not looked at.
-pub(crate) fn around(root: impl AsFd, path: &RelativePath) -> Result<Option<String>, Errno> {
+/// What a path below a mount is in.
+#[derive(Debug)]
+pub(crate) enum Around {
+    /// A repository, by its path: empty for the mount itself.
+    Repository(String),
+    /// None: this is the directory that its last name is in.
+    Plain(File),
+}
+
+/// Looks from a mount on whether a path is in a repository. The last name is not looked at.
+pub(crate) fn around(root: impl AsFd, path: &RelativePath) -> Result<Around, Errno> {
     let mut here = open_directory(root, ".", Handle::Pass)?;
     let mut names = path.names().peekable();
     let mut way = String::new();
     loop {
         if is_repository(&here) {
-            return Ok(Some(way));
+            return Ok(Around::Repository(way));
         }
-        let Some(name) = names.next().filter(|_| names.peek().is_some()) else { return Ok(None) };
+        let Some(name) = names.next().filter(|_| names.peek().is_some()) else {
+            return Ok(Around::Plain(here));
+        };
         here = open_directory(&here, name, Handle::Pass)?;
         way = if way.is_empty() { name.to_owned() } else { format!("{way}/{name}") };
     }
@@ -52,7 +64,6 @@ fn is_one_with(dir: impl AsFd, coming: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io;
 
     use super::*;
@@ -97,7 +108,11 @@ mod tests {
         ] {
             let path = names.iter().try_fold(RelativePath::default(), |path, name| path.join(name));
             let path = path.map_err(|lost| io::Error::other(format!("{lost:?}")))?;
-            assert_eq!(around(&root, &path)?.as_deref(), found, "{names:?}");
+            let is_in = match around(&root, &path)? {
+                Around::Repository(path) => Some(path),
+                Around::Plain(_) => None,
+            };
+            assert_eq!(is_in.as_deref(), found, "{names:?}");
         }
         Ok(())
     }

@@ -258,8 +258,12 @@ pub(super) fn can_lose_its_name(spot: &Spot) -> Result<(), FileError> {
     }
 }
 
-/// An open directory as a spot; an open file only for decisions about its path.
+/// What is open as a spot; a file only for decisions about it.
 pub(super) fn node_spot(node: &Node) -> Spot {
-    let (path, found) = (node.path.clone(), Some(FileType::Directory));
+    let found = match node.kind {
+        Kind::Directory => FileType::Directory,
+        Kind::File { .. } => FileType::RegularFile,
+    };
+    let (path, found) = (node.path.clone(), Some(found));
     Spot { dir: node.file.clone(), name: ".".to_owned(), path, found, directory_only: false, protected_link: None }
 }

@@ -1,6 +1,7 @@
 //! What stays as it is inside a write grant: what this host loads tools from and reads its rules from. A grant names it by paths.
 //! Here it is known by them, in every spelling that a file system may take for them, and by what it is, so that neither another name
-//! nor a move of a folder around it leads there. Asked before each change, like the names that are protected.
+//! nor a move of a folder around it leads there. Of a folder through which the host goes on its way to one of these, only that it stays
+//! where it is is kept. Asked before each change, like the names that are protected.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::names::is_name_of;
 use crate::hosts::fs::walk::Spot;
-use crate::hosts::fs::walls::see;
+use crate::hosts::fs::walls::{see, see_open};
 use crate::mount::Identity;
 
 /// How deep files are looked for in a folder that stays as it is: what is loaded from a folder of tools lies in it or in a folder
@@ -32,9 +33,10 @@ pub(crate) struct Unchanging {
     linked: OnceLock<Option<Vec<Identity>>>,
 }
 
-/// A file or folder that stays as it is.
+/// A file or folder that stays as it is, or only where it is.
 #[derive(Debug)]
 struct Place {
+    kept: Kept,
     /// Its path below the mount.
     names: Vec<String>,
     /// Which folders it is in, below the mount.
@@ -43,22 +45,36 @@ struct Place {
     itself: Option<Identity>,
 }
 
+/// What of a place is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// It and all that is in it.
+    Whole,
+    /// That it is there: what is in it may change.
+    There,
+}
+
 /// How a path lies to one of these places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relation {
-    /// It is the place, or lies in it.
+    /// It is the place, or lies in it, and all of that is kept.
     Within,
-    /// The place lies in it.
+    /// The place lies in it, or is it and is only kept where it is.
     Around,
 }
 
 impl Unchanging {
     /// What of the directory `host`, which is open, stays as it is. Paths outside of it are nobody's to reach here.
-    pub(crate) fn below(dir: impl AsFd, host: &Path, paths: &[String]) -> Result<Self, Errno> {
-        let below = paths.iter().filter_map(|path| Path::new(path).strip_prefix(host).ok()?.to_str());
-        let names = below.map(|path| path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect());
-        let places = names.map(|names| Place::find(dir.as_fd(), names)).collect::<Result<_, _>>()?;
-        Ok(Self { places, linked: OnceLock::new() })
+    /// `unmoved` are those that only stay where they are.
+    pub(crate) fn below(dir: impl AsFd, host: &Path, unchanging: &[String], unmoved: &[String]) -> Result<Self, Errno> {
+        let paths = unchanging.iter().map(|path| (path, Kept::Whole));
+        let paths = paths.chain(unmoved.iter().map(|path| (path, Kept::There)));
+        let below = paths.filter_map(|(path, kept)| Some((Path::new(path).strip_prefix(host).ok()?.to_str()?, kept)));
+        let place = |(path, kept): (&str, Kept)| {
+            let names = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            Place::find(dir.as_fd(), names, kept)
+        };
+        Ok(Self { places: below.map(place).collect::<Result<_, _>>()?, linked: OnceLock::new() })
     }
 
     /// Why what is at a spot may not be changed in this way; `None` where it may. `root` is the mount's directory.
@@ -87,9 +103,14 @@ impl Unchanging {
                 Some(format!("`{shown}` is read-only inside a write grant: this host reads tools or rules from there"))
             }
             // Whatever else came to the folder's name would come to that of the place.
-            Relation::Around if takes_the_name(operation) => {
-                Some(format!("it holds `{shown}`, which this host reads tools or rules from, and stays where it is"))
-            }
+            Relation::Around if takes_the_name(operation) => Some(match place.kept {
+                Kept::Whole => {
+                    format!("it holds `{shown}`, which this host reads tools or rules from, and stays where it is")
+                }
+                Kept::There => {
+                    format!("`{shown}` stays where it is: this host reads tools or rules by a path through it")
+                }
+            }),
             Relation::Around => None,
         })
     }
@@ -102,8 +123,8 @@ impl Unchanging {
 
     /// By what is passed on the way, and by what is there: a file system may know a folder by other names than these.
     fn by_thing(&self, root: impl AsFd, spot: &Spot) -> Result<Option<(&Place, Relation)>, Errno> {
-        let last = see(&spot.dir, spot.name.as_str())?.map(Identity::of);
-        let mut passed = vec![identity_of(&spot.dir)?];
+        let last = spot.see()?.map(Identity::of);
+        let mut passed = vec![Identity::of(see_open(&spot.dir)?)];
         // First what needs no look at the way: it may not be there any more.
         let direct = self.closest(|place| place.relation_of(&passed, last));
         if let Some((_, Relation::Within)) = direct {
@@ -112,7 +133,7 @@ impl Unchanging {
         let mut here = open_directory(root, ".", Handle::Pass)?;
         for name in spot.path.parent().names() {
             here = open_directory(&here, name, Handle::Pass)?;
-            passed.push(identity_of(&here)?);
+            passed.push(Identity::of(see_open(&here)?));
         }
         Ok(self.closest(|place| place.relation_of(&passed, last)))
     }
@@ -122,12 +143,15 @@ impl Unchanging {
         if spot.found != Some(FileType::RegularFile) {
             return Ok(None);
         }
-        let stat = rustix::fs::statat(&spot.dir, spot.name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = match spot.name.as_str() {
+            "." => rustix::fs::fstat(&spot.dir)?,
+            name => rustix::fs::statat(&spot.dir, name, AtFlags::SYMLINK_NOFOLLOW)?,
+        };
         if stat.st_nlink < 2 {
             return Ok(None);
         }
         let linked = self.linked.get_or_init(|| self.find_linked(root));
-        let itself = see(&spot.dir, spot.name.as_str())?.map(Identity::of);
+        let itself = spot.see()?.map(Identity::of);
         Ok(match linked {
             Some(linked) if !itself.is_some_and(|itself| linked.contains(&itself)) => None,
             Some(_) => Some("it is another name of a file that this host reads tools or rules from".to_owned()),
@@ -140,7 +164,7 @@ impl Unchanging {
     /// The files in these places that have several names. `None` where they cannot all be looked at.
     fn find_linked(&self, root: impl AsFd) -> Option<Vec<Identity>> {
         let mut search = Search { linked: Vec::new(), entries: ENTRIES_MAX };
-        for place in &self.places {
+        for place in self.places.iter().filter(|place| place.kept == Kept::Whole) {
             let (name, folders) = place.names.split_last()?;
             let opened =
                 folders.iter().try_fold(open_directory(root.as_fd(), ".", Handle::Pass).ok()?, |here, name| {
@@ -182,8 +206,8 @@ fn writes(operation: FileOperation) -> bool {
 
 impl Place {
     /// Finds out what is at a path, and in which folders that is. What is not there now may come to be there.
-    fn find(dir: impl AsFd, names: Vec<String>) -> Result<Self, Errno> {
-        let mut place = Self { names, around: Vec::new(), itself: None };
+    fn find(dir: impl AsFd, names: Vec<String>, kept: Kept) -> Result<Self, Errno> {
+        let mut place = Self { kept, names, around: Vec::new(), itself: None };
         let mut here = open_directory(dir, ".", Handle::Pass)?;
         for (number, name) in place.names.iter().enumerate() {
             let Some(seen) = see(&here, name.as_str())? else { break };
@@ -204,15 +228,22 @@ impl Place {
         if path.is_empty() || !self.names.iter().zip(path).all(is_same) {
             return None;
         }
-        Some(if path.len() < self.names.len() { Relation::Around } else { Relation::Within })
+        if path.len() < self.names.len() {
+            return Some(Relation::Around);
+        }
+        match self.kept {
+            Kept::Whole => Some(Relation::Within),
+            Kept::There => (path.len() == self.names.len()).then_some(Relation::Around),
+        }
     }
 
     /// The same of what is reached through these folders.
     fn relation_of(&self, passed: &[Identity], last: Option<Identity>) -> Option<Relation> {
-        if passed.iter().chain(&last).any(|thing| self.itself == Some(*thing)) {
+        let is_it = |thing: &Identity| self.itself == Some(*thing);
+        if self.kept == Kept::Whole && passed.iter().chain(&last).any(is_it) {
             return Some(Relation::Within);
         }
-        last.filter(|last| self.around.contains(last)).map(|_| Relation::Around)
+        last.filter(|last| self.around.contains(last) || is_it(last)).map(|_| Relation::Around)
     }
 }
 
@@ -251,8 +282,4 @@ impl Search {
         }
         Some(())
     }
-}
-
-fn identity_of(directory: &File) -> Result<Identity, Errno> {
-    see(directory, ".")?.map(Identity::of).ok_or(Errno::NOENT)
 }

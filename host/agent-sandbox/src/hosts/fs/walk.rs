@@ -13,7 +13,7 @@ use crate::defence::{self, Defence};
 use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::names::{is_hidden, is_protected};
 use crate::hosts::fs::path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelativePath};
-use crate::hosts::fs::walls::{Walls, see};
+use crate::hosts::fs::walls::{Seen, Walls, see, see_open};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
@@ -29,7 +29,7 @@ const STEPS_MAX: u32 = 4_096;
 pub(crate) struct Spot {
     /// The directory.
     pub(crate) dir: Arc<File>,
-    /// The name in it; `.` for the directory itself.
+    /// The name in it; `.` for what is open itself.
     pub(crate) name: String,
     /// The true path below the mount.
     pub(crate) path: RelativePath,
@@ -39,6 +39,17 @@ pub(crate) struct Spot {
     pub(crate) directory_only: bool,
     /// The name of a link on the way, where guests may change nothing under that name.
     pub(crate) protected_link: Option<String>,
+}
+
+impl Spot {
+    /// What is there now.
+    pub(crate) fn see(&self) -> Result<Option<Seen>, Errno> {
+        match self.name.as_str() {
+            // No name leads from a file to itself.
+            "." => see_open(&self.dir).map(Some),
+            name => see(&self.dir, name),
+        }
+    }
 }
 
 /// What to do with a link at the end of the path.

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -172,16 +172,25 @@ pub(crate) fn see(dir: impl AsFd, name: impl Arg + Copy) -> Result<Option<Seen>,
     see_by_stat(dir, name)
 }
 
-#[expect(clippy::unnecessary_cast, reason = "device and inode numbers have different widths on different systems")]
 fn see_by_stat(dir: impl AsFd, name: impl Arg) -> Result<Option<Seen>, Errno> {
     match rustix::fs::statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(Seen {
-            file_type: FileType::from_raw_mode(stat.st_mode),
-            device: (rustix::fs::major(stat.st_dev as _), rustix::fs::minor(stat.st_dev as _)),
-            inode: stat.st_ino as u64,
-        })),
+        Ok(stat) => Ok(Some(seen(&stat))),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
+    }
+}
+
+/// Looks at what is open.
+pub(crate) fn see_open(file: impl AsFd) -> Result<Seen, Errno> {
+    rustix::fs::fstat(file).map(|stat| seen(&stat))
+}
+
+#[expect(clippy::unnecessary_cast, reason = "device and inode numbers have different widths on different systems")]
+fn seen(stat: &Stat) -> Seen {
+    Seen {
+        file_type: FileType::from_raw_mode(stat.st_mode),
+        device: (rustix::fs::major(stat.st_dev as _), rustix::fs::minor(stat.st_dev as _)),
+        inode: stat.st_ino as u64,
     }
 }
 

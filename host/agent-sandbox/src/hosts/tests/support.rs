@@ -207,7 +207,8 @@ pub(super) fn state_of(
 pub(super) fn mount(dir: &Path, guest: &str, access: Access) -> Mount {
     let source = RuleSource("test".to_owned());
     let (host, mount, recovery) = (dir.display().to_string(), guest.to_owned(), Recovery::Undo);
-    let grant = FsGrant { host, mount, access, recovery, unchanging: Vec::new(), source };
+    let (unchanging, unmoved) = (Vec::new(), Vec::new());
+    let grant = FsGrant { host, mount, access, recovery, unchanging, unmoved, source };
     opened(&grant)
 }
 
@@ -234,12 +235,30 @@ impl Guest {
 
     /// One in whose directory these stay as they are, which was laid out before.
     pub(super) fn without(temp: TempDir, unchanging: &[&str]) -> Self {
+        Self::keeping(temp, unchanging, &[])
+    }
+
+    /// The same, and in which these folders stay where they are.
+    pub(super) fn keeping(temp: TempDir, unchanging: &[&str], unmoved: &[&str]) -> Self {
         let host = temp.path().canonicalize().unwrap_or_else(|error| unreachable!("{error}"));
-        let unchanging = unchanging.iter().map(|path| host.join(path).display().to_string()).collect();
+        let whole = |paths: &[&str]| paths.iter().map(|path| host.join(path).display().to_string()).collect();
+        let (unchanging, unmoved) = (whole(unchanging), whole(unmoved));
         let (mount, source) = ("/data".to_owned(), RuleSource("test".to_owned()));
         let (host, access, recovery) = (host.display().to_string(), Access::Write, Recovery::Undo);
-        let mount = opened(&FsGrant { host, mount, access, recovery, unchanging, source });
+        let mount = opened(&FsGrant { host, mount, access, recovery, unchanging, unmoved, source });
         Self::at(temp, mount, Answer::Allow, Limits::STANDARD)
+    }
+
+    /// One with two mounts: a directory, and a directory in it. `root` is the outer one.
+    pub(super) fn nested(temp: TempDir, inner: &str) -> (Self, Resource<Descriptor>) {
+        let mounts =
+            vec![mount(temp.path(), "/outer", Access::Write), mount(&temp.path().join(inner), "/inner", Access::Write)];
+        let gate = notes(Answer::Allow);
+        let mut state = state(&gate, mounts, Limits::STANDARD);
+        let directories = state.get_directories().unwrap_or_else(|error| unreachable!("{error:#}"));
+        let mut roots = directories.into_iter().map(|(root, _)| root);
+        let (Some(root), Some(inner)) = (roots.next(), roots.next()) else { unreachable!("two mounts") };
+        (Self { state, gate, temp, root }, inner)
     }
 
     /// One whose changes are not undone.

@@ -5,9 +5,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use agent_core::effect::Decision;
+use wasmtime::component::Resource;
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, HostDescriptor, NewTimestamp, OpenFlags, PathFlags,
+};
 
 use super::steps::{Step, existing, tree};
-use super::support::Guest;
+use super::support::{Done, Guest, code};
 
 type Tried = Result<(), Box<dyn std::error::Error>>;
 
@@ -133,4 +138,96 @@ async fn a_folder_that_somebody_else_moved_is_still_known() -> Tried {
     assert_eq!(guest.step(&Step::Write("moved/tools/calc/evil", "evil")).await, Err("not-permitted".to_owned()));
     assert_eq!(guest.step(&Step::Rename("moved", "again")).await, Err("not-permitted".to_owned()));
     Ok(())
+}
+
+/// The times of a file are its own under each of its names, and through each handle of it.
+#[tokio::test]
+async fn the_times_of_what_is_loaded_are_not_set_through_a_handle() -> Tried {
+    let mut guest = guest()?;
+    let before = tree(guest.temp.path())?;
+    for (path, expected) in [
+        ("a/tools/calc/calc.wasm", Err("not-permitted".to_owned())),
+        ("other/name.wasm", Err("not-permitted".to_owned())),
+        ("mine", Ok(())),
+    ] {
+        let file = guest.open(path, existing(), false).await?;
+        let set = guest.state.set_times(file, NewTimestamp::Now, NewTimestamp::NoChange).await.map_err(code);
+        assert_eq!(set, expected, "{path}");
+    }
+    assert_eq!(tree(guest.temp.path())?, before);
+    Ok(())
+}
+
+/// By a path with `..` the host goes through a folder and out of it again: another folder in its place would lead elsewhere.
+#[tokio::test]
+async fn a_folder_on_the_way_stays_where_it_is_and_is_a_guests_to_change() -> Tried {
+    let temp = laid_out()?;
+    fs::create_dir_all(temp.path().join("build/out"))?;
+    let mut guest = Guest::keeping(temp, &["a/tools"], &["build/out", "later"]);
+    for step in [
+        Step::Rename("build/out", "moved"),
+        Step::Rename("build", "moved"),
+        Step::RemoveDirectory("build/out"),
+        Step::Rename("empty", "build/out"),
+        Step::Symlink("other", "later"),
+        Step::Rename("empty", "later"),
+    ] {
+        assert_eq!(guest.step(&step).await, Err("not-permitted".to_owned()));
+    }
+    for step in [
+        Step::Write("build/out/made", "x"),
+        Step::Directory("build/out/deep"),
+        Step::Rename("build/out/deep", "build/deep"),
+        Step::Touch("build/out"),
+        Step::Remove("build/out/made"),
+        Step::Directory("later"),
+    ] {
+        assert_eq!(guest.step(&step).await, Ok(()));
+    }
+    Ok(())
+}
+
+/// A directory is granted, and one in it as well: what is moved by a path of the one is elsewhere by those of the other.
+#[tokio::test]
+async fn what_was_moved_through_another_mount_is_not_changed_through_its_handle() -> Tried {
+    let temp = tempfile::tempdir()?;
+    fs::create_dir_all(temp.path().join("inner/x/d"))?;
+    fs::create_dir_all(temp.path().join("inner/still"))?;
+    let (mut guest, inner) = Guest::nested(temp, "inner");
+    let moves = guest.open("inner/x/d", OpenFlags::DIRECTORY, false).await?;
+    let stays = guest.open("inner/still", OpenFlags::DIRECTORY, false).await?;
+    let (from, to) = (Resource::new_borrow(inner.rep()), Resource::new_borrow(inner.rep()));
+    guest.state.rename_at(from, "x".to_owned(), to, "y".to_owned()).await.map_err(code)?;
+    for part in ["HEAD", "config"] {
+        assert_eq!(guest.make_in(&moves, part).await, Err("not-permitted".to_owned()));
+    }
+    for part in ["objects", "refs"] {
+        let made = guest.state.create_directory_at(Resource::new_borrow(moves.rep()), part.to_owned()).await;
+        assert_eq!(made.map_err(code), Err("not-permitted".to_owned()));
+    }
+    assert_eq!(guest.make_in(&stays, "made").await, Ok(()));
+    assert_eq!(fs::read_dir(guest.temp.path().join("inner/y/d"))?.count(), 0);
+    // By a path that leads there it can be changed.
+    assert_eq!(guest.step(&Step::Write("inner/y/d/made", "x")).await, Ok(()));
+    Ok(())
+}
+
+/// What is gone is told as such.
+#[tokio::test]
+async fn in_a_directory_that_was_removed_there_is_nothing_to_change() -> Tried {
+    let mut guest = guest()?;
+    let removed = guest.open("empty", OpenFlags::DIRECTORY, false).await?;
+    guest.step(&Step::RemoveDirectory("empty")).await?;
+    assert_eq!(guest.make_in(&removed, "made").await, Err("no-entry".to_owned()));
+    Ok(())
+}
+
+impl Guest {
+    /// Makes a file in an open directory.
+    async fn make_in(&mut self, directory: &Resource<Descriptor>, name: &str) -> Done {
+        let (create, write) = (OpenFlags::CREATE, DescriptorFlags::WRITE);
+        let directory = Resource::new_borrow(directory.rep());
+        let made = self.state.open_at(directory, PathFlags::empty(), name.to_owned(), create, write).await;
+        made.map(drop).map_err(code)
+    }
 }
