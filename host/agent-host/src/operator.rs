@@ -98,6 +98,23 @@ fn around_files<'s>(secrets: impl Iterator<Item = (&'s SecretName, &'s SecretSou
     Ok(Authority { denies, ..Authority::nothing() })
 }
 
+/// The same for the file with the token of clients: who holds it calls every tool that is served. It stays as it is, too, with what is on
+/// the way to it.
+///
+/// # Errors
+/// Where it leads to what cannot be looked at.
+pub fn around_token(file: &Path) -> anyhow::Result<Authority> {
+    let absolute = std::path::absolute(file).with_context(|| format!("cannot find `{}`", file.display()))?;
+    let real = real_path::deepest_real(&absolute)?;
+    let source = RuleSource("agent-host, for the token of its clients,".to_owned());
+    // What no rule could name cannot be granted either.
+    let fs = [absolute, real].iter().filter_map(|path| path.to_str()?.parse().ok()).collect();
+    let Authority { mut denies, .. } = Unchanging::default().and_token(file).authority();
+    denies.push(DenyRule { fs, ..DenyRule::of(Selector::Everything, source) });
+    denies.retain(|deny| !deny.forbids_tool());
+    Ok(Authority { denies, ..Authority::nothing() })
+}
+
 /// Whether a directory is neither the state folder nor in it nor around it.
 ///
 /// # Errors
@@ -302,6 +319,38 @@ mod tests {
         };
         assert_eq!(refused("docs")?, "");
         assert!(refused("keys")?.contains("agent-host, for the secret `API_TOKEN`, denies"), "{}", refused("keys")?);
+        Ok(())
+    }
+
+    /// With it a tool could call the others, past every question; and who may write it chooses it.
+    #[test]
+    fn the_token_of_clients_is_never_granted_and_stays_as_it_is() -> anyhow::Result<()> {
+        let temp = tempfile::tempdir()?;
+        let folder = temp.path().canonicalize()?;
+        let home = Home::at(&folder.join("state"))?;
+        for name in ["docs", "keys", "work"] {
+            std::fs::create_dir_all(folder.join(name))?;
+        }
+        std::fs::write(folder.join("keys/token"), "tok-7f3Qx9Zw-7f3Qx9Zw")?;
+        std::os::unix::fs::symlink("../keys", folder.join("work/keys"))?;
+        let refused = |token: &str, directory: &str| {
+            let allow_read = vec![folder.join(directory).display().to_string()];
+            let mut rules = standing_rules(&home, &AllowArgs { allow_read, ..AllowArgs::default() })?;
+            rules.push(around_token(&folder.join(token))?);
+            let ceiling = Ceiling::of_imports(&[Capability::Fs]);
+            let rules: Vec<_> = rules.iter().collect();
+            let authority =
+                resolve(&"files.read".parse()?, &Digest::of(b"component"), &ceiling, &Default::default(), &rules);
+            anyhow::Ok(authority.err().map(|problems| problems.to_string()).unwrap_or_default())
+        };
+        for token in ["keys/token", "work/keys/token", "docs/../keys/token"] {
+            assert_eq!(refused(token, "docs")?, "", "{token}");
+            let keys = refused(token, "keys")?;
+            assert!(keys.contains("agent-host, for the token of its clients, denies"), "{token}: {keys}");
+        }
+        let rules = around_token(&folder.join("work/keys/token"))?;
+        let unchanging: Vec<_> = rules.denies.iter().flat_map(|deny| &deny.unchanging).map(HostPath::as_str).collect();
+        assert!(unchanging.contains(&folder.join("work/keys").display().to_string().as_str()), "{unchanging:?}");
         Ok(())
     }
 

@@ -103,6 +103,13 @@ impl Unchanging {
         self
     }
 
+    /// The same with the file that the token of clients is in.
+    #[must_use]
+    pub fn and_token(mut self, file: &Path) -> Self {
+        self.add_way("the token of clients", file);
+        self
+    }
+
     /// The same with those.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {

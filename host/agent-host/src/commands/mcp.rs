@@ -141,6 +141,9 @@ pub async fn prepare(args: McpArgs) -> anyhow::Result<Confined> {
     let home = Home::open()?;
     let key = HostKey::load_or_create(home.root())?;
     let mut rules = operator::standing_rules(&home, &args.allow)?;
+    if let Some(file) = &args.listen.token_file {
+        rules.push(operator::around_token(file)?);
+    }
     let paths = args.tools.paths.clone();
     let tools = toolset::read_all(&paths)?;
     Unchanging::default().and_tools(&paths)?.guard(&mut rules)?;
