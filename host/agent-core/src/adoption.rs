@@ -5,7 +5,7 @@
 use crate::config::authority::{ApprovalRule, Authority, DenyRule};
 use crate::config::host_path::HostPath;
 use crate::config::problem::{Problem, ProblemKind, Problems};
-use crate::config::resolve::{ToolAuthority, unchanging_in, unmoved_in};
+use crate::config::resolve::{ToolAuthority, linked_for, unchanging_in, unmoved_in};
 use crate::event::Event;
 use crate::grant::Access;
 use crate::run_events::RunAdopted;
@@ -98,6 +98,7 @@ impl ToolAuthority {
             if let Ok(host) = fs.host.parse() {
                 add_new(&mut fs.unchanging, unchanging_in(&host, fs.access, &self.denies));
                 add_new(&mut fs.unmoved, unmoved_in(&host, fs.access, &self.denies));
+                add_new(&mut fs.linked, linked_for(fs.access, &self.denies));
             }
         }
     }
@@ -123,10 +124,10 @@ impl ToolAuthority {
     }
 }
 
-fn add_new(paths: &mut Vec<String>, more: Vec<String>) {
-    for path in more {
-        if !paths.contains(&path) {
-            paths.push(path);
+fn add_new<T: PartialEq>(held: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !held.contains(&one) {
+            held.push(one);
         }
     }
 }

@@ -115,8 +115,21 @@ pub struct FsGrant {
     /// Folders in it that stay where they are, by their absolute paths. What is in them may change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmoved: Vec<String>,
+    /// Files that stay as they are wherever they are, if they have a name in it at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<FileIdentity>,
     /// Where this was said.
     pub source: RuleSource,
+}
+
+/// Which file it is on this machine, under whatever name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileIdentity {
+    /// The file system's device: its major number, then its minor one.
+    pub device: (u32, u32),
+    /// The file's number there.
+    pub inode: u64,
 }
 
 /// One set of requests.

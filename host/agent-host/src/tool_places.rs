@@ -19,6 +19,8 @@ const LINKS_MAX: usize = 1_000;
 pub enum ToolPlace {
     /// A path that was named, or a link right in the folder of tools or in that of a tool, by where it stands.
     Path(PathBuf),
+    /// A file right in such a folder, which may have other names elsewhere.
+    File(PathBuf),
     /// The folder of a tool that was named itself, and what the tool is called where that can be read.
     Tool(PathBuf, Option<Name>),
     /// A folder of tools: a folder right in it would be one more.
@@ -67,6 +69,8 @@ impl Look {
                 if is_folder {
                     self.places.push(ToolPlace::Linked(path.clone()));
                 }
+            } else if path.extension().is_some_and(|extension| extension == "wasm") {
+                self.places.push(ToolPlace::File(path.clone()));
             }
             if is_folder {
                 self.parts(&path)?;
@@ -75,13 +79,15 @@ impl Look {
         Ok(())
     }
 
-    /// The files that a tool in this folder is loaded from, where they are links: otherwise they stay as they are with the folder.
+    /// The files that a tool in this folder is loaded from.
     fn parts(&mut self, folder: &Path) -> anyhow::Result<Option<Name>> {
         let called = read_manifest(folder).ok().map(|(manifest, _)| manifest.name);
         let component = called.iter().map(|name| folder.join(format!("{name}.wasm")));
         for part in component.chain([folder.join(MANIFEST)]) {
             if part.is_symlink() {
                 self.link(&part)?;
+            } else if part.is_file() {
+                self.places.push(ToolPlace::File(part));
             }
         }
         Ok(called)
@@ -142,6 +148,8 @@ mod tests {
         assert_eq!(
             places,
             [
+                ToolPlace::File(at("tools/calc/tool.toml")),
+                ToolPlace::File(at("tools/real.wasm")),
                 ToolPlace::Linked(at("tools/data")),
                 path("tools"),
                 path("tools/calc/calc.wasm"),
@@ -153,7 +161,8 @@ mod tests {
         );
         let named = tool_places(&[at("tools/calc"), at("later")])?;
         let calc = ToolPlace::Tool(at("tools/calc"), Some("calc".parse()?));
-        assert_eq!(named, [path("tools/calc"), path("tools/calc/calc.wasm"), calc, path("later")]);
+        let manifest = ToolPlace::File(at("tools/calc/tool.toml"));
+        assert_eq!(named, [path("tools/calc"), path("tools/calc/calc.wasm"), manifest, calc, path("later")]);
         Ok(())
     }
 

@@ -9,7 +9,8 @@ use agent_core::config::authority::{Authority, DenyRule};
 use agent_core::config::host_path::{HostPath, InvalidHostPath};
 use agent_core::config::problem::{Problem, ProblemKind, Problems};
 use agent_core::config::selector::Selector;
-use agent_core::grant::{Access, RuleSource};
+use agent_core::grant::{Access, FileIdentity, RuleSource};
+use agent_sandbox::mount::file_of_several_names;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ use crate::tool_places::{ToolPlace, tool_places};
 #[serde(deny_unknown_fields)]
 pub struct Unchanging {
     places: BTreeSet<Place>,
+    /// Those of the files that have several names: the others may be in any directory.
+    linked: BTreeSet<FileIdentity>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,6 +88,7 @@ impl Unchanging {
         for place in tool_places(paths)? {
             match place {
                 ToolPlace::Path(path) => self.add_way("what tools are loaded from", &path),
+                ToolPlace::File(file) => self.linked.extend(file_of_several_names(&file)),
                 ToolPlace::Tool(folder, Some(name)) => {
                     self.add_folder(&format!("the tool `{name}`"), &folder, Kind::Tool);
                 }
@@ -114,6 +118,7 @@ impl Unchanging {
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.places.extend(others.places);
+        self.linked.extend(others.linked);
         self
     }
 
@@ -166,13 +171,14 @@ impl Unchanging {
         }
         unchanging.retain(|path| !self.is_kept_around(path));
         // A rule that names nothing would forbid every tool.
-        if unchanging.is_empty() && unmoved.is_empty() {
+        if unchanging.is_empty() && unmoved.is_empty() && self.linked.is_empty() {
             return Authority::nothing();
         }
         let source = RuleSource("agent-host, for what it reads tools and rules from,".to_owned());
         let owned = |paths: BTreeSet<&HostPath>| paths.into_iter().cloned().collect();
         let (unchanging, unmoved) = (owned(unchanging), owned(unmoved));
-        let deny = DenyRule { unchanging, unmoved, ..DenyRule::of(Selector::Everything, source) };
+        let linked = self.linked.iter().copied().collect();
+        let deny = DenyRule { unchanging, unmoved, linked, ..DenyRule::of(Selector::Everything, source) };
         Authority { denies: vec![deny], ..Authority::nothing() }
     }
 
@@ -218,6 +224,7 @@ impl Unchanging {
     fn add_stops(&mut self, what: &str, way: &Way) {
         way.stops.iter().for_each(|path| self.add(what, path, Kind::File));
         way.left.iter().for_each(|path| self.add(what, path, Kind::Passed));
+        self.linked.extend(way.stops.last().and_then(|file| file_of_several_names(file)));
     }
 
     fn add_folder(&mut self, what: &str, folder: &Path, kind: Kind) {
@@ -381,6 +388,32 @@ mod tests {
         }
         assert!(kept_now()?.refusal(&directory(&folder, "work/docs")?, Access::Write).is_some());
         assert!(kept_now()?.refusal(&directory(&folder, "work")?, Access::Write).is_none());
+        Ok(())
+    }
+
+    /// A second name may be in any directory, also in one that is granted alone.
+    #[test]
+    fn what_is_loaded_is_known_under_other_names() -> anyhow::Result<()> {
+        let (_temp, folder) = work()?;
+        let linked = |tools: &str| -> anyhow::Result<Vec<u64>> {
+            let rule = Unchanging::default().and_tools(&[folder.join(tools)])?.authority();
+            Ok(rule.denies.iter().flat_map(|deny| &deny.linked).map(|file| file.inode).collect())
+        };
+        assert!(linked("work/tools")?.is_empty());
+        let loaded = ["work/tools/calc/calc.wasm", "work/tools/calc/tool.toml", "elsewhere/far.wasm"];
+        let mut inodes = Vec::new();
+        for (number, name) in loaded.iter().enumerate() {
+            std::fs::hard_link(folder.join(name), folder.join(format!("work/docs/{number}")))?;
+            inodes.push(std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(folder.join(name))?));
+        }
+        inodes.sort_unstable();
+        for tools in ["work/tools", "linked"] {
+            let mut found = linked(tools)?;
+            found.sort_unstable();
+            assert_eq!(found, inodes, "{tools}");
+        }
+        assert_eq!(linked("work/tools/near.wasm")?.len(), 1);
+        assert_eq!(linked("work/tools/calc")?.len(), 2);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use agent_core::grant::{Access, FsGrant, Recovery};
+use agent_core::grant::{Access, FileIdentity, FsGrant, Recovery};
 use cap_std::fs::Dir;
 use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
@@ -19,7 +19,7 @@ use crate::hosts::fs::handle::{Handle, open_directory};
 use crate::hosts::fs::names::{is_hidden, is_protected};
 use crate::hosts::fs::repository::is_repository;
 use crate::hosts::fs::unchanging::Unchanging;
-use crate::hosts::fs::walls::{Kind, Mounted, Seen, Walls, see};
+use crate::hosts::fs::walls::{Kind, Mounted, Seen, Walls, see, seen};
 
 /// Parts of the file system that are the machine rather than anybody's files. A grant of one of them, or of the root that
 /// contains them, is refused: through `/proc` a guest would reach this very process.
@@ -193,7 +193,7 @@ impl Mount {
             return Err(MountError::Moved { path: path() });
         }
         let identity = Identity::of(opened);
-        let unchanging = Unchanging::below(&dir, &real, &grant.unchanging, &grant.unmoved);
+        let unchanging = Unchanging::below(&dir, &real, grant);
         let unchanging = Arc::new(unchanging.map_err(|errno| open_error(errno.into()))?);
         let walls = Walls::around(opened.device, kind);
         let (guest, access, recovery) = (grant.mount.clone(), grant.access, grant.recovery);
@@ -202,11 +202,25 @@ impl Mount {
     }
 }
 
+/// Which file is at a path, if it is one that has other names, too: they may be anywhere on its file system.
+#[must_use]
+pub fn file_of_several_names(path: &Path) -> Option<FileIdentity> {
+    let stat = rustix::fs::stat(path).ok().filter(|stat| stat.st_nlink > 1)?;
+    let seen = seen(&stat);
+    (seen.file_type == FileType::RegularFile).then_some(FileIdentity { device: seen.device, inode: seen.inode })
+}
+
 /// Whether what is at this path is on a file system that may let whoever asks wait without end. Asks the kernel's list of what
 /// is mounted, and not the file system.
 #[must_use]
 pub fn may_not_answer(path: &Path) -> bool {
     Mounted::now().kind_at(path) == Kind::Distant
+}
+
+impl From<FileIdentity> for Identity {
+    fn from(FileIdentity { device: (major, minor), inode }: FileIdentity) -> Self {
+        Self { device: u64::from(major) << 32 | u64::from(minor), inode }
+    }
 }
 
 impl Identity {
@@ -302,6 +316,7 @@ mod tests {
             recovery: Recovery::Undo,
             unchanging: Vec::new(),
             unmoved: Vec::new(),
+            linked: Vec::new(),
             source,
         })
     }

@@ -138,6 +138,7 @@ mod tests {
             recovery: Recovery::Undo,
             unchanging: Vec::new(),
             unmoved: Vec::new(),
+            linked: Vec::new(),
             source: RuleSource("test".to_owned()),
         };
         let mount = Mount::open(&grant).map_err(io::Error::other)?;

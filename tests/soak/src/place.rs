@@ -81,7 +81,7 @@ fn grant(folder: &Path) -> FsGrant {
     let host = folder.canonicalize().expect("a folder").display().to_string().parse().expect("a path");
     let mount = "/data".parse().expect("a mount");
     let (access, recovery, source) = (Access::Write, Recovery::Undo, RuleSource("the soak".to_owned()));
-    FsGrant { host, mount, access, recovery, unchanging: Vec::new(), unmoved: Vec::new(), source }
+    FsGrant { host, mount, access, recovery, unchanging: Vec::new(), unmoved: Vec::new(), linked: Vec::new(), source }
 }
 
 /// Allows file work and nothing else; remembers nothing.

@@ -11,7 +11,7 @@ use super::mount::Mount;
 use super::selector::Selector;
 use crate::digest::Digest;
 use crate::effect::HttpMethod;
-use crate::grant::{Access, Capability, Recovery, RuleSource};
+use crate::grant::{Access, Capability, FileIdentity, Recovery, RuleSource};
 use crate::limits::LimitsChange;
 use crate::name::Name;
 use crate::pattern::{HostMatch, TooWide, UrlPattern};
@@ -149,6 +149,9 @@ pub struct DenyRule {
     /// Folders that stay where they are, whatever becomes of what is in them: by a path through them the host finds what stays as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmoved: Vec<HostPath>,
+    /// Files that stay as they are and have several names, of which some may be in any directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<FileIdentity>,
     /// Environment variables.
     pub env: Vec<EnvName>,
     /// Secrets.
@@ -255,6 +258,7 @@ impl DenyRule {
             fs: Vec::new(),
             unchanging: Vec::new(),
             unmoved: Vec::new(),
+            linked: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),
             kv: None,
@@ -269,6 +273,7 @@ impl DenyRule {
             && self.fs.is_empty()
             && self.unchanging.is_empty()
             && self.unmoved.is_empty()
+            && self.linked.is_empty()
             && self.env.is_empty()
             && self.secrets.is_empty()
             && self.kv.is_none()

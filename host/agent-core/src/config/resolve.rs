@@ -19,7 +19,7 @@ use super::resolve_secrets::{contradictions, resolve_secrets};
 use super::selector::Selector;
 use crate::digest::Digest;
 use crate::effect::{EffectClass, HttpMethod};
-use crate::grant::{Access, EnvGrant, FsGrant, Grant, HttpGrant, KvGrant, RuleSource};
+use crate::grant::{Access, EnvGrant, FileIdentity, FsGrant, Grant, HttpGrant, KvGrant, RuleSource};
 use crate::limits::{Limit, Limits, LimitsChange};
 use crate::name::ToolName;
 use crate::pattern::UrlPattern;
@@ -177,7 +177,8 @@ impl Join<'_> {
             let (mount_text, recovery, source) = (mount.to_string(), rule.recovery, source.clone());
             let unchanging = unchanging_in(&rule.host, access, self.denies);
             let unmoved = unmoved_in(&rule.host, access, self.denies);
-            let new = FsGrant { host, mount: mount_text, access, recovery, unchanging, unmoved, source };
+            let linked = linked_for(access, self.denies);
+            let new = FsGrant { host, mount: mount_text, access, recovery, unchanging, unmoved, linked, source };
             self.mount_directory(&mount, new);
         }
     }
@@ -309,6 +310,15 @@ pub(crate) fn unmoved_in(host: &HostPath, access: Access, denies: &[DenyRule]) -
     let inside = denies.iter().flat_map(|deny| &deny.unmoved).filter(|path| host.contains(path) && *path != host);
     let inside: BTreeSet<&HostPath> = inside.collect();
     inside.into_iter().map(ToString::to_string).collect()
+}
+
+/// Which files stay as they are under whatever name: where their other names are nobody knows.
+pub(crate) fn linked_for(access: Access, denies: &[DenyRule]) -> Vec<FileIdentity> {
+    if access == Access::Read {
+        return Vec::new();
+    }
+    let linked: BTreeSet<FileIdentity> = denies.iter().flat_map(|deny| deny.linked.iter().copied()).collect();
+    linked.into_iter().collect()
 }
 
 fn http_grant(

@@ -10,7 +10,7 @@ use super::problem::Problems;
 use super::resolve::{ToolAuthority, resolve};
 use super::selector::Selector;
 use crate::digest::Digest;
-use crate::grant::{Access, Capability, Grant, RuleSource, SecretGrant};
+use crate::grant::{Access, Capability, FileIdentity, Grant, RuleSource, SecretGrant};
 use crate::limits::{Limits, LimitsChange};
 use crate::units::{Bytes, Millis};
 
@@ -307,9 +307,11 @@ fn a_denied_directory_is_not_mounted() -> Result<(), Failure> {
 fn what_stays_as_it_is_or_where_it_is_is_left_out_of_a_write_grant() -> Result<(), Failure> {
     let paths = |paths: &[&str]| paths.iter().map(|path| path.parse()).collect::<Result<Vec<HostPath>, _>>();
     let source = RuleSource("agent-host".to_owned());
+    let linked = FileIdentity { device: (8, 1), inode: 7 };
     let deny = DenyRule {
         unchanging: paths(&["/work/tools", "/work/tools/calc/deep/calc.wasm", "/elsewhere/far.wasm"])?,
         unmoved: paths(&["/work", "/work/build/out", "/elsewhere"])?,
+        linked: vec![linked],
         ..DenyRule::of(Selector::Everything, source.clone())
     };
     assert!(!DenyRule { unchanging: Vec::new(), ..deny.clone() }.forbids_tool());
@@ -325,7 +327,11 @@ fn what_stays_as_it_is_or_where_it_is_is_left_out_of_a_write_grant() -> Result<(
             &LimitsChange::default(),
             &[&host, &granted],
         );
-        Ok(resolved.ok().map(|held| (held.grant.fs[0].unchanging.join(" "), held.grant.fs[0].unmoved.join(" "))))
+        Ok(resolved.ok().map(|held| {
+            let fs = &held.grant.fs[0];
+            assert_eq!(fs.linked, if access == Access::Write { vec![linked] } else { Vec::new() });
+            (fs.unchanging.join(" "), fs.unmoved.join(" "))
+        }))
     };
     let some = |unchanging: &str, unmoved: &str| Some((unchanging.to_owned(), unmoved.to_owned()));
     assert_eq!(left_out("/work", Access::Write)?, some("/work/tools", "/work/build/out"));

@@ -101,6 +101,7 @@ mod tests {
             recovery: Recovery::Undo,
             unchanging: Vec::new(),
             unmoved: Vec::new(),
+            linked: Vec::new(),
             source: RuleSource("test".to_owned()),
         };
         let (grant, mounts) = (Grant { fs: vec![fs], ..Grant::nothing() }, Mounts::default());

@@ -147,8 +147,8 @@ mod tests {
         let source = || RuleSource("test".to_owned());
         let fs = |access, recovery| {
             let (host, mount) = ("/a".to_owned(), "/data".to_owned());
-            let (unchanging, unmoved) = (Vec::new(), Vec::new());
-            let directory = FsGrant { host, mount, access, recovery, unchanging, unmoved, source: source() };
+            let (unchanging, unmoved, linked) = (Vec::new(), Vec::new(), Vec::new());
+            let directory = FsGrant { host, mount, access, recovery, unchanging, unmoved, linked, source: source() };
             Grant { fs: vec![directory], ..Grant::nothing() }
         };
         let http = |methods: Vec<HttpMethod>, class| -> Result<Grant, Box<dyn std::error::Error>> {

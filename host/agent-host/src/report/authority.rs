@@ -93,13 +93,15 @@ fn deny_line(rule: &DenyRule) -> String {
     let fs = rule.fs.iter().map(ToString::to_string);
     let unchanging = rule.unchanging.iter().map(|path| format!("a change of {path}"));
     let unmoved = rule.unmoved.iter().map(|path| format!("a move of {path}"));
+    let linked = (!rule.linked.is_empty()).then(|| "a change of what these are by other names".to_owned());
     let env = rule.env.iter().map(|name| format!("variable {name}"));
     let secrets = rule.secrets.iter().map(|name| format!("secret {name}"));
     let kv = rule.kv.map(|access| match access {
         Access::Read => "a store".to_owned(),
         Access::Write => "a change of a store".to_owned(),
     });
-    let what: Vec<_> = http.chain(fs).chain(unchanging).chain(unmoved).chain(env).chain(secrets).chain(kv).collect();
+    let what: Vec<_> =
+        http.chain(fs).chain(unchanging).chain(unmoved).chain(linked).chain(env).chain(secrets).chain(kv).collect();
     if what.is_empty() {
         format!("{}: never called", rule.selector)
     } else {

@@ -87,7 +87,9 @@ fn of_tool(before: &LockedTool, held: &ToolAuthority, after: &LockedTool) -> Vec
 /// The rules that somebody wrote. What this host lets nobody change says of each directory that is granted what is left out of it, and
 /// shows there; without one it is nothing to look at.
 fn written(denies: &[DenyRule]) -> Vec<&DenyRule> {
-    denies.iter().filter(|deny| deny.unchanging.is_empty() && deny.unmoved.is_empty()).collect()
+    let is_hosts =
+        |deny: &&DenyRule| !deny.unchanging.is_empty() || !deny.unmoved.is_empty() || !deny.linked.is_empty();
+    denies.iter().filter(|deny| !is_hosts(deny)).collect()
 }
 
 /// The lines that only one side has.

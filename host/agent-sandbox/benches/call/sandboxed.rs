@@ -49,6 +49,7 @@ impl Sandboxed {
             recovery: Recovery::Undo,
             unchanging: Vec::new(),
             unmoved: Vec::new(),
+            linked: Vec::new(),
             source,
         };
         Self { mounts: vec![Mount::open(&grant).unwrap()], ..Self::new(guest) }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use agent_core::effect::FileOperation;
+use agent_core::grant::FsGrant;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
@@ -29,6 +30,8 @@ const ENTRIES_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Unchanging {
     places: Vec<Place>,
+    /// Files outside of the mount, or in it, that may have names in it.
+    elsewhere: Vec<Identity>,
     /// The files in these places that have other names. Looked for once a guest would change a file that has several.
     linked: OnceLock<Option<Vec<Identity>>>,
 }
@@ -65,16 +68,17 @@ enum Relation {
 
 impl Unchanging {
     /// What of the directory `host`, which is open, stays as it is. Paths outside of it are nobody's to reach here.
-    /// `unmoved` are those that only stay where they are.
-    pub(crate) fn below(dir: impl AsFd, host: &Path, unchanging: &[String], unmoved: &[String]) -> Result<Self, Errno> {
-        let paths = unchanging.iter().map(|path| (path, Kept::Whole));
-        let paths = paths.chain(unmoved.iter().map(|path| (path, Kept::There)));
+    pub(crate) fn below(dir: impl AsFd, host: &Path, grant: &FsGrant) -> Result<Self, Errno> {
+        let paths = grant.unchanging.iter().map(|path| (path, Kept::Whole));
+        let paths = paths.chain(grant.unmoved.iter().map(|path| (path, Kept::There)));
         let below = paths.filter_map(|(path, kept)| Some((Path::new(path).strip_prefix(host).ok()?.to_str()?, kept)));
         let place = |(path, kept): (&str, Kept)| {
             let names = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
             Place::find(dir.as_fd(), names, kept)
         };
-        Ok(Self { places: below.map(place).collect::<Result<_, _>>()?, linked: OnceLock::new() })
+        let places = below.map(place).collect::<Result<_, _>>()?;
+        let elsewhere = grant.linked.iter().copied().map(Identity::from).collect();
+        Ok(Self { places, elsewhere, linked: OnceLock::new() })
     }
 
     /// Why what is at a spot may not be changed in this way; `None` where it may. `root` is the mount's directory.
@@ -84,7 +88,7 @@ impl Unchanging {
         spot: &Spot,
         operation: FileOperation,
     ) -> Result<Option<String>, Errno> {
-        if self.places.is_empty() {
+        if self.places.is_empty() && self.elsewhere.is_empty() {
             return Ok(None);
         }
         let names: Vec<&str> = spot.path.names().collect();
@@ -150,11 +154,15 @@ impl Unchanging {
         if stat.st_nlink < 2 {
             return Ok(None);
         }
-        let linked = self.linked.get_or_init(|| self.find_linked(root));
         let itself = spot.see()?.map(Identity::of);
-        Ok(match linked {
-            Some(linked) if !itself.is_some_and(|itself| linked.contains(&itself)) => None,
-            Some(_) => Some("it is another name of a file that this host reads tools or rules from".to_owned()),
+        let is_among = |linked: &Vec<Identity>| itself.is_some_and(|itself| linked.contains(&itself));
+        let another = || Some("it is another name of a file that this host reads tools or rules from".to_owned());
+        if is_among(&self.elsewhere) {
+            return Ok(another());
+        }
+        Ok(match self.linked.get_or_init(|| self.find_linked(root)) {
+            Some(linked) if !is_among(linked) => None,
+            Some(_) => another(),
             None => {
                 Some("nobody can tell whether it is another name of a file that this host reads tools from".to_owned())
             }

@@ -185,8 +185,9 @@ pub(crate) fn see_open(file: impl AsFd) -> Result<Seen, Errno> {
     rustix::fs::fstat(file).map(|stat| seen(&stat))
 }
 
+/// What was looked at.
 #[expect(clippy::unnecessary_cast, reason = "device and inode numbers have different widths on different systems")]
-fn seen(stat: &Stat) -> Seen {
+pub(crate) fn seen(stat: &Stat) -> Seen {
     Seen {
         file_type: FileType::from_raw_mode(stat.st_mode),
         device: (rustix::fs::major(stat.st_dev as _), rustix::fs::minor(stat.st_dev as _)),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, Refusal, Ruling};
-use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
+use agent_core::grant::{Access, FileIdentity, FsGrant, Recovery, RuleSource};
 use agent_core::limits::Limits;
 use agent_core::open_file::OpenFile;
 use agent_core::path_state::{Mark, PathMark};
@@ -207,8 +207,8 @@ pub(super) fn state_of(
 pub(super) fn mount(dir: &Path, guest: &str, access: Access) -> Mount {
     let source = RuleSource("test".to_owned());
     let (host, mount, recovery) = (dir.display().to_string(), guest.to_owned(), Recovery::Undo);
-    let (unchanging, unmoved) = (Vec::new(), Vec::new());
-    let grant = FsGrant { host, mount, access, recovery, unchanging, unmoved, source };
+    let (unchanging, unmoved, linked) = (Vec::new(), Vec::new(), Vec::new());
+    let grant = FsGrant { host, mount, access, recovery, unchanging, unmoved, linked, source };
     opened(&grant)
 }
 
@@ -235,17 +235,17 @@ impl Guest {
 
     /// One in whose directory these stay as they are, which was laid out before.
     pub(super) fn without(temp: TempDir, unchanging: &[&str]) -> Self {
-        Self::keeping(temp, unchanging, &[])
+        Self::keeping(temp, unchanging, &[], &[])
     }
 
-    /// The same, and in which these folders stay where they are.
-    pub(super) fn keeping(temp: TempDir, unchanging: &[&str], unmoved: &[&str]) -> Self {
+    /// The same, in which these folders stay where they are, and these files as they are under each of their names.
+    pub(super) fn keeping(temp: TempDir, unchanging: &[&str], unmoved: &[&str], linked: &[FileIdentity]) -> Self {
         let host = temp.path().canonicalize().unwrap_or_else(|error| unreachable!("{error}"));
         let whole = |paths: &[&str]| paths.iter().map(|path| host.join(path).display().to_string()).collect();
-        let (unchanging, unmoved) = (whole(unchanging), whole(unmoved));
+        let (unchanging, unmoved, linked) = (whole(unchanging), whole(unmoved), linked.to_vec());
         let (mount, source) = ("/data".to_owned(), RuleSource("test".to_owned()));
         let (host, access, recovery) = (host.display().to_string(), Access::Write, Recovery::Undo);
-        let mount = opened(&FsGrant { host, mount, access, recovery, unchanging, unmoved, source });
+        let mount = opened(&FsGrant { host, mount, access, recovery, unchanging, unmoved, linked, source });
         Self::at(temp, mount, Answer::Allow, Limits::STANDARD)
     }
 

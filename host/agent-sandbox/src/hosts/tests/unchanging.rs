@@ -2,9 +2,10 @@
 //! around it.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use agent_core::effect::Decision;
+use agent_core::grant::FileIdentity;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -158,12 +159,35 @@ async fn the_times_of_what_is_loaded_are_not_set_through_a_handle() -> Tried {
     Ok(())
 }
 
+/// What is loaded lies in no directory that is granted; a second name of it does.
+#[tokio::test]
+async fn a_file_from_elsewhere_is_known_by_what_it_is() -> Tried {
+    let (temp, elsewhere) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let file = elsewhere.path().join("calc.wasm");
+    for name in [&file, &temp.path().join("mine")] {
+        fs::write(name, "as it was")?;
+    }
+    fs::hard_link(&file, temp.path().join("second"))?;
+    fs::hard_link(temp.path().join("mine"), temp.path().join("other"))?;
+    let metadata = fs::metadata(&file)?;
+    let device = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
+    let mut guest = Guest::keeping(temp, &[], &[], &[FileIdentity { device, inode: metadata.ino() }]);
+    for step in [Step::Overwrite("second", 0), Step::Write("second", "evil"), Step::Touch("second")] {
+        assert_eq!(guest.step(&step).await, Err("not-permitted".to_owned()));
+    }
+    for step in [Step::Overwrite("other", 0), Step::Write("new", "x"), Step::Remove("second")] {
+        assert_eq!(guest.step(&step).await, Ok(()));
+    }
+    assert_eq!(fs::read_to_string(&file)?, "as it was");
+    Ok(())
+}
+
 /// By a path with `..` the host goes through a folder and out of it again: another folder in its place would lead elsewhere.
 #[tokio::test]
 async fn a_folder_on_the_way_stays_where_it_is_and_is_a_guests_to_change() -> Tried {
     let temp = laid_out()?;
     fs::create_dir_all(temp.path().join("build/out"))?;
-    let mut guest = Guest::keeping(temp, &["a/tools"], &["build/out", "later"]);
+    let mut guest = Guest::keeping(temp, &["a/tools"], &["build/out", "later"], &[]);
     for step in [
         Step::Rename("build/out", "moved"),
         Step::Rename("build", "moved"),
