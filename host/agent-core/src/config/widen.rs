@@ -88,7 +88,7 @@ impl ToolAuthority {
     /// Where the rule gives more than the ceiling, a directory at a mount that is taken, one that lies in what stays as it is, or a
     /// variable that holds a secret.
     pub fn widened(&self, rule: &GrantRule) -> Result<Self, Problems> {
-        Problems::none_of(self.into_unchanging(rule))?;
+        Problems::none_of(self.granted_in_unchanging(rule))?;
         let rules = Authority { grants: self.as_rules(rule), approvals: Vec::new(), denies: self.denies.clone() };
         let joined = resolve(&self.tool, &self.component, &self.ceiling, &LimitsChange::default(), &[&rules])?;
         let mut widened = self.clone();
@@ -110,7 +110,7 @@ impl ToolAuthority {
 
     /// Directories in what stays as it is, to be changed. What in it would be loaded was known when the run began, and what it holds
     /// says no more than where that is.
-    fn into_unchanging(&self, rule: &GrantRule) -> Vec<Problem> {
+    fn granted_in_unchanging(&self, rule: &GrantRule) -> Vec<Problem> {
         let kept: Vec<&HostPath> = self.denies.iter().flat_map(|deny| &deny.unchanging).collect();
         let problem = |fs: &FsRule| {
             let around = kept.iter().find(|path| path.contains(&fs.host))?;
