@@ -26,6 +26,8 @@ name = "payer"
 instructions = "Pay once."
 model = "scripted:replies.toml"
 tools = ["polite.wasm"]
+[budget]
+turns = 3
 [[grant]]
 tool = "polite"
 fs = [{ host = "./data", mount = "/data", access = "write" }]

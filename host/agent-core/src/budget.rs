@@ -9,7 +9,7 @@ use crate::units::{Fuel, Millis};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Model requests that were answered.
+    /// Model requests that were answered, or that the end of their host left open.
     pub turns: u32,
     /// Tool calls, whatever came of them.
     pub tool_calls: u32,
@@ -35,7 +35,7 @@ impl Budget {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spent {
-    /// Model requests that were answered.
+    /// Model requests that were answered, or that the end of their host left open.
     pub turns: u32,
     /// Tool calls.
     pub tool_calls: u32,
@@ -61,7 +61,7 @@ impl Spent {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetChange {
-    /// Model requests that were answered: at least one.
+    /// Model requests that were answered, or that the end of their host left open: at least one.
     pub turns: Option<u32>,
     /// Tool calls; none is a budget too.
     pub tool_calls: Option<u32>,

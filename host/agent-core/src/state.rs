@@ -51,6 +51,8 @@ pub struct State {
     pub failures_in_row: u32,
     /// The number of the last event.
     pub seq: u64,
+    /// Replies so far. Fewer than the turns that were used, where a crash left requests open.
+    replies: u32,
     next_call: u32,
     last_at: UnixMillis,
     last_epoch: u64,
@@ -156,6 +158,7 @@ impl State {
             repeats: Repeats::default(),
             failures_in_row: 0,
             seq: 1,
+            replies: 0,
             next_call: 1,
             last_at: first.at,
             last_epoch: first.epoch,
@@ -350,7 +353,8 @@ impl State {
             return Err("it asks for more calls than a reply may");
         }
         self.has_asked = false;
-        self.spent.turns += 1;
+        self.replies += 1;
+        self.spent.turns = self.spent.turns.saturating_add(1);
         self.spent.input_tokens = self.spent.input_tokens.saturating_add(body.reply.usage.input);
         self.spent.output_tokens = self.spent.output_tokens.saturating_add(body.reply.usage.output);
         let calls: Vec<_> = body.reply.calls.iter().map(|call| self.propose(call)).collect();
@@ -393,7 +397,9 @@ impl State {
         self.repeats = Repeats::default();
         match &mut self.phase {
             Phase::Asking(asking) => {
-                // The request that was on its way is sent again; failures of another hour say nothing about this one.
+                // The request that was on its way is sent again, and both are paid for: a crash refunds nothing.
+                self.spent.turns = self.spent.turns.saturating_add(u32::from(asking.requested));
+                // Failures of another hour say nothing about the next one.
                 *asking = Asking::turn(asking.turn);
             }
             Phase::Acting(calls) | Phase::Serving(calls) => {
@@ -416,7 +422,7 @@ impl State {
         self.started = RunStarted { agent, agent_file, instructions, models, tools, ..self.started.clone() };
         match &mut self.phase {
             // The models may be others.
-            Phase::Asking(asking) => *asking = Asking::turn(asking.turn),
+            Phase::Asking(asking) => *asking = Asking { requested: asking.requested, ..Asking::turn(asking.turn) },
             Phase::Acting(calls) | Phase::Serving(calls) => {
                 for pending in calls {
                     pending.tool = self.places.get(&pending.call.tool).copied();
@@ -451,7 +457,7 @@ impl State {
             self.repeats.count(&call.call, result);
         }
         self.say(Message { role: Role::Tool, parts: results.into_iter().map(Part::ToolResult).collect() });
-        self.phase = Phase::Asking(Asking::turn(self.spent.turns + 1));
+        self.phase = Phase::Asking(Asking::turn(self.replies + 1));
     }
 }
 

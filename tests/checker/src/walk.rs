@@ -446,6 +446,8 @@ impl Walk {
         if self.stops.last().is_some_and(|(stop, _)| stop == "completed") {
             return broken(Invariant::I6, "the run was complete");
         }
+        // What was asked and not answered is asked again, and counts as well.
+        self.spent.turns += u64::from(self.asked);
         (self.ended, self.asked) = (false, false);
         for (number, call) in self.calls.iter_mut().filter(|(_, call)| !call.is_over() && !call.in_doubt) {
             let Some(attempt) = call.attempts.last_mut().filter(|attempt| !attempt.interrupted) else { continue };

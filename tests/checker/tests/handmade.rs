@@ -136,6 +136,11 @@ fn ended(epoch: u64, stop: &str, answer: Option<&str>) -> Told {
     (epoch, "RunEnded", json!({"stop": stop, "answer": answer, "detail": null}))
 }
 
+/// The same event of a host that took the run over.
+fn of_epoch(epoch: u64, (_, kind, body): Told) -> Told {
+    (epoch, kind, body)
+}
+
 fn resumed(epoch: u64) -> Told {
     (epoch, "RunResumed", json!({"budget": {"fuel": 100}}))
 }
@@ -394,6 +399,13 @@ fn i10_what_was_used_is_forgotten() {
     caught(&sound(), &more, Invariant::I10, None, "turns");
     let less = Evidence { acks: vec![with(Spent { fuel: 50, ..spent() }), with(spent())], ..Evidence::default() };
     caught(&sound(), &less, Invariant::I10, None, "less fuel");
+    // A request that was open when its host was killed was made, and so was the one that repeats it.
+    let mut events = sound()[..2].to_vec();
+    events.push(resumed(2));
+    events.extend(sound()[1..].iter().cloned().map(|event| of_epoch(2, event)));
+    let both = Evidence { acks: vec![with(Spent { turns: 3, ..spent() })], ..Evidence::default() };
+    assert_eq!(first(&events, &both), None);
+    caught(&sound(), &both, Invariant::I10, None, "turns");
 }
 
 #[test]

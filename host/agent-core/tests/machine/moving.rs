@@ -47,6 +47,17 @@ fn what_a_run_is_moved_to_counts_from_then_on() {
     assert_eq!(State::fold(&world.events).unwrap().unwrap(), world.state);
 }
 
+/// To move a run to other models is no way to have a request for nothing.
+#[test]
+fn a_request_that_was_open_when_the_run_was_moved_counts_as_a_turn() {
+    let mut world = world();
+    world.record(ModelRequested { turn: 1, attempt: 1, model: 0 });
+    world.record(rebased(&["files.read"]));
+    world.crash();
+    assert_eq!(world.state.spent.turns, 1);
+    assert!(matches!(world.next(), Action::CallModel { turn: 1, attempt: 1, .. }), "{:?}", world.next());
+}
+
 /// The other run was killed and taken up again hours later, more than once; the fork is made days after that. Nobody was active in
 /// between, and nobody is charged for it.
 #[test]

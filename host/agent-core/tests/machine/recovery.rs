@@ -2,16 +2,17 @@
 
 use agent_core::budget::{Budget, FUEL_ADVANCE};
 use agent_core::effect::{EffectClass, EffectResult};
-use agent_core::event::{Event, FuelTaken, Recorded, ToolStarted};
+use agent_core::event::{Event, FuelTaken, ModelRequested, Recorded, ToolStarted};
 use agent_core::file_events::CallUndone;
 use agent_core::limits::Limits;
 use agent_core::machine::{self, Action};
+use agent_core::model::ModelFailureKind;
 use agent_core::outcome::{Fault, MeteredFuel, ToolOutcome};
 use agent_core::pending::CallStatus;
 use agent_core::stop::StopReason;
 use agent_core::units::{Fuel, Millis};
 
-use super::world::{World, files_write, finished, world};
+use super::world::{World, files_write, finished, returned, with_budget, world};
 
 #[test]
 fn an_interrupted_call_is_undone_and_run_again_at_most_three_times() {
@@ -177,4 +178,33 @@ fn time_in_which_no_host_was_alive_is_not_spent() {
     world.crash();
     assert_eq!(world.state.spent.time, Millis(5_000));
     assert!(matches!(world.next(), Action::CallTool { call: again, .. } if again == call));
+}
+
+/// The provider has it and charges for it, whoever is gone when its reply comes.
+#[test]
+fn a_request_that_a_crash_left_open_counts_as_a_turn() {
+    let mut world = with_budget(|budget| budget.turns = 3);
+    world.record(ModelRequested { turn: 1, attempt: 1, model: 0 });
+    world.crash();
+    assert_eq!(world.state.spent.turns, 1);
+    world.reply(&[("calc__evaluate", "1")]);
+    let call = world.start();
+    world.finish(call, returned("1"));
+    assert_eq!(world.state.spent.turns, 2);
+    // Turns are numbered by their replies, as before.
+    assert!(matches!(world.next(), Action::CallModel { turn: 2, attempt: 1, .. }), "{:?}", world.next());
+    world.record(ModelRequested { turn: 2, attempt: 1, model: 0 });
+    world.crash();
+    assert_eq!(world.stop(), Some(StopReason::MaxTurns));
+}
+
+#[test]
+fn a_crash_without_an_open_request_costs_no_turn() {
+    let mut world = world();
+    world.fail(ModelFailureKind::ServerError);
+    world.crash();
+    world.reply(&[("calc__evaluate", "1")]);
+    world.start();
+    world.crash();
+    assert_eq!(world.state.spent.turns, 1);
 }

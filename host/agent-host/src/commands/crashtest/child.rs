@@ -75,9 +75,12 @@ impl Child {
         end(&mut command, order)
     }
 
-    /// Goes on with a run.
-    pub(super) fn resume(&self, run: &RunId) -> anyhow::Result<Ended> {
+    /// Goes on with a run, in as many turns where that is more than its budget.
+    pub(super) fn resume(&self, run: &RunId, turns: Option<u32>) -> anyhow::Result<Ended> {
         let mut command = self.command("resume");
+        if let Some(turns) = turns {
+            command.args(["--max-turns", &turns.to_string()]);
+        }
         command.arg(run.as_str());
         end(&mut command, Order::List)
     }

@@ -95,6 +95,13 @@ impl Recorded {
         self.of("RunEnded").any(|body| body.get("stop").is_some_and(|stop| stop == "completed"))
     }
 
+    /// The turns that its resume may take, where that is more than its budget: a request that was open counts as one.
+    pub(super) fn turns(&self) -> Option<u32> {
+        let answered = self.of("ModelReplied").count() + self.of("ModelFailed").count();
+        let turns = self.of("RunStarted").next()?.pointer("/budget/turns")?.as_u64()?;
+        (self.of("ModelRequested").count() > answered).then(|| u32::try_from(turns + 1).unwrap_or(u32::MAX))
+    }
+
     fn of(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.events.iter().filter(move |(of, _)| *of == kind).map(|(_, body)| body)
     }

@@ -209,7 +209,7 @@ fn kill_at(child: &Child, place: &Place, point: u64, baseline: &Baseline) -> any
     let before = Recorded::read(place)?;
     let Some(before) = before else { return Ok(Trial::not_begun(&killed)) };
     // It may have been killed when everything was recorded: then there is nothing to go on with.
-    let resumed = if before.is_complete() { None } else { Some(child.resume(&before.run)?) };
+    let resumed = if before.is_complete() { None } else { Some(child.resume(&before.run, before.turns())?) };
     let after = Recorded::read(place)?.context("the journal is gone after the resume")?;
     judge::judge(&killed, &before, &after, resumed.as_ref(), baseline, &place.files()?)
 }
