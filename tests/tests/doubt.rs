@@ -74,6 +74,56 @@ fn a_keyed_payment_without_an_answer_is_sent_again_by_the_living_host() {
     assert_eq!(bodies(&world, "ToolSuspended")[0]["reason"], "unanswered");
 }
 
+/// A run of one call that posts to the server, whose answer is what the model was told of the call.
+fn calling(world: &World, server: &Server, grant: Grant, (operation, more): (&str, &str)) -> Vec<String> {
+    let url = server.url();
+    let key = if grant == Grant::Keyed { ", idempotency_header = \"Idempotency-Key\"" } else { "" };
+    let script = format!(
+        "version = 1\n[[reply]]\ncalls = [{{ tool = \"polite.{operation}\", arguments = {{ url = \"{url}/pay\"{more} }} }}]\n\
+         [[reply]]\ntext = \"told: {{{{ call[0] }}}}\"\n"
+    );
+    let policy = format!(
+        "[[grant]]\ntool = \"polite\"\nhttp = [{{ url = \"{url}\", methods = [\"POST\"]{key} }}]\n\
+         limits = {{ deadline = \"2s\" }}\n"
+    );
+    let model = format!("scripted:{}", world.write("replies.toml", script).display());
+    let policy = world.write("policy.toml", policy).display().to_string();
+    let polite = guest("polite");
+    ["run", "--tools", &polite, "--policy", &policy, "--model", &model, "go"].map(str::to_owned).to_vec()
+}
+
+/// Traps right after its payment; waits for its payment until its deadline.
+const TRAPS: (&str, &str) = ("pay_and_panic", "");
+const WAITS: (&str, &str) = ("http", ", method = \"POST\", body = \"10\"");
+
+/// It was made three times, with a payment each time, where a server has no answer for who calls it so.
+#[test]
+fn a_keyed_payment_of_a_call_that_was_stopped_is_sent_once_and_the_model_is_told() {
+    for (manner, call, fault) in
+        [(Manner::HangUpOnce("paid"), TRAPS, "guest_trap"), (Manner::Silent, WAITS, "deadline_exceeded")]
+    {
+        let (world, server) = (World::new(), Server::start(manner));
+        let said = world.run(&words(&calling(&world, &server, Grant::Keyed, call)));
+        assert_eq!((said.code, server.hits()), (Some(0), 1), "{fault}: {said:?}");
+        let told = format!("may or may not have done this, which is not done again: POST {}/pay", server.url());
+        assert!(said.out.contains(&told), "{fault}: {said:?}");
+        assert_eq!((bodies(&world, "ToolStarted").len(), bodies(&world, "ToolSuspended").len()), (1, 0), "{fault}");
+        assert_eq!(bodies(&world, "ToolFinished")[0]["outcome"]["faulted"]["fault"], fault);
+        assert_eq!(world.run(&["journal", "verify"]).code, Some(0), "{fault}");
+    }
+}
+
+#[test]
+fn an_opaque_payment_of_a_call_that_traps_is_in_doubt() {
+    let (world, server) = (World::new(), Server::start(Manner::HangUpOnce("paid")));
+    let said = world.run(&words(&calling(&world, &server, Grant::Opaque, TRAPS)));
+    assert_eq!((said.code, server.hits()), (Some(22), 1), "{said:?}");
+    let doubt = bodies(&world, "ToolInDoubt");
+    let reason = doubt[0]["reason"].as_str().expect("text");
+    assert!(doubt.len() == 1 && reason.contains("the call ended with `guest_trap`"), "{doubt:?}");
+    assert_eq!((world.run(&["resume"]).code, server.hits()), (Some(22), 1), "nor later");
+}
+
 /// What a person said yes to is sent again as the same write: nobody is asked twice about one payment.
 #[test]
 fn an_approved_payment_is_sent_again_without_another_question() {

@@ -32,6 +32,19 @@ pub fn about(call: CallNumber, attempt: &Attempt, why: Why) -> Option<ToolInDoub
     Some(ToolInDoubt { call, request, reason, retry, metering: None, effects: Vec::new() })
 }
 
+/// What the model is told of the keyed writes of a stopped attempt that have no answer, since nothing sends them again; `None` where
+/// each has one.
+#[must_use]
+pub fn left_unanswered(attempt: &Attempt) -> Option<String> {
+    let open: Vec<&Send> = attempt.sends.iter().filter(|send| send.result().is_none()).collect();
+    (!open.is_empty()).then(|| {
+        let all = joined(&open, |send| send.request.to_string());
+        format!(
+            "it may or may not have done this, which is not done again: {all}; find out before anything depends on it"
+        )
+    })
+}
+
 /// Whether a call that is done again along its record comes past this write. Files under `undo = false` are changed already, and
 /// an answer that did not come is not waited for again.
 fn is_on_the_way(send: &Send) -> bool {
@@ -50,10 +63,15 @@ fn listed(attempt: &Attempt, named: Option<&Send>) -> Option<String> {
     if sent.is_empty() {
         return None;
     }
-    let each: Vec<String> = sent.iter().take(LISTED_MAX).map(|send| known(send)).collect();
-    let more = sent.len().saturating_sub(LISTED_MAX);
+    Some(format!("what it sent: {}", joined(&sent, known)))
+}
+
+/// The first of these writes, each in words, and how many there are beside.
+fn joined(sends: &[&Send], in_words: impl Fn(&Send) -> String) -> String {
+    let each: Vec<String> = sends.iter().take(LISTED_MAX).map(|send| in_words(send)).collect();
+    let more = sends.len().saturating_sub(LISTED_MAX);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    Some(format!("what it sent: {}{more}", each.join(", ")))
+    format!("{}{more}", each.join(", "))
 }
 
 fn known(send: &Send) -> String {

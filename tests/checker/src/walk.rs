@@ -389,7 +389,9 @@ impl Walk {
         if returned && attempt.interrupted {
             return broken(Invariant::I6, format!("call {number} returned from an attempt whose host had ended"));
         }
-        if let Some((effect, _)) = attempt.open_send() {
+        // A call that was stopped is told of a keyed one, and nothing sends that again.
+        let open = if faulted { attempt.doubtful_send() } else { attempt.open_send().map(|(effect, _)| effect) };
+        if let Some(effect) = open {
             return broken(Invariant::I7, format!("call {number} gets an outcome while write {effect} is in doubt"));
         }
         if faulted && attempt.has_changes() {

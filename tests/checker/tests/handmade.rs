@@ -245,6 +245,9 @@ fn sound_journals_pass() {
     assert_eq!(first(&doubted(), &Evidence { hits: Some(vec![hit(), hit()]), ..nothing() }), None);
     assert_eq!(first(&continued(), &Evidence { hits: Some(vec![hit()]), ..nothing() }), None);
     assert_eq!(first(&sent_again(), &nothing()), None);
+    let mut stopped = sent_again()[..5].to_vec();
+    stopped.push(finished(1, &json!({"faulted": {"fault": "guest_trap", "message": "trap"}})));
+    assert_eq!(first(&stopped, &nothing()), None, "the keyed write of a call that was stopped");
     let mut along = doubted();
     along[10] = going_on(call_started(4, 2));
     assert_eq!(first(&along, &Evidence { hits: Some(vec![hit(), hit()]), ..nothing() }), None, "along its record");
@@ -353,6 +356,12 @@ fn i7_a_doubt_that_is_hidden() {
     let mut events = sent_again();
     events[8].2["effect"]["result"] = json!({"not_sent": "refused"});
     caught(&events, &nothing(), Invariant::I7, Some(10), "in doubt");
+    let mut events = sent_again()[..5].to_vec();
+    events.push(finished(1, &returned()));
+    caught(&events, &nothing(), Invariant::I7, Some(6), "in doubt");
+    let mut events = sound()[..5].to_vec();
+    events.push(finished(1, &json!({"faulted": {"fault": "guest_trap", "message": "trap"}})));
+    caught(&events, &nothing(), Invariant::I7, Some(6), "in doubt");
     let mut events = sent_again();
     events[4] = intended(1, 1);
     caught(&events, &nothing(), Invariant::I7, Some(6), "given up");

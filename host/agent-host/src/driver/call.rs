@@ -176,7 +176,7 @@ impl StartedCall {
         let Self { ports, number, attempt, asked, component, descriptor, call, gate, stores, .. } = *self;
         let mounts = call.mounts.clone();
         let report = ports.sandbox.call(&component, call).await?;
-        let report = results::held(report, &component, &descriptor, &ports.schemas);
+        let mut report = results::held(report, &component, &descriptor, &ports.schemas);
         failpoint::hit("guest-ended");
         tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
         if report.remains != Remains::FileWork {
@@ -192,9 +192,10 @@ impl StartedCall {
             let why = doubting::about_change(changed(&changes[0]), reason.to_owned());
             return leave_in_doubt(&ports, number, why, Some(report)).map(|()| None);
         }
-        let unresolved = doubting::unresolved(&ports, number);
-        let again = matches!(unresolved, Some(Unresolved::Repeatable)) && !cancelled;
-        if again || matches!(report.outcome, ToolOutcome::Faulted { .. }) {
+        let stopped = matches!(report.outcome, ToolOutcome::Faulted { .. });
+        // What was stopped is not made again in a living host: a guest that always traps after its write would send it each time.
+        let again = !stopped && matches!(doubting::unresolved(&ports, number), Some(Unresolved::Repeatable));
+        if again || stopped {
             // A person who stops a run finds the files as they were, and does not have to resume it for that.
             match restore(&ports, &mounts, number, attempt).await? {
                 Restored::All => {}
@@ -223,6 +224,7 @@ impl StartedCall {
             wait_to_send_again(&ports, attempt).await;
             return suspend(&ports, (number, attempt), Suspension::Unanswered, report).map(|()| None);
         }
+        doubting::tell_unanswered(&ports, number, &mut report);
         ports.reporter.tool_finished(number, &asked, &report);
         finish(&ports, number, report, &stores)
     }

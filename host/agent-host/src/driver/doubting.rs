@@ -73,6 +73,14 @@ pub fn not_continued(outcome: &ToolOutcome) -> Option<Why> {
     }
 }
 
+/// Tells the model of a call that was stopped what it may have done under a key: another call would do it under another one.
+pub fn tell_unanswered(ports: &Ports, call: CallNumber, report: &mut CallReport) {
+    let ToolOutcome::Faulted { message, .. } = &mut report.outcome else { return };
+    if let Some(open) = with_attempt(ports, call, doubt::left_unanswered).flatten() {
+        *message = format!("{message}; {open}");
+    }
+}
+
 /// Whether a call has sent anything, in this attempt or in one that it continues.
 pub fn has_sent(ports: &Ports, call: CallNumber) -> bool {
     with_attempt(ports, call, |attempt| !attempt.sends.is_empty()).unwrap_or(false)

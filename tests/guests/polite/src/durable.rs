@@ -67,6 +67,20 @@ pub(crate) fn pay(order: Order) -> Result<Json<Value>, String> {
     })))
 }
 
+/// Where to pay last.
+#[args]
+pub(crate) struct LastOrder {
+    /// Where the payment goes.
+    url: String,
+}
+
+/// Pays, and panics whatever came of it.
+#[tool]
+pub(crate) fn pay_and_panic(order: LastOrder) -> String {
+    let answered = Request::post(&order.url, b"10".to_vec()).send().is_ok();
+    panic!("answered: {answered}")
+}
+
 /// Where to pay at the same time, and where to write it down.
 #[args]
 pub(crate) struct Orders {

@@ -10,6 +10,7 @@ mod world;
 
 agent_host_tool::export!(
     durable::pay,
+    durable::pay_and_panic,
     durable::pay_together,
     files::read_file,
     files::write_file,
