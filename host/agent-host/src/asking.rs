@@ -14,9 +14,9 @@ use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::EffectRequest;
 use agent_core::grant::{Access, RuleSource, SecretGrant};
 use agent_core::name::{CallNumber, Name, ToolName};
+use agent_core::units::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use crate::clock;
 use crate::driver::ports::Ports;
 use crate::hardening::kept::{Widening, Wish};
 use crate::journal::log::Durable;
@@ -63,7 +63,7 @@ pub async fn approve(ports: &Ports, number: CallNumber, subject: &ApprovalSubjec
     };
     let asked = async { Some(ports.person.ask_within(question, answer_wait()).await) };
     match unless_cancelled(ports, asked).await? {
-        Ok(letter) => letter.map(|letter| answer(letter, None)),
+        Ok(letter) => letter.map(|letter| answer(letter, None, ports.recorder.now())),
         Err(Unanswered) => {
             ports.reporter.note(&format!("nobody answered: call {number} waits for `agent-host approve`"));
             None
@@ -91,10 +91,10 @@ pub fn approval_question(tool: &str, title: String, details: Vec<String>) -> Que
     Question { title, details, who: format!("`{tool}`"), answers: &[('y', "yes, this once"), ('n', "no")] }
 }
 
-/// The answer that a letter to [`approval_question`] stands for.
+/// The answer that a letter to [`approval_question`] stands for, said at that time.
 #[must_use]
-pub fn answer(letter: char, reason: Option<String>) -> Approval {
-    if letter == 'y' { Approval::yes(clock::now()) } else { Approval::Denied { reason } }
+pub fn answer(letter: char, reason: Option<String>, now: UnixMillis) -> Approval {
+    if letter == 'y' { Approval::yes(now) } else { Approval::Denied { reason } }
 }
 
 /// How long a person at the terminal is waited for.

@@ -200,7 +200,7 @@ impl Waited {
         let who = format!("`{}`", self.call.call.tool.replacen("__", ".", 1));
         let question = Question { title, details: Vec::new(), who, answers: &[('y', "yes"), ('n', "not now")] };
         match ask(question)? {
-            Some('y') => Ok(asking::answer('y', None)),
+            Some('y') => Ok(asking::answer('y', None, clock::now())),
             Some(_) => bail!("not approved, and nothing is recorded\n  hint: `agent-host deny` says no for good"),
             None => bail!(
                 "nobody is there to be asked\n  hint: `agent-host approve {} {} --yes` approves what is shown above",

@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use agent_core::event::{Event, Recorded};
 use agent_core::run_events::RunEnded;
 use agent_core::state::State;
+use agent_core::units::UnixMillis;
 use anyhow::Context;
 
-use crate::clock;
+use crate::clock::EventClock;
 use crate::journal::log::{Durable, RunLog};
 use crate::journal::stores::StoreChanges;
 use crate::signing::SigningKey;
@@ -17,13 +18,15 @@ use crate::signing::SigningKey;
 pub struct Recorder {
     log: Box<dyn RunLog>,
     state: Mutex<State>,
+    clock: EventClock,
 }
 
 impl Recorder {
     /// Goes on from `state`, which is the fold of what `log` holds.
     #[must_use]
     pub fn new(log: Box<dyn RunLog>, state: State) -> Self {
-        Self { log, state: Mutex::new(state) }
+        let clock = EventClock::of(&state);
+        Self { log, state: Mutex::new(state), clock }
     }
 
     /// Records a fact. It is on the disk as soon as its kind needs it, or sooner where `durable` says so.
@@ -50,7 +53,7 @@ impl Recorder {
         // What does not follow must not be recorded: a journal with it would not fold any more. A call that could not be waited
         // for may still have something to say, for instance.
         state.check(&event).context("it is not recorded, and the run is as it was")?;
-        let recorded = self.log.append_with(clock::now(), event, durable, changes)?;
+        let recorded = self.log.append_with(self.now(), event, durable, changes)?;
         state.apply(&recorded).context("the run's state does not allow what has just happened")?;
         Ok(recorded)
     }
@@ -64,7 +67,7 @@ impl Recorder {
         let mut state = self.state();
         let (seq, head) = self.log.end();
         let signed = key.sign(&state.run, seq, &head);
-        let recorded = self.log.append(clock::now(), signed.into(), Durable::Now)?;
+        let recorded = self.log.append(self.now(), signed.into(), Durable::Now)?;
         state.apply(&recorded).context("a signature does not follow")
     }
 
@@ -74,7 +77,7 @@ impl Recorder {
     /// As [`Recorder::record`].
     pub fn record_last(&self, ended: RunEnded) -> anyhow::Result<()> {
         let mut state = self.state();
-        let recorded = self.log.append_last(clock::now(), ended.into())?;
+        let recorded = self.log.append_last(self.now(), ended.into())?;
         state.apply(&recorded).context("the run's state does not allow what has just happened")
     }
 
@@ -84,9 +87,46 @@ impl Recorder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time of an event now. Not what a person's clock says, where that was set since this process took the run up.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
     /// How often the journal was synced for this run by this process.
     #[must_use]
     pub fn syncs(&self) -> u64 {
         self.log.syncs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use agent_core::event::ModelRequested;
+    use agent_core::units::Millis;
+
+    use super::*;
+    use crate::journal::Journal as _;
+    use crate::journal::key::HostKey;
+    use crate::journal::sqlite::SqliteJournal;
+    use crate::report::samples;
+
+    /// By the wall clock it is half a century later, which would be more than any run's time.
+    #[test]
+    fn a_clock_that_was_set_forward_uses_up_no_time_of_a_run() -> anyhow::Result<()> {
+        let home = tempfile::tempdir()?;
+        let key = HostKey::load_or_create(home.path())?;
+        let journal = SqliteJournal::create_or_open(&home.path().join("runs"), &key)?;
+        let began = UnixMillis(1_000);
+        let (log, first) = journal.start_run(samples::run_id(1), began, samples::started())?;
+        let state = Mutex::new(State::begin(&first)?);
+        let recorder = Recorder { log, state, clock: EventClock::Steady { began, since: Instant::now() } };
+        std::thread::sleep(Duration::from_millis(20));
+        recorder.record(ModelRequested { turn: 1, attempt: 1, model: 0 }, Durable::Later)?;
+        let spent = recorder.state().spent.time;
+        assert!((Millis(20)..Millis(60_000)).contains(&spent), "{spent}");
+        Ok(())
     }
 }

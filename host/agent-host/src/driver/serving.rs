@@ -191,8 +191,8 @@ pub async fn approved(
         (waiting::title(&tool, subject), question::lines(&state, call, subject))
     };
     match tokio::time::timeout(asking::answer_wait(), line.ask(title, details)).await {
-        Ok(Some(ClientAnswer::Yes)) => Ok(asking::answer('y', None)),
-        Ok(Some(ClientAnswer::No)) => Ok(asking::answer('n', None)),
+        Ok(Some(ClientAnswer::Yes)) => Ok(asking::answer('y', None, ports.recorder.now())),
+        Ok(Some(ClientAnswer::No)) => Ok(asking::answer('n', None, ports.recorder.now())),
         Ok(None) | Err(_) => Err("a rule of the operator asks a person first, and nobody answered".to_owned()),
     }
 }

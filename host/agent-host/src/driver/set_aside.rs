@@ -103,11 +103,12 @@ impl Asking {
         if let Some(reason) = pending.asked.denial(&digest) {
             return Ok(Standing::Answered(Approval::Denied { reason: reason.map(str::to_owned) }));
         }
-        let now = clock::now();
+        let now = self.ports.recorder.now();
         if was_announced(pending, subject) {
             return Ok(Standing::Answered(Approval::yes(now)));
         }
-        if self.used(&digest) < pending.asked.approvals(&digest, now) {
+        // Nobody's word gets younger where the machine slept meanwhile.
+        if self.used(&digest) < pending.asked.approvals(&digest, now.max(clock::now())) {
             self.count_use(digest);
             return Ok(Standing::Answered(Approval::yes(now)));
         }

@@ -14,7 +14,7 @@ pub mod question;
 pub mod run;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
-mod samples;
+pub(crate) mod samples;
 pub mod spans;
 mod story;
 #[cfg(test)]
