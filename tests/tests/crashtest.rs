@@ -1,5 +1,6 @@
 //! `agent-host crashtest` on an agent of one's own: what it prints, that it says what it does to the world first, and that the
-//! user's files stay as they are. With the plain build: it is for users.
+//! user's files stay as they are. With the plain build: it is for users. The test build can have a defect planted: such a host must
+//! not pass.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -45,10 +46,14 @@ fn laid_out(url: &str) -> World {
 
 /// The build that users have.
 fn plain(world: &World, words: &[&str]) -> Output {
-    let program = given("AGENT_HOST_TEST_RELEASELIKE_BIN");
-    let mut command = std::process::Command::new(program);
+    run(world, "AGENT_HOST_TEST_RELEASELIKE_BIN", words, None)
+}
+
+fn run(world: &World, program: &str, words: &[&str], defect: Option<&str>) -> Output {
+    let mut command = std::process::Command::new(given(program));
     command.args(words).current_dir(world.work()).env_clear().env("AGENT_HOST_HOME", world.home()).env("NO_COLOR", "1");
     command.env("HOME", world.work()).stdin(std::process::Stdio::null());
+    command.envs(defect.map(|defect| ("AGENT_HOST_DEFECT", defect)));
     command.output().expect("the program starts")
 }
 
@@ -73,6 +78,36 @@ fn an_agent_is_killed_everywhere_and_its_files_stay() {
     assert_eq!(world.read("agent/data/a.txt").as_deref(), Some("old"), "the user's files are not touched");
     assert_eq!(world.read("agent/data/b.txt"), None);
     assert!(!world.work().join("agent/.agent-host").exists(), "no run is left beside the user's agent");
+}
+
+/// A judge that never saw a broken host proves nothing.
+#[test]
+fn a_host_that_repeats_what_may_have_happened_does_not_pass() {
+    const PAYS: &str = r#"
+version = 1
+[[reply]]
+calls = [{ tool = "polite.http", arguments = { method = "POST", url = "URL/pay", body = "10" } }]
+[[reply]]
+text = "done: {{ call[0] }}"
+"#;
+    for (defect, found) in [
+        (None, None),
+        (Some("repeat-doubt"), Some("the journal is damaged at ")),
+        (Some("resend-doubt"), Some("may have been sent, and was announced again without anybody's word")),
+    ] {
+        let server = Server::start(Manner::Answer("paid"));
+        let world = laid_out(&server.url());
+        world.write("agent/replies.toml", PAYS.replace("URL", &server.url()));
+        assert!(plain(&world, &["trust", "--yes", "agent/agent.toml"]).status.success());
+        let words = ["crashtest", "agent/agent.toml", "--yes", "--points", "40"];
+        let said = world.said(&run(&world, "AGENT_HOST_TEST_BIN", &words, defect));
+        assert_eq!(said.code, Some(i32::from(defect.is_some())), "{defect:?}: {said:?}");
+        let judged = found.unwrap_or("nothing was repeated silently");
+        assert!(
+            said.out.contains(judged) && said.out.contains("BROKEN at ") == defect.is_some(),
+            "{defect:?}: {said:?}"
+        );
+    }
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub enum Defect {
     /// A resumed run forgets that its calls had announced writes.
     #[cfg(feature = "failpoints")]
     RepeatDoubt,
+    /// A resumed run takes every announced write for one that a key makes safe to send again.
+    #[cfg(feature = "failpoints")]
+    ResendDoubt,
     /// A write is announced when it has been answered.
     #[cfg(feature = "failpoints")]
     ActBeforeRecord,
@@ -28,6 +31,7 @@ pub fn is_planted(defect: Defect) -> bool {
     let name = match defect {
         Defect::SkipSync => "skip-sync",
         Defect::RepeatDoubt => "repeat-doubt",
+        Defect::ResendDoubt => "resend-doubt",
         Defect::ActBeforeRecord => "act-before-record",
         Defect::IgnoreEpoch => "ignore-epoch",
     };
@@ -61,18 +65,19 @@ pub fn put_off() -> Vec<EffectIntended> {
 #[cfg(feature = "failpoints")]
 static PUT_OFF: std::sync::Mutex<Vec<EffectIntended>> = std::sync::Mutex::new(Vec::new());
 
-/// [`Defect::RepeatDoubt`]: takes back every announcement of a write that has no result.
+/// [`Defect::RepeatDoubt`]: takes back every announcement of a write that has no result. [`Defect::ResendDoubt`]: gives each of them
+/// the class of one that may be sent again.
 #[cfg(feature = "failpoints")]
-pub fn forget_announcements(state: &mut State) {
+pub fn misread_announcements(state: &mut State) {
+    use agent_core::effect::EffectClass;
     use agent_core::pending::CallStatus;
     use agent_core::state::Phase;
     let Phase::Acting(calls) = &mut state.phase else { return };
-    if !is_planted(Defect::RepeatDoubt) {
-        return;
-    }
+    let (forgets, resends) = (is_planted(Defect::RepeatDoubt), is_planted(Defect::ResendDoubt));
     for call in calls {
         if let CallStatus::Running(attempt) | CallStatus::Interrupted(attempt) = &mut call.status {
-            attempt.sends.retain(|send| send.result().is_some());
+            attempt.sends.retain(|send| !forgets || send.result().is_some());
+            attempt.sends.iter_mut().filter(|_| resends).for_each(|send| send.class = EffectClass::KeyedWrite);
         }
     }
 }
@@ -91,4 +96,4 @@ pub const fn put_off() -> [EffectIntended; 0] {
 
 /// Nothing, in a build for use.
 #[cfg(not(feature = "failpoints"))]
-pub const fn forget_announcements(_state: &mut State) {}
+pub const fn misread_announcements(_state: &mut State) {}

@@ -29,9 +29,10 @@ struct Case {
     try_it: fn(&mut Store) -> Result<(), String>,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     Case { defect: "skip-sync", found: &["before the journal was synced"], try_it: sends_after_syncs },
     Case { defect: "repeat-doubt", found: &["I4"], try_it: killed_after_the_answer },
+    Case { defect: "resend-doubt", found: &["I4", "I6"], try_it: killed_after_the_answer },
     Case { defect: "act-before-record", found: &["I5", "I4"], try_it: killed_after_the_answer },
     Case { defect: "ignore-epoch", found: &["I8", "I9", "former host"], try_it: overtaken },
 ];

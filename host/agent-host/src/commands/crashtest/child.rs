@@ -38,7 +38,7 @@ pub(super) struct Child {
 pub(super) struct Ended {
     /// Its exit code; `None` where a signal ended it.
     pub(super) code: Option<i32>,
-    out: String,
+    pub(super) out: String,
     pub(super) err: String,
     /// The names of the points that it passed.
     pub(super) points: Vec<String>,

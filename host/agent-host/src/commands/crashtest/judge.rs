@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use agent_core::name::RunId;
+use agent_core::state::State;
 use serde_json::Value;
 
-use super::Baseline;
 use super::child::Ended;
 use super::place::{Files, Place};
+use super::{Baseline, announced};
 use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
@@ -21,6 +22,8 @@ pub(super) struct Recorded {
     pub(super) run: RunId,
     /// Kind and body of each event.
     events: Vec<(&'static str, Value)>,
+    /// What it had used; nothing where its events are damaged.
+    spent: Value,
     damage: Option<String>,
 }
 
@@ -82,12 +85,13 @@ impl Recorded {
         let Ok(run) = journal.find_run(None) else { return Ok(None) };
         let damage = journal.verify(&run)?.damage.map(|damage| damage.to_string());
         let events = journal.events(&run)?;
+        let spent = State::fold(&events).ok().flatten().map(|state| serde_json::to_value(&state.spent));
         let event = |recorded: &agent_core::event::Recorded| {
             let body = recorded.event.to_body()?;
             Ok((recorded.event.kind(), serde_json::from_str(&body)?))
         };
         let events = events.iter().map(event).collect::<anyhow::Result<_>>()?;
-        Ok(Some(Self { run, events, damage }))
+        Ok(Some(Self { run, events, spent: spent.transpose()?.unwrap_or_default(), damage }))
     }
 
     /// Whether the run has its answer.
@@ -146,7 +150,15 @@ fn problem(
     if let Some(call) = outcome_twice(after) {
         return Some(format!("call {call} has two outcomes"));
     }
+    if let Some((call, effect)) = announced::again(&after.events) {
+        return Some(format!(
+            "write {effect} of call {call} may have been sent, and was announced again without anybody's word"
+        ));
+    }
     let resumed = resumed?;
+    if let Some(what) = forgotten(before, resumed) {
+        return Some(format!("the resumed run has used less {what} than the one that was killed"));
+    }
     let in_doubt: Vec<u64> = of_kind(new, "ToolInDoubt").map(|body| number(body, "call")).collect();
     let class_of = classes(after);
     let strange = in_doubt.iter().find(|call| class_of.get(call).is_none_or(|class| *class < Class::KeyedWrite));
@@ -177,7 +189,7 @@ fn of_kind<'e>(events: &'e [(&'static str, Value)], kind: &'static str) -> impl 
     events.iter().filter(move |(of, _)| *of == kind).map(|(_, body)| body)
 }
 
-fn number(body: &Value, name: &str) -> u64 {
+pub(super) fn number(body: &Value, name: &str) -> u64 {
     body.get(name).and_then(Value::as_u64).unwrap_or(0)
 }
 
@@ -240,4 +252,44 @@ fn repeated(before: &Recorded, new: &[(&'static str, Value)]) -> Option<u64> {
 fn outcome_twice(after: &Recorded) -> Option<u64> {
     let mut seen = std::collections::BTreeSet::new();
     after.of("ToolFinished").map(|body| number(body, "call")).find(|call| !seen.insert(*call))
+}
+
+/// What of the run's budget was used at the kill and is not any more, by what the resumed host says.
+fn forgotten(before: &Recorded, resumed: &Ended) -> Option<&'static str> {
+    const COUNTED: [(&str, &str); 6] = [
+        ("turns", "turns"),
+        ("tool_calls", "tool calls"),
+        ("input_tokens", "input tokens"),
+        ("output_tokens", "output tokens"),
+        ("fuel", "fuel"),
+        ("time", "time"),
+    ];
+    let told = resumed.json()?.get("spent")?.clone();
+    let less = |(name, _): &&(&str, &str)| {
+        let of = |spent: &Value| spent.get(*name).and_then(Value::as_u64);
+        of(&told) < of(&before.spent)
+    };
+    COUNTED.iter().find(less).map(|(_, words)| *words)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_used_is_not_forgotten() {
+        let said = |spent: Value| Ended {
+            code: Some(0),
+            out: json!({ "spent": spent }).to_string(),
+            err: String::new(),
+            points: Vec::new(),
+        };
+        let run = RunId::from_parts(agent_core::units::UnixMillis(0), [0; 10]);
+        let before = Recorded { run, events: Vec::new(), spent: json!({"turns": 2, "fuel": 5}), damage: None };
+        assert_eq!(forgotten(&before, &said(json!({"turns": 2, "fuel": 6}))), None);
+        assert_eq!(forgotten(&before, &said(json!({"turns": 1, "fuel": 6}))), Some("turns"));
+        assert_eq!(forgotten(&before, &said(json!({"turns": 2, "fuel": 4}))), Some("fuel"));
+    }
 }

@@ -1,9 +1,10 @@
 //! `agent-host crashtest`: kills a child host at journal writes, syncs and gate steps of a run, at each of them where they are few,
 //! has each killed run resumed, and shows what became of it. For users: their own agents and tools can be tested with it.
 //!
-//! `place` is the copy that is worked in, `child` the processes, `judge` what must hold, `matrix` what is printed. How the child
+//! `place` is the copy that is worked in, `child` the processes, `judge` (with `announced`) what must hold, `matrix` what is printed. How the child
 //! is told where to end is in `crash_order`.
 
+mod announced;
 mod child;
 mod judge;
 mod matrix;
