@@ -225,7 +225,7 @@ impl EffectGate for CallGate {
         }
         let answer = self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&effect.number);
         let done = EffectDone { call: self.call, attempt: self.attempt, effect: effect.clone(), answer };
-        self.record(done, Durable::Now)?;
+        self.record(done, Durable::Later)?;
         if effect.request.is_egress() {
             self.asking.sent();
         }

@@ -83,9 +83,8 @@ impl Durable {
             | Event::RunResumed(_)
             | Event::RunRebased(_)
             | Event::RunAdopted(_) => Self::Now,
-            // Forgetting them would have a write in doubt whose answer came, or files restored again that somebody has changed
-            // since.
-            Event::EffectDone(_) | Event::CallUndone(_) | Event::ChangesUndone(_) => Self::Now,
+            // Forgetting them would have files restored again that somebody has changed since.
+            Event::CallUndone(_) | Event::ChangesUndone(_) => Self::Now,
             // Nobody looks at the run any more, so nothing later would cover it.
             Event::RunEnded(_) | Event::HeadSigned(_) => Self::Now,
             // Covered by the next of those above, before which nothing depends on it.
@@ -97,6 +96,10 @@ impl Durable {
             | Event::ToolStarted(_)
             | Event::ToolSuspended(_)
             | Event::ToolFinished(_) => Self::Later,
+            // Without it the write is one whose answer never came: sent again under its key, or in doubt. So nothing is repeated, and
+            // what the guest makes of the answer is covered: each further write and change is announced with a sync, and so is the
+            // request that shows its result. A sync of its own would make each write cost two.
+            Event::EffectDone(_) => Self::Later,
             // What is lost of this is lost with the power, after which the whole limit counts.
             Event::FuelTaken(_) => Self::Later,
             // An undo finds the files themselves: what is lost of this leaves it with less to compare.

@@ -1,11 +1,12 @@
 //! Runs of a chosen length: a script in which the model asks for one call each turn, and the command that plays it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use agent_tests::{World, tool};
+use agent_tests::{World, guest, tool};
 
 /// Size of the files that `Work::Read` reads: a page of text, as a tool that looks at something returns.
 pub const FILE_BYTES: usize = 4_096;
@@ -17,6 +18,10 @@ pub enum Work {
     Compute,
     /// Reads another file of [`FILE_BYTES`] under a grant.
     Read,
+    /// Makes five files under a grant.
+    Write,
+    /// Posts to a server there.
+    Post(SocketAddr),
 }
 
 impl Work {
@@ -25,6 +30,8 @@ impl Work {
         match self {
             Self::Compute => "calc",
             Self::Read => "files",
+            Self::Write => "shell",
+            Self::Post(_) => "polite",
         }
     }
 }
@@ -54,6 +61,10 @@ fn write_script(world: &World, work: Work, turns: usize, wait: Option<(usize, &s
         let (operation, arguments) = match work {
             Work::Compute => ("calc.evaluate", format!("expression = \"{turn} * 3 + 1\"")),
             Work::Read => ("files.read", format!("path = \"{turn}.txt\", numbered = false")),
+            Work::Write => ("shell.run", format!("script = \"for n in 1 2 3 4 5; do echo $n > {turn}-$n.txt; done\"")),
+            Work::Post(server) => {
+                ("polite.http", format!("method = \"POST\", url = \"http://{server}/{turn}\", body = \"{turn}\""))
+            }
         };
         let delay = delay(turn).unwrap_or_default();
         let _ =
@@ -62,17 +73,26 @@ fn write_script(world: &World, work: Work, turns: usize, wait: Option<(usize, &s
             world.write(&format!("files/{turn}.txt"), page(turn));
         }
     }
+    if matches!(work, Work::Write) {
+        world.write("files/.keep", "");
+    }
     let _ = write!(script, "[[reply]]\ntext = \"done\"\n{}", delay(turns).unwrap_or_default());
     world.write("script.toml", script);
 }
 
 /// The command that plays the script.
 pub fn command(world: &World, work: Work, durability: &str) -> Command {
-    let grant: &[&str] = match work {
-        Work::Compute => &[],
-        Work::Read => &["--allow-read", "files"],
+    let words = |flag: &str, place: &str| vec![flag.to_owned(), place.to_owned()];
+    let grant = match work {
+        Work::Compute => Vec::new(),
+        Work::Read => words("--allow-read", "files"),
+        Work::Write => words("--allow-write", "files"),
+        Work::Post(server) => words("--allow-net", &format!("http://{server}")),
     };
-    let tools = tool(work.component());
+    let tools = match work {
+        Work::Compute | Work::Read | Work::Write => tool(work.component()),
+        Work::Post(_) => guest(work.component()),
+    };
     let run = ["run", "--model", "scripted:script.toml", "--tools", &tools, "--durability", durability];
     let mut command = world.command(&run);
     command.args(grant).args(["--max-turns", "100000", "--max-tool-calls", "100000", "go"]);
