@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use agent_tests::server::{Manner, Server};
 use agent_tests::terminal::Terminal;
+use agent_tests::traced::Traced;
 use agent_tests::{Said, World, guest, tool, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -127,6 +128,22 @@ fn a_payment_under_way_is_in_doubt_and_said_so() {
     assert!(stopped.0.err.contains("call 1 `polite.http` is in doubt"), "{stopped:?}");
     assert_eq!(kinds(&world).iter().filter(|kind| *kind == "ToolInDoubt").count(), 1);
     assert_eq!((world.run(&["resume"]).code, server.hits()), (Some(22), 1), "and never sent again");
+}
+
+/// Both are waited for, one after the other.
+#[test]
+fn a_call_that_never_comes_back_and_a_silent_collector_keep_nobody_beyond_ten_seconds() {
+    let (world, collector) = (World::new(), Server::start(Manner::Silent));
+    let words = calling(&world, "polite.compute", "{ steps = 10 }");
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let mut command = Traced::to(&world, &collector.url()).command(&words);
+    command.env("AGENT_HOST_FAILPOINT", "guest-ended#1=hang").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the program starts");
+    until_recorded(&world, "ToolStarted", 1);
+    // Its guest ends within that.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_stopped(&world, &stop(&world, child, Signal::SIGTERM), "both");
+    assert_eq!(world.run(&["resume"]).ok(), "done\n");
 }
 
 #[test]

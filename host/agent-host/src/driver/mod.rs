@@ -44,8 +44,8 @@ use crate::person;
 use crate::report::waiting::{self, Wants};
 
 /// How long calls that were cancelled may take to come back before the run ends without them: who stops a run waits ten
-/// seconds at most, and recording the end is part of it.
-const DRAIN_TIME: Duration = Duration::from_secs(9);
+/// seconds at most. Recording the end is part of it, and so are the two seconds that a collector of its trace has.
+const DRAIN_TIME: Duration = Duration::from_secs(7);
 
 /// Drives one run.
 pub struct Driver {

@@ -23,7 +23,7 @@ use crate::journal::verify::Marks;
 /// How often the journal is looked at for spans: what happens within a second is one request.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a finished run may be kept by what is still to be sent. The answer is out by then; a collector that takes longer
-/// gets the rest from the next host.
+/// gets the rest from the next host. One that was stopped has ten seconds in all, of which its calls have seven.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 /// The wait after the first failure; it doubles with each further one.
 const BACKOFF: Duration = Duration::from_secs(1);
