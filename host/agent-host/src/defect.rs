@@ -9,6 +9,8 @@ use agent_core::state::State;
 pub enum Defect {
     /// Nothing is ever synced.
     SkipSync,
+    /// What a call wrote is not synced before its end is recorded.
+    SkipFileSync,
     /// A resumed run forgets that its calls had announced writes.
     #[cfg(feature = "failpoints")]
     RepeatDoubt,
@@ -30,6 +32,7 @@ pub fn is_planted(defect: Defect) -> bool {
         std::sync::LazyLock::new(|| std::env::var("AGENT_HOST_DEFECT").unwrap_or_default());
     let name = match defect {
         Defect::SkipSync => "skip-sync",
+        Defect::SkipFileSync => "skip-file-sync",
         Defect::RepeatDoubt => "repeat-doubt",
         Defect::ResendDoubt => "resend-doubt",
         Defect::ActBeforeRecord => "act-before-record",

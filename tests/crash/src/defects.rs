@@ -24,17 +24,30 @@ const ROUNDS_MAX: u64 = 60;
 /// What must find a defect, and how.
 struct Case {
     defect: &'static str,
+    /// The work in which it shows.
+    work: Workload,
     /// A word of what is found.
     found: &'static [&'static str],
     try_it: fn(&mut Store) -> Result<(), String>,
 }
 
-const CASES: [Case; 5] = [
-    Case { defect: "skip-sync", found: &["before the journal was synced"], try_it: sends_after_syncs },
-    Case { defect: "repeat-doubt", found: &["I4"], try_it: killed_after_the_answer },
-    Case { defect: "resend-doubt", found: &["I4", "I6"], try_it: killed_after_the_answer },
-    Case { defect: "act-before-record", found: &["I5", "I4"], try_it: killed_after_the_answer },
-    Case { defect: "ignore-epoch", found: &["I8", "I9", "former host"], try_it: overtaken },
+const CASES: [Case; 6] = [
+    Case {
+        defect: "skip-sync",
+        work: Workload::Posts,
+        found: &["before the journal was synced"],
+        try_it: sends_after_syncs,
+    },
+    Case {
+        defect: "skip-file-sync",
+        work: Workload::Files,
+        found: &["was recorded before its file was synced"],
+        try_it: records_after_syncs,
+    },
+    Case { defect: "repeat-doubt", work: Workload::Posts, found: &["I4"], try_it: killed_after_the_answer },
+    Case { defect: "resend-doubt", work: Workload::Posts, found: &["I4", "I6"], try_it: killed_after_the_answer },
+    Case { defect: "act-before-record", work: Workload::Posts, found: &["I5", "I4"], try_it: killed_after_the_answer },
+    Case { defect: "ignore-epoch", work: Workload::Posts, found: &["I8", "I9", "former host"], try_it: overtaken },
 ];
 
 pub(crate) fn run(_scale: Scale, _seed: u64, progress: &Progress) -> Result<String, String> {
@@ -44,7 +57,7 @@ pub(crate) fn run(_scale: Scale, _seed: u64, progress: &Progress) -> Result<Stri
     for case in &CASES {
         // Without the defect the same steps must find nothing.
         for planted in [None, Some(case.defect)] {
-            let mut store = Store::new(Build::Failpoints, &[Workload::Posts])?;
+            let mut store = Store::new(Build::Failpoints, &[case.work])?;
             store.environment.extend(planted.map(|defect| (PLANT.to_owned(), defect.to_owned())));
             match ((case.try_it)(&mut store), planted) {
                 (Ok(()), None) => {}
@@ -76,6 +89,22 @@ fn sends_after_syncs(store: &mut Store) -> Result<(), String> {
     }
     if unsynced > 0 {
         return Err(format!("{unsynced} of {posts} POSTs left before the journal was synced"));
+    }
+    Ok(())
+}
+
+/// Nor does anything but a power loss show that a file was not synced which its call's record says was written.
+fn records_after_syncs(store: &mut Store) -> Result<(), String> {
+    let record = store.work().join("calls.txt");
+    let run = store.begin(Workload::Files)?;
+    let mut command = strace::with_record(&store.command(&store.words(&run)), &record);
+    let ended = host::run(&mut command, Disturb::Nothing)?;
+    let (writes, late) = strace::appends_before_syncs(&record)?;
+    if writes == 0 {
+        return Err(format!("no write was seen: {}{}", ended.out, ended.err));
+    }
+    if late > 0 {
+        return Err(format!("{late} of {writes} times a write was recorded before its file was synced"));
     }
     Ok(())
 }

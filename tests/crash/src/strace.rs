@@ -73,9 +73,46 @@ pub(crate) fn posts_after_syncs(record: &Path) -> Result<(u64, u64), String> {
     Ok((posts, unsynced))
 }
 
+/// How often a file was appended to whose call does nothing else, and how often it had not been synced when the journal was next: by
+/// then the call's end is in it.
+pub(crate) fn appends_before_syncs(record: &Path) -> Result<(u64, u64), String> {
+    let text = std::fs::read_to_string(record).map_err(|error| error.to_string())?;
+    let (mut writes, mut late, mut unsynced) = (0, 0, false);
+    for line in text.lines() {
+        let syncs = line.contains("fdatasync(") || line.contains("fsync(");
+        if line.contains(APPENDED) {
+            unsynced = !syncs;
+            writes += u64::from(!syncs);
+        } else if syncs && line.contains("journal.db-wal>") {
+            late += u64::from(unsynced);
+            unsynced = false;
+        }
+    }
+    Ok((writes, late))
+}
+
+/// The end of such a file's name in a record: [`crate::workload`] has it.
+const APPENDED: &str = "-log.txt>";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_before_the_sync_of_its_file_is_seen() -> Result<(), Box<dyn std::error::Error>> {
+        let file = tempfile::NamedTempFile::new()?;
+        let written = "7 pwrite64(12</w/data/t00001-log.txt>, \"line\"..., 8, 0) = 8\n";
+        let synced = "7 fsync(12</w/data/t00001-log.txt>) = 0\n";
+        let recorded = "7 fdatasync(9</w/journal.db-wal>) = 0\n";
+        for (text, expected) in [
+            (format!("{recorded}{written}{synced}{recorded}"), (1, 0)),
+            (format!("{recorded}{written}{recorded}{recorded}{written}{synced}{recorded}"), (2, 1)),
+        ] {
+            std::fs::write(file.path(), text)?;
+            assert_eq!(appends_before_syncs(file.path())?, expected);
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_post_before_the_sync_is_seen() -> Result<(), Box<dyn std::error::Error>> {
