@@ -1,8 +1,8 @@
-//! `agent-host crashtest`: kills a child host at journal writes, syncs and gate steps of a run, at each of them where they are few,
-//! has each killed run resumed, and shows what became of it. For users: their own agents and tools can be tested with it.
+//! `agent-host crashtest`: kills a child host at each journal write, sync and gate step of a run, or at as many as it is told to, has each
+//! killed run resumed, and shows what became of it. For users: their own agents and tools can be tested with it.
 //!
-//! `place` is the copy that is worked in, `child` the processes, `judge` (with `announced`) what must hold, `matrix` what is printed. How the child
-//! is told where to end is in `crash_order`.
+//! `place` is the copy that is worked in, `child` the processes, `judge` and `announced` what must hold, `matrix` what is printed. How
+//! the child is told where to end is in `crash_order`.
 
 mod announced;
 mod child;
@@ -31,9 +31,6 @@ use crate::person::{Person, Question};
 use crate::report::text;
 use crate::trust::{Standing, TrustStore};
 
-/// How often the host is killed where `--points` does not say. Enough for each kind of moment of each kind of effect.
-const POINTS: usize = 200;
-
 /// Violations that are printed. The first tells most.
 const PROBLEMS_SHOWN_MAX: usize = 10;
 
@@ -45,9 +42,9 @@ pub struct CrashtestArgs {
     /// What the agent is asked.
     #[arg(default_value = "go")]
     input: String,
-    /// Kill at this many points, spread evenly over the run; all, where there are fewer.
-    #[arg(long, value_name = "N", default_value_t = POINTS)]
-    points: usize,
+    /// Kill at no more than this many points, spread evenly over the run [default: at each]. A run passes dozens for each call.
+    #[arg(long, value_name = "N")]
+    points: Option<usize>,
     /// The model [default: the agent file's]. A scripted one costs nothing and always says the same.
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
@@ -97,11 +94,11 @@ fn check_trusted(home: &Home, agent: &Agent) -> anyhow::Result<()> {
 
 /// Says what the test does to the world, and asks.
 async fn consent(args: &CrashtestArgs, agent: &Agent, home: &Home, place: &Place) -> anyhow::Result<()> {
-    let title = format!(
-        "crashtest runs `{}` up to {} times, and kills it each time:",
-        agent.name,
-        args.points.saturating_add(1)
-    );
+    let often = match args.points {
+        Some(points) => format!("up to {points} times more"),
+        None => "once more for each point that it passes, dozens for each call,".to_owned(),
+    };
+    let title = format!("crashtest runs `{}` undisturbed, then {often} and kills it there:", agent.name);
     let details = does(args, agent, home, place)?;
     if args.yes {
         return Ok(());
@@ -174,9 +171,9 @@ fn tried(chosen: usize, passed: usize) -> String {
     if chosen == passed { format!("at all {passed} points") } else { format!("at {chosen} of {passed} points") }
 }
 
-/// Which of `passed` points are tried.
-fn spread(passed: usize, wanted: usize) -> Vec<u64> {
-    let count = wanted.min(passed);
+/// Which of `passed` points are tried: all, where nobody wants fewer.
+fn spread(passed: usize, wanted: Option<usize>) -> Vec<u64> {
+    let count = wanted.map_or(passed, |wanted| wanted.min(passed));
     (0..count).map(|index| (index * passed / count) as u64 + 1).collect()
 }
 
@@ -225,9 +222,10 @@ mod tests {
 
     #[test]
     fn points_are_spread_over_the_whole_run() {
-        assert_eq!(spread(3, 200), [1, 2, 3]);
-        assert_eq!(spread(10, 5), [1, 3, 5, 7, 9]);
-        assert_eq!(spread(0, 5), Vec::<u64>::new());
+        assert_eq!(spread(3, Some(200)), [1, 2, 3]);
+        assert_eq!(spread(10, Some(5)), [1, 3, 5, 7, 9]);
+        assert_eq!(spread(0, Some(5)), Vec::<u64>::new());
+        assert_eq!(spread(1_000, None), (1..=1_000).collect::<Vec<_>>(), "nobody asked for fewer");
     }
 
     #[test]
