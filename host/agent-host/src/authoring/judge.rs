@@ -118,7 +118,14 @@ pub fn said(effect: &Effect) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use agent_core::config::cases::parse_cases;
+    use agent_core::effect::{EffectClass, EffectRequest, EffectResult, FileOperation, Refusal};
+    use agent_core::grant::RuleSource;
     use agent_core::json::JsonText;
+    use agent_core::outcome::{Metering, Said};
+    use agent_core::units::{Bytes, Millis};
     use serde_json::json;
 
     use super::*;
@@ -154,5 +161,74 @@ mod tests {
         expected it to return {"lines":2}
         but it failed: cannot read `a`
         "#);
+    }
+
+    fn effect(operation: FileOperation, path: &str, decision: Decision) -> Effect {
+        let request = EffectRequest::File { operation, path: path.to_owned(), to: None };
+        Effect {
+            number: 1,
+            request,
+            class: EffectClass::Read,
+            egress: false,
+            decision,
+            secrets: Vec::new(),
+            result: EffectResult::Done(String::new()),
+            bytes_out: Bytes(0),
+            bytes_in: Bytes(0),
+            at: Millis(0),
+            duration: Millis(0),
+            replayed: false,
+        }
+    }
+
+    /// A call that read a file, was refused another one, and wrote a third.
+    fn tried() -> Tried {
+        let allowed = || Decision::Allow { rule: RuleSource("the case".to_owned()) };
+        let refused = Decision::Deny { refusal: Refusal::FsDenied, rule: "nothing allows it".to_owned(), hint: None };
+        let effects = vec![
+            effect(FileOperation::Read, "/data/a.txt", allowed()),
+            effect(FileOperation::Read, "/etc/passwd", refused),
+            effect(FileOperation::Write, "/data/b.txt", allowed()),
+        ];
+        let outcome = ToolOutcome::Returned { content: vec![Content::Text("done".to_owned())] };
+        let (metering, said) = (Metering::nothing(), Said::default());
+        Tried { outcome, effects, metering, said, took: Duration::ZERO }
+    }
+
+    fn case(more: &str) -> anyhow::Result<Case> {
+        let text = format!("[[case]]\nname = \"a\"\ncall = \"copy\"\nreturns = \"done\"\n{more}");
+        parse_cases("tests.toml", &text)?.pop().ok_or_else(|| anyhow::anyhow!("no case"))
+    }
+
+    #[test]
+    fn effects_are_all_that_was_done_in_order() -> anyhow::Result<()> {
+        let judged = |effects: &str| anyhow::Ok(judge(&case(effects)?, &tried(), &BTreeMap::new()));
+        let (read, write, refused) = ("read /data/a.txt", "write /data/b.txt", "refused: read /etc/passwd");
+        let list = |effects: &[&str]| format!("effects = {effects:?}");
+        for as_expected in [String::new(), list(&[read, write]), list(&[read, refused, write])] {
+            assert_eq!(judged(&as_expected)?, Vec::<String>::new(), "{as_expected}");
+        }
+        // One is missing, the order is another, one was not done, nothing was to be done, the refusal came at another time.
+        for other in [&[read] as &[_], &[write, read], &[read, write, write], &[], &[refused, read, write]] {
+            assert_eq!(judged(&list(other))?.len(), 2, "{other:?}");
+        }
+        insta::assert_snapshot!([judged(&list(&[read]))?, judged(&list(&[]))?].concat().join("\n"), @r"
+        expected it to do: read /data/a.txt
+        but it did: read /data/a.txt, write /data/b.txt
+        expected it to do: nothing
+        but it did: read /data/a.txt, write /data/b.txt
+        ");
+        let nothing = Tried { effects: Vec::new(), ..tried() };
+        let wrong = judge(&case(&list(&[read]))?, &nothing, &BTreeMap::new());
+        assert_eq!(wrong, ["expected it to do: read /data/a.txt", "but it did: nothing"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_is_left_otherwise_is_named_with_what_is_there() -> anyhow::Result<()> {
+        let left = [("b.txt".to_owned(), None), ("c.txt".to_owned(), Some("other\n".to_owned()))].into();
+        let wrong = judge(&case("")?, &tried(), &left);
+        assert_eq!(wrong, ["it left no file `b.txt`", "it left another `c.txt`: \"other\\n\""]);
+        Ok(())
     }
 }

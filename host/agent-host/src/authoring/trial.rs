@@ -222,3 +222,26 @@ impl EffectGate for TrialGate {
 
     fn progress(&self, _progress: Progress) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use agent_core::config::cases::parse_cases;
+
+    use super::*;
+
+    #[test]
+    fn what_a_case_leaves_is_compared_byte_for_byte() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let text = "[[case]]\nname = \"a\"\ncall = \"copy\"\nreturns = 1\n\
+                    leaves = { \"same.txt\" = \"one\\n\", \"other.txt\" = \"one\\n\", \"in/none.txt\" = \"\", \"folder\" = \"\" }\n";
+        let cases = parse_cases("tests.toml", text)?;
+        std::fs::write(folder.path().join("same.txt"), "one\n")?;
+        std::fs::write(folder.path().join("other.txt"), "one")?;
+        std::fs::create_dir(folder.path().join("folder"))?;
+        let left = left_otherwise(&cases[0], folder.path());
+        let expected = [("folder", None), ("in/none.txt", None), ("other.txt", Some("one"))]
+            .map(|(path, there): (&str, Option<&str>)| (path.to_owned(), there.map(str::to_owned)));
+        assert_eq!(left, BTreeMap::from(expected));
+        Ok(())
+    }
+}
