@@ -26,6 +26,7 @@ use super::confined::Confined;
 use super::launch;
 use super::tool_test::{self, CASES};
 use crate::arguments;
+use crate::authoring::accepted_schema;
 use crate::authoring::outside::Outside;
 use crate::authoring::trial::{self, Trial, Tried};
 use crate::home::Home;
@@ -247,6 +248,10 @@ fn findings(loaded: &Loaded) -> Vec<Finding> {
     for tool in &component.tools {
         if let Err(problem) = arguments::compile(&tool.input_schema) {
             findings.push(Finding::Problem(format!("{}: {problem}", tool.name)));
+        }
+        for problem in accepted_schema::problems(&tool.input_schema.to_value().unwrap_or_default()) {
+            let why = "not every model provider accepts the schema of its arguments";
+            findings.push(Finding::Problem(format!("{}: {why}: {problem}", tool.name)));
         }
         let signature = format!("{}(", tool.name.operation);
         if tool.description.trim().is_empty() || tool.description.starts_with(&signature) {
