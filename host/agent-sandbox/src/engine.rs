@@ -247,6 +247,36 @@ mod tests {
         Ok(())
     }
 
+    /// One function that takes what is given, and a plain one.
+    fn taking(ty: &str) -> wasmtime::Result<Vec<u8>> {
+        let text = format!(
+            r#"(component
+                (core module $m (func (export "f") (param i32)) (func (export "g")))
+                (core instance $i (instantiate $m))
+                (type $given {ty})
+                (func (export "takes") (param "it" $given) (canon lift (core func $i "f")))
+                (func (export "plain") (canon lift (core func $i "g"))))"#
+        );
+        Ok(wat::parse_str(text)?)
+    }
+
+    /// Why a component with a stream is refused as a whole, and not one function of it: its types are only known to an engine that
+    /// also runs what is concurrent.
+    #[test]
+    fn streams_are_refused_with_all_beside_them_and_cannot_be_known_without_concurrency() -> wasmtime::Result<()> {
+        let engine = for_compiling()?;
+        assert!(engine.precompile_component(&taking("(tuple u8)")?).is_ok());
+        for ty in ["(stream u8)", "(future u8)", "(list u8 1)"] {
+            assert!(engine.precompile_component(&taking(ty)?).is_err(), "{ty}");
+        }
+        let mut config = Config::new();
+        set_features(&mut config);
+        config.wasm_features(WasmFeatures::CM_ASYNC, true);
+        let refused = Engine::new(&config).map(drop).map_err(|error| error.to_string());
+        assert!(refused.is_err_and(|said| said.contains("concurrency support must be enabled")));
+        Ok(())
+    }
+
     #[test]
     fn the_version_in_the_settings_is_the_one_in_the_lock_file() {
         let lock = include_str!("../../../Cargo.lock");

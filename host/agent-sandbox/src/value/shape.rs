@@ -91,10 +91,6 @@ pub(crate) enum Integer {
 pub(crate) enum UnsupportedType {
     #[error("it uses a resource, which only lives inside one call")]
     Resource,
-    #[error("it uses a stream or future, which need WASI 0.3")]
-    Concurrent,
-    #[error("it uses a list of fixed length, which this host's engine cannot carry yet")]
-    FixedLengthList,
     #[error("it uses a map whose keys are neither numbers nor texts")]
     MapKey,
     #[error("its types nest deeper than {DEPTH_MAX}")]
@@ -153,8 +149,9 @@ impl Shape {
                 Self::Result { ok: payload(result.ok(), budget)?, err: payload(result.err(), budget)? }
             }
             Type::Own(_) | Type::Borrow(_) => return Err(UnsupportedType::Resource),
-            Type::Future(_) | Type::Stream(_) | Type::ErrorContext => return Err(UnsupportedType::Concurrent),
-            Type::FixedLengthList(_) => return Err(UnsupportedType::FixedLengthList),
+            Type::Future(_) | Type::Stream(_) | Type::ErrorContext | Type::FixedLengthList(_) => {
+                unreachable!("the engine's settings refuse every component that has one")
+            }
         })
     }
 
