@@ -57,6 +57,8 @@ fn counts_words(language: &str) -> Value {
     let tool = &checked["tools"][0];
     assert_eq!(tool["input_schema"]["required"], serde_json::json!(["path"]), "{checked}");
     assert!(tool["description"].as_str().is_some_and(|text| text.starts_with("Counts the lines")), "{checked}");
+    let words = &tool["output_schema"]["properties"]["words"]["description"];
+    assert!(words.as_str().is_some_and(|text| text.starts_with("Words: what stands between")), "{checked}");
     checked
 }
 

@@ -13,7 +13,8 @@
 //!
 //! A key is the name of an exported function, with its exported interface and `#` in front if it has one. A part is a place in
 //! its parameters: a parameter's name, then for each step inwards `.field`, `.case`, `[]` for the elements of a list, `[0]` for
-//! a place of a tuple and `{}` for the values of a map; an option adds nothing.
+//! a place of a tuple and `{}` for the values of a map; an option adds nothing. A place in what it returns begins with `->`, which no
+//! parameter is called: of a `result` that is what it returns where all is well.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,9 @@ const NAME: &str = "agent-host:docs";
 /// The version that we write, and the newest that we read.
 const VERSION: u32 = 1;
 
+/// Where a place in what a function returns begins.
+pub const RETURNED: &str = "->";
+
 /// Largest section: a description of 2 KiB for each of a hundred functions.
 pub const BYTES_MAX: usize = 256 << 10;
 
@@ -35,7 +39,7 @@ pub const BYTES_MAX: usize = 256 << 10;
 pub struct Docs {
     /// By `function` or `interface#function`.
     pub functions: BTreeMap<String, String>,
-    /// Of places in a function's parameters, by the same names and then by place.
+    /// Of places in a function's parameters and in what it returns, by the same names and then by place.
     pub parts: BTreeMap<String, BTreeMap<String, String>>,
 }
 

@@ -1,13 +1,13 @@
-//! The documentation of a tool's exported functions and of what they take: the comments of its WIT, put into its component, where a
-//! model will read them. Whoever calls this has read the WIT, with the bounds that he needs.
+//! The documentation of a tool's exported functions, of what they take and what they return: the comments of its WIT, put into its
+//! component, where a model will read them. Whoever calls this has read the WIT, with the bounds that he needs.
 
 use std::collections::BTreeMap;
 
 use wit_parser::{Docs as Comment, Function, PackageId, Resolve, Type, TypeDefKind, TypeId, WorldItem, WorldKey};
 
-use crate::stored::{self, Docs};
+use crate::stored::{self, Docs, RETURNED};
 
-/// Deepest place in a parameter that is looked at: schemas of deeper ones are not made.
+/// Deepest place in a parameter or result that is looked at: schemas of deeper ones are not made.
 const DEPTH_MAX: usize = 64;
 
 /// Most places of one function: its types, written out, may be many more than a model would read of.
@@ -41,6 +41,7 @@ fn read(resolve: &Resolve, package: PackageId) -> Result<Docs, TooMuchSaid> {
         }
         let mut places = Places { resolve, parts: BTreeMap::new(), inside: Vec::new(), visits: &mut visits };
         function.params.iter().for_each(|param| places.of(&param.ty, &param.name));
+        function.result.iter().for_each(|ty| places.of_returned(ty));
         if !places.parts.is_empty() {
             docs.parts.insert(name, places.parts);
         }
@@ -88,7 +89,7 @@ fn words(docs: &Comment) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The places in a function's parameters, as `stored` writes them, with what is said there.
+/// The places in a function's parameters and in what it returns, as `stored` writes them, with what is said there.
 struct Places<'r> {
     resolve: &'r Resolve,
     parts: BTreeMap<String, String>,
@@ -111,6 +112,20 @@ impl Places<'_> {
         self.inside.push(*id);
         self.within(&definition.kind, place);
         self.inside.pop();
+    }
+
+    /// What is said of what a function returns where all is well: an error is a text that a model reads as it is.
+    fn of_returned(&mut self, ty: &Type) {
+        let mut named = *ty;
+        // Every alias is of one that was declared before it.
+        while let Type::Id(id) = named {
+            match &self.resolve.types[id].kind {
+                TypeDefKind::Type(other) => named = *other,
+                TypeDefKind::Result(result) => return result.ok.iter().for_each(|ok| self.of(ok, RETURNED)),
+                _ => break,
+            }
+        }
+        self.of(ty, RETURNED);
     }
 
     /// Counts a place that is looked at. `false` where it is one too many.
@@ -151,7 +166,7 @@ impl Places<'_> {
             TypeDefKind::Type(inner) => self.of(inner, place),
             TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _) => self.of(item, &format!("{place}[]")),
             TypeDefKind::Map(_, value) => self.of(value, &format!("{place}{{}}")),
-            // No tool takes these.
+            // No tool takes these, nor returns them.
             TypeDefKind::Resource
             | TypeDefKind::Handle(_)
             | TypeDefKind::Future(_)
@@ -241,6 +256,36 @@ mod tests {
             ("marks[0].new", "Not used."),
         ];
         assert_eq!(parts, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn comments_of_what_is_returned_are_found_at_their_places() -> Tried {
+        let wit = "package local:shop;\n\
+            world shop {\n\
+              /// One thing.\n  record item { /// In cents.\n price: u32, name: string }\n\
+              record failure { /// Which one.\n code: u32 }\n\
+              type outcome = result<list<item>, failure>;\n\
+              type renamed = outcome;\n\
+              export first: func() -> item;\n\
+              export all: func(price: u32) -> renamed;\n\
+              export maybe: func() -> option<item>;\n\
+              export check: func() -> result<_, failure>;\n\
+              export name: func() -> string;\n\
+            }\n";
+        let docs = docs(wit)?;
+        let parts = |function: &str| -> Vec<(&str, &str)> {
+            docs.parts
+                .get(function)
+                .into_iter()
+                .flatten()
+                .map(|(place, said)| (place.as_str(), said.as_str()))
+                .collect()
+        };
+        assert_eq!(parts("first"), [("->", "One thing."), ("->.price", "In cents.")]);
+        assert_eq!(parts("all"), [("->[]", "One thing."), ("->[].price", "In cents.")]);
+        assert_eq!(parts("maybe"), parts("first"));
+        assert_eq!((parts("check"), parts("name")), (Vec::new(), Vec::new()));
         Ok(())
     }
 

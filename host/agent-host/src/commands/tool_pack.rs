@@ -109,6 +109,28 @@ mod tests {
     }
 
     #[test]
+    fn the_comments_of_the_wit_go_into_the_file() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("calc/wit"))?;
+        std::fs::write(at("calc/tool.toml"), MANIFEST_TEXT)?;
+        std::fs::write(at("calc/calc.wasm"), b"\0asm\x0d\0\x01\0")?;
+        let wit = "package local:calc;\nworld calc {\n\
+                   record sum { /// Rounded down.\n whole: u64 }\n\
+                   /// How to round.\n  enum mode { up, down }\n\
+                   /// Adds.\n  export add: func(mode: mode) -> sum;\n}\n";
+        std::fs::write(at("calc/wit/calc.wit"), wit)?;
+        pack(&ToolPackArgs { folder: at("calc"), output: Some(at("packed.wasm")) })?;
+        let packed = std::fs::read(at("packed.wasm"))?;
+        let docs = agent_tool_docs::stored::read(&packed)?;
+        assert_eq!(docs.functions["add"], "Adds.");
+        let parts = [("mode", "How to round."), ("->.whole", "Rounded down.")];
+        assert_eq!(docs.parts["add"], parts.map(|(place, said)| (place.to_owned(), said.to_owned())).into());
+        assert_eq!(manifest_section::read(&packed).ok().flatten().as_deref(), Some(MANIFEST_TEXT));
+        Ok(())
+    }
+
+    #[test]
     fn a_manifest_does_not_choose_whose_file_is_replaced() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("calc.wasm");

@@ -161,10 +161,17 @@ impl Callable {
         if input_schema.to_string().len() > SCHEMA_BYTES_MAX {
             return Ok(Err(format!("the schema of its arguments is larger than {SCHEMA_BYTES_MAX} bytes")));
         }
-        let output_schema = self.export.result.as_deref().and_then(schema::result);
-        // Only programs want it: better none than one without measure.
-        let output_schema = output_schema.filter(|schema| schema.to_string().len() <= SCHEMA_BYTES_MAX);
+        let output_schema = self.output_schema(notes);
+        output_schema.as_ref().map_or(Ok(()), refuse_hidden_in_schema)?;
         Ok(Ok(Description { export: self.path.full(), operation, description, input_schema, output_schema }))
+    }
+
+    /// The schema of what it returns. Only programs want it: where all that is said of it makes it too large it says less, and better
+    /// none than one without measure.
+    fn output_schema(&self, notes: &Notes) -> Option<serde_json::Value> {
+        let (shape, nothing) = (self.export.result.as_deref()?, Notes::new());
+        let mut schemas = [notes, &nothing].into_iter().filter_map(|notes| schema::result(shape, notes));
+        schemas.find(|schema| schema.to_string().len() <= SCHEMA_BYTES_MAX)
     }
 
     /// What can be said of a function without documentation: its name and its types.

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use agent_tool_docs::stored::RETURNED;
 use serde_json::{Map, Value, json};
 
 use crate::value::shape::{Case, Field, Integer, Key, Shape};
 use crate::value::{INFINITE, INFINITE_BELOW, NOT_A_NUMBER, SOME};
 
-/// Documentation of places in a function's parameters: `agent_tool_docs::stored` says how they are written.
+/// Documentation of places in a function's parameters and result: `agent_tool_docs::stored` says how they are written.
 pub(crate) type Notes = BTreeMap<String, String>;
 
 /// The schema of an object with these fields, which are at `place` in the function's parameters. Whatever is no option is
@@ -22,13 +23,12 @@ pub(crate) fn object(fields: &[Field], place: &str, notes: &Notes) -> Value {
 
 /// The schema of the JSON value that a function of this result returns where it succeeds; `None` where it returns a text or
 /// nothing.
-pub(crate) fn result(shape: &Shape) -> Option<Value> {
+pub(crate) fn result(shape: &Shape, notes: &Notes) -> Option<Value> {
     let returned = match shape {
         Shape::Result { ok, .. } => ok.as_deref()?,
         returned => returned,
     };
-    let notes = Notes::new();
-    (*returned != Shape::String).then(|| Writer { notes: &notes, side: Side::Result }.of(returned, ""))
+    (*returned != Shape::String).then(|| Writer { notes, side: Side::Result }.of(returned, RETURNED))
 }
 
 struct Writer<'n> {
@@ -280,12 +280,27 @@ mod tests {
     fn a_result_is_what_is_returned_where_all_is_well() {
         let returned = |ok: Option<Shape>| {
             let err = Some(Box::new(Shape::String));
-            result(&Shape::Result { ok: ok.map(Box::new), err })
+            result(&Shape::Result { ok: ok.map(Box::new), err }, &Notes::new())
         };
         assert_eq!(returned(Some(Shape::Bool)), Some(json!({ "type": "boolean" })));
-        assert_eq!((returned(None), returned(Some(Shape::String)), result(&Shape::String)), (None, None, None));
+        assert_eq!(
+            (returned(None), returned(Some(Shape::String)), result(&Shape::String, &Notes::new())),
+            (None, None, None)
+        );
         let words = json!({ "type": "string", "enum": ["NaN", "Infinity", "-Infinity"] });
-        assert_eq!(result(&Shape::Float32), Some(json!({ "anyOf": [{ "type": "number" }, words] })));
+        assert_eq!(result(&Shape::Float32, &Notes::new()), Some(json!({ "anyOf": [{ "type": "number" }, words] })));
+    }
+
+    #[test]
+    fn a_result_is_described_as_arguments_are() {
+        let size = Field { name: "bytes".into(), shape: Shape::Integer(Integer::U8) };
+        let all = Shape::List(Box::new(Shape::Record(vec![size])));
+        let notes = [("->", "All files."), ("->[].bytes", "Its size."), ("[].bytes", "Not this one.")];
+        let notes = notes.map(|(place, note)| (place.to_owned(), note.to_owned())).into();
+        let returned = result(&Shape::Result { ok: Some(Box::new(all)), err: None }, &notes).unwrap_or_default();
+        assert_eq!(returned["description"], "All files.");
+        let size = json!({ "type": "integer", "minimum": 0, "maximum": 255, "description": "Its size." });
+        assert_eq!(returned["items"]["properties"]["bytes"], size);
     }
 
     #[test]

@@ -143,7 +143,7 @@ proptest! {
     ) {
         // A result within the outermost one is written out; of the outermost one only the value is returned.
         let is_result = matches!(shape, Shape::Result { .. });
-        if let Some(schema) = schema::result(&shape).filter(|_| !is_result) {
+        if let Some(schema) = schema::result(&shape, &schema::Notes::new()).filter(|_| !is_result) {
             let text = lift::lift(&val, &shape, 1 << 20).map_err(|error| TestCaseError::fail(error.to_string()))?;
             let returned = serde_json::from_str(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
             let validator = jsonschema::draft202012::new(&schema);
