@@ -154,4 +154,39 @@ mod tests {
         }
         Ok(())
     }
+
+    /// What is to be had beforehand, and the line that installs what builds a tool.
+    fn installed_by(language: Language) -> (&'static [&'static str], &'static str) {
+        match language {
+            Language::Rust => (&["Rust"], "rustup target add wasm32-wasip2"),
+            Language::Js | Language::Ts => (&["Node.js 20 or later"], "npm install"),
+            Language::Python => {
+                (&["Python 3.10 or later"], "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt")
+            }
+            Language::Go => (&["Go 1.24 or later", "Node.js 20 or later"], "npm install"),
+            Language::C => (&["Zig 0.13 or later", "Node.js 20 or later"], "npm install"),
+        }
+    }
+
+    #[test]
+    fn a_readme_says_what_to_install_and_by_which_line() -> anyhow::Result<()> {
+        let name: Name = "my-tool".parse()?;
+        for language in Language::value_variants() {
+            let text = |path: &str| {
+                let file = language.files().iter().find(|file| file.path == path);
+                file.map(|file| file.text(&name)).unwrap_or_default()
+            };
+            let readme = text("README.md");
+            let section =
+                readme.split("\n## ").find(|section| section.starts_with("Install, once\n")).unwrap_or_default();
+            let (needed, line) = installed_by(*language);
+            for what in needed {
+                assert!(section.contains(what), "{language:?}: {what}: {section}");
+            }
+            assert!(section.contains(&format!("\n```\n{line}\n```\n")), "{language:?}: {line}: {section}");
+            // A build that misses it says the same.
+            assert!(text("tool.toml").contains(line), "{language:?}: {line}");
+        }
+        Ok(())
+    }
 }
