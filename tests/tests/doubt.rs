@@ -124,6 +124,15 @@ fn an_opaque_payment_of_a_call_that_traps_is_in_doubt() {
     assert_eq!((world.run(&["resume"]).code, server.hits()), (Some(22), 1), "nor later");
 }
 
+/// What a person was shown does not turn out to be otherwise.
+#[test]
+fn a_call_in_doubt_is_never_shown_as_ended() {
+    let (world, server) = (World::new(), Server::start(Manner::HangUpOnce("receipt")));
+    let said = world.run(&words(&paying(&world, &server, 1, Grant::Opaque, &[])));
+    assert_eq!((said.code, server.hits()), (Some(22), 1), "{said:?}");
+    assert!(!said.err.contains("✓ polite.pay") && !said.err.contains("✗ polite.pay"), "{}", said.err);
+}
+
 /// What a person said yes to is sent again as the same write: nobody is asked twice about one payment.
 #[test]
 fn an_approved_payment_is_sent_again_without_another_question() {

@@ -11,7 +11,6 @@ use agent_core::model::{ModelFailure, ModelReply};
 use agent_core::name::{CallNumber, ToolName};
 use agent_core::outcome::{MeteredFuel, Metering, ToolOutcome};
 use agent_core::units::Millis;
-use agent_sandbox::call::CallReport;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -142,11 +141,17 @@ impl Reporter {
         self.status(&format!("{tool}: {}{percent}", text::line(message, SHOWN_CHARS)));
     }
 
-    /// A call ended.
-    pub fn tool_finished(&self, number: CallNumber, asked: &ToolCall, report: &CallReport) {
+    /// A call ended, with this outcome.
+    pub fn tool_finished(
+        &self,
+        number: CallNumber,
+        (asked, outcome): (&ToolCall, &ToolOutcome),
+        metering: &Metering,
+        effects: &[Effect],
+    ) {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).retain(|(running, _)| *running != number);
-        self.tool_line(asked, &report.outcome, &format!("  {DIM}{}{DIM:#}", used(&report.metering)));
-        self.refusals(&report.effects);
+        self.tool_line(asked, outcome, &format!("  {DIM}{}{DIM:#}", used(metering)));
+        self.refusals(effects);
         self.show_running();
     }
 

@@ -118,7 +118,7 @@ impl Asked {
         }
         let undone = undone(&report, &gate, &mounts).await;
         stores.keep(std::mem::take(&mut report.kv)).context("what the tool wanted to keep could not be kept")?;
-        reporter.tool_finished(CallNumber(1), &asked, &report);
+        reporter.tool_finished(CallNumber(1), (&asked, &report.outcome), &report.metering, &report.effects);
         if let Some(undone) = &undone {
             undone.missing.iter().for_each(|missing| reporter.not_given_back(&missing.path, &missing.reason));
             undone.left.iter().for_each(|left| reporter.not_undone(&left.path, &left.reason));

@@ -226,8 +226,12 @@ impl StartedCall {
             return suspend(&ports, (number, attempt), Suspension::Unanswered, report).map(|()| None);
         }
         doubting::tell_unanswered(&ports, number, &mut report);
-        ports.reporter.tool_finished(number, &asked, &report);
-        finish(&ports, number, report, &stores)
+        let finished = finish(&ports, number, report, &stores)?;
+        // Not before it is recorded: what a person has seen must not turn out to be in doubt, or be done again.
+        if let Some(ended) = &finished {
+            ports.reporter.tool_finished(number, (&asked, &ended.outcome), &ended.metering, &ended.effects);
+        }
+        Ok(finished)
     }
 }
 

@@ -43,7 +43,9 @@ pub fn leave_in_doubt(ports: &Ports, call: CallNumber, why: Why, report: Option<
     let doubt =
         of_call(ports, call, why).with_context(|| format!("call {call} has done nothing that could be in doubt"))?;
     let (metering, effects) = report.map(|report| (Some(report.metering), report.effects)).unwrap_or_default();
-    ports.recorder.record(ToolInDoubt { metering, effects, ..doubt }, Durable::Now).map(drop)
+    ports.recorder.record(ToolInDoubt { metering, effects, ..doubt }, Durable::Now)?;
+    ports.reporter.tool_suspended(call);
+    Ok(())
 }
 
 /// The doubt about the present attempt of a call, as far as the journal knows it.

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use agent_core::answer_events::{AnswerPlace, ApprovalDecided, ApprovalRequested};
 use agent_core::approval;
-use agent_core::event::{ModelFailed, ModelReplied, ModelRequested, ToolFinished};
+use agent_core::event::{Event, ModelFailed, ModelReplied, ModelRequested, ToolFinished};
 use agent_core::machine::{self, Action};
 use agent_core::model::{CALLS_MAX, ModelFailure, ModelFailureKind, ModelReply, ModelRequest};
 use agent_core::name::CallNumber;
@@ -132,13 +132,17 @@ impl Driver {
         let Some(reply) = self.reply(model).await else { return Ok(()) };
         match reply {
             Ok(reply) => {
-                self.ports.reporter.model_replied(&reply);
-                self.ports.recorder.record(ModelReplied { turn, reply }, Durable::Later)?;
+                let replied = self.ports.recorder.record(ModelReplied { turn, reply }, Durable::Later)?;
                 failpoint::hit("model-replied");
+                if let Event::ModelReplied(ModelReplied { reply, .. }) = &replied.event {
+                    self.ports.reporter.model_replied(reply);
+                }
             }
             Err(failure) => {
-                self.ports.reporter.model_failed(&failure);
-                self.ports.recorder.record(ModelFailed { turn, failure }, Durable::Later)?;
+                let failed = self.ports.recorder.record(ModelFailed { turn, failure }, Durable::Later)?;
+                if let Event::ModelFailed(ModelFailed { failure, .. }) = &failed.event {
+                    self.ports.reporter.model_failed(failure);
+                }
             }
         }
         Ok(())
@@ -213,11 +217,10 @@ impl Driver {
 
     fn settle(&self, call: CallNumber, outcome: ToolOutcome) -> anyhow::Result<()> {
         let tool = self.ports.recorder.state().call(call).map(|pending| pending.call.clone());
-        let finished = ToolFinished::settled(call, outcome);
-        if let Some(tool) = tool {
+        let settled = self.ports.recorder.record(ToolFinished::settled(call, outcome), Durable::Later)?;
+        if let (Some(tool), Event::ToolFinished(finished)) = (tool, &settled.event) {
             self.ports.reporter.tool_settled(&tool, &finished.outcome);
         }
-        self.ports.recorder.record(finished, Durable::Later)?;
         Ok(())
     }
 
