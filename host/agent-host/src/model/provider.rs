@@ -133,6 +133,9 @@ fn proposed_call(call: genai::chat::ToolCall) -> ProposedCall {
     let arguments = match call.fn_arguments {
         // A call without arguments.
         Value::Null => "{}".to_owned(),
+        Value::String(written) if written.trim().is_empty() => "{}".to_owned(),
+        // No JSON, as the model wrote it: it is told so.
+        Value::String(written) => written,
         arguments => arguments.to_string(),
     };
     ProposedCall { id: (!call.call_id.is_empty()).then_some(call.call_id), tool: call.fn_name, arguments }

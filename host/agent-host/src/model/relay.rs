@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::failure::failure;
+use super::unreadable;
 use super::wire::{Wire, WireRequest};
 
 /// Largest request. Contexts of a million tokens and some pictures fit.
@@ -73,7 +74,7 @@ impl Relay {
     pub(super) async fn serve(&self, destination: &Destination<'_>) -> Result<Infallible, ModelFailure> {
         let (mut stream, arrived) = self.accept().await?;
         let request = self.readdress(arrived, destination)?;
-        let body = destination.wire.exchange(request).await?;
+        let body = unreadable::with_readable_arguments(destination.wire.exchange(request).await?);
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
