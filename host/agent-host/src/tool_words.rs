@@ -2,7 +2,7 @@
 //! of a run are locked.
 
 use agent_core::config::resolve::ToolAuthority;
-use agent_core::grant::Access;
+use agent_core::grant::{Access, FsGrant};
 use agent_core::hidden::without_tags;
 use agent_core::json::JsonText;
 use agent_core::tool::ToolDescriptor;
@@ -11,12 +11,18 @@ use agent_core::tool::ToolDescriptor;
 #[must_use]
 pub fn explained(descriptor: &ToolDescriptor, authority: &ToolAuthority) -> ToolDescriptor {
     let mut descriptor = visible(descriptor);
-    let mounts: Vec<_> =
-        authority.grant.fs.iter().map(|fs| format!("`{}` ({})", fs.mount, access_word(fs.access))).collect();
-    if !mounts.is_empty() {
-        descriptor.description = format!("{}\nFiles: {}.", descriptor.description.trim_end(), mounts.join(", "));
+    if let Some(files) = files(&authority.grant.fs) {
+        descriptor.description = format!("{}\nFiles: {files}.", descriptor.description.trim_end());
     }
     descriptor
+}
+
+/// The mounts, the first of which is the working directory of a tool.
+fn files(mounts: &[FsGrant]) -> Option<String> {
+    let said = |fs: &FsGrant| format!("`{}` ({})", fs.mount, access_word(fs.access));
+    let (first, others) = mounts.split_first()?;
+    let first = format!("`{}` ({}; relative paths begin here)", first.mount, access_word(first.access));
+    Some([first].into_iter().chain(others.iter().map(said)).collect::<Vec<_>>().join(", "))
 }
 
 /// Without characters that only a machine reads: a model would follow words that no person sees.
@@ -32,7 +38,31 @@ fn visible(descriptor: &ToolDescriptor) -> ToolDescriptor {
 
 fn access_word(access: Access) -> &'static str {
     match access {
-        Access::Read => "read only; relative paths begin here",
-        Access::Write => "read and write; relative paths begin here",
+        Access::Read => "read only",
+        Access::Write => "read and write",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::grant::{Recovery, RuleSource};
+
+    use super::*;
+
+    #[test]
+    fn relative_paths_begin_at_the_first_mount_alone() {
+        let mount = |mount: &str, access| FsGrant {
+            host: format!("/home/ada{mount}"),
+            mount: mount.to_owned(),
+            access,
+            recovery: Recovery::Undo,
+            unchanging: Vec::new(),
+            source: RuleSource("--allow-read".to_owned()),
+        };
+        let mounts = [mount("/scratch", Access::Write), mount("/data", Access::Read)];
+        let said = "`/scratch` (read and write; relative paths begin here), `/data` (read only)";
+        assert_eq!(files(&mounts).as_deref(), Some(said));
+        assert_eq!(files(&mounts[1..]).as_deref(), Some("`/data` (read only; relative paths begin here)"));
+        assert_eq!(files(&[]), None);
     }
 }
