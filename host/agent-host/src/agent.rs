@@ -9,7 +9,7 @@ use agent_core::config::authority::Authority;
 use agent_core::digest::Digest;
 use agent_core::name::Name;
 use agent_core::run_events::{DoubtPolicy, Record, ToolMode};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::home::RUNS_FOLDER;
 use crate::input;
@@ -63,6 +63,17 @@ pub struct Source {
     pub digest: Digest,
 }
 
+/// The absolute path of an agent file.
+///
+/// # Errors
+/// Where it is not there.
+pub fn find(path: &Path) -> anyhow::Result<PathBuf> {
+    path.canonicalize().map_err(|error| {
+        let hint = "`agent-host init DIR` makes one in a new folder, with a first tool";
+        anyhow!("cannot find agent file `{}`: {error}\n  hint: {hint}", path.display())
+    })
+}
+
 impl Agent {
     /// The plain agent, whose runs live in the working directory.
     ///
@@ -96,7 +107,7 @@ impl Agent {
             let file = typed::path(&path.join("agent.toml"));
             bail!("`{shown}` is a folder, and an agent is a file\n  hint: `--agent {file}`");
         }
-        let absolute = path.canonicalize().with_context(|| format!("cannot find agent file `{shown}`"))?;
+        let absolute = find(path)?;
         let folder = absolute.parent().context("an agent file stands in a folder")?;
         let base = folder.to_str().with_context(|| format!("the path of `{shown}` is not UTF-8"))?;
         let text = input::read_config(&absolute, &shown)?;

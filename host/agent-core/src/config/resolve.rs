@@ -170,7 +170,8 @@ impl Join<'_> {
             return self.exceed(excess, source, &format!("asks for no directory at `{mount}`"), Some(hint));
         };
         if rule.access > most {
-            self.exceed(excess, source, &format!("asks only to {most} at `{mount}`"), None);
+            let hint = format!("grant it `access = \"{most}\"` there");
+            self.exceed(excess, source, &format!("asks only to {most} at `{mount}`"), Some(hint));
         }
         if !self.is_denied(rule, source) {
             let (host, access) = (rule.host.to_string(), rule.access.min(most));
@@ -269,7 +270,8 @@ impl Join<'_> {
             return self.exceed(excess, source, "asks for no store", Some(hint));
         };
         if access > most {
-            self.exceed(excess, source, &format!("asks only to {most} its stores"), None);
+            let hint = format!("grant it `kv = \"{most}\"`");
+            self.exceed(excess, source, &format!("asks only to {most} its stores"), Some(hint));
         }
         for request in &self.ceiling.kv {
             let new =

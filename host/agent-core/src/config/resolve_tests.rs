@@ -217,6 +217,7 @@ fn a_rule_for_one_tool_may_not_exceed_its_ceiling() -> Result<(), Failure> {
         env = [\"TZ\"]";
     insta::assert_snapshot!(granted(READS_DATA, policy)?, @"
     policy.toml:2: `files` asks only to read at `/data`
+      hint: grant it `access = "read"` there
     policy.toml:2: `files` asks for no directory at `/more`
       hint: it asks for `/data` to read
     policy.toml:2: `files` does not ask for GET `https://api.example.com`
@@ -410,6 +411,7 @@ fn stores_are_those_that_the_tool_asks_for() -> Result<(), Failure> {
     read store default (policy.toml:1)
     --
     policy.toml:1: `files` asks only to read its stores
+      hint: grant it `kv = "read"`
     --
     policy.toml:1: `files` asks for no store
       hint: a manifest asks for one with `[[capabilities.kv]]`

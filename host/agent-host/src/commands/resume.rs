@@ -15,6 +15,7 @@ use super::confined::Confined;
 use super::launch;
 use super::scout::{self, Holders, Needs};
 use super::taking::{self, Held};
+use crate::agent;
 use crate::asking;
 use crate::boot;
 use crate::cli::ResumeArgs;
@@ -155,7 +156,7 @@ impl Wanted {
 pub fn runs_folder(agent: Option<&Path>) -> anyhow::Result<PathBuf> {
     let folder = match agent {
         Some(file) => {
-            let file = file.canonicalize().with_context(|| format!("cannot find agent file `{}`", file.display()))?;
+            let file = agent::find(file)?;
             file.parent().context("an agent file stands in a folder")?.to_owned()
         }
         None => std::env::current_dir().context("there is no working directory")?,
