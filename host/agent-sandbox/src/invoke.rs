@@ -112,6 +112,7 @@ pub(crate) async fn run(engine: &Engine, target: Target, parts: CallParts) -> wa
         (ending, _) => ending,
     };
     patience.end();
+    tracing::debug!("the guest ended");
     let duration = Millis(u64::try_from(patience.active().as_millis()).unwrap_or(u64::MAX));
     let left = if layer::is_off(Layer::Fuel) { fuel_limit.0 } else { store.get_fuel()? };
     let used = Fuel(fuel_limit.0.saturating_sub(left));

@@ -1,5 +1,5 @@
 //! The guests' own tokio runtime: whatever guests do, the timers, servers and journal of the host run elsewhere. A short call
-//! may begin and end on its caller's thread: `pace` says when.
+//! may begin and end on its caller's thread: `pace` says when. What a task logs belongs to its caller's spans.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::task::coop::unconstrained;
+use tracing::Instrument as _;
 
 use crate::pace::{Lent, Pace};
 
@@ -55,7 +56,7 @@ impl GuestRuntime {
 
     /// Runs `task` beside the caller's runtime.
     pub(crate) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.handle.spawn(task)
+        self.handle.spawn(task.in_current_span())
     }
 
     /// Runs `task` to its end: all of it beside the caller's runtime, or, where the caller's thread is lent, here until it
@@ -81,7 +82,7 @@ impl GuestRuntime {
             pace.was_not_short();
             lent.give_back();
         }
-        match self.handle.spawn(task).await {
+        match self.handle.spawn(task.in_current_span()).await {
             Ok(Ok(ended)) => Ok(ended),
             Ok(Err(_)) | Err(_) => Err(Panicked),
         }
@@ -90,10 +91,11 @@ impl GuestRuntime {
     /// Runs `task` and waits for it. For threads that may block; nothing when the task panicked.
     pub(crate) fn wait<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let (send, receive) = std::sync::mpsc::sync_channel(1);
-        self.handle.spawn(async move {
+        let sent = async move {
             // Nobody waits any more only if the caller's thread is gone.
             let _ = send.send(task.await);
-        });
+        };
+        self.handle.spawn(sent.in_current_span());
         receive.recv().ok()
     }
 }
