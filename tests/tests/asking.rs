@@ -5,6 +5,24 @@ use std::time::Duration;
 use agent_tests::terminal::Terminal;
 use agent_tests::{World, tool};
 
+const AGENT: &str = r#"
+[agent]
+name = "sums"
+instructions = "Answer with the tool."
+model = "scripted:replies.toml"
+tools = ["TOOL"]
+"#;
+
+const REMEMBER_TWICE: &str = r#"
+version = 1
+[[reply]]
+calls = [{ tool = "notes.remember", arguments = { name = "list", text = "milk" } }]
+[[reply]]
+calls = [{ tool = "notes.remember", arguments = { name = "list", text = "bread" } }]
+[[reply]]
+text = "done"
+"#;
+
 const SCRIPT: &str = r#"
 version = 1
 [[reply]]
@@ -35,4 +53,64 @@ fn what_is_typed_before_a_question_is_no_answer_to_it() {
     let (said, code) = terminal.end();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("approval_denied") && said.contains("done"), "{said}");
+}
+
+#[test]
+fn an_agent_file_is_trusted_for_good_for_once_or_not_at_all() {
+    let world = World::new();
+    let answered = |file: &str, letter: &str| {
+        world.write(file, AGENT.replace("TOOL", &tool("calc")));
+        world.write(&file.replace("agent.toml", "replies.toml"), SCRIPT);
+        let mut terminal = Terminal::start(&world, &["run", "--agent", file, "go"].map(str::to_owned));
+        terminal.expect("[t] trust this file  [o] run once  [n] no");
+        terminal.say(&format!("{letter}\n"));
+        terminal.end()
+    };
+    let asked_again = |file: &str| {
+        let said = world.run(&["run", "--agent", file, "go"]);
+        (said.code == Some(1) && said.err.contains("is not trusted yet"), said)
+    };
+
+    let (said, code) = answered("no/agent.toml", "n");
+    assert!(code == Some(1) && said.contains("was not trusted: nothing ran"), "{said}");
+    assert!(!world.work().join("no/.agent-host").exists(), "nothing was recorded");
+
+    let (said, code) = answered("once/agent.toml", "o");
+    assert!(code == Some(0) && said.contains("✓ completed"), "{said}");
+    let (asked, said) = asked_again("once/agent.toml");
+    assert!(asked, "{said:?}");
+
+    let (said, code) = answered("good/agent.toml", "t");
+    assert!(code == Some(0) && said.contains("✓ completed"), "{said}");
+    let (asked, said) = asked_again("good/agent.toml");
+    assert!(!asked && said.code == Some(0), "{said:?}");
+}
+
+/// What nobody granted, asked for in the middle of a run.
+#[test]
+fn a_need_is_denied_allowed_for_the_run_or_allowed_for_good() {
+    let world = World::untouched();
+    world.write("replies.toml", REMEMBER_TWICE);
+    let notes = tool("notes");
+    let words = ["run", "--tools", &notes, "--model", "scripted:replies.toml", "go"].map(str::to_owned);
+    let question = "[r] allow for this run  [s] allow and save to your policy  [d] deny";
+    let policy = || std::fs::read_to_string(world.home().join("policy.toml")).unwrap_or_default();
+    let answered = |letter: &str| {
+        let mut terminal = Terminal::start(&world, &words);
+        terminal.expect(question);
+        terminal.say(&format!("{letter}\n"));
+        let (said, code) = terminal.end();
+        assert!(code == Some(0) && said.contains("done"), "{said}");
+        // The second call wants the same.
+        assert_eq!(said.matches(question).count(), 1, "{said}");
+        let widened = world.events(&[]).iter().filter(|event| event["kind"] == "GrantWidened").count();
+        (said.matches("✓ notes.remember").count(), widened > 0, !policy().is_empty())
+    };
+    assert_eq!(answered("d"), (0, false, false), "neither call, no grant, nothing saved");
+    assert_eq!(answered("r"), (2, true, false), "both calls, and nothing saved");
+    assert_eq!(answered("s"), (2, true, true), "both calls, and saved");
+    assert!(policy().contains("tool = \"notes"), "{}", policy());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let said = world.run(&words);
+    assert!(said.code == Some(0) && said.err.matches("✓ notes.remember").count() == 2, "{said:?}");
 }
