@@ -47,7 +47,8 @@ cargo xtask VERB [--help]
   languages  bring compilers for JavaScript, TypeScript, Python, Go and C along, and try them
   bench      measure the sandbox and the program
 
-A fresh machine needs Rust, and compilers for C and C++; each verb brings along what else it needs, below the user's cache folder.";
+A fresh machine needs Rust and a C compiler, and for `test` also a C++ compiler, Python 3 with venv, and strace (Debian: `apt-get
+install gcc g++ python3-venv strace`). Each verb brings along what else it needs, below the user's cache folder.";
 
 /// A verb: its name, its help, and what it does with the arguments that follow.
 struct Verb {

@@ -12,6 +12,8 @@ use crate::places::Places;
 
 /// What the server prints when it is ready, followed by its address. The tests read the same name.
 pub(crate) const VARIABLE: &str = "AGENT_HOST_TEST_MODEL_URL";
+/// How the names of those tests begin, which fail where there is no server.
+pub(crate) const TESTS: &str = "a_small_real_model_";
 /// It takes a second on an idle machine, and reads 98 MB on a cold one.
 const START_LIMIT: Duration = Duration::from_secs(120);
 

@@ -63,8 +63,9 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     peers.tell(&mut host_tests);
     programs.tell(places, &mut host_tests);
     host_tests.env(collector::VARIABLE, collector);
-    if let Some(server) = &server {
-        host_tests.env(model_server::VARIABLE, &server.url);
+    match &server {
+        Some(server) => drop(host_tests.env(model_server::VARIABLE, &server.url)),
+        None => drop(host_tests.args(["--", "--skip", model_server::TESTS])),
     }
     report.tests("tests of the host", &mut host_tests)?;
     // Its cases that are Rust tests were run by the step before.

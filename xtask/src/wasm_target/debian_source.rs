@@ -43,11 +43,15 @@ struct Found {
 }
 
 fn find(lists: &Path, release: &str) -> Result<Found> {
+    let mut none_opened = None;
     for suite in SUITES {
         let rust_src = match Apt::open(lists, Archive::Main, suite) {
             Ok(apt) => apt,
-            Err(error) if suite == SUITES[0] => return Err(error),
-            Err(_) => continue, // Mirrors need not carry every suite.
+            // Mirrors need not carry every suite.
+            Err(error) => {
+                none_opened = none_opened.or(Some(error));
+                continue;
+            }
         };
         if let Some(rust_src_version) =
             rust_src.versions("rust-src")?.into_iter().find(|version| is_of(version, release))
@@ -56,7 +60,11 @@ fn find(lists: &Path, release: &str) -> Result<Found> {
             return Ok(Found { rust_src, rust_src_version, wasi_libc });
         }
     }
-    bail!("Debian has no `rust-src` {release} in any of {}", SUITES.join(", "))
+    let nowhere = format!("Debian has no `rust-src` {release} in any of {}", SUITES.join(", "));
+    match none_opened {
+        Some(error) => Err(error.context(nowhere)),
+        None => bail!("{nowhere}"),
+    }
 }
 
 /// The C library beside that source, or the newest there is.

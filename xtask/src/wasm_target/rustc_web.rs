@@ -17,10 +17,11 @@ const SUITE: &str = "bookworm-security";
 /// Written last: a folder without it was left by a setup that did not finish.
 const COMPLETE: &str = "complete";
 
-/// What an earlier setup unpacked and built.
+/// What an earlier setup unpacked and built, if it is whole and the user's toolchain still has the linker.
 pub(super) fn find(places: &Places, rustc: &Rustc) -> Option<WasmTarget> {
     let folder = folder(places);
-    folder.join(COMPLETE).is_file().then(|| target_in(&folder, rustc))
+    let works = folder.join(COMPLETE).is_file() && rustc.linker().is_file();
+    works.then(|| target_in(&folder, rustc))
 }
 
 /// Unpacks rustc, and builds the standard library with it.
