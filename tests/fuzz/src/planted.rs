@@ -1,15 +1,15 @@
 //! A bug that is there on purpose: who does not find it in seconds does not follow coverage, and finds nothing else either.
-//! Guessing it takes 256 to the power of 8 tries; one byte after the other, about a thousand.
+//! Guessing it takes 256 to the power of 5 tries; one byte after the other, some hundred thousand.
 
 /// Panics at one input only.
 pub(crate) fn run(bytes: &[u8]) {
-    if first_wrong(bytes, b"planted!").is_none() {
+    if first_wrong(bytes, b"plant").is_none() {
         panic!("the planted bug was found");
     }
 }
 
 /// Where `bytes` first differs. Each further byte that is right reaches a line that no input before it has reached.
-fn first_wrong(bytes: &[u8], secret: &[u8; 8]) -> Option<usize> {
+fn first_wrong(bytes: &[u8], secret: &[u8; 5]) -> Option<usize> {
     macro_rules! each {
         ($($at:literal)*) => {$(
             if bytes.get($at) != Some(&secret[$at]) {
@@ -17,6 +17,6 @@ fn first_wrong(bytes: &[u8], secret: &[u8; 8]) -> Option<usize> {
             }
         )*};
     }
-    each!(0 1 2 3 4 5 6 7);
+    each!(0 1 2 3 4);
     None
 }

@@ -22,7 +22,7 @@ const INPUT_SECONDS_MAX: u32 = 10;
 /// Most memory of the process. The largest input has a few KiB, and the program itself takes 100 MiB.
 const MEMORY_MIB_MAX: u32 = 1_024;
 
-/// How long the planted bug may stay hidden. It is found in a second.
+/// How long the planted bug may stay hidden. It is found in ten seconds.
 const PLANTED_SECONDS_MAX: u32 = 60;
 
 /// Its inputs.

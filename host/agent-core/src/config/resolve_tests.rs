@@ -215,7 +215,7 @@ fn a_rule_for_one_tool_may_not_exceed_its_ceiling() -> Result<(), Failure> {
         fs = [{ host = \"docs\", access = \"write\" }, { host = \"more\", mount = \"/more\", access = \"read\" }]
         http = [{ url = \"https://api.example.com\", methods = [\"GET\", \"POST\"] }]
         env = [\"TZ\"]";
-    insta::assert_snapshot!(granted(READS_DATA, policy)?, @"
+    insta::assert_snapshot!(granted(READS_DATA, policy)?, @r#"
     policy.toml:2: `files` asks only to read at `/data`
       hint: grant it `access = "read"` there
     policy.toml:2: `files` asks for no directory at `/more`
@@ -223,7 +223,7 @@ fn a_rule_for_one_tool_may_not_exceed_its_ceiling() -> Result<(), Failure> {
     policy.toml:2: `files` does not ask for GET `https://api.example.com`
       hint: it asks for no requests
     policy.toml:2: `files` asks for no variable `TZ`
-    ");
+    "#);
     insta::assert_snapshot!(granted(REACHES, policy)?, @"
     policy.toml:2: `files` asks for no directory at `/data`
       hint: it asks for no directories
@@ -398,7 +398,7 @@ fn stores_are_those_that_the_tool_asks_for() -> Result<(), Failure> {
         ("", "grant = [{ tool = \"*\", kv = \"read\" }]"),
     ];
     let said = cases.iter().map(|(asked, policy)| granted(asked, policy)).collect::<Result<Vec<_>, _>>()?;
-    insta::assert_snapshot!(said.join("\n--\n"), @"
+    insta::assert_snapshot!(said.join("\n--\n"), @r#"
     write store default (policy.toml:1)
     read store pages (policy.toml:1)
     --
@@ -417,7 +417,7 @@ fn stores_are_those_that_the_tool_asks_for() -> Result<(), Failure> {
       hint: a manifest asks for one with `[[capabilities.kv]]`
     --
     nothing
-    ");
+    "#);
     Ok(())
 }
 
