@@ -24,6 +24,9 @@ fn every_line_of_a_call_names_its_run_and_its_call() {
     for event in ["the guest ended", "call ended"] {
         let lines: Vec<_> = said.err.lines().filter(|line| line.contains(event)).collect();
         assert_eq!(lines.len(), 1, "{event}: {}", said.err);
-        assert!(lines[0].contains("run{run=") && lines[0].contains("call{call=1 tool=files.list attempt=1}"), "{lines:?}");
+        assert!(
+            lines[0].contains("run{run=") && lines[0].contains("call{call=1 tool=files.list attempt=1}"),
+            "{lines:?}"
+        );
     }
 }

@@ -19,7 +19,12 @@ mod wire;
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod canned_server;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may stop, and says what the model wrote")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may stop, and says what the model wrote"
+)]
 mod live_test;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
