@@ -57,6 +57,8 @@ mod tests {
             access,
             recovery: Recovery::Undo,
             unchanging: Vec::new(),
+            unmoved: Vec::new(),
+            linked: Vec::new(),
             source: RuleSource("--allow-read".to_owned()),
         };
         let mounts = [mount("/scratch", Access::Write), mount("/data", Access::Read)];
