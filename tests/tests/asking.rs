@@ -95,20 +95,22 @@ fn a_need_is_denied_allowed_for_the_run_or_allowed_for_good() {
     let words = ["run", "--tools", &notes, "--model", "scripted:replies.toml", "go"].map(str::to_owned);
     let question = "[r] allow for this run  [s] allow and save to your policy  [d] deny";
     let policy = || std::fs::read_to_string(world.home().join("policy.toml")).unwrap_or_default();
-    let answered = |letter: &str| {
+    // It wants to look first, and then to write. The second call wants the same.
+    let answered = |letter: &str, questions: usize| {
         let mut terminal = Terminal::start(&world, &words);
-        terminal.expect(question);
-        terminal.say(&format!("{letter}\n"));
+        for asked in 1..=questions {
+            terminal.expect_times(question, asked);
+            terminal.say(&format!("{letter}\n"));
+        }
         let (said, code) = terminal.end();
         assert!(code == Some(0) && said.contains("done"), "{said}");
-        // The second call wants the same.
-        assert_eq!(said.matches(question).count(), 1, "{said}");
+        assert_eq!(said.matches(question).count(), questions, "{said}");
         let widened = world.events(&[]).iter().filter(|event| event["kind"] == "GrantWidened").count();
         (said.matches("✓ notes.remember").count(), widened > 0, !policy().is_empty())
     };
-    assert_eq!(answered("d"), (0, false, false), "neither call, no grant, nothing saved");
-    assert_eq!(answered("r"), (2, true, false), "both calls, and nothing saved");
-    assert_eq!(answered("s"), (2, true, true), "both calls, and saved");
+    assert_eq!(answered("d", 1), (0, false, false), "neither call, no grant, nothing saved");
+    assert_eq!(answered("r", 2), (2, true, false), "both calls, and nothing saved");
+    assert_eq!(answered("s", 2), (2, true, true), "both calls, and saved");
     assert!(policy().contains("tool = \"notes"), "{}", policy());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let said = world.run(&words);

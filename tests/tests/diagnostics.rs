@@ -21,12 +21,10 @@ fn every_line_of_a_call_names_its_run_and_its_call() {
     let run = ["run", "--tools", &files, "--allow-read", "docs", "--model", "scripted:replies.toml", "go"];
     let said = world.run(&[&log[..], &run].concat());
     assert_eq!(said.code, Some(0), "{said:?}");
+    let of_call =
+        |line: &&str| line.contains(" run{run=") && line.contains("}:call{call=1 tool=files.list attempt=1}: ");
+    let told: Vec<_> = said.err.lines().filter(of_call).collect();
     for event in ["the guest ended", "call ended"] {
-        let lines: Vec<_> = said.err.lines().filter(|line| line.contains(event)).collect();
-        assert_eq!(lines.len(), 1, "{event}: {}", said.err);
-        assert!(
-            lines[0].contains("run{run=") && lines[0].contains("call{call=1 tool=files.list attempt=1}"),
-            "{lines:?}"
-        );
+        assert_eq!(told.iter().filter(|line| line.contains(event)).count(), 1, "{event}: {}", said.err);
     }
 }
