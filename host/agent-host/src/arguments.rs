@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use agent_core::json::JsonText;
 use agent_core::name::ToolName;
@@ -12,12 +13,12 @@ use agent_sandbox::defence::{self, Defence};
 use agent_sandbox::describe::Door;
 use agent_sandbox::sandbox::check_arguments;
 use anyhow::{Context, ensure};
-use jsonschema::{PatternOptions, Validator};
+
+use crate::aside;
+use crate::own_schema::{Misfit, OwnSchema};
 
 /// Longest arguments in bytes.
 const BYTES_MAX: usize = 1 << 20;
-/// Problems that are listed at most: the model needs the first few, not all of a thousand.
-const PROBLEMS_MAX: usize = 8;
 /// Characters of a problem, and of the place where it is.
 const PROBLEM_CHARS_MAX: usize = 200;
 
@@ -39,58 +40,56 @@ pub fn given(word: String) -> anyhow::Result<String> {
 }
 
 /// The compiled schemas of a run's tools, each made at its first use: to make one takes longer than to check by it.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Schemas {
-    compiled: Mutex<HashMap<ToolName, Arc<Validator>>>,
-    results: Mutex<HashMap<ToolName, Arc<Validator>>>,
+    compiled: Kept,
+    results: Kept,
 }
 
+type Kept = Arc<Mutex<HashMap<ToolName, Arc<OwnSchema>>>>;
+
 impl Schemas {
-    /// As [`check_for`], for a tool whose schema stays the same.
+    /// The arguments as checked JSON, or what is wrong with them in words that the model can act on. The types of an exported
+    /// function know more than a schema can say, and take what is certain to be meant; where a component wrote a schema of its own,
+    /// that decides, within `time`.
     ///
     /// # Errors
-    /// See [`check`].
-    pub fn check_for(&self, component: &Component, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
+    /// Where `text` is too long, no JSON object, not what the tool takes, or not checked in time.
+    pub async fn check_for(
+        &self,
+        component: &Component,
+        text: &str,
+        tool: &ToolDescriptor,
+        time: Duration,
+    ) -> Result<JsonText, String> {
         match component.door {
             Door::Exports => check_exactly(component, text, tool),
-            Door::World => self.check(text, tool),
+            Door::World => self.check(text, tool, time).await,
         }
     }
 
-    fn check(&self, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
-        check_by(&*kept(&self.compiled, &tool.name, &tool.input_schema)?, text)
+    async fn check(&self, text: &str, tool: &ToolDescriptor, time: Duration) -> Result<JsonText, String> {
+        let kept = Arc::clone(&self.compiled);
+        let (text, name, schema) = (text.to_owned(), tool.name.clone(), tool.input_schema.clone());
+        let checked = aside::within(time, move || check_by(&*compiled(&kept, &name, &schema)?, &text)).await;
+        checked.unwrap_or_else(|| Err("the arguments could not be checked by the tool's own schema in time".to_owned()))
     }
 
-    /// The checker of what a tool returns, where it says that; or why its schema cannot be used.
-    pub fn of_result(&self, tool: &ToolDescriptor) -> Option<Result<Arc<Validator>, String>> {
-        let schema = tool.output_schema.as_ref()?;
-        Some(kept(&self.results, &tool.name, schema))
+    /// The checker of what a tool returns, or why its schema cannot be used.
+    ///
+    /// # Errors
+    /// Where the schema cannot be used.
+    pub fn of_result(&self, tool: &ToolName, schema: &JsonText) -> Result<Arc<OwnSchema>, String> {
+        compiled(&self.results, tool, schema)
     }
 }
 
-fn kept(
-    compiled: &Mutex<HashMap<ToolName, Arc<Validator>>>,
-    tool: &ToolName,
-    schema: &JsonText,
-) -> Result<Arc<Validator>, String> {
-    let mut compiled = compiled.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(match compiled.get(tool) {
+fn compiled(kept: &Kept, tool: &ToolName, schema: &JsonText) -> Result<Arc<OwnSchema>, String> {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(match kept.get(tool) {
         Some(known) => Arc::clone(known),
-        None => Arc::clone(compiled.entry(tool.clone()).or_insert(Arc::new(compile(schema)?))),
+        None => Arc::clone(kept.entry(tool.clone()).or_insert(Arc::new(OwnSchema::compile(schema)?))),
     })
-}
-
-/// The arguments as checked JSON, or what is wrong with them in words that the model can act on. The types of an exported
-/// function know more than a schema can say, and take what is certain to be meant; where a component wrote a schema of its own, that
-/// decides.
-///
-/// # Errors
-/// Where `text` is too long, no JSON object, or not what the tool takes.
-pub fn check_for(component: &Component, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
-    match component.door {
-        Door::Exports => check_exactly(component, text, tool),
-        Door::World => check(text, &tool.input_schema),
-    }
 }
 
 fn check_exactly(component: &Component, text: &str, tool: &ToolDescriptor) -> Result<JsonText, String> {
@@ -102,25 +101,13 @@ fn check_exactly(component: &Component, text: &str, tool: &ToolDescriptor) -> Re
     Ok(arguments)
 }
 
-/// The arguments as JSON checked by this schema.
+/// The arguments as JSON checked by this schema, here and now.
 ///
 /// # Errors
 /// Where `text` is too long, no JSON object, or breaks the schema.
+#[cfg(test)]
 pub fn check(text: &str, schema: &JsonText) -> Result<JsonText, String> {
-    check_by(&compile(schema)?, text)
-}
-
-/// The checker of a schema. Its patterns run on an engine that takes linear time, and there is nothing that could fetch.
-///
-/// # Errors
-/// Where the schema cannot be used.
-pub fn compile(schema: &JsonText) -> Result<Validator, String> {
-    /// Largest compiled pattern.
-    const PATTERN_BYTES_MAX: usize = 1 << 20;
-    let schema = schema.to_value().map_err(|error| format!("the tool's schema is not usable: {error}"))?;
-    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
-    let compiled = jsonschema::draft202012::options().with_pattern_options(patterns).build(&schema);
-    compiled.map_err(|error| format!("the tool's schema is not usable: {error}"))
+    check_by(&OwnSchema::compile(schema)?, text)
 }
 
 fn read(text: &str) -> Result<JsonText, String> {
@@ -132,7 +119,7 @@ fn read(text: &str) -> Result<JsonText, String> {
     JsonText::parse(text).map_err(|error| format!("the arguments are not JSON: {error}"))
 }
 
-fn check_by(validator: &Validator, text: &str) -> Result<JsonText, String> {
+fn check_by(schema: &OwnSchema, text: &str) -> Result<JsonText, String> {
     let arguments = read(text)?;
     let value = arguments.to_value().map_err(|error| format!("the arguments are not usable: {error}"))?;
     if !value.is_object() {
@@ -143,14 +130,14 @@ fn check_by(validator: &Validator, text: &str) -> Result<JsonText, String> {
     }
     // A stranger wrote the schema, and nothing counts what checking by it takes: not one value more than any call may have.
     check_arguments(arguments.as_str())?;
-    let problems: Vec<_> = validator.iter_errors(&value).take(PROBLEMS_MAX).map(|error| problem(&error)).collect();
+    let problems: Vec<_> = schema.misfits(&value).iter().map(problem).collect();
     if problems.is_empty() { Ok(arguments) } else { Err(format!("the arguments do not fit: {}", problems.join("; "))) }
 }
 
-fn problem(error: &jsonschema::ValidationError<'_>) -> String {
+fn problem(misfit: &Misfit) -> String {
     // It quotes the value that does not fit, all of it.
-    let shown = cut(&error.to_string());
-    match error.instance_path().to_string().as_str() {
+    let shown = cut(&misfit.said);
+    match misfit.at.as_str() {
         "" => shown,
         path => format!("{}: {shown}", cut(path)),
     }
@@ -201,7 +188,7 @@ mod tests {
         let many = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(400_000));
         let message = check(&many, &schema).err().unwrap_or_default();
         assert!(message.contains("more than 10000 values"), "{message}");
-        assert!(started.elapsed() < std::time::Duration::from_secs(1), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
         let long = format!(r#"{{"expression":["{}"]}}"#, "x".repeat(500_000));
         let message = checked(&long).err().unwrap_or_default();
         assert!(message.contains("is not of type") || message.ends_with('…'), "{message}");

@@ -4,6 +4,7 @@
 mod adoption;
 mod agent;
 mod arguments;
+mod aside;
 mod asking;
 mod authoring;
 mod boot;
@@ -30,6 +31,7 @@ mod missing_defences;
 mod model;
 mod named;
 mod operator;
+mod own_schema;
 mod person;
 mod process_limits;
 mod proposal;

@@ -1,17 +1,22 @@
 //! Looks at the schema that a component wrote for its own tool, before any arguments are checked by it. Checking runs in the
-//! host, where no fuel counts: what a stranger wrote must not decide how long it takes. `toolset` asks at load.
+//! host, where no fuel counts: what a stranger wrote must not decide how long it takes. `toolset` asks at load, `own_schema`
+//! before it makes a checker.
 
 use agent_core::json::JsonText;
 use serde_json::{Map, Value};
 
-use crate::arguments;
+use crate::own_schema;
 
 /// Most subschemas that one look at arguments may meet, references followed. A large honest one has some hundreds; each may be
 /// met once for each of ten thousand values.
 const SUBSCHEMAS_MAX: usize = 2_000;
 
-/// Most patterns among them: each may be looked for in a mebibyte of text.
-const PATTERNS_MAX: usize = 100;
+/// Most patterns among them: each is compiled, and those for names are looked for in every name. Large honest schemas have a few.
+const PATTERNS_MAX: usize = 20;
+
+/// Most bytes of the values that parts quote (`enum`, `const`, and the schema that is not to fit): a value is compared with each
+/// of them, ten thousand times. A list of all time zones has 12 KiB.
+const QUOTED_BYTES_MAX: usize = 256 << 10;
 
 /// Most references followed one from another.
 const REFERENCES_MAX: usize = 32;
@@ -23,39 +28,94 @@ const REFERENCES_MAX: usize = 32;
 /// What is wrong with it.
 pub fn check(schema: &JsonText) -> Result<(), String> {
     let value = schema.to_value().map_err(|error| error.to_string())?;
-    let mut walk = Walk { root: &value, met: 0, patterns: 0, followed: Vec::new() };
-    walk.schema(&value)?;
-    arguments::compile(schema).map(|_| ())
+    outline(&value)?;
+    own_schema::build(&value).map(drop)
 }
+
+/// How much there is of a schema when its references are followed: what a look at a value by it may cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// Subschemas.
+    pub parts: usize,
+    /// Patterns.
+    pub patterns: usize,
+    /// Those of them that are looked for in names.
+    pub name_patterns: usize,
+    /// Bytes of what values are compared with.
+    pub quoted_bytes: usize,
+    /// Bytes of schemas that are not to fit: each error holds one.
+    pub negated_bytes: usize,
+    /// Parts of which it is enough that one fits (`anyOf`, `oneOf`): their error holds all errors of each.
+    pub choices: usize,
+}
+
+/// Walks through all of a schema.
+///
+/// # Errors
+/// As [`check`]; it is not seen whether it can be used.
+pub fn outline(schema: &Value) -> Result<Outline, String> {
+    let mut walk = Walk { root: schema, seen: Outline::default(), followed: Vec::new(), asked_again: false };
+    walk.schema(schema)?;
+    Ok(walk.seen)
+}
+
+/// Keywords by which a schema asks its parts a second time: what of the value have they looked at?
+const UNEVALUATED: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
 
 struct Walk<'s> {
     root: &'s Value,
-    met: usize,
-    patterns: usize,
+    seen: Outline,
     /// The references that led here.
     followed: Vec<&'s str>,
+    /// Whether a schema above asks all that is met here a second time.
+    asked_again: bool,
 }
 
 impl<'s> Walk<'s> {
     fn schema(&mut self, schema: &'s Value) -> Result<(), String> {
-        self.met += 1;
-        if self.met > SUBSCHEMAS_MAX {
+        self.seen.parts += 1;
+        if self.seen.parts > SUBSCHEMAS_MAX {
             return Err(format!("it has more than {SUBSCHEMAS_MAX} parts when its references are followed"));
         }
         match schema {
-            Value::Object(keywords) => keywords.iter().try_for_each(|(keyword, value)| self.keyword(keyword, value)),
+            Value::Object(keywords) => self.keywords(keywords),
             // `true`, `false`, or no schema.
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Ok(()),
         }
     }
 
+    /// Each level that asks its parts again doubles what all levels below it take: thirty of them would take days.
+    fn keywords(&mut self, keywords: &'s Map<String, Value>) -> Result<(), String> {
+        let asks = UNEVALUATED.into_iter().find(|keyword| keywords.contains_key(*keyword));
+        if let Some(keyword) = asks.filter(|_| self.asked_again) {
+            return Err(format!("it has `{keyword}` in a part that another `unevaluated…` asks again"));
+        }
+        let before = self.asked_again;
+        keywords.iter().try_for_each(|(keyword, value)| {
+            self.asked_again = before || (asks.is_some() && !is_asked_once(keyword));
+            self.keyword(keyword, value)
+        })?;
+        self.asked_again = before;
+        Ok(())
+    }
+
     fn keyword(&mut self, keyword: &'s str, value: &'s Value) -> Result<(), String> {
         match (keyword, value) {
             // Data, or schemas that count where they are referred to.
-            ("const" | "enum" | "default" | "examples" | "$defs" | "definitions", _) => Ok(()),
+            ("default" | "examples" | "$defs" | "definitions", _) => Ok(()),
+            ("const" | "enum", value) => self.count_quoted(value).map(drop),
             ("patternProperties", Value::Object(named)) => {
+                self.seen.name_patterns += named.len();
                 self.count_patterns(named.len())?;
                 self.each(named)
+            }
+            ("anyOf" | "oneOf", Value::Array(schemas)) => {
+                self.seen.choices += schemas.len();
+                schemas.iter().try_for_each(|schema| self.schema(schema))
+            }
+            ("not", schema) => {
+                self.seen.negated_bytes += self.count_quoted(schema)?;
+                self.schema(schema)
             }
             ("properties" | "dependentSchemas", Value::Object(named)) => self.each(named),
             ("pattern", Value::String(_)) => self.count_patterns(1),
@@ -63,7 +123,7 @@ impl<'s> Walk<'s> {
             ("$dynamicRef" | "$recursiveRef", _) => {
                 Err(format!("it uses `{keyword}`, which this host does not follow"))
             }
-            ("$id", _) if !self.followed.is_empty() || self.met > 1 => {
+            ("$id", _) if !self.followed.is_empty() || self.seen.parts > 1 => {
                 Err("it holds a document of its own (`$id`) inside".to_owned())
             }
             (_, Value::Object(_)) => self.schema(value),
@@ -73,11 +133,22 @@ impl<'s> Walk<'s> {
     }
 
     fn count_patterns(&mut self, more: usize) -> Result<(), String> {
-        self.patterns += more;
-        if self.patterns > PATTERNS_MAX {
+        self.seen.patterns += more;
+        if self.seen.patterns > PATTERNS_MAX {
             return Err(format!("it has more than {PATTERNS_MAX} patterns when its references are followed"));
         }
         Ok(())
+    }
+
+    fn count_quoted(&mut self, value: &Value) -> Result<usize, String> {
+        let bytes = value.to_string().len();
+        self.seen.quoted_bytes += bytes;
+        if self.seen.quoted_bytes > QUOTED_BYTES_MAX {
+            return Err(format!(
+                "what it quotes (`enum`, `const`, `not`) is more than {QUOTED_BYTES_MAX} bytes when its references are followed"
+            ));
+        }
+        Ok(bytes)
     }
 
     fn each(&mut self, named: &'s Map<String, Value>) -> Result<(), String> {
@@ -102,11 +173,21 @@ impl<'s> Walk<'s> {
     }
 }
 
+/// Whether what stands under a keyword is looked at once, also where `unevaluated…` stands beside it: it is for other values than
+/// the schema's own, and that it is there is enough.
+fn is_asked_once(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "properties" | "patternProperties" | "additionalProperties" | "propertyNames" | "items" | "prefixItems"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::arguments;
 
     fn said(schema: &str) -> String {
         let schema = JsonText::parse(schema).map_err(|error| error.to_string());
@@ -156,8 +237,42 @@ mod tests {
             said(&format!(r#"{{"allOf":[{}]}}"#, parts.join(",")))
         };
         assert_eq!(patterns(PATTERNS_MAX), "fine");
-        assert!(patterns(PATTERNS_MAX + 1).contains("more than 100 patterns"));
+        assert!(patterns(PATTERNS_MAX + 1).contains("more than 20 patterns"));
         assert_eq!(said(r#"{"properties":{"pattern":{"type":"string"}}}"#), "fine", "a property of that name is none");
+    }
+
+    /// Thirty levels would be 2^30 looks at the innermost part, and more.
+    #[test]
+    fn parts_that_are_asked_twice_at_each_level_are_refused() {
+        let nested = |levels: usize| {
+            let mut schema = r#"{"properties":{"a":true}}"#.to_owned();
+            for _ in 0..levels {
+                schema = format!(r#"{{"anyOf":[{schema},false],"unevaluatedProperties":false}}"#);
+            }
+            schema
+        };
+        assert_eq!(said(&nested(1)), "fine");
+        assert!(said(&nested(2)).contains("`unevaluatedProperties` in a part that another"));
+        let by_values = r##"{"allOf":[{"properties":{"a":{"$ref":"#/$defs/b"}}}],"unevaluatedProperties":false,
+            "$defs":{"b":{"unevaluatedItems":false}}}"##;
+        assert!(said(by_values).contains("`unevaluatedItems` in a part that another"));
+        let honest = r#"{"properties":{"a":{"allOf":[{"properties":{"b":true}}],"unevaluatedProperties":false}},
+            "allOf":[{"required":["a"]}],"unevaluatedProperties":false}"#;
+        assert_eq!(said(honest), "fine", "each is asked of another value, once");
+        let schema = JsonText::parse(&nested(30)).map_err(|error| error.to_string());
+        let started = std::time::Instant::now();
+        assert!(schema.and_then(|schema| arguments::check(r#"{"a":1}"#, &schema)).is_err());
+        assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn what_values_are_compared_with_is_little() {
+        let numbers: Vec<String> = (0..9_000).map(|number| number.to_string()).collect();
+        let listed = format!(r#"{{"enum":[{}]}}"#, numbers.join(","));
+        assert_eq!(said(&listed), "fine");
+        let each = [r##"{"$ref":"#/$defs/many"}"##; 10].join(",");
+        let often = format!(r#"{{"allOf":[{each}],"$defs":{{"many":{listed}}}}}"#);
+        assert!(said(&often).contains("more than 262144 bytes"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::outside::Outside;
-use crate::arguments::{self, Schemas};
+use crate::arguments::Schemas;
 use crate::driver::mounts::Mounts;
 use crate::results;
 use crate::secret_values::SecretValues;
@@ -107,11 +107,13 @@ pub async fn call(
             tool.name
         )));
     }
-    let arguments = match arguments::check_for(&loaded.component, case.arguments.as_str(), tool) {
+    let (grant, schemas) = (authority.grant.clone(), Schemas::default());
+    let deadline = grant.limits.deadline;
+    let time = deadline.to_duration();
+    let arguments = match schemas.check_for(&loaded.component, case.arguments.as_str(), tool, time).await {
         Ok(arguments) => arguments,
         Err(message) => return Ok(Trial::Made(Box::new(refused(message)))),
     };
-    let grant = authority.grant.clone();
     let call = Call {
         operation: case.call.clone(),
         arguments,
@@ -128,7 +130,7 @@ pub async fn call(
     };
     let started = Instant::now();
     let report = sandbox.call(&loaded.component, call).await?;
-    let report = results::held(report, &loaded.component, tool, &Schemas::default());
+    let report = results::held(report, &loaded.component, tool, &schemas, deadline).await;
     let took = started.elapsed();
     let (outcome, effects, metering, said) = (report.outcome, report.effects, report.metering, report.said);
     Ok(Trial::Made(Box::new(Tried { outcome, effects, metering, said, took })))

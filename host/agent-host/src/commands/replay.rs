@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::confined::Confined;
 use super::progress::Progress;
 use super::{launch, resume, scout};
-use crate::arguments::{self, Schemas};
+use crate::arguments::Schemas;
 use crate::cli::OfRuns;
 use crate::components::Components;
 use crate::driver::{engine, granted_environment};
@@ -255,8 +255,8 @@ impl Replayer {
         }
         let told = transcript.len();
         let component = self.components.of_tool(&made.locked)?;
-        let report = self.sandbox.call(component, self.call(component, recorded, made, transcript)?).await?;
-        let report = results::held(report, component, &made.locked.descriptor, &self.schemas);
+        let report = self.sandbox.call(component, self.call(component, recorded, made, transcript).await?).await?;
+        let report = results::held(report, component, &made.locked.descriptor, &self.schemas, DEADLINE).await;
         let verdict = compare(&recorded.finished, &report, told);
         Ok(if self.is_ours(recorded) { verdict } else { without_its_values(verdict, made) })
     }
@@ -265,7 +265,7 @@ impl Replayer {
         recorded.seq > self.ours_after
     }
 
-    fn call(
+    async fn call(
         &self,
         component: &Component,
         recorded: &RecordedCall,
@@ -273,8 +273,8 @@ impl Replayer {
         transcript: Transcript,
     ) -> anyhow::Result<Call> {
         let descriptor = &made.locked.descriptor;
-        let arguments = arguments::check_for(component, &recorded.asked.arguments, descriptor);
-        let arguments = arguments.map_err(anyhow::Error::msg)?;
+        let (text, time) = (&recorded.asked.arguments, DEADLINE.to_duration());
+        let arguments = self.schemas.check_for(component, text, descriptor, time).await.map_err(anyhow::Error::msg)?;
         let mut seed = [0; 32];
         hex::decode_to_slice(&made.started.seed, &mut seed).context("the seed of a recorded call is none")?;
         let limits = Limits { fuel: made.started.fuel, deadline: DEADLINE, ..made.grant.limits.clone() };

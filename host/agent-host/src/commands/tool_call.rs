@@ -111,10 +111,10 @@ impl Asked {
             started(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores))).await?;
         signals::stop_run(call.cancel.clone())?;
         reporter.tool_started(CallNumber(1), &name, &asked.arguments);
-        let mounts = call.mounts.clone();
+        let (mounts, deadline) = (call.mounts.clone(), call.limits.deadline);
         let mut report = sandbox.call(&loaded.component, call).await?;
         if let Some(tool) = loaded.component.tools.iter().find(|tool| tool.name == name) {
-            report = results::held(report, &loaded.component, tool, &Schemas::default());
+            report = results::held(report, &loaded.component, tool, &Schemas::default(), deadline).await;
         }
         let undone = undone(&report, &gate, &mounts).await;
         stores.keep(std::mem::take(&mut report.kv)).context("what the tool wanted to keep could not be kept")?;
@@ -159,9 +159,10 @@ async fn started(
     if let Some(rule) = authority.forbidden_by() {
         bail!("tool `{name}` may not be called\n  rule: {rule}");
     }
-    let arguments =
-        arguments::check_for(&loaded.component, &asked.arguments, descriptor).map_err(anyhow::Error::msg)?;
     let grant = authority.grant.clone();
+    let time = grant.limits.deadline.to_duration();
+    let arguments = Schemas::default().check_for(&loaded.component, &asked.arguments, descriptor, time).await;
+    let arguments = arguments.map_err(anyhow::Error::msg)?;
     let mounts = Mounts::default().open(&grant).await?;
     let env = crate::driver::granted_environment(&grant);
     let secrets = SecretValues::read([&grant])?.of(&grant);

@@ -25,12 +25,12 @@ use tempfile::TempDir;
 use super::confined::Confined;
 use super::launch;
 use super::tool_test::{self, CASES};
-use crate::arguments;
 use crate::authoring::accepted_schema;
 use crate::authoring::outside::Outside;
 use crate::authoring::trial::{self, Trial, Tried};
 use crate::home::Home;
 use crate::journal::key::HostKey;
+use crate::own_schema;
 use crate::report::text;
 use crate::tool_folders::{self, MANIFEST};
 use crate::toolset::{self, Loaded, Unloaded};
@@ -246,7 +246,7 @@ fn findings(loaded: &Loaded) -> Vec<Finding> {
         findings.push(Finding::Note(format!("`{}` is not offered: {}", export.export, export.reason)));
     }
     for tool in &component.tools {
-        if let Err(problem) = arguments::compile(&tool.input_schema) {
+        if let Err(problem) = usable(&tool.input_schema) {
             findings.push(Finding::Problem(format!("{}: {problem}", tool.name)));
         }
         for problem in accepted_schema::problems(&tool.input_schema.to_value().unwrap_or_default()) {
@@ -263,6 +263,11 @@ fn findings(loaded: &Loaded) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn usable(schema: &JsonText) -> Result<(), String> {
+    let schema = schema.to_value().map_err(|error| error.to_string())?;
+    own_schema::build(&schema).map(drop)
 }
 
 /// What is imported beside what is declared.
@@ -420,6 +425,7 @@ impl fmt::Display for Timing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments;
 
     #[test]
     fn made_up_arguments_fit_their_schema() -> Result<(), String> {

@@ -80,7 +80,9 @@ pub async fn prepare(
 ) -> anyhow::Result<Prepared> {
     let plan = plan(&ports.recorder.state(), number)?;
     let component = ports.components.of_tool(&plan.locked)?;
-    let arguments = match ports.schemas.check_for(component, &plan.asked.arguments, &plan.locked.descriptor) {
+    let (text, descriptor) = (&plan.asked.arguments, &plan.locked.descriptor);
+    let time = plan.grant.limits.deadline.to_duration();
+    let arguments = match ports.schemas.check_for(component, text, descriptor, time).await {
         Ok(arguments) => arguments,
         Err(message) => return Ok(Prepared::Refused(refused(RefusedCall::ArgsInvalid, message))),
     };
@@ -175,9 +177,9 @@ impl StartedCall {
 
     async fn run_inside(self: Box<Self>) -> anyhow::Result<Option<ToolFinished>> {
         let Self { ports, number, attempt, asked, component, descriptor, call, gate, stores, .. } = *self;
-        let mounts = call.mounts.clone();
+        let (mounts, deadline) = (call.mounts.clone(), call.limits.deadline);
         let report = ports.sandbox.call(&component, call).await?;
-        let mut report = results::held(report, &component, &descriptor, &ports.schemas);
+        let mut report = results::held(report, &component, &descriptor, &ports.schemas, deadline).await;
         failpoint::hit("guest-ended");
         tracing::info!(outcome = report.outcome.name(), fuel = report.metering.fuel.counted().0, "call ended");
         if report.remains != Remains::FileWork {
