@@ -15,17 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use agent_tests::{World, guest};
+use agent_tests::{World, guest, race_time};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 use serde_json::{Value, json};
 
 use fuse::{Answers, Fuse};
-
-/// How long a race goes on, and how long where `cargo xtask hostile --long` asks for it.
-const RACE: Duration = Duration::from_secs(10);
-const LONG_RACE: Duration = Duration::from_secs(60);
-const LONG: &str = "AGENT_HOST_TEST_LONG";
 
 /// Reads or writes of one call in a race.
 const RACE_STEPS: u64 = 20_000;
@@ -70,7 +65,7 @@ fn race(run: fn(&mut Command) -> (Vec<String>, Value)) {
     world.write("outside/file", "TOP SECRET");
     symlink("../outside", world.work().join("scratch/link")).expect("a link");
     let scratch = world.work().join("scratch");
-    let lasts = if std::env::var_os(LONG).is_some() { LONG_RACE } else { RACE };
+    let lasts = race_time();
     let (stop, begun) = (AtomicBool::new(false), Instant::now());
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -340,6 +335,10 @@ fn a_full_disk_is_the_guests_error_and_an_undo_works_on_it() {
     let fill = json!({ "act": "fill", "at": "/scratch/big", "bytes": 10_000_000 });
     let (steps, answer) = reported(&mut call(&world, &json!([fill, { "act": "size", "at": "/scratch/mine.txt" }])));
     assert_eq!(steps, ["error: insufficient-space", "ok: 300000"], "{answer}");
+    let left: u64 =
+        answer["effects"].as_array().into_iter().flatten().filter_map(|effect| effect["bytes_out"].as_u64()).sum();
+    let there = fs::metadata(scratch.join("big")).expect("the guest's file").len();
+    assert!(left == there && left > 0, "{left} bytes are counted, {there} are there: {answer}");
     fs::remove_file(scratch.join("big")).expect("the guest's file");
     // The same in a run that keeps an undo: its own records are on another disk. Then it crashes, the disk still full.
     let overwrite = json!({ "act": "overwrite", "at": "/scratch/mine.txt", "text": "changed" });

@@ -1,5 +1,6 @@
 //! Streams over open files. They read and write inside the host call: nothing is left running when the call ends.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -63,11 +64,26 @@ pub(crate) fn read_at(changes: &Changes, node: &Node, offset: u64, wanted: usize
 pub(crate) fn write_at(changes: &Changes, node: &Node, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
     let before = changes.quotas.count_write(node, offset, bytes.len() as u64);
     let before = changes.reported(node, FileOperation::Write, before)?;
-    let write = || node.file.write_all_at(bytes, offset);
+    let mut length = 0;
+    let write = || write_counted(&node.file, offset, bytes, &mut length);
     let written = changes.follow(node, || Doing::write(offset, bytes), write);
     changes.quotas.count_occupied(node, &before)?;
-    changes.count(node, bytes.len() as u64, 0);
+    // Of what a full disk cut off, only the beginning is there.
+    changes.count(node, length as u64, 0);
     written
+}
+
+/// Writes all, and counts what is written also where the rest is not.
+fn write_counted(file: &File, offset: u64, bytes: &[u8], length: &mut usize) -> io::Result<()> {
+    while *length < bytes.len() {
+        match file.write_at(&bytes[*length..], offset.saturating_add(*length as u64)) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(more) => *length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[async_trait]

@@ -256,6 +256,8 @@ fn effect(permit: Permit, answered: &Result<Answer, Failure>, bytes_out: ByteCou
         Err(failure) => failure,
     };
     let text = failure.text.clone();
+    // Nothing of it left: not even a connection was made.
+    let bytes_out = if failure.reached == Reached::Nothing { ByteCount(0) } else { bytes_out };
     let result = match (failure.reached, doubt) {
         (Reached::Nothing, _) => EffectResult::NotSent(text),
         (Reached::Perhaps, Doubt::Matters) => EffectResult::Unknown(text),

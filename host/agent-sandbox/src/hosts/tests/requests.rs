@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use agent_core::effect::EffectResult;
 use agent_core::limits::Limits;
 use agent_core::units::{Bytes, Millis};
 use http_body_util::{BodyExt, Full};
@@ -91,6 +92,26 @@ async fn a_read_is_sent_and_recorded() -> io::Result<()> {
     assert_eq!(effects, ["1 GET http://server/path?q: done 200"]);
     assert!(heard.len() == 1 && heard[0].starts_with("[] GET /path?q HTTP/1.1\r\n") && heard[0].contains("x-own: 1"));
     assert_eq!(gate.lines(), Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn bytes_that_never_left_are_not_counted_as_left() -> io::Result<()> {
+    // Nobody listens there any more.
+    let nobody = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    for method in ["GET", "POST"] {
+        let gate = notes(Answer::Allow);
+        let mut unheard = state(&gate, Vec::new(), Limits::STANDARD);
+        let seen = send(&mut unheard, method, &format!("http://{nobody}/"), b"four").await;
+        let effect = unheard.finish().await.effects.remove(0);
+        assert!(seen.is_err() && matches!(effect.result, EffectResult::NotSent(_)), "{seen:?} {:?}", effect.result);
+        assert_eq!(effect.bytes_out, Bytes(0), "{method}");
+        let server = Server::start(&gate, OK).await?;
+        let mut heard = state(&gate, Vec::new(), Limits::STANDARD);
+        let seen = send(&mut heard, method, &format!("http://{}/", server.address), b"four").await;
+        assert!(seen.is_ok(), "{seen:?}");
+        assert_eq!(heard.finish().await.effects[0].bytes_out, Bytes(4), "{method}");
+    }
     Ok(())
 }
 
