@@ -1,5 +1,7 @@
 //! Compares what was seen with what a case expects. Each difference is one line; none means that the host held.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::attack::{Seen, is_back};
@@ -52,8 +54,16 @@ fn is_canary(call: &Record) -> bool {
 /// How much the host's peak rose above its idle memory and what the guests had.
 fn over_kib(seen: &Seen, attacks: &[&Record]) -> Option<u64> {
     let rose = seen.after?.peak_kib.saturating_sub(seen.before?.rss_kib);
-    let guests: u64 = attacks.iter().map(|call| call.memory_peak() >> 10).sum();
-    Some(rose.saturating_sub(guests))
+    Some(rose.saturating_sub(guests_kib(attacks)))
+}
+
+/// The most that guests had at once: those of one reply are under way together, and the next reply's get the same memory again.
+fn guests_kib(attacks: &[&Record]) -> u64 {
+    let mut of_replies: BTreeMap<usize, u64> = BTreeMap::new();
+    for call in attacks {
+        *of_replies.entry(call.reply).or_default() += call.memory_peak() >> 10;
+    }
+    of_replies.into_values().max().unwrap_or(0)
 }
 
 /// Everything in which `seen` is not as the case says.
@@ -309,4 +319,29 @@ pub(crate) fn judge_without(case: &Case, without: &Without, seen: &Seen) -> Vec<
 fn shown(text: &str) -> String {
     let line: String = text.trim().chars().take(SHOWN_CHARS_MAX).collect();
     line.replace('\n', " ⏎ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_tests::process::Look;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A thousand calls one after the other, of 8 MiB each, do not excuse a host that grew by 8,000.
+    #[test]
+    fn what_guests_had_one_after_the_other_is_not_added_up() {
+        let call = |reply: usize, mib: u64| {
+            let mut call = Record::default();
+            (call.reply, call.finished) = (reply, json!({"metering": {"memory_peak": mib << 20}}));
+            call
+        };
+        let calls: Vec<Record> =
+            (0..1_000).map(|reply| call(reply, 8)).chain([call(1_000, 8), call(1_000, 9)]).collect();
+        let calls: Vec<&Record> = calls.iter().collect();
+        assert_eq!((guests_kib(&calls[..1_000]), guests_kib(&calls), guests_kib(&[])), (8 << 10, 17 << 10, 0));
+        let look = |rss_kib, peak_kib| Some(Look { rss_kib, peak_kib, ..Look::default() });
+        let seen = Seen { before: look(50 << 10, 50 << 10), after: look(60 << 10, 100 << 10), ..Seen::default() };
+        assert_eq!(over_kib(&seen, &calls), Some(33 << 10));
+    }
 }

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub(crate) struct Record {
     /// The tool's name as the model sent it.
     pub(crate) tool: String,
+    /// The reply in which the model proposed it: its calls may be under way at once, those of two replies never are.
+    pub(crate) reply: usize,
     pub(crate) deadline_ms: Option<u64>,
     /// How many outcomes were recorded.
     pub(crate) ends: usize,
@@ -23,14 +25,15 @@ const DAY_MS: u64 = 86_400_000;
 /// The calls in the order in which the model proposed them.
 pub(crate) fn calls(events: &[Value]) -> Vec<Record> {
     let mut calls: Vec<Record> = Vec::new();
-    let mut deadlines = HashMap::new();
+    let (mut deadlines, mut replies) = (HashMap::new(), 0);
     for event in events {
         let body = &event["body"];
         deadlines.extend(authorities(body).filter_map(deadline));
         if event["kind"] == "ModelReplied" {
             let proposed = body["reply"]["calls"].as_array().into_iter().flatten();
             let tool = |call: &Value| call["tool"].as_str().unwrap_or_default().to_owned();
-            calls.extend(proposed.map(|call| Record { tool: tool(call), ..Record::default() }));
+            calls.extend(proposed.map(|call| Record { tool: tool(call), reply: replies, ..Record::default() }));
+            replies += 1;
         }
         let number = body["call"].as_u64().and_then(|number| usize::try_from(number).ok());
         let Some(record) = number.and_then(|number| calls.get_mut(number.checked_sub(1)?)) else { continue };
