@@ -159,6 +159,39 @@ mod tests {
         Ok(())
     }
 
+    /// A defence that never failed to be there was never tested: each that a test build can switch off is off in a run that must then
+    /// fail. The names are read where they are defined: a build without the switches has none.
+    #[test]
+    fn every_defence_that_can_be_missing_is_missed_somewhere() -> Result<(), String> {
+        const DEFINED: &str = "host/agent-sandbox/src/defence.rs";
+        /// What is no defence against a call or a component has Rust tests, which switch it off by name.
+        const CODED: [(&str, &str); 3] = [
+            ("cache_rejected", "tests/tests/hostile_load.rs"),
+            ("landlock", "tests/tests/hardening.rs"),
+            ("seccomp", "tests/tests/hardening.rs"),
+        ];
+        let read = |file: &str| {
+            std::fs::read_to_string(agent_tests::repository().join(file)).map_err(|error| format!("{file}: {error}"))
+        };
+        let defined = read(DEFINED)?;
+        let names: Vec<&str> =
+            defined.lines().filter_map(|line| line.split_once(" = \"")?.1.strip_suffix("\";")).collect();
+        assert!(names.len() > 30, "the defences of `{DEFINED}`: {names:?}");
+        // Those too that this machine cannot have.
+        let cases = folders(&agent_tests::repository().join("tests/hostile"))?;
+        let cases: Vec<Case> = cases.iter().map(|folder| Case::read(folder)).collect::<Result<_, _>>()?;
+        let without = cases.iter().flat_map(|case| &case.form.without);
+        let missed: BTreeSet<&str> = without.flat_map(|without| &without.defence).map(String::as_str).collect();
+        for name in names.iter().filter(|name| !missed.contains(*name)) {
+            let coded = CODED.iter().find(|(coded, _)| coded == name);
+            let file = coded.map(|(_, file)| *file).ok_or(format!("no `[[without]]` switches `{name}` off"))?;
+            assert!(read(file)?.contains(&format!("\"{name}\")")), "`{file}` does not switch `{name}` off");
+        }
+        let unknown: Vec<_> = missed.iter().filter(|name| !names.contains(name)).collect();
+        assert!(unknown.is_empty(), "there are no defences {unknown:?}");
+        Ok(())
+    }
+
     #[test]
     fn what_a_machine_cannot_have_is_told_with_what_its_probe_said() -> Result<(), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
