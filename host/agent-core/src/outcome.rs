@@ -187,7 +187,7 @@ pub struct Metering {
     pub memory_peak: Bytes,
     /// Wall-clock time, without the time for which a person was waited for.
     pub duration: Millis,
-    /// Host calls, weighted.
+    /// Host calls, weighted; also each making and growth of a memory or table.
     pub host_calls: u64,
     /// Bytes of standard output and standard error that were dropped.
     pub output_dropped: Bytes,

@@ -50,8 +50,9 @@ pub(crate) const MEMORIES_MAX: u32 = 8;
 /// Tables of one component: about two for each composed part.
 pub(crate) const TABLES_MAX: u32 = 16;
 
-/// Elements of one table in the pool. Address space only, about 0.8 MB each; [`crate::limiter`] enforces the call's own limit,
-/// which an operator may raise up to this.
+/// Elements of one table in the pool. Address space only, about 0.8 MB each; [`crate::limiter`] enforces the call's own limit on all
+/// tables together, which nobody raises above its default of 20,000. The rest is so that a component whose one table is larger is
+/// refused by that limit, with its name and cure, and not by the pool.
 const TABLE_ELEMENTS_MAX: usize = 100_000;
 
 /// Host bytes that describe one instance. Ten times what the largest real component (a JavaScript engine) needs.

@@ -25,7 +25,8 @@ use crate::stop::Stop;
 pub(crate) struct CallLimiter {
     memory: Allowance,
     table_elements: Allowance,
-    /// Of a count of its own: the one for host functions is elsewhere in the store's data.
+    /// Against a limit of its own, as high as that of host functions, whose count is elsewhere in the store's data. The record of
+    /// a call adds both up.
     growths: Charge,
     /// The sum of linear memory, for who cannot look into the store.
     shown: Arc<AtomicU64>,
@@ -44,6 +45,11 @@ impl CallLimiter {
     /// Where the sum of linear memory is shown, at any time.
     pub(crate) fn shown_memory(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.shown)
+    }
+
+    /// How often memories and tables were made or grown so far, or were to be: each is a host call.
+    pub(crate) fn growths(&self) -> u64 {
+        self.growths.used()
     }
 
     /// The highest sum of linear memory so far. Memories never shrink, so it is also the current one.
@@ -185,6 +191,19 @@ mod tests {
         limiter.memory_grow_failed(wasmtime::Error::msg("out of memory"))?;
         assert!(limiter.memory_growing(0, 900, None)?);
         assert!(!limiter.memory_growing(900, 950, Some(920))?, "beyond its own type: the guest sees -1");
+        Ok(())
+    }
+
+    #[test]
+    fn growths_are_counted_whatever_becomes_of_them() -> wasmtime::Result<()> {
+        let limits = Limits { memory: Bytes(1000), host_calls: 3, ..Limits::STANDARD };
+        let mut limiter = CallLimiter::new(&limits, Lent::default());
+        assert!(limiter.memory_growing(0, 600, None)?);
+        assert!(!limiter.memory_growing(600, 650, Some(620))?, "in vain");
+        assert!(limiter.table_growing(0, 0, None)?, "by nothing");
+        assert_eq!(limiter.growths(), 3);
+        assert_eq!(fault(limiter.memory_growing(600, 600, None)), Some(Fault::HostcallLimit));
+        assert_eq!(limiter.growths(), 3);
         Ok(())
     }
 

@@ -209,7 +209,7 @@ impl CallState {
             printed: self.console.finish(),
             transcript: self.recorder.finish(),
             divergence,
-            host_calls: self.charge.used(),
+            host_calls: self.charge.used().saturating_add(self.limiter.growths()),
         }
     }
 
