@@ -13,8 +13,8 @@ cargo xtask soak [--minutes N]
 
 Lets hostile guests attack without pause for N minutes (20 unless said otherwise) while a polite one is called and timed, all in
 one process, in a release build. Prints how resident memory grows, whether descriptors and threads come back to what they were,
-and how long polite calls take beside the attacks and on an idle host. Fails where something does not come back, or a call ends
-as it should not. Close other programs first.";
+and how long polite calls take beside the attacks and on an idle host. Fails where something does not come back, memory grows by
+more than a mebibyte a minute (judged from nine minutes on), or a call ends as it should not. Close other programs first.";
 
 const MINUTES: u32 = 20;
 

@@ -4,6 +4,13 @@ use crate::Counts;
 use crate::sample::Sample;
 use crate::times::Times;
 
+/// Most growth of resident memory, in MiB a minute: a leak of a few bytes in each of thousands of attacks is more, and what the
+/// memory allocator does in twenty minutes is less.
+pub const SLOPE_MIB_PER_MINUTE_MAX: f64 = 1.0;
+
+/// Samples, one a second, before their slope is judged: in a shorter time the allocator's own steps are slopes.
+const SAMPLES_MIN: usize = 240;
+
 /// What came of a soak.
 #[derive(Debug)]
 pub struct Findings {
@@ -38,6 +45,13 @@ impl Findings {
         if below == 0.0 { 0.0 } else { above / below * 60.0 }
     }
 
+    /// Whether resident memory stays, as far as there was time to see that.
+    #[must_use]
+    pub fn is_steady(&self) -> bool {
+        let samples = self.resident.len() - self.resident.len() / 2;
+        samples < SAMPLES_MIN || self.slope_mib_per_minute() <= SLOPE_MIB_PER_MINUTE_MAX
+    }
+
     /// Whether descriptors and threads are back where they were.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -65,7 +79,8 @@ impl Findings {
             "resident memory    {:.1} MiB before, {most:.1} at most, {:.1} after",
             before.resident_mib, after.resident_mib
         );
-        println!("  its slope        {:+.2} MiB a minute in the second half", self.slope_mib_per_minute());
+        let steady = if self.is_steady() { "" } else { ", TOO STEEP" };
+        println!("  its slope        {:+.2} MiB a minute in the second half{steady}", self.slope_mib_per_minute());
         let back = if self.is_settled() { "back" } else { "NOT BACK" };
         println!("descriptors        {} before, {} after", before.descriptors, after.descriptors);
         println!("threads            {} before, {} after: {back}", before.threads, after.threads);
@@ -96,5 +111,14 @@ mod tests {
         assert!(steady.slope_mib_per_minute().abs() < 1e-9);
         let leaking = findings((0..120).map(|second| sample(f64::from(second) / 60.0)).collect());
         assert!((leaking.slope_mib_per_minute() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn memory_that_grows_for_minutes_is_a_finding() {
+        let growing = |seconds: usize, mib_per_minute: f64| {
+            findings((0..seconds).map(|second| sample(mib_per_minute * second as f64 / 60.0)).collect()).is_steady()
+        };
+        assert!(growing(1_200, 0.9) && !growing(1_200, 1.1));
+        assert!(growing(30, 60.0), "half a minute says nothing");
     }
 }

@@ -1,14 +1,15 @@
 //! The soak: one process in which hostile guests attack without pause while a polite one is called and timed. What must hold
 //! is that nothing is left behind (memory, descriptors, threads) and that the polite caller hardly notices.
 //!
-//! `main` runs it for minutes, `cargo xtask test` for half a minute. `place` holds the sandbox, `work` the calls, `sample` what
-//! the process holds, `times` how long calls took, `findings` what came of it.
+//! `main` runs it for minutes, `cargo xtask test` for half a minute. `place` holds the sandbox, `server` what the guests reach,
+//! `work` the calls, `sample` what the process holds, `times` how long calls took, `findings` what came of it.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for developers, which fails by panicking")]
 
 mod findings;
 mod place;
 mod sample;
+mod server;
 mod times;
 mod work;
 
@@ -57,9 +58,11 @@ impl Plan {
 /// Runs the plan. `guests` is where the test guests are.
 #[must_use]
 pub fn run(plan: Plan, guests: &std::path::Path) -> Findings {
-    let place = Arc::new(Place::new(guests));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(soak(plan, place))
+    let runtime = runtime.expect("a runtime");
+    let server = runtime.block_on(server::start());
+    let place = Arc::new(Place::new(guests, server));
+    runtime.block_on(soak(plan, place))
 }
 
 async fn soak(plan: Plan, place: Arc<Place>) -> Findings {

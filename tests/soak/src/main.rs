@@ -1,4 +1,5 @@
-//! Runs a soak for a number of minutes, and fails where something was left behind or ended as it should not.
+//! Runs a soak for a number of minutes, and fails where something was left behind, memory kept growing, or a call ended as it
+//! should not.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,5 +17,6 @@ fn main() -> ExitCode {
     };
     let findings = run(Plan::lasting(Duration::from_secs_f64(minutes * 60.0)), &guests);
     findings.print();
-    if findings.is_settled() && findings.surprises().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let held = findings.is_settled() && findings.is_steady() && findings.surprises().is_empty();
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,11 +1,13 @@
-//! Where the calls are made: one sandbox with both guests, one folder to write to, and a gate that allows files only.
+//! Where the calls are made: one sandbox with both guests, one folder to write to, and a gate that allows what attacks need to
+//! have something to hoard.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use agent_core::effect::{Decision, Effect, EffectRequest, Refusal, Ruling};
-use agent_core::grant::{Access, Capability, FsGrant, Recovery, RuleSource};
+use agent_core::grant::{Access, FsGrant, Recovery, RuleSource};
 use agent_core::json::JsonText;
 use agent_core::outcome::ToolOutcome;
 use agent_core::units::UnixMillis;
@@ -19,18 +21,20 @@ use agent_sandbox::sandbox::SandboxOptions;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::work::{Folder, Guest, Work};
+use crate::work::{Folder, Guest, SERVER, Work};
 
 /// The sandbox and what is in it.
 pub(crate) struct Place {
     sandbox: Sandbox,
     guests: HashMap<&'static str, Arc<Component>>,
     mount: Mount,
+    /// What stands for [`SERVER`].
+    server: String,
     _folder: tempfile::TempDir,
 }
 
 impl Place {
-    pub(crate) fn new(guests: &Path) -> Self {
+    pub(crate) fn new(guests: &Path, server: SocketAddr) -> Self {
         let sandbox = Sandbox::new(SandboxOptions::default()).expect("a sandbox");
         let load = |name: &'static str| {
             let bytes = std::fs::read(guests.join(format!("{name}.wasm"))).expect("a built guest: `cargo xtask tools`");
@@ -40,7 +44,7 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("a.txt"), "a line\n").expect("a file");
         let mount = Mount::open(&grant(folder.path())).expect("a mount");
-        Self { sandbox, guests, mount, _folder: folder }
+        Self { sandbox, guests, mount, server: format!("http://{server}"), _folder: folder }
     }
 
     /// Makes a call and says how it ended.
@@ -55,7 +59,7 @@ impl Place {
         };
         let call = Call {
             operation: work.operation.parse().expect("a name"),
-            arguments: JsonText::parse(work.arguments).expect("JSON"),
+            arguments: JsonText::parse(&work.arguments.replace(SERVER, &self.server)).expect("JSON"),
             mounts,
             stores: Arc::new(NoStores),
             env: Vec::new(),
@@ -64,7 +68,7 @@ impl Place {
             seed: [7; 32],
             clock_start: UnixMillis(0),
             replay: None,
-            gate: Arc::new(FilesOnly),
+            gate: Arc::new(HoardsOnly),
             cancel: CancellationToken::new(),
         };
         let report = self.sandbox.call(&self.guests[guest], call).await.expect("a report");
@@ -84,16 +88,19 @@ fn grant(folder: &Path) -> FsGrant {
     FsGrant { host, mount, access, recovery, unchanging: Vec::new(), unmoved: Vec::new(), linked: Vec::new(), source }
 }
 
-/// Allows file work and nothing else; remembers nothing.
-struct FilesOnly;
+/// Allows files, stores and requests, and nothing else; remembers nothing.
+struct HoardsOnly;
 
 #[async_trait]
-impl EffectGate for FilesOnly {
+impl EffectGate for HoardsOnly {
     async fn decide(&self, _number: u32, request: &EffectRequest) -> Ruling {
-        let decision = if request.capability() == Capability::Fs {
-            Decision::Allow { rule: RuleSource("the soak".to_owned()) }
-        } else {
-            Decision::Deny { refusal: Refusal::NetDenied, rule: "nothing else is granted".to_owned(), hint: None }
+        let decision = match request {
+            EffectRequest::File { .. } | EffectRequest::Kv { .. } | EffectRequest::Http { .. } => {
+                Decision::Allow { rule: RuleSource("the soak".to_owned()) }
+            }
+            EffectRequest::Env { .. } | EffectRequest::Socket { .. } => {
+                Decision::Deny { refusal: Refusal::NetDenied, rule: "nothing else is granted".to_owned(), hint: None }
+            }
         };
         Ruling::plain(decision, request.class(false))
     }

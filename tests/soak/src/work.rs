@@ -35,8 +35,11 @@ const fn in_a_folder(operation: &'static str, arguments: &'static str, ends: &'s
     Work { guest: Guest::Hostile, operation, arguments, folder: Folder::ToWrite, ends }
 }
 
+/// Stands in arguments for the server that guests may ask.
+pub(crate) const SERVER: &str = "${server}";
+
 /// The attacks.
-pub(crate) const HOSTILE: [Work; 17] = [
+pub(crate) const HOSTILE: [Work; 23] = [
     hostile("spin", "{}", &["fuel_exhausted"]),
     hostile("allocate", "{}", &["memory_limit"]),
     hostile("recurse", "{}", &["guest_trap", "stack_overflow"]),
@@ -51,6 +54,16 @@ pub(crate) const HOSTILE: [Work; 17] = [
     hostile("big_result", r#"{"bytes":2000000}"#, &["result_invalid", "copy_limit"]),
     hostile("deep_json", r#"{"count":100000}"#, &["result_invalid"]),
     hostile("bad_json", "{}", &["result_invalid"]),
+    hostile("hold_responses", r#"{"url":"${server}/","count":8}"#, &["returned"]),
+    hostile("hoard_bodies", r#"{"count":90}"#, &["returned", "handle_limit", "hostcall_limit", "copy_limit"]),
+    hostile(
+        "hoard_fields",
+        r#"{"count":90,"bytes":60000}"#,
+        &["returned", "handle_limit", "hostcall_limit", "copy_limit"],
+    ),
+    hostile("keep_forever", "{}", &["returned", "hostcall_limit"]),
+    hostile("keep_and_multiply", "{}", &["returned", "hostcall_limit", "memory_limit", "guest_trap"]),
+    hostile("keep_then_trap", r#"{"key":"k","value":"never kept"}"#, &["guest_trap"]),
     in_a_folder("open_many", r#"{"path":"a.txt"}"#, &["returned", "handle_limit", "hostcall_limit"]),
     in_a_folder("write_forever", r#"{"path":"b.txt"}"#, &["returned"]),
     // All calls share a folder: in the end every name is there, and it is the host calls that run out and not the files.
