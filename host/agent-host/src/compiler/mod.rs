@@ -94,3 +94,43 @@ impl Compiler for WorkerProcesses {
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Arc;
+
+    use agent_sandbox::Sandbox;
+    use agent_sandbox::sandbox::SandboxOptions;
+    use rustix::io::{FdFlags, fcntl_setfd};
+
+    use super::*;
+
+    /// What stands in for the worker notes how many of it there are, stays a moment, and compiles nothing.
+    #[test]
+    fn no_more_workers_live_at_once_than_half_the_cores() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let (here, program) = (folder.path().display(), folder.path().join("worker"));
+        let script = format!(
+            "#!/bin/sh\nmkdir {here}/in.$$\nls -d {here}/in.* | wc -l >> {here}/seen\nsleep 0.3\nrmdir {here}/in.$$\n"
+        );
+        std::fs::write(&program, script)?;
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700))?;
+        let program = File::open(program)?;
+        // A script is opened once more by who reads it, under the name of this descriptor.
+        fcntl_setfd(&program, FdFlags::empty())?;
+        let workers = WorkerProcesses { program, ..WorkerProcesses::new(CompileLimits::STANDARD)? };
+        let sandbox = Sandbox::new(SandboxOptions { compiler: Arc::new(workers), ..SandboxOptions::default() })?;
+        let (name, most) = ("many".parse()?, (cores() / 2).max(1));
+        std::thread::scope(|scope| {
+            for _ in 0..most + 2 {
+                scope.spawn(|| assert!(sandbox.load(&name, b"\0asm\x0d\0\x01\0").is_err()));
+            }
+        });
+        let seen = std::fs::read_to_string(folder.path().join("seen"))?;
+        let seen: Vec<usize> = seen.lines().map(|line| line.trim().parse()).collect::<Result<_, _>>()?;
+        assert_eq!(seen.len(), most + 2, "each was asked");
+        assert!(seen.iter().all(|count| (1..=most).contains(count)), "{seen:?}, and {most} may be");
+        Ok(())
+    }
+}
