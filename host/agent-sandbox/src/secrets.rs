@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use agent_core::effect::{Decision, Effect, EffectRequest, EffectResult};
 use agent_core::json::JsonText;
-use agent_core::outcome::{Content, Printed, ResourceBody, ToolOutcome};
+use agent_core::outcome::{Content, LogRecord, Printed, ResourceBody, ToolOutcome};
 use agent_core::redact::{MARK, Redactor};
 use agent_core::secret::{SecretName, SecretValue};
 use agent_core::units::Bytes;
@@ -61,7 +61,14 @@ impl CallSecrets {
             let left_out = if is_cut { self.scrub_beginning(printed) } else { self.scrub_printed(printed) };
             report.metering.output_dropped = report.metering.output_dropped.saturating_add(left_out);
         }
-        report.said.log.iter_mut().for_each(|record| self.scrub_text(&mut record.message));
+        self.scrub_log(&mut report.said.log);
+    }
+
+    /// Takes secrets out of records of a log, as of one text: a tool may print a long line in pieces.
+    pub(crate) fn scrub_log(&self, records: &mut [LogRecord]) {
+        if !self.redactor.is_idle() {
+            self.redactor.texts(&mut records.iter_mut().map(|record| &mut record.message).collect::<Vec<_>>());
+        }
     }
 
     fn scrub_printed(&self, printed: &mut Printed) -> Bytes {
@@ -252,11 +259,24 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_is_split_over_records_of_the_log_is_found() -> TestResult {
+        let record = |message: &str| LogRecord { level: LogLevel::Info, message: message.to_owned() };
+        let mut report = report::refused(agent_core::outcome::RefusedCall::Overloaded, "");
+        let first = format!("whole {TOKEN}, half ü{}", &TOKEN[..5]);
+        let messages = [first.as_str(), &TOKEN[5..7], "", &TOKEN[7..], "ü is next"];
+        report.said.log = messages.iter().map(|message| record(message)).collect();
+        secrets()?.scrub(&mut report);
+        let log: Vec<&str> = report.said.log.iter().map(|record| record.message.as_str()).collect();
+        assert_eq!(log, ["whole [secret], half ü[secret]", "", "", "", "ü is next"]);
+        Ok(())
+    }
+
+    #[test]
     fn what_was_printed_and_cut_ends_with_no_piece_of_a_secret() -> TestResult {
         let mut report = report::refused(agent_core::outcome::RefusedCall::Overloaded, "");
         report.said.stdout = Printed { text: format!("ä token: {}", &TOKEN[..7]), base64: None };
         report.said.stderr = Printed { text: format!("{TOKEN} was it!"), base64: None };
-        report.said.log.push(agent_core::outcome::LogRecord { level: LogLevel::Info, message: TOKEN.to_owned() });
+        report.said.log.push(LogRecord { level: LogLevel::Info, message: TOKEN.to_owned() });
         report.metering.output_dropped = Bytes(10);
         secrets()?.scrub(&mut report);
         assert!(report.said.stdout.text.starts_with("ä token:") && !report.said.stdout.text.contains("to-"));

@@ -3,7 +3,7 @@
 //! unchanged, byte for byte.
 //!
 //! The sandbox puts every answer to a request that could hold a secret through this, and all that a call reports. What is
-//! not found: a value that was compressed, encrypted, cut in two messages or spelt in a way that is not listed here. A
+//! not found: a value that was compressed, encrypted, cut in two answers or spelt in a way that is not listed here. A
 //! server that wants to hand a secret on can do so; this is for servers that merely repeat what they were sent.
 
 mod forms;
@@ -15,6 +15,7 @@ mod trie;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use self::stream::Stream;
@@ -93,6 +94,23 @@ impl Redactor {
         }
     }
 
+    /// Takes secrets out of texts that follow each other, also one that begins in a text and ends in a later one: its mark stands
+    /// where it begins.
+    pub fn texts(&self, texts: &mut [&mut String]) {
+        let whole: Vec<u8> = texts.iter().flat_map(|text| text.bytes()).collect();
+        let places = self.stream().places(&whole);
+        if places.is_empty() {
+            return;
+        }
+        let mut start = 0;
+        for text in texts {
+            let end = start + text.len() as u64;
+            **text =
+                without(text.as_str(), start, places.iter().filter(|place| place.start < end && place.end > start));
+            start = end;
+        }
+    }
+
     /// The longest piece of a text that is one secret, in any spelling.
     #[must_use]
     pub fn spelling_bytes_max(&self) -> usize {
@@ -117,6 +135,22 @@ impl Redactor {
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         }
     }
+}
+
+/// `text`, which begins at `start`, without what stands at `places`.
+fn without<'p>(text: &str, start: u64, places: impl Iterator<Item = &'p Range<u64>>) -> String {
+    let (mut left, mut from) = (Vec::with_capacity(text.len()), 0);
+    let within = |place: u64| usize::try_from(place.saturating_sub(start)).unwrap_or(usize::MAX).min(text.len());
+    for place in places {
+        left.extend_from_slice(&text.as_bytes()[from..within(place.start)]);
+        if place.start >= start {
+            left.extend_from_slice(MARK.as_bytes());
+        }
+        from = within(place.end);
+    }
+    left.extend_from_slice(&text.as_bytes()[from..]);
+    // Every form is ASCII and so is the mark: what is left is still UTF-8.
+    String::from_utf8_lossy(&left).into_owned()
 }
 
 impl fmt::Debug for Redactor {

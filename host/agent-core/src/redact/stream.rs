@@ -85,6 +85,24 @@ impl Stream {
         (self.replaced, self.held.len())
     }
 
+    /// Where secrets stand in a whole text, in order. What touches is one place.
+    pub(super) fn places(mut self, text: &[u8]) -> Vec<Range<u64>> {
+        let Some(trie) = self.trie.clone() else { return Vec::new() };
+        self.look(&trie, text, 0);
+        for track in &mut self.tracks {
+            track.end(&trie, text.len() as u64, &mut self.spans);
+        }
+        self.spans.sort_by_key(|span| (span.start, span.end));
+        let mut places: Vec<Range<u64>> = Vec::new();
+        for span in std::mem::take(&mut self.spans) {
+            match places.last_mut().filter(|last| span.start <= last.end) {
+                Some(last) => last.end = last.end.max(span.end),
+                None => places.push(span),
+            }
+        }
+        places
+    }
+
     fn look(&mut self, trie: &Trie, piece: &[u8], start: u64) {
         let mut next = 0;
         while let Some(rest) = piece.get(next..).filter(|rest| !rest.is_empty()) {

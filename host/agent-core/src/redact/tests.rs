@@ -138,6 +138,20 @@ fn one_secret_within_another_does_not_hide_it() -> TestResult {
 }
 
 #[test]
+fn texts_that_follow_each_other_are_searched_as_one() -> TestResult {
+    let redactor = Redactor::new([&value(TOKEN)?]);
+    for spelling in spellings(TOKEN) {
+        let whole = format!("ü {spelling} and {spelling}ü");
+        for cut in (0..=whole.len()).filter(|cut| whole.is_char_boundary(*cut)) {
+            let (mut left, mut right) = (whole[..cut].to_owned(), whole[cut..].to_owned());
+            redactor.texts(&mut [&mut left, &mut String::new(), &mut right]);
+            assert_eq!(format!("{left}{right}"), redactor.text(&whole), "{spelling} at {cut}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn nothing_shows_what_is_looked_for() -> TestResult {
     let value = value(TOKEN)?;
     assert_eq!(format!("{:?} {value:?}", Redactor::new([&value])), "Redactor [secret]");

@@ -95,12 +95,12 @@ impl host::Host for CallState {
         };
         let whole = message.len() as u64;
         let message = self.secrets.cut(message, self.log.room.record_bytes);
-        if self.log.add(level, message, whole)
-            && let Some(record) = self.log.kept.records.last()
-        {
-            let mut record = record.clone();
-            self.secrets.scrub_text(&mut record.message);
-            self.effects.logged(&record);
+        if self.log.add(level, message, whole) {
+            // With the one before: of a secret that is split over both, what was shown already is no more than a piece.
+            let before = self.log.kept.records.len().saturating_sub(2);
+            let mut shown = self.log.kept.records[before..].to_vec();
+            self.secrets.scrub_log(&mut shown);
+            shown.last().into_iter().for_each(|record| self.effects.logged(record));
         }
         Ok(())
     }
