@@ -86,6 +86,8 @@ fn embedded(address: IpAddr) -> IpAddr {
     match v6.segments() {
         [0x64, 0xff9b, ..] | [0, 0, 0, 0, 0, 0 | 0xffff, ..] => v4(g, h),
         [0x2002, high, low, ..] => v4(high, low),
+        // An address of one link that is made of the IPv4 one.
+        [0xfe80..=0xfebf, ..] => v4(g, h),
         _ if (a, b) == (0x2001, 0) => v4(!g, !h),
         _ => address,
     }
@@ -179,8 +181,11 @@ mod tests {
     fn metadata_cannot_even_be_granted() -> Result<(), std::net::AddrParseError> {
         let cases = [
             (false, "169.254.170.23 fd00:ec2::23"),
-            (false, "169.254.169.254 fd00:ec2::254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe::"),
-            (true, "127.0.0.1 192.168.1.1 ::1 10.0.0.7"),
+            (
+                false,
+                "169.254.169.254 fd00:ec2::254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe:: fe80::a9fe:a9fe",
+            ),
+            (true, "127.0.0.1 192.168.1.1 ::1 10.0.0.7 fe80::1"),
         ];
         for (granted, addresses) in cases {
             for address in addresses.split(' ') {
