@@ -325,10 +325,35 @@ pub fn refuse_twins<'f>(found: impl IntoIterator<Item = &'f Found>) -> anyhow::R
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn refused(paths: &[PathBuf]) -> String {
         find(paths).map_or_else(|error| format!("{error:#}"), |found| format!("{} found", found.len()))
+    }
+
+    /// Neither is read to its end. Of several times the shortest: a busy machine makes a look long, not short.
+    #[test]
+    fn a_monstrous_manifest_is_refused_at_once() -> anyhow::Result<()> {
+        const TIME_MAX: Duration = Duration::from_millis(100);
+        let folder = tempfile::tempdir()?;
+        let at = folder.path().join(MANIFEST);
+        for deep in [true, false] {
+            if deep {
+                std::fs::write(&at, format!("a = {}", "[".repeat(100_000)))?;
+            } else {
+                std::fs::File::create(&at)?.set_len(100 << 20)?;
+            }
+            let look = || {
+                let started = Instant::now();
+                (read_manifest(folder.path()).is_err(), started.elapsed())
+            };
+            let looks: Vec<_> = (0..5).map(|_| look()).collect();
+            assert!(looks.iter().all(|(refused, _)| *refused));
+            assert!(looks.iter().any(|(_, took)| *took <= TIME_MAX), "{looks:?}");
+        }
+        Ok(())
     }
 
     /// An untrusted agent file may name the folder, and what is wrong with it is said before its trust is asked for.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::{Duration, Instant};
 
 use agent_core::effect::Decision;
 use agent_core::grant::Access;
@@ -156,6 +157,29 @@ async fn what_is_not_a_guests_stays_out_of_reach() -> Result<(), Box<dyn std::er
     assert_eq!(effects[0], "1 read /data/../x: fs_denied, refused");
     assert_eq!(effects[6], "7 read /data/pipe: fs_special_file, refused");
     assert_eq!(effects[9], "10 read /data: done");
+    Ok(())
+}
+
+/// Of several times the shortest: a busy machine makes a walk long, not short.
+#[tokio::test]
+async fn links_without_end_are_followed_for_a_moment() -> Result<(), Box<dyn std::error::Error>> {
+    const TIME_MAX: Duration = Duration::from_millis(10);
+    let mut guest = Guest::new(Access::Write, Answer::Allow, Limits::STANDARD);
+    let root = guest.temp.path().to_owned();
+    symlink("ring", root.join("ring"))?;
+    for link in 0..41 {
+        symlink(format!("l{}", link + 1), root.join(format!("l{link}")))?;
+    }
+    symlink(vec!["d"; 2_000].join("/"), root.join("long"))?;
+    for (path, expected) in [("ring", "loop"), ("l0", "loop"), ("long", "no-entry")] {
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let started = Instant::now();
+            assert_eq!(guest.open(path, existing(), false).await.map(|_| ()), Err(expected.to_owned()), "{path}");
+            times.push(started.elapsed());
+        }
+        assert!(times.iter().any(|took| *took <= TIME_MAX), "{path}: {times:?}");
+    }
     Ok(())
 }
 
