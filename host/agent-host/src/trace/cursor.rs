@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use agent_core::digest::Digest;
 use agent_core::name::RunId;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,8 @@ use crate::journal::folder::{open_own, prepare_folder};
 /// What is behind the name of a run of which everything was sent.
 const SENT: &str = ".sent";
 /// The form of the files.
-const VERSION: u32 = 1;
-/// The longest file that is read. Ours have eighty bytes.
+const VERSION: u32 = 2;
+/// The longest file that is read. Ours have less than two hundred bytes.
 const FILE_BYTES_MAX: u64 = 1 << 10;
 
 /// A place in a trace: after so many of the spans that one event ends, and all spans of the events before.
@@ -29,11 +30,31 @@ pub(super) struct Position {
     pub(super) spans: u32,
 }
 
+/// How much of a run was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Extent {
+    /// Its events up to this number.
+    UpTo(u64),
+    /// All that there are.
+    All,
+}
+
 /// The cursor of one run, held by this process alone.
 pub(super) struct Cursor {
     file: File,
     path: PathBuf,
     at: Position,
+    standing: Standing,
+}
+
+/// Whether the journal still has the events of which the collector has the spans. What was read is not always on the disk, so after
+/// a power loss a run may go on from an event before the one that its cursor stands at, and have others from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It has.
+    Firm,
+    /// It has if the last event that was read for the cursor has this hash: the hash is over all events before it, too.
+    Unseen(Digest),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +63,7 @@ struct Stored {
     version: u32,
     seq: u64,
     spans: u32,
+    head: Digest,
 }
 
 impl Cursor {
@@ -66,8 +88,11 @@ impl Cursor {
         if !is_there {
             return Ok(None);
         }
-        let at = read(&file);
-        Ok(Some(Self { file, path, at }))
+        let (at, standing) = match read(&file) {
+            Some(Stored { seq, spans, head, .. }) => (Position { seq, spans }, Standing::Unseen(head)),
+            None => (Position::default(), Standing::Firm),
+        };
+        Ok(Some(Self { file, path, at, standing }))
     }
 
     /// How far the collector has the trace.
@@ -75,11 +100,34 @@ impl Cursor {
         self.at
     }
 
-    /// Goes on to `at`. In one write of a fixed length, so that a killed process leaves the old place or the new one.
-    pub(super) fn advance(&mut self, at: Position) -> io::Result<()> {
-        let text = format!("{{\"version\":{VERSION},\"seq\":{:>20},\"spans\":{:>10}}}\n", at.seq, at.spans);
+    /// The journal has an event with this hash.
+    pub(super) fn see(&mut self, hash: &Digest) {
+        if self.standing == Standing::Unseen(*hash) {
+            self.standing = Standing::Firm;
+        }
+    }
+
+    /// Whether, as far as its events were `read`, the journal has others than those that the cursor is of: goes back to the
+    /// beginning then.
+    pub(super) fn is_of_others(&mut self, read: Extent) -> bool {
+        let is_past = match read {
+            Extent::UpTo(seq) => seq >= self.at.seq,
+            Extent::All => true,
+        };
+        let is_of_others = self.standing != Standing::Firm && is_past;
+        if is_of_others {
+            (self.at, self.standing) = (Position::default(), Standing::Firm);
+        }
+        is_of_others
+    }
+
+    /// Goes on to `at`, where the last event that was read for it has the hash `head`. In one write of a fixed length, so that a
+    /// killed process leaves the old place or the new one.
+    pub(super) fn advance(&mut self, at: Position, head: &Digest) -> io::Result<()> {
+        let Position { seq, spans } = at;
+        let text = format!("{{\"version\":{VERSION},\"seq\":{seq:>20},\"spans\":{spans:>10},\"head\":\"{head}\"}}\n");
         self.file.write_all_at(text.as_bytes(), 0)?;
-        self.at = at;
+        (self.at, self.standing) = (at, Standing::Firm);
         Ok(())
     }
 
@@ -109,13 +157,10 @@ fn same(found: &std::fs::Metadata, file: &File) -> bool {
 }
 
 /// What cannot be read, such as a file that a power loss cut, means the beginning: a span that comes twice is the same span.
-fn read(file: &File) -> Position {
+fn read(file: &File) -> Option<Stored> {
     let mut text = String::new();
-    let read = file.take(FILE_BYTES_MAX).read_to_string(&mut text);
-    match read.ok().and_then(|_| serde_json::from_str::<Stored>(&text).ok()) {
-        Some(Stored { version: VERSION, seq, spans }) => Position { seq, spans },
-        Some(_) | None => Position::default(),
-    }
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    serde_json::from_str::<Stored>(&text).ok().filter(|stored| stored.version == VERSION)
 }
 
 #[cfg(test)]
@@ -128,14 +173,18 @@ mod tests {
         RunId::from_parts(UnixMillis(number), [1; 10])
     }
 
+    fn hash(of: &str) -> Digest {
+        Digest::of(of.as_bytes())
+    }
+
     #[test]
     fn a_cursor_keeps_its_place_and_one_holder() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("collector");
         let mut cursor = Cursor::take(&folder, &run(1)).unwrap().unwrap();
         assert_eq!(cursor.at(), Position::default());
-        cursor.advance(Position { seq: 1_000_000, spans: 17 }).unwrap();
-        cursor.advance(Position { seq: u64::MAX, spans: 3 }).unwrap();
+        cursor.advance(Position { seq: 1_000_000, spans: 17 }, &hash("a")).unwrap();
+        cursor.advance(Position { seq: u64::MAX, spans: 3 }, &hash("b")).unwrap();
         assert!(Cursor::take(&folder, &run(1)).unwrap().is_none(), "it is held");
         drop(cursor);
         assert_eq!(Cursor::take(&folder, &run(1)).unwrap().unwrap().at(), Position { seq: u64::MAX, spans: 3 });
@@ -146,7 +195,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path();
         for number in [3, 1, 2] {
-            Cursor::take(folder, &run(number)).unwrap().unwrap().advance(Position { seq: number, spans: 1 }).unwrap();
+            Cursor::take(folder, &run(number))
+                .unwrap()
+                .unwrap()
+                .advance(Position { seq: number, spans: 1 }, &hash("a"))
+                .unwrap();
         }
         assert_eq!(unsent(folder, 2), [run(1), run(2)]);
         Cursor::take(folder, &run(1)).unwrap().unwrap().put_away().unwrap();
@@ -156,9 +209,35 @@ mod tests {
     }
 
     #[test]
+    fn a_cursor_of_other_events_goes_back_to_the_beginning() {
+        let home = tempfile::tempdir().unwrap();
+        let place = Position { seq: 7, spans: 1 };
+        let taken = || {
+            let mut cursor = Cursor::take(home.path(), &run(1)).unwrap().unwrap();
+            cursor.see(&hash("six"));
+            cursor
+        };
+        taken().advance(place, &hash("seven")).unwrap();
+        for (seen, read, is_of_others) in [
+            ("seven", Extent::UpTo(7), false),
+            ("seven", Extent::All, false),
+            ("five", Extent::UpTo(5), false),
+            ("five", Extent::All, true),
+            ("another seven", Extent::UpTo(7), true),
+        ] {
+            let mut cursor = taken();
+            cursor.see(&hash(seen));
+            assert_eq!(cursor.is_of_others(read), is_of_others, "{seen} {read:?}");
+            assert_eq!(cursor.at(), if is_of_others { Position::default() } else { place });
+            assert!(!is_of_others || !cursor.is_of_others(read), "the beginning is of any");
+        }
+    }
+
+    #[test]
     fn a_broken_file_means_the_beginning_and_a_link_is_refused() {
         let home = tempfile::tempdir().unwrap();
-        for text in ["", "{\"version\":1,\"seq\":", "{\"version\":2,\"seq\":4,\"spans\":1}", "\0\0\0"] {
+        let newer = format!("{{\"version\":3,\"seq\":4,\"spans\":1,\"head\":\"{}\"}}", hash("a"));
+        for text in ["", "{\"version\":2,\"seq\":", "{\"version\":2,\"seq\":4,\"spans\":1}", &newer, "\0\0\0"] {
             std::fs::write(home.path().join(run(1).as_str()), text).unwrap();
             assert_eq!(Cursor::take(home.path(), &run(1)).unwrap().unwrap().at(), Position::default(), "{text:?}");
         }

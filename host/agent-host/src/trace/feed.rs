@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
+use agent_core::digest::Digest;
 use agent_core::name::RunId;
 use agent_core::trace::projection::Projection;
 use agent_core::trace::totals::Totals;
@@ -14,7 +15,7 @@ use anyhow::Context as _;
 use prost::Message as _;
 
 use super::choice::Choice;
-use super::cursor::{Cursor, Position};
+use super::cursor::{Cursor, Extent, Position};
 use super::settings::{Form, What};
 use super::{otlp, otlp_metrics};
 use crate::failpoint;
@@ -36,7 +37,10 @@ const SPAN_BYTES: usize = 256;
 pub(super) struct Feed {
     journal: Arc<dyn Journal>,
     run: RunId,
+    content: Content,
     projection: Projection,
+    /// The hash of the last event that was read.
+    head: Option<Digest>,
     cursor: Cursor,
     waiting: Waiting,
     whose: Whose,
@@ -47,9 +51,17 @@ pub(super) struct Feed {
 /// What waits to be sent.
 enum Waiting {
     /// Spans, in order.
-    Spans(VecDeque<(Position, Span)>),
+    Spans(VecDeque<(Place, Span)>),
     /// What all spans up to that place add up to.
-    Totals { totals: Box<Totals>, up_to: Position, choice: Arc<Choice> },
+    Totals { totals: Box<Totals>, up_to: Option<Place>, choice: Arc<Choice> },
+}
+
+/// Where the cursor will stand.
+#[derive(Clone, Copy)]
+struct Place {
+    at: Position,
+    /// The hash of the last event that was read for it.
+    head: Digest,
 }
 
 /// What is sent next.
@@ -92,7 +104,9 @@ impl Feed {
         Ok(taken.map(|cursor| Self {
             journal: Arc::clone(journal),
             run: run.clone(),
+            content,
             projection: Projection::new(content),
+            head: None,
             cursor,
             waiting,
             whose,
@@ -109,7 +123,15 @@ impl Feed {
             let page = self.journal.events_after(&self.run, self.projection.seq(), PAGE_EVENTS)?;
             for (recorded, hash) in &page {
                 let ended = self.projection.follow(recorded, Some(hash));
-                self.queue(recorded.seq, ended);
+                self.head = Some(*hash);
+                self.cursor.see(hash);
+                self.queue(recorded.seq, *hash, ended);
+            }
+            let read = if page.is_empty() { Extent::All } else { Extent::UpTo(self.projection.seq()) };
+            if self.cursor.is_of_others(read) {
+                tracing::warn!(run = %self.run, "the journal does not have all that was sent of it: all is sent anew");
+                self.begin_anew();
+                continue;
             }
             if page.is_empty() {
                 if self.whose == Whose::Others {
@@ -119,6 +141,15 @@ impl Feed {
             }
         }
         Ok(Read::Some)
+    }
+
+    /// Reads the run from its beginning, as if nothing of it had been sent.
+    fn begin_anew(&mut self) {
+        (self.projection, self.head) = (Projection::new(self.content), None);
+        match &mut self.waiting {
+            Waiting::Spans(spans) => spans.clear(),
+            Waiting::Totals { totals, up_to, .. } => (**totals, *up_to) = (Totals::default(), None),
+        }
     }
 
     /// Whether there is no point in reading on first. Of what is added up all is read.
@@ -137,22 +168,25 @@ impl Feed {
             RunStatus::Interrupted | RunStatus::Stopped(_) | RunStatus::Damaged => {}
         }
         // The next event, whatever it is, would end them first.
-        let ended = self.projection.interrupted();
-        self.queue(self.projection.seq() + 1, ended);
+        if let Some(head) = self.head {
+            let ended = self.projection.interrupted();
+            self.queue(self.projection.seq() + 1, head, ended);
+        }
         self.is_broken_off = true;
         Ok(())
     }
 
-    /// What one event ended: spans that the collector does not have, or something more to add.
-    fn queue(&mut self, seq: u64, ended: Vec<Span>) {
-        let at = self.cursor.at();
-        for (place, span) in (1..).map(|spans| Position { seq, spans }).zip(ended) {
+    /// What one event ended: spans that the collector does not have, or something more to add. `head` is the hash of the last
+    /// event that was read for it.
+    fn queue(&mut self, seq: u64, head: Digest, ended: Vec<Span>) {
+        let sent = self.cursor.at();
+        for (at, span) in (1..).map(|spans| Position { seq, spans }).zip(ended) {
             match &mut self.waiting {
-                Waiting::Spans(spans) if place > at => spans.push_back((place, span)),
+                Waiting::Spans(spans) if at > sent => spans.push_back((Place { at, head }, span)),
                 Waiting::Spans(_) => {}
                 Waiting::Totals { totals, up_to, .. } => {
                     totals.count(&span);
-                    *up_to = place;
+                    *up_to = Some(Place { at, head });
                 }
             }
         }
@@ -174,7 +208,7 @@ impl Feed {
                 let message = otlp::request(form, spans.iter().copied()).encode_to_vec();
                 (!spans.is_empty()).then_some(Request { count: spans.len(), message })
             }
-            Waiting::Totals { totals, up_to, choice } if *up_to > self.cursor.at() => {
+            Waiting::Totals { totals, up_to, choice } if is_behind(&self.cursor, *up_to) => {
                 let period = self.projection.period()?;
                 let period = if self.is_broken_off { period.broken_off() } else { period };
                 let (request, count) = otlp_metrics::request(form, choice, (&self.run, period), totals);
@@ -190,11 +224,11 @@ impl Feed {
             Waiting::Spans(spans) => {
                 (spans.drain(..count).next_back().map(|(place, _)| place), ["trace-sent", "trace-advanced"])
             }
-            Waiting::Totals { up_to, .. } => (Some(*up_to), ["metrics-sent", "metrics-advanced"]),
+            Waiting::Totals { up_to, .. } => (*up_to, ["metrics-sent", "metrics-advanced"]),
         };
-        let Some(last) = last else { return Ok(()) };
+        let Some(Place { at, head }) = last else { return Ok(()) };
         failpoint::hit(sent);
-        self.cursor.advance(last).context("cannot record how far the run was sent")?;
+        self.cursor.advance(at, &head).context("cannot record how far the run was sent")?;
         failpoint::hit(advanced);
         Ok(())
     }
@@ -203,7 +237,7 @@ impl Feed {
     pub(super) fn close(self) -> anyhow::Result<()> {
         let is_sent = match &self.waiting {
             Waiting::Spans(spans) => spans.is_empty(),
-            Waiting::Totals { up_to, .. } => *up_to <= self.cursor.at(),
+            Waiting::Totals { up_to, .. } => !is_behind(&self.cursor, *up_to),
         };
         if is_sent && (self.is_broken_off || self.projection.is_at_rest()) {
             self.cursor.put_away().context("cannot record that the run was sent")?;
@@ -214,12 +248,16 @@ impl Feed {
 
 impl Waiting {
     fn nothing_of(choice: &Arc<Choice>) -> Self {
-        Self::Totals { totals: Box::default(), up_to: Position::default(), choice: Arc::clone(choice) }
+        Self::Totals { totals: Box::default(), up_to: None, choice: Arc::clone(choice) }
     }
 }
 
+fn is_behind(cursor: &Cursor, place: Option<Place>) -> bool {
+    place.is_some_and(|place| place.at > cursor.at())
+}
+
 /// As many spans as go into one request.
-fn first(waiting: &VecDeque<(Position, Span)>) -> Vec<&Span> {
+fn first(waiting: &VecDeque<(Place, Span)>) -> Vec<&Span> {
     let mut bytes = 0;
     let fits = |span: &&Span| {
         let is_first = bytes == 0;
@@ -240,4 +278,84 @@ fn weight(span: &Span) -> usize {
             }
     });
     SPAN_BYTES + texts.sum::<usize>()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use super::*;
+    use agent_core::event::{Event, ModelFailed, ModelRequested};
+    use agent_core::model::{ModelFailure, ModelFailureKind};
+    use agent_core::run_events::RunStarted;
+
+    use super::super::settings::Names;
+    use crate::journal::key::HostKey;
+    use crate::journal::log::{Durable, RunLog};
+    use crate::journal::sqlite::SqliteJournal;
+    use crate::report::samples;
+
+    /// A journal in which a run goes on, with a failed request for each of these words.
+    struct Going {
+        journal: Arc<dyn Journal>,
+        _log: Box<dyn RunLog>,
+        _home: tempfile::TempDir,
+    }
+
+    fn going(words: &[&str]) -> Going {
+        let home = tempfile::tempdir().unwrap();
+        let key = HostKey::load_or_create(home.path()).unwrap();
+        let journal = SqliteJournal::create_or_open(&home.path().join(".agent-host"), &key).unwrap();
+        let started = RunStarted { session: None, earlier: Default::default(), ..samples::started() };
+        let (log, first) = journal.start_run(samples::run_id(1), samples::at(1), started).unwrap();
+        let mut seq = first.seq;
+        for (attempt, words) in (1..).zip(words) {
+            let failure = ModelFailure::new(ModelFailureKind::Network, *words);
+            let asked: Event = ModelRequested { turn: 1, attempt, model: 0 }.into();
+            for event in [asked, ModelFailed { turn: 1, failure }.into()] {
+                seq += 1;
+                log.append(samples::at(seq), event, Durable::Later).unwrap();
+            }
+        }
+        Going { journal: Arc::new(journal), _log: log, _home: home }
+    }
+
+    /// How many spans, or points, a collector gets in all that is sent now.
+    fn sent(going: &Going, folder: &Path, what: &What) -> usize {
+        let form = Form { resource: Default::default(), names: Names::Latest };
+        let opened = Feed::open(&going.journal, folder, &samples::run_id(1), (what, Whose::Ours));
+        let (mut feed, mut sent) = (opened.unwrap().unwrap(), 0);
+        loop {
+            assert_eq!(feed.fill().unwrap(), Read::All);
+            let Some(request) = feed.request(&form) else { break };
+            feed.advance(request.count).unwrap();
+            sent += request.count;
+        }
+        feed.close().unwrap();
+        sent
+    }
+
+    /// A machine that loses its power may lose the last events of a run, which a collector may have by then. What the run does
+    /// after that is not taken for what was lost.
+    #[test]
+    fn a_run_that_lost_its_end_with_the_power_is_sent_from_its_beginning() {
+        let metrics = What::Totals(Arc::new(Choice::read(&|_| None).unwrap()));
+        for what in [What::Spans(Content::LeftOut), metrics] {
+            let folder = tempfile::tempdir().unwrap();
+            let sent = |words: &[&str]| sent(&going(words), folder.path(), &what);
+            let found = [
+                sent(&["one", "two", "three"]),
+                sent(&["one", "two", "three", "four"]),
+                sent(&["one", "two", "three", "four"]),
+                // The power took what came after, and nobody went on yet.
+                sent(&["one", "two"]),
+                // Somebody did, to where the cursor stands and with other events.
+                sent(&["one", "again", "and again"]),
+            ];
+            match &what {
+                What::Spans(_) => assert_eq!(found, [3, 1, 0, 2, 3]),
+                // Always all points that there are, where there is anything new.
+                What::Totals(_) => assert_eq!(found.map(|count| count > 0), [true, true, false, true, true]),
+            }
+        }
+    }
 }
