@@ -315,6 +315,7 @@ impl Line {
                 continue;
             }
             let Some(Request { count, message }) = feed.request(collector.form()) else { break };
+            feed.leave();
             match collector.send(message).await {
                 Answer::Taken { rejected, words } => {
                     if rejected > 0 || !words.is_empty() {

@@ -218,6 +218,14 @@ impl Feed {
         }
     }
 
+    /// Says that a request leaves: from here until the cursor has moved, a kill makes it go again.
+    pub(super) fn leave(&self) {
+        failpoint::hit(match &self.waiting {
+            Waiting::Spans(_) => "trace-sending",
+            Waiting::Totals { .. } => "metrics-sending",
+        });
+    }
+
     /// The collector has the first `count` of what waited, or will never want them.
     pub(super) fn advance(&mut self, count: usize) -> anyhow::Result<()> {
         let (last, [sent, advanced]) = match &mut self.waiting {
