@@ -234,6 +234,33 @@ fn the_next_host_sends_what_a_killed_one_left() {
     assert_eq!(seen.len(), whole.len() + all.len() - left.len(), "none of them twice");
 }
 
+/// Neither makes anything happen: what a replay does again has its spans, and what a fork shares is in the other run's trace.
+#[test]
+fn a_replay_and_a_fork_send_nothing() {
+    let (world, collector) = (World::new(), Collector::start());
+    let traced = Traced::to(&world, &collector.url());
+    let arguments = arguments(&world);
+    let in_full = [&["run", "--record", "full"], &words(&arguments)[1..]].concat();
+    assert_eq!(traced.run(&in_full).ok(), ANSWER);
+    let run = world.events(&[])[0]["run"].as_str().expect("a run").to_owned();
+    let mut all = expected(&world, &[]);
+    let of_run = received(&collector, all.len()).len();
+    assert_eq!(of_run, all.len());
+    let points = || collector.points().iter().map(|point| point.instance.clone()).collect::<BTreeSet<_>>().len();
+    wait_until("the run is counted", || points() == 1);
+    let _ = traced.run(&["journal", "replay", &run]).ok();
+    let _ = traced.run(&["journal", "fork", &run, "--at", "2"]).ok();
+    let listed: serde_json::Value = serde_json::from_str(&world.run(&["ls", "--json"]).ok()).expect("an array");
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "the run and its fork: {listed}");
+    // A run after them sends what others left in the folder, and its own spans come last.
+    assert_eq!(traced.run(&words(&arguments)).ok(), ANSWER);
+    all.extend(expected(&world, &[]));
+    let seen = received(&collector, all.len());
+    assert_eq!((distinct(&seen), seen.len()), (all.clone(), all.len()));
+    wait_until("the second run is counted", || points() >= 2);
+    assert_eq!(points(), 2, "and nothing else");
+}
+
 /// What lies in a folder that somebody shipped is not sent with the operator's own headers, and not in the trace of any run that its
 /// author likes; and nothing that is broken there keeps the trace of the next run back.
 #[test]
