@@ -46,6 +46,9 @@ fn calls_arrive_while_the_server_lives() {
     let call = calls(&collector).remove(0);
     assert_eq!(call.name, "execute_tool calc.evaluate");
     assert_eq!(call.attributes.get("mcp.method.name").map(String::as_str), Some("Str(tools/call)"), "{call:?}");
+    let of = |name: &str| call.attributes.get(name).map_or("", String::as_str);
+    assert!(of("mcp.protocol.version").starts_with("Str(20"), "{call:?}");
+    assert!(of("jsonrpc.request.id").starts_with("Str("), "{call:?}");
     wait_until("it is counted", || counted(&collector) == 1);
     assert_eq!(answer(&mut session), "42");
     wait_until("the second one, too", || calls(&collector).len() == 2 && counted(&collector) == 2);

@@ -13,6 +13,9 @@ pub struct ToolProposed {
     pub arguments: String,
     /// Who asks.
     pub client: Client,
+    /// How the client numbers its request, cut to a bounded length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
 }
 
 /// A client, as it calls itself: nobody vouches for that.
@@ -23,4 +26,7 @@ pub struct Client {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The version of the protocol that it speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
 }

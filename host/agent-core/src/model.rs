@@ -29,6 +29,9 @@ pub struct ModelReply {
     pub usage: TokenUsage,
     /// The model that answered, as the provider names it.
     pub model: String,
+    /// The provider's own name of the reply, where it gives it one: by it the provider finds it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// A call that a reply asks for.
@@ -67,6 +70,21 @@ impl TokenUsage {
     #[must_use]
     pub fn of(input: u64, output: u64) -> Self {
         Self { input, output, ..Self::default() }
+    }
+
+    /// Adds what one more reply took. What no reply tells is not told of them together.
+    pub fn add(&mut self, more: &Self) {
+        let both = |all: Option<u64>, more: Option<u64>| match (all, more) {
+            (Some(all), Some(more)) => Some(all.saturating_add(more)),
+            (told, None) | (None, told) => told,
+        };
+        *self = Self {
+            input: self.input.saturating_add(more.input),
+            output: self.output.saturating_add(more.output),
+            cache_read: both(self.cache_read, more.cache_read),
+            cache_write: both(self.cache_write, more.cache_write),
+            reasoning: both(self.reasoning, more.reasoning),
+        };
     }
 }
 

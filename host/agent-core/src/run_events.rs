@@ -75,6 +75,13 @@ pub enum ToolMode {
     JsonCallFirst,
 }
 
+/// The longest reply, in tokens, that is asked for in the JSON modes. Servers refuse schemas that repeat something more often, so it bounds
+/// the characters of an answer, too.
+pub const JSON_REPLY_TOKENS_MAX: u32 = 1_999;
+
+/// The temperature, in thousandths, that is asked for in the JSON modes: a form is to be filled in.
+pub const JSON_TEMPERATURE_THOUSANDTHS: i32 = 0;
+
 /// How much of the journal survives what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

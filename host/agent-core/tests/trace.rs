@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 
 use agent_core::answer_events::{DoubtResolved, Resolution, ResolvedBy};
+use agent_core::client_events::{Client, ToolProposed};
 use agent_core::digest::Digest;
 use agent_core::effect::{Effect, EffectClass, EffectRequest, EffectResult, FileOperation};
 use agent_core::event::{ModelFailed, ToolStarted};
 use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::name::CallNumber;
 use agent_core::outcome::ToolOutcome;
-use agent_core::run_events::RunEnded;
+use agent_core::run_events::{ModelChoice, RunEnded, ToolMode};
 use agent_core::stop::StopReason;
 use agent_core::trace::names::{self, Attribute, Subject};
 use agent_core::trace::projection::Projection;
@@ -88,7 +89,7 @@ fn what_is_known_is_said_in_the_words_of_the_conventions() {
     let find = |subject: Subject| spans.iter().find(|span| span.subject == subject).unwrap();
     let text = |text: &str| Some(Value::Text(text.into()));
     let number = |number: i64| Some(Value::Integer(number));
-    let cases: [(Subject, &Attribute, Option<Value>); 24] = [
+    let cases: [(Subject, &Attribute, Option<Value>); 27] = [
         (Subject::Run, &names::OPERATION, text("invoke_agent")),
         (Subject::Run, &names::PROVIDER, text("gcp.gemini")),
         (Subject::Run, &names::STOP, text("max-turns")),
@@ -102,6 +103,9 @@ fn what_is_known_is_said_in_the_words_of_the_conventions() {
         (Subject::Model, &names::SERVER_ADDRESS, text("localhost")),
         (Subject::Model, &names::SERVER_PORT, number(8080)),
         (Subject::Model, &names::OUTPUT_TYPE, text("json")),
+        (Subject::Model, &names::REQUEST_TOKENS_MAX, number(1_999)),
+        (Subject::Model, &names::REQUEST_TEMPERATURE, Some(Value::Thousandths(0))),
+        (Subject::Model, &names::RESPONSE_ID, text("reply-1")),
         (Subject::Model, &names::ATTEMPT, number(2)),
         (Subject::Model, &names::FINISH_REASONS, Some(Value::Texts(vec!["tool_call".into()]))),
         (Subject::Model, &names::INPUT_MESSAGES, None),
@@ -118,6 +122,64 @@ fn what_is_known_is_said_in_the_words_of_the_conventions() {
         assert_eq!(find(subject).get(attribute), value.as_ref(), "{subject:?} {}", attribute.name);
     }
     assert_eq!((find(Subject::Model).side, find(Subject::Effect).side), (Side::Client, Side::Client));
+}
+
+#[test]
+fn a_providers_own_server_is_named() {
+    let asked = |name: &str| {
+        let model = ModelChoice { name: name.into(), base_url: None, tool_mode: ToolMode::Native };
+        let run = Run::new().beginning(|started| started.models = vec![model]);
+        let spans = run.with(requested(1, 1, 0)).with(replied(1, ANSWER, &[])).spans();
+        let span = spans.into_iter().find(|span| span.subject == Subject::Model).unwrap();
+        assert_eq!(span.get(&names::REQUEST_TOKENS_MAX), None, "that is left to the provider");
+        (span.text(&names::SERVER_ADDRESS).map(str::to_owned), span.number(&names::SERVER_PORT))
+    };
+    assert_eq!(asked("anthropic:claude"), (Some("api.anthropic.com".into()), Some(443)));
+    assert_eq!(asked("open-router:some/model"), (Some("openrouter.ai".into()), Some(443)));
+    for nowhere in ["vertex:gemini", "scripted:replies.toml", "nobody:m"] {
+        assert_eq!(asked(nowhere), (None, None), "{nowhere}");
+    }
+}
+
+/// What some replies tell is added up over those; what none of them tells is not said to be nothing.
+#[test]
+fn tokens_are_added_up_over_a_drive() {
+    let told = |turn, cache_read, reasoning, calls: &[&str]| {
+        let mut body = replied(turn, ANSWER, calls);
+        (body.reply.usage.cache_read, body.reply.usage.reasoning) = (cache_read, reasoning);
+        body
+    };
+    let run = Run::new()
+        .with(requested(1, 1, 0))
+        .with(told(1, Some(40), None, &["nobody"]))
+        .with(finished(1, ToolOutcome::Failed { message: "x".into() }, Vec::new()))
+        .with(requested(2, 1, 0))
+        .with(told(2, Some(2), Some(5), &[]))
+        .with(ended(StopReason::Completed));
+    let spans = run.spans();
+    let drive = spans.iter().find(|span| span.subject == Subject::Run).unwrap();
+    let counts = [
+        &names::INPUT_TOKENS,
+        &names::OUTPUT_TOKENS,
+        &names::CACHE_READ_TOKENS,
+        &names::CACHE_WRITE_TOKENS,
+        &names::REASONING_TOKENS,
+    ];
+    assert_eq!(counts.map(|count| drive.number(count)), [Some(200), Some(14), Some(42), None, Some(5)]);
+}
+
+#[test]
+fn a_call_of_a_client_says_by_which_request_it_came() {
+    let client = Client { name: "c".into(), version: "1".into(), protocol: Some("2025-11-25".into()) };
+    let (tool, arguments, request) = ("orders__look-up".into(), "{}".into(), Some("7".into()));
+    let run = Run::new()
+        .beginning(|started| started.models = Vec::new())
+        .with(ToolProposed { tool, arguments, client, request })
+        .with(started(1, 1))
+        .with(finished(1, returned("x"), Vec::new()));
+    let spans = run.spans();
+    let said = [&names::MCP_METHOD, &names::MCP_PROTOCOL, &names::JSONRPC_REQUEST].map(|name| spans[0].text(name));
+    assert_eq!(said, [Some("tools/call"), Some("2025-11-25"), Some("7")]);
 }
 
 #[test]

@@ -73,7 +73,8 @@ fn recorded(event: impl Into<Event>) -> Recorded {
 
 fn proposes(wire: &str) -> Recorded {
     let call = ProposedCall { id: Some("c".into()), tool: wire.into(), arguments: "{}".into() };
-    let reply = ModelReply { text: String::new(), calls: vec![call], model: "m".into(), usage: TokenUsage::default() };
+    let usage = TokenUsage::default();
+    let reply = ModelReply { text: String::new(), calls: vec![call], model: "m".into(), usage, id: None };
     recorded(ModelReplied { turn: 1, reply })
 }
 

@@ -8,6 +8,7 @@ use super::{Content, Ended, Link, Note, Side, Span, SpanId, content};
 use crate::digest::Digest;
 use crate::event::{ModelReplied, Recorded, ToolFinished};
 use crate::message::{Message, Part, Role};
+use crate::model::TokenUsage;
 use crate::name::CallNumber;
 use crate::run_events::RunEnded;
 use crate::stop::StopReason;
@@ -22,8 +23,7 @@ pub(super) struct Drive {
     model_calls: u64,
     tool_calls: u64,
     fuel: u64,
-    input_tokens: u64,
-    output_tokens: u64,
+    tokens: TokenUsage,
 }
 
 /// A turn, as far as it happens in one drive.
@@ -64,7 +64,7 @@ impl Drive {
             span.set(&names::TOOL_DEFINITIONS, definitions);
             mark_cut(&mut span, cut);
         }
-        Self { span, turn: None, turns: 0, model_calls: 0, tool_calls: 0, fuel: 0, input_tokens: 0, output_tokens: 0 }
+        Self { span, turn: None, turns: 0, model_calls: 0, tool_calls: 0, fuel: 0, tokens: TokenUsage::default() }
     }
 
     /// How the next drive refers to this one.
@@ -113,8 +113,7 @@ impl Drive {
 
     pub(super) fn count_reply(&mut self, body: &ModelReplied) {
         self.turns += 1;
-        self.input_tokens = self.input_tokens.saturating_add(body.reply.usage.input);
-        self.output_tokens = self.output_tokens.saturating_add(body.reply.usage.output);
+        self.tokens.add(&body.reply.usage);
         self.span.set(&names::FINISH_REASONS, vec![model_call::finish_reason(body).to_owned()]);
     }
 
@@ -195,7 +194,7 @@ impl Drive {
         self.span.set(&names::MODEL_CALLS, self.model_calls);
         self.span.set(&names::TOOL_CALLS, self.tool_calls);
         self.span.set(&names::FUEL, self.fuel);
-        model_call::count_tokens(&mut self.span, self.input_tokens, self.output_tokens);
+        model_call::count_tokens(&mut self.span, &self.tokens);
     }
 }
 

@@ -5,7 +5,10 @@ use url::Url;
 use super::names;
 use super::{Content, Link, Side, Span, SpanId, TraceId, Value};
 use crate::name::RunId;
-use crate::run_events::{Durability, LockedTool, ModelChoice, RunRebased, RunStarted, ToolMode};
+use crate::run_events::{
+    Durability, JSON_REPLY_TOKENS_MAX, JSON_TEMPERATURE_THOUSANDTHS, LockedTool, ModelChoice, RunRebased, RunStarted,
+    ToolMode,
+};
 
 /// The provider name of scripts, which are no server.
 const SCRIPTED: &str = "scripted";
@@ -26,7 +29,7 @@ pub(super) struct Model {
     pub(super) provider: String,
     pub(super) name: String,
     server: Option<(String, Option<u16>)>,
-    output: Option<&'static str>,
+    tool_mode: Option<ToolMode>,
     is_script: bool,
 }
 
@@ -87,16 +90,13 @@ impl Model {
         let is_script = provider == SCRIPTED;
         // Where a script is on this machine is nobody's business.
         let name = if is_script { name.rsplit('/').next().unwrap_or(name) } else { name };
-        let output = match choice.tool_mode {
-            ToolMode::Native => None,
-            ToolMode::Json | ToolMode::JsonCallFirst => Some("json"),
+        let provider = provider.replace('-', "_");
+        let server = match &choice.base_url {
+            Some(url) => address(url),
+            None => names::server(&provider).map(|(host, port)| (host.to_owned(), Some(port))),
         };
-        let server = choice.base_url.as_deref().and_then(|url| Url::parse(url).ok()).and_then(|url| {
-            let host = url.host_str()?.to_owned();
-            Some((host, url.port_or_known_default()))
-        });
-        let provider = names::provider(&provider.replace('-', "_")).to_owned();
-        Self { provider, name: name.to_owned(), server, output, is_script }
+        let (provider, name) = (names::provider(&provider).to_owned(), name.to_owned());
+        Self { provider, name, server, tool_mode: Some(choice.tool_mode), is_script }
     }
 
     /// A script is played within this program.
@@ -109,15 +109,27 @@ impl Model {
         span.set(&names::REQUEST_MODEL, self.name.as_str());
     }
 
-    pub(super) fn describe_server(&self, span: &mut Span) {
+    /// Where it is asked, and for what.
+    pub(super) fn describe_request(&self, span: &mut Span) {
         if let Some((address, port)) = &self.server {
             span.set(&names::SERVER_ADDRESS, address.as_str());
             if let Some(port) = port {
                 span.set(&names::SERVER_PORT, Value::Integer(i64::from(*port)));
             }
         }
-        if let Some(output) = self.output {
-            span.set(&names::OUTPUT_TYPE, output);
+        match self.tool_mode {
+            Some(ToolMode::Json | ToolMode::JsonCallFirst) => {
+                span.set(&names::OUTPUT_TYPE, "json");
+                span.set(&names::REQUEST_TOKENS_MAX, JSON_REPLY_TOKENS_MAX);
+                span.set(&names::REQUEST_TEMPERATURE, Value::Thousandths(JSON_TEMPERATURE_THOUSANDTHS));
+            }
+            Some(ToolMode::Native) | None => {}
         }
     }
+}
+
+/// The host and port of a URL.
+fn address(url: &str) -> Option<(String, Option<u16>)> {
+    let url = Url::parse(url).ok()?;
+    Some((url.host_str()?.to_owned(), url.port_or_known_default()))
 }

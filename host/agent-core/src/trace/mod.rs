@@ -108,6 +108,8 @@ pub enum Value {
     Texts(Vec<String>),
     /// A whole number.
     Integer(i64),
+    /// Any number, in thousandths of it: so two are the same or not.
+    Thousandths(i32),
     /// Yes or no.
     Flag(bool),
 }
@@ -228,7 +230,7 @@ impl Span {
     pub fn text(&self, attribute: &Attribute) -> Option<&str> {
         match self.get(attribute) {
             Some(Value::Text(text)) => Some(text),
-            Some(Value::Texts(_) | Value::Integer(_) | Value::Flag(_)) | None => None,
+            Some(Value::Texts(_) | Value::Integer(_) | Value::Thousandths(_) | Value::Flag(_)) | None => None,
         }
     }
 
@@ -237,7 +239,7 @@ impl Span {
     pub fn number(&self, attribute: &Attribute) -> Option<i64> {
         match self.get(attribute) {
             Some(Value::Integer(number)) => Some(*number),
-            Some(Value::Text(_) | Value::Texts(_) | Value::Flag(_)) | None => None,
+            Some(Value::Text(_) | Value::Texts(_) | Value::Thousandths(_) | Value::Flag(_)) | None => None,
         }
     }
 

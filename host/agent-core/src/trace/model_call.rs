@@ -5,7 +5,7 @@ use super::names::{self, Subject, operation};
 use super::{Content, Ended, Side, Span, SpanId, content};
 use crate::event::{ModelFailed, ModelReplied, ModelRequested, Recorded};
 use crate::message::Message;
-use crate::model::ModelFailureKind;
+use crate::model::{ModelFailureKind, TokenUsage};
 
 /// A request that left.
 pub(super) fn asked(facts: &Facts, recorded: &Recorded, body: &ModelRequested, said: &[Message]) -> Span {
@@ -15,7 +15,7 @@ pub(super) fn asked(facts: &Facts, recorded: &Recorded, body: &ModelRequested, s
     let mut span = Span::begin(facts.trace, id, (Subject::Model, model.side()), name, recorded.at);
     span.set(&names::OPERATION, operation::CHAT);
     model.describe(&mut span);
-    model.describe_server(&mut span);
+    model.describe_request(&mut span);
     if let Some(session) = facts.session() {
         span.set(&names::CONVERSATION, session);
     }
@@ -38,15 +38,9 @@ pub(super) fn replied(facts: &Facts, span: &mut Span, recorded: &Recorded, body:
     // A script answers as the file that it is.
     if span.side == Side::Client {
         span.set(&names::RESPONSE_MODEL, reply.model.as_str());
+        reply.id.iter().for_each(|id| span.set(&names::RESPONSE_ID, id.as_str()));
     }
-    count_tokens(span, reply.usage.input, reply.usage.output);
-    for (attribute, count) in [
-        (&names::CACHE_READ_TOKENS, reply.usage.cache_read),
-        (&names::CACHE_WRITE_TOKENS, reply.usage.cache_write),
-        (&names::REASONING_TOKENS, reply.usage.reasoning),
-    ] {
-        count.into_iter().for_each(|count| span.set(attribute, count));
-    }
+    count_tokens(span, &reply.usage);
     span.set(&names::FINISH_REASONS, vec![finish_reason(body).to_owned()]);
     if facts.content == Content::Captured {
         let (messages, cut) = content::messages(std::slice::from_ref(said));
@@ -57,10 +51,17 @@ pub(super) fn replied(facts: &Facts, span: &mut Span, recorded: &Recorded, body:
 }
 
 /// Where nobody counted, nothing is said: none at all would be a lie.
-pub(super) fn count_tokens(span: &mut Span, input: u64, output: u64) {
-    if input > 0 || output > 0 {
-        span.set(&names::INPUT_TOKENS, input);
-        span.set(&names::OUTPUT_TOKENS, output);
+pub(super) fn count_tokens(span: &mut Span, usage: &TokenUsage) {
+    if usage.input > 0 || usage.output > 0 {
+        span.set(&names::INPUT_TOKENS, usage.input);
+        span.set(&names::OUTPUT_TOKENS, usage.output);
+    }
+    for (attribute, count) in [
+        (&names::CACHE_READ_TOKENS, usage.cache_read),
+        (&names::CACHE_WRITE_TOKENS, usage.cache_write),
+        (&names::REASONING_TOKENS, usage.reasoning),
+    ] {
+        count.into_iter().for_each(|count| span.set(attribute, count));
     }
 }
 

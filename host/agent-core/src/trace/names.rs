@@ -32,6 +32,8 @@ pub enum Holds {
     Texts,
     /// A whole number.
     Integer,
+    /// Any number.
+    Real,
     /// Yes or no.
     Flag,
 }
@@ -82,14 +84,17 @@ attributes! {
     AGENT_VERSION = "gen_ai.agent.version", Text, [Run Sometimes];
     CONVERSATION = "gen_ai.conversation.id", Text, [Run Sometimes, Model Sometimes];
     REQUEST_MODEL = "gen_ai.request.model", Text, [Run Required, Model Required];
+    REQUEST_TOKENS_MAX = "gen_ai.request.max_tokens", Integer, [Model Sometimes];
+    REQUEST_TEMPERATURE = "gen_ai.request.temperature", Real, [Model Sometimes];
     OUTPUT_TYPE = "gen_ai.output.type", Text, [Model Sometimes];
+    RESPONSE_ID = "gen_ai.response.id", Text, [Model Sometimes];
     RESPONSE_MODEL = "gen_ai.response.model", Text, [Model Sometimes];
     FINISH_REASONS = "gen_ai.response.finish_reasons", Texts, [Run Sometimes, Model Sometimes];
     INPUT_TOKENS = "gen_ai.usage.input_tokens", Integer, [Run Sometimes, Model Sometimes];
     OUTPUT_TOKENS = "gen_ai.usage.output_tokens", Integer, [Run Sometimes, Model Sometimes];
-    CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens", Integer, [Model Sometimes];
-    CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens", Integer, [Model Sometimes];
-    REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens", Integer, [Model Sometimes];
+    CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens", Integer, [Run Sometimes, Model Sometimes];
+    CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens", Integer, [Run Sometimes, Model Sometimes];
+    REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens", Integer, [Run Sometimes, Model Sometimes];
     SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions", Text, [Model Content];
     INPUT_MESSAGES = "gen_ai.input.messages", Text, [Run Content, Model Content];
     OUTPUT_MESSAGES = "gen_ai.output.messages", Text, [Run Content, Model Content];
@@ -103,10 +108,12 @@ attributes! {
     MODALITY = "gen_ai.token.modality", Text, [Point Sometimes];
     TOKEN_TYPE = "gen_ai.token.type", Text, [Point Sometimes];
     MCP_METHOD = "mcp.method.name", Text, [Tool Sometimes];
+    MCP_PROTOCOL = "mcp.protocol.version", Text, [Tool Sometimes];
 
     // Shared by all conventions.
     ERROR_TYPE = "error.type", Text, [Run Sometimes, Turn Sometimes, Model Sometimes, Tool Sometimes, Effect Sometimes];
     SERVER_ADDRESS = "server.address", Text, [Model Sometimes, Effect Sometimes];
+    JSONRPC_REQUEST = "jsonrpc.request.id", Text, [Tool Sometimes];
     SERVER_PORT = "server.port", Integer, [Model Sometimes, Effect Sometimes];
     HTTP_METHOD = "http.request.method", Text, [Effect Sometimes];
     HTTP_METHOD_ORIGINAL = "http.request.method_original", Text, [Effect Sometimes];
@@ -231,4 +238,29 @@ pub fn provider(name: &str) -> &str {
         ("moonshot", "moonshot_ai"),
     ];
     KNOWN.iter().find(|(ours, _)| *ours == name).map_or(name, |(_, theirs)| theirs)
+}
+
+/// Where a provider is, by this program's name for it, where everybody finds it at the same place: its host and port. The program holds
+/// it against the addresses that it really asks.
+pub const SERVERS: [(&str, (&str, u16)); 14] = [
+    ("anthropic", ("api.anthropic.com", 443)),
+    ("cohere", ("api.cohere.ai", 443)),
+    ("deepseek", ("api.deepseek.com", 443)),
+    ("gemini", ("generativelanguage.googleapis.com", 443)),
+    ("gemini_ix", ("generativelanguage.googleapis.com", 443)),
+    ("groq", ("api.groq.com", 443)),
+    ("mistral", ("api.mistral.ai", 443)),
+    ("ollama", ("localhost", 11_434)),
+    ("ollama_cloud", ("ollama.com", 443)),
+    ("open_router", ("openrouter.ai", 443)),
+    ("openai", ("api.openai.com", 443)),
+    ("openai_resp", ("api.openai.com", 443)),
+    ("xai", ("api.x.ai", 443)),
+    ("zai", ("api.z.ai", 443)),
+];
+
+/// The host and port of that provider, where [`SERVERS`] has it.
+#[must_use]
+pub fn server(provider: &str) -> Option<(&'static str, u16)> {
+    SERVERS.iter().find(|(name, _)| *name == provider).map(|(_, server)| *server)
 }

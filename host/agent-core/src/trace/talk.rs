@@ -66,7 +66,8 @@ impl Talk {
         self.last_call += 1;
         let (number, tool) = (CallNumber(self.last_call), body.tool.clone());
         let call = ToolCall { id: format!("call_{number}"), tool, arguments: body.arguments.clone() };
-        self.calls.insert(number, Asked { turn: self.turn, call, by: Asker::Client(at) });
+        let by = Asker::Client { at, protocol: body.client.protocol.clone(), request: body.request.clone() };
+        self.calls.insert(number, Asked { turn: self.turn, call, by });
     }
 
     /// What the model asked for by that call; of a damaged journal, nothing.

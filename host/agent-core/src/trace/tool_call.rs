@@ -133,12 +133,12 @@ pub(super) struct Asked {
 }
 
 /// Who asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asker {
     /// The model.
     Model,
-    /// A client, at that time.
-    Client(UnixMillis),
+    /// A client, at that time, by that version of the protocol and by a request that it calls so.
+    Client { at: UnixMillis, protocol: Option<String>, request: Option<String> },
 }
 
 /// A call that got its outcome without being made.
@@ -167,9 +167,11 @@ fn begin(facts: &Facts, recorded: &Recorded, call: CallNumber, asked: &Asked) ->
     span.set(&names::TOOL_TYPE, "function");
     span.set(&names::CALL, call.0);
     span.set(&names::TURN, asked.turn);
-    if let Asker::Client(at) = asked.by {
+    if let Asker::Client { at, protocol, request } = &asked.by {
         span.set(&names::MCP_METHOD, names::MCP_TOOLS_CALL);
-        span.set(&names::WAITED, recorded.at.since(at).0);
+        protocol.iter().for_each(|version| span.set(&names::MCP_PROTOCOL, version.as_str()));
+        request.iter().for_each(|id| span.set(&names::JSONRPC_REQUEST, id.as_str()));
+        span.set(&names::WAITED, recorded.at.since(*at).0);
     }
     if let Some(tool) = tool {
         span.set(&names::TOOL_DESCRIPTION, tool.descriptor.description.as_str());

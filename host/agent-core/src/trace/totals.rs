@@ -210,6 +210,6 @@ impl Spread {
 fn short(value: &Value) -> Value {
     match value {
         Value::Text(text) => Value::Text(text[..text.floor_char_boundary(LABEL_BYTES_MAX)].to_owned()),
-        Value::Texts(_) | Value::Integer(_) | Value::Flag(_) => value.clone(),
+        Value::Texts(_) | Value::Integer(_) | Value::Thousandths(_) | Value::Flag(_) => value.clone(),
     }
 }

@@ -23,9 +23,14 @@ fn serving(calls: &[&str]) -> World {
     let started = RunStarted { models: Vec::new(), ..world.state.started.clone() };
     world.events[0].event = started.into();
     world.state = State::begin(&world.events[0]).unwrap();
-    let client = Client { name: "test".into(), version: "1".into() };
+    let client = Client { name: "test".into(), version: "1".into(), protocol: None };
     for tool in calls {
-        world.record(ToolProposed { tool: (*tool).into(), arguments: "{}".into(), client: client.clone() });
+        world.record(ToolProposed {
+            tool: (*tool).into(),
+            arguments: "{}".into(),
+            client: client.clone(),
+            request: None,
+        });
     }
     world
 }
@@ -131,8 +136,8 @@ fn what_a_killed_call_may_have_sent_is_in_doubt_even_if_it_was_answered() {
 #[test]
 fn a_run_that_asks_a_model_takes_no_calls_of_clients() {
     let mut world = world();
-    let client = Client { name: "test".into(), version: "1".into() };
-    let proposed = ToolProposed { tool: "calc__evaluate".into(), arguments: "{}".into(), client };
+    let client = Client { name: "test".into(), version: "1".into(), protocol: None };
+    let proposed = ToolProposed { tool: "calc__evaluate".into(), arguments: "{}".into(), client, request: None };
     let last = world.events.last().unwrap();
     let next = Recorded { seq: last.seq + 1, event: proposed.into(), ..last.clone() };
     assert!(world.state.apply(&next).is_err());

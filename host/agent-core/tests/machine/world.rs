@@ -248,7 +248,7 @@ pub(crate) fn reply(text: &str, calls: &[(&str, &str)]) -> ModelReply {
         arguments: (*arguments).into(),
     };
     let usage = TokenUsage::of(10, 5);
-    ModelReply { text: text.into(), calls: calls.iter().map(call).collect(), usage, model: "m".into() }
+    ModelReply { text: text.into(), calls: calls.iter().map(call).collect(), usage, model: "m".into(), id: None }
 }
 
 pub(crate) fn returned(text: &str) -> ToolOutcome {

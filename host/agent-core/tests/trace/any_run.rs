@@ -49,6 +49,7 @@ fn check_all(attributes: &[(&'static Attribute, Value)], subject: Subject) -> Re
             Value::Text(_) => Holds::Text,
             Value::Texts(_) => Holds::Texts,
             Value::Integer(_) => Holds::Integer,
+            Value::Thousandths(_) => Holds::Real,
             Value::Flag(_) => Holds::Flag,
         };
         let known = names::ALL.iter().any(|known| known.name == attribute.name);

@@ -122,6 +122,7 @@ pub(crate) fn replied(turn: u32, text: &str, calls: &[&str]) -> ModelReplied {
         calls: calls.iter().map(proposed).collect(),
         usage: TokenUsage::of(100, 7),
         model: "flash-001".into(),
+        id: Some("reply-1".into()),
     };
     ModelReplied { turn, reply }
 }

@@ -35,7 +35,7 @@ pub(crate) fn check(series: &Series) -> Result<(), String> {
             (_, None) => *level == Level::Sometimes,
             (Holds::Text, Some(Value::Text(text))) => text.len() <= 128,
             (Holds::Integer, Some(Value::Integer(_))) => true,
-            (Holds::Text | Holds::Texts | Holds::Integer | Holds::Flag, Some(_)) => false,
+            (Holds::Text | Holds::Texts | Holds::Integer | Holds::Real | Holds::Flag, Some(_)) => false,
         };
         if !fits {
             return Err(format!("{name} has {} as {value:?}", attribute.name));
@@ -63,7 +63,7 @@ fn shown(totals: &Totals) -> Vec<String> {
     let label = |(key, value): &(&str, Value)| match value {
         Value::Text(text) => format!("{}={text}", key.rsplit('.').next().unwrap()),
         Value::Integer(number) => format!("{}={number}", key.rsplit('.').next().unwrap()),
-        Value::Texts(_) | Value::Flag(_) => format!("{key}={value:?}"),
+        Value::Texts(_) | Value::Thousandths(_) | Value::Flag(_) => format!("{key}={value:?}"),
     };
     let line = |series: &Series| {
         let labels: Vec<String> = series.labels.iter().map(label).collect();
@@ -215,8 +215,9 @@ fn a_server_that_calls_its_model_differently_each_time_makes_few_points() {
 #[test]
 fn calls_of_clients_count_as_what_a_server_did() {
     let run = Run::new().beginning(|started| started.models = Vec::new());
-    let client = Client { name: "c".into(), version: "1".into() };
-    let proposed = |tool: &str| ToolProposed { tool: tool.into(), arguments: "{}".into(), client: client.clone() };
+    let client = Client { name: "c".into(), version: "1".into(), protocol: None };
+    let proposed =
+        |tool: &str| ToolProposed { tool: tool.into(), arguments: "{}".into(), client: client.clone(), request: None };
     let run = run
         .with(proposed("orders__look-up"))
         .with(proposed("files__write"))

@@ -172,6 +172,7 @@ fn requested(turn: u32, attempt: u64) -> Event {
 }
 
 fn replied(turn: u32, text: &str, calls: Vec<ProposedCall>) -> Event {
-    let reply = ModelReply { text: text.to_owned(), calls, usage: TokenUsage::of(1_000, 40), model: "long".to_owned() };
+    let (text, usage) = (text.to_owned(), TokenUsage::of(1_000, 40));
+    let reply = ModelReply { text, calls, usage, model: "long".to_owned(), id: None };
     ModelReplied { turn, reply }.into()
 }

@@ -79,7 +79,8 @@ impl Client {
         let arguments = arguments(&request, &context);
         // What the library made of them is many times as large, and is not kept while the call goes on.
         drop(request);
-        let wish = Wish { name: &name, arguments, client: client_of(&context), seen: seen(&context) };
+        let (client, seen) = (client_of(&context), seen(&context));
+        let wish = Wish { name: &name, arguments, client, request: cut(&context.id.to_string()), seen };
         let call = self.server.call(wish, line);
         let given_up = async { context.ct.cancelled().await };
         match attend(call, given_up, &cancel, news, &teller).await {
@@ -214,10 +215,15 @@ fn seen(context: &RequestContext<RoleServer>) -> Option<Arc<Tools>> {
 /// Who calls, as it calls itself.
 fn client_of(context: &RequestContext<RoleServer>) -> client_events::Client {
     let client = context.client_info();
-    let cut = |text: &str| text.chars().take(NAME_CHARS_MAX).collect::<String>();
     let name = client.as_ref().map(|client| cut(&client.name)).unwrap_or_default();
     let version = client.as_ref().map(|client| cut(&client.version)).unwrap_or_default();
-    client_events::Client { name, version }
+    let protocol = context.protocol_version().map(|version| cut(version.as_str()));
+    client_events::Client { name, version, protocol }
+}
+
+/// What a client calls something.
+fn cut(text: &str) -> String {
+    text.chars().take(NAME_CHARS_MAX).collect()
 }
 
 /// Waits for a call and passes on what is told of it meanwhile. A client that does not read holds up its own news alone.

@@ -86,6 +86,8 @@ pub struct Wish<'n> {
     pub arguments: String,
     /// Who asks.
     pub client: Client,
+    /// How it calls its request.
+    pub request: String,
     /// What was served when the headers of its request were held against it, where it has any.
     pub seen: Option<Arc<Tools>>,
 }
@@ -210,7 +212,8 @@ impl Server {
             return Ok(None);
         }
         let tool = tools.offer.wire(wish.name).to_owned();
-        let proposed = ToolProposed { tool, arguments: wish.arguments, client: wish.client };
+        let proposed =
+            ToolProposed { tool, arguments: wish.arguments, client: wish.client, request: Some(wish.request) };
         serving::serve(place.ports(), proposed, line).await.map(Some)
     }
 

@@ -4,6 +4,7 @@
 use agent_core::message::{Message, Part, Role, ToolCall, ToolResult};
 use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ModelRequest, ProposedCall};
 use agent_core::outcome::Content;
+use agent_core::run_events::{JSON_REPLY_TOKENS_MAX, JSON_TEMPERATURE_THOUSANDTHS};
 use agent_core::tool::ToolDescriptor;
 use async_trait::async_trait;
 use genai::chat::{ChatMessage, ChatOptions, ChatRequest, JsonSpec};
@@ -21,7 +22,7 @@ use super::provider::{Provider, reply_from};
 const QUOTED_BYTES_MAX: usize = 300;
 
 /// Longest answer that a schema spells out: servers refuse larger repetitions.
-const ANSWER_CHARS_MAX: u32 = 1999;
+const ANSWER_CHARS_MAX: u32 = JSON_REPLY_TOKENS_MAX;
 
 /// Options of the JSON tool mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl Model for JsonMode {
         let turn = self.mode.turn(&request);
         let format = JsonSpec::new("step", step_schema(&tools, turn, self.mode.reply_tokens_max));
         let options = ChatOptions::default()
-            .with_temperature(0.0)
+            .with_temperature(f64::from(JSON_TEMPERATURE_THOUSANDTHS) / 1_000.0)
             .with_max_tokens(self.mode.reply_tokens_max)
             .with_response_format(format);
         let chat =

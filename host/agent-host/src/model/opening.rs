@@ -309,6 +309,21 @@ mod tests {
         }
     }
 
+    /// A trace says which server was asked, from this table alone.
+    #[tokio::test]
+    async fn providers_are_where_a_trace_says() {
+        for (provider, (host, port)) in agent_core::trace::names::SERVERS {
+            let written = format!("{provider}:m");
+            let ModelSource::Provider { kind, model } = written.parse::<ModelChoice>().unwrap().source else {
+                panic!("{written}")
+            };
+            let (written, model, tool_mode) = (&written, &model, ToolMode::Native);
+            let choice = ProviderChoice { written, kind, model, base_url: None, tool_mode };
+            let base = choice.base(&choice.genai().unwrap()).await.unwrap();
+            assert_eq!((base.host_str(), base.port_or_known_default()), (Some(host), Some(port)), "{written}");
+        }
+    }
+
     #[test]
     fn base_urls_are_checked() {
         for good in ["http://127.0.0.1:8080/v1", "https://gateway.example.com/openai/?api-version=1"] {

@@ -15,8 +15,8 @@ use super::failure::{failure, plain};
 use super::relay::{Destination, Relay};
 use super::wire::Wire;
 
-/// Longest model name that a provider may report.
-const MODEL_NAME_BYTES_MAX: usize = 128;
+/// Longest name of a model or a reply that a provider may report.
+const NAME_BYTES_MAX: usize = 128;
 
 /// A model at a provider, asked with the provider's own tool calls.
 pub(super) struct Provider {
@@ -63,13 +63,15 @@ impl Provider {
             model: ModelIden::new(self.kind, self.model.as_str()),
         };
         let destination = Destination { wire: &self.wire, base: &self.base, key: &self.key };
+        // The name of the reply is nowhere else.
+        let asked = options.clone().with_capture_raw_body(true);
         let response = tokio::select! {
             biased;
             outcome = relay.serve(&destination) => match outcome {
                 Ok(never) => match never {},
                 Err(failure) => return Err(failure),
             },
-            response = self.genai.exec_chat(target, chat, Some(options)) => response,
+            response = self.genai.exec_chat(target, chat, Some(&asked)) => response,
         };
         let response = response.map_err(|error| self.translation_failure(error))?;
         self.check_complete(&response, options)?;
@@ -123,10 +125,18 @@ pub(super) fn reply_from(response: ChatResponse) -> ModelReply {
         cache_write: some(asked.and_then(|asked| asked.cache_creation_tokens)),
         reasoning: some(said.and_then(|said| said.reasoning_tokens)),
     };
-    let model = plain(&response.provider_model_iden.model_name, MODEL_NAME_BYTES_MAX);
+    let model = plain(&response.provider_model_iden.model_name, NAME_BYTES_MAX);
+    let id = response.captured_raw_body.as_ref().and_then(name_of).or_else(|| response.response_id.clone());
+    let id = id.map(|id| plain(&id, NAME_BYTES_MAX));
     let text = response.content.texts().join("\n\n");
     let calls = response.into_tool_calls().into_iter().map(proposed_call).collect();
-    ModelReply { text, calls, usage, model }
+    ModelReply { text, calls, usage, model, id }
+}
+
+/// How the provider calls a reply: `id` with most, `responseId` with Gemini.
+fn name_of(body: &Value) -> Option<String> {
+    let mut names = ["id", "responseId"].into_iter().filter_map(|key| body.get(key)?.as_str());
+    names.find(|name| !name.is_empty()).map(str::to_owned)
 }
 
 fn proposed_call(call: genai::chat::ToolCall) -> ProposedCall {

@@ -97,10 +97,8 @@ async fn openai_is_sent_the_conversation() {
     let server = CannedServer::start(vec![Answer::json(200, OPENAI_TEXT)]);
     let reply = ask(&provider(AdapterKind::OpenAI, &server, PATIENCE), &conversation()).await;
     let usage = TokenUsage { cache_read: Some(4), reasoning: Some(1), ..TokenUsage::of(9, 2) };
-    assert_eq!(
-        reply,
-        Ok(ModelReply { text: "Hello.".to_owned(), calls: vec![], usage, model: "gpt-x-2026".to_owned() })
-    );
+    let (text, model, id) = ("Hello.".to_owned(), "gpt-x-2026".to_owned(), Some("c1".to_owned()));
+    assert_eq!(reply, Ok(ModelReply { text, calls: vec![], usage, model, id }));
     let head = server.received()[0].to_lowercase();
     assert!(
         head.starts_with("post /v1/chat/completions http/1.1\r\n")
@@ -120,10 +118,8 @@ async fn anthropic_is_sent_the_conversation() {
         arguments: r#"{"expression":"1+1"}"#.to_owned(),
     };
     let usage = TokenUsage::of(20, 7);
-    assert_eq!(
-        reply,
-        Ok(ModelReply { text: "I calculate.".to_owned(), calls: vec![call], usage, model: "claude-x".to_owned() })
-    );
+    let (text, model, id) = ("I calculate.".to_owned(), "claude-x".to_owned(), Some("m1".to_owned()));
+    assert_eq!(reply, Ok(ModelReply { text, calls: vec![call], usage, model, id }));
     let head = server.received()[0].to_lowercase();
     assert!(
         head.starts_with("post /v1/messages http/1.1\r\n") && head.contains(&format!("x-api-key: {KEY}\r\n")),
@@ -329,7 +325,8 @@ async fn json_mode_asks_for_one_step() {
     let call =
         ProposedCall { id: None, tool: "calc__evaluate".to_owned(), arguments: r#"{"expression": "1+1"}"#.to_owned() };
     let usage = TokenUsage::of(5, 4);
-    assert_eq!(reply, Ok(ModelReply { text: String::new(), calls: vec![call], usage, model: "m".to_owned() }));
+    let (text, of) = (String::new(), "m".to_owned());
+    assert_eq!(reply, Ok(ModelReply { text, calls: vec![call], usage, model: of, id: None }));
     let failure = ask(&model, &conversation()).await.unwrap_err();
     let expected = "the reply of `openai:m-1` is not one JSON object with a call or an answer (expected value at line 1 column 1); it is: Hello.";
     assert_eq!(failure, ModelFailure::new(ModelFailureKind::BadReply, expected));

@@ -72,7 +72,7 @@ impl Model for Scripted {
         let (text, calls) = played.fill(reply).map_err(|reason| slip(&reason))?;
         let ScriptedUsage { input, output, cache_read, cache_write, reasoning } = reply.usage;
         let usage = TokenUsage { input, output, cache_read, cache_write, reasoning };
-        Ok(ModelReply { text, calls, usage, model: "scripted".to_owned() })
+        Ok(ModelReply { text, calls, usage, model: "scripted".to_owned(), id: None })
     }
 }
 

@@ -249,6 +249,7 @@ fn replied(turn: u32, text: &str, calls: &[(&str, &str)]) -> Event {
         calls: calls.iter().map(proposed).collect(),
         usage: TokenUsage::of(1_000, 40),
         model: "demo-1".to_owned(),
+        id: None,
     };
     ModelReplied { turn, reply }.into()
 }

@@ -54,6 +54,7 @@ fn attributes(attributes: &[(&'static Attribute, Value)]) -> Map<String, Json> {
         Value::Text(text) => json!(text),
         Value::Texts(texts) => json!(texts),
         Value::Integer(number) => json!(number),
+        Value::Thousandths(number) => json!(f64::from(*number) / 1_000.0),
         Value::Flag(flag) => json!(flag),
     };
     attributes.iter().map(|(attribute, held)| (attribute.name.to_owned(), value(held))).collect()

@@ -329,6 +329,7 @@ fn note_words(note: &Note) -> String {
             Value::Text(text) => text::whole(&text.replace('_', " ")),
             Value::Texts(texts) => text::whole(&texts.join(", ")),
             Value::Integer(number) => number.to_string(),
+            Value::Thousandths(number) => (f64::from(*number) / 1_000.0).to_string(),
             Value::Flag(flag) => flag.to_string(),
         })
     };

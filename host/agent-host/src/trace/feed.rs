@@ -282,7 +282,7 @@ fn weight(span: &Span) -> usize {
             + match value {
                 Value::Text(text) => text.len(),
                 Value::Texts(texts) => texts.iter().map(String::len).sum(),
-                Value::Integer(_) | Value::Flag(_) => 0,
+                Value::Integer(_) | Value::Thousandths(_) | Value::Flag(_) => 0,
             }
     });
     SPAN_BYTES + texts.sum::<usize>()

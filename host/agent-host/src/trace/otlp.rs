@@ -48,6 +48,8 @@ pub(super) struct ResourceSpans {
     pub(super) resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
     pub(super) scope_spans: Vec<ScopeSpans>,
+    #[prost(string, tag = "3")]
+    pub(super) schema_url: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -138,7 +140,7 @@ pub(super) struct KeyValue {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct AnyValue {
-    #[prost(oneof = "Value", tags = "1, 2, 3, 5")]
+    #[prost(oneof = "Value", tags = "1, 2, 3, 4, 5")]
     pub(super) value: Option<Value>,
 }
 
@@ -150,6 +152,8 @@ pub(super) enum Value {
     Bool(bool),
     #[prost(int64, tag = "3")]
     Int(i64),
+    #[prost(double, tag = "4")]
+    Double(f64),
     #[prost(message, tag = "5")]
     Array(ArrayValue),
 }
@@ -165,7 +169,20 @@ pub(super) fn request<'s>(form: &Form, spans: impl IntoIterator<Item = &'s OurSp
     let spans = spans.into_iter().map(|span| Span::new(form.names, span)).collect();
     let scope_spans = vec![ScopeSpans { scope: Some(InstrumentationScope::ours()), spans }];
     ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans { resource: Some(Resource::new(form)), scope_spans }],
+        resource_spans: vec![ResourceSpans {
+            resource: Some(Resource::new(form)),
+            scope_spans,
+            schema_url: schema_url(form.names).to_owned(),
+        }],
+    }
+}
+
+/// Where the conventions say which names are meant. What has no schema URL of its own inherits this one. The conventions for generative AI
+/// have published none for their version 0.1.0, and names of two versions at once are of none.
+pub(super) fn schema_url(names: Names) -> &'static str {
+    match names {
+        Names::Older => "https://opentelemetry.io/schemas/1.41.0",
+        Names::Latest | Names::Both => "",
     }
 }
 
@@ -244,6 +261,7 @@ pub(super) fn value(held: &OurValue) -> Value {
             Value::Array(ArrayValue { values: all.iter().map(|one| AnyValue { value: Some(text(one)) }).collect() })
         }
         OurValue::Integer(number) => Value::Int(*number),
+        OurValue::Thousandths(number) => Value::Double(f64::from(*number) / 1_000.0),
         OurValue::Flag(flag) => Value::Bool(*flag),
     }
 }
@@ -254,4 +272,24 @@ pub(super) fn pair(key: &str, value: Value) -> KeyValue {
 
 pub(super) fn nanos(at: UnixMillis) -> u64 {
     at.0.saturating_mul(NANOS_PER_MILLI)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_is_named_where_there_is_one() {
+        for (names, url) in
+            [(Names::Latest, ""), (Names::Older, "https://opentelemetry.io/schemas/1.41.0"), (Names::Both, "")]
+        {
+            let form = Form { resource: std::collections::BTreeMap::new(), names };
+            assert_eq!(request(&form, std::iter::empty()).resource_spans[0].schema_url, url);
+        }
+    }
+
+    #[test]
+    fn thousandths_are_sent_as_the_number_that_they_are() {
+        assert_eq!(value(&OurValue::Thousandths(700)), Value::Double(0.7));
+    }
 }

@@ -7,7 +7,7 @@ use agent_core::trace::projection::Period;
 use agent_core::trace::totals::{Example, Series, Spread, Totals};
 
 use super::choice::{Choice, Examples};
-use super::otlp::{InstrumentationScope, KeyValue, Resource, nanos, pair, value};
+use super::otlp::{InstrumentationScope, KeyValue, Resource, nanos, pair, schema_url, value};
 use super::settings::{Form, Names};
 
 /// What tells the points of one run from those of every other: whoever sends them, and however often, they are of one source.
@@ -27,6 +27,8 @@ pub(super) struct ResourceMetrics {
     pub(super) resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
     pub(super) scope_metrics: Vec<ScopeMetrics>,
+    #[prost(string, tag = "3")]
+    pub(super) schema_url: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -145,7 +147,8 @@ pub(super) fn request(
     resource.attributes.retain(|attribute| attribute.key != INSTANCE);
     resource.attributes.push(pair(INSTANCE, value(&run.as_str().into())));
     let scope_metrics = vec![ScopeMetrics { scope: Some(InstrumentationScope::ours()), metrics }];
-    let resource_metrics = vec![ResourceMetrics { resource: Some(resource), scope_metrics }];
+    let schema_url = schema_url(form.names).to_owned();
+    let resource_metrics = vec![ResourceMetrics { resource: Some(resource), scope_metrics, schema_url }];
     (ExportMetricsServiceRequest { resource_metrics }, count)
 }
 

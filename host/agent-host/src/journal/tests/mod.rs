@@ -53,8 +53,8 @@ pub(super) fn requested(attempt: u32) -> Event {
 }
 
 pub(super) fn replied(text: &str) -> Event {
-    let reply =
-        ModelReply { text: text.to_owned(), calls: Vec::new(), usage: TokenUsage::of(12, 3), model: "demo".to_owned() };
+    let (text, calls, usage, model) = (text.to_owned(), Vec::new(), TokenUsage::of(12, 3), "demo".to_owned());
+    let reply = ModelReply { text, calls, usage, model, id: None };
     ModelReplied { turn: 1, reply }.into()
 }
 

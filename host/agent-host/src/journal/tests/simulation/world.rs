@@ -162,7 +162,7 @@ impl World {
         };
         let text = if calls.is_empty() { results(messages) } else { String::new() };
         let usage = TokenUsage::of(10, 5);
-        ModelReply { text, calls: calls.iter().map(propose).collect(), usage, model: "script".to_owned() }
+        ModelReply { text, calls: calls.iter().map(propose).collect(), usage, model: "script".to_owned(), id: None }
     }
 
     /// The power goes, and with it what files had not kept.
