@@ -312,3 +312,29 @@ fn the_end_of_a_run_is_signed_where_the_settings_name_a_key() {
     assert!(verified.contains(&format!("signed  up to event 8, by key {public}")), "{verified}");
     assert_eq!(ls(&world, &[])[0]["status"], "completed");
 }
+
+/// A run whose end somebody spoiled is not exported as if it were whole; what is intact of it is, with a word about the rest, and
+/// goes on elsewhere from there.
+#[test]
+fn what_is_intact_of_a_damaged_run_is_saved() {
+    let world = World::untouched();
+    let _ = ask(&world, &[], "what is 6*7?").ok();
+    let run = newest(&world);
+    let file = rusqlite::Connection::open(world.work().join(".agent-host/journal.db")).expect("the journal");
+    assert_eq!(file.execute("UPDATE events SET at = at + 1 WHERE seq = 7", []).expect("an event"), 1);
+    drop(file);
+    let damaged = journal(&world, "export", &[&run, "whole.jsonl"]);
+    assert!(damaged.code == Some(1) && damaged.err.contains("is damaged at event 7"), "{damaged:?}");
+    let proved = journal(&world, "verify", &[&run]);
+    assert!(proved.code == Some(1) && proved.err.contains("FILE --salvage` saves what is intact"), "{proved:?}");
+    let saved = journal(&world, "export", &[&run, "run.jsonl", "--salvage"]);
+    assert!(saved.err.contains("exported run") && saved.err.contains(": 6 events"), "{saved:?}");
+    let left_out = "left out: all from event 7 on, since event 7: its content was changed";
+    assert!(saved.code == Some(0) && saved.err.contains(left_out), "{saved:?}");
+
+    let other = World::untouched();
+    other.write("run.jsonl", world.read("run.jsonl").expect("the file"));
+    assert!(journal(&other, "verify", &["--file", "run.jsonl"]).ok().contains("intact  6 events"));
+    let _ = journal(&other, "import", &["run.jsonl", "--trust", "--yes"]).ok();
+    assert_eq!(other.run(&["resume", &run]).ok().trim(), "it is 42");
+}

@@ -76,7 +76,8 @@ fn proved(verified: &Verified, lost: &[Lost], args: &VerifyArgs, out: &mut dyn W
     match (&verified.damage, lost) {
         (None, []) => Ok(()),
         (Some(damage), _) => anyhow::bail!(
-            "run `{run}` is damaged at {damage}\n  hint: copy the whole folder before anything else; restore it from a backup"
+            "run `{run}` is damaged at {damage}\n  hint: copy the whole folder before anything else; restore it from a backup; \
+             without one, `agent-host journal export {run} FILE --salvage` saves what is intact"
         ),
         (None, [first, ..]) => anyhow::bail!(
             "run `{run}` lacks what its events name: {first}\n  hint: copy the whole folder before anything else; restore it \

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 
 use agent_core::digest::Digest;
+use agent_core::event::Recorded;
 use agent_core::name::RunId;
 
 use super::Journal;
@@ -38,12 +40,39 @@ pub enum How {
 /// # Errors
 /// Where there is no such run, it is not intact, or the journal cannot be read.
 pub fn of_run(journal: &dyn Journal, run: &RunId) -> Result<Vec<Lost>, JournalError> {
-    let mut named: BTreeMap<Digest, u64> = BTreeMap::new();
-    journal.read_into(run, &mut |recorded| {
-        for digest in recorded.event.kept() {
-            named.entry(digest).or_insert(recorded.seq);
+    let mut named = Named::new();
+    journal.read_into(run, &mut |recorded| name(&mut named, &recorded))?;
+    among(journal, named, LOST_MAX)
+}
+
+/// The first lost part that one of the first `count` events of a run names, which are intact: the others may not be.
+///
+/// # Errors
+/// Where there is no such run, or the journal cannot be read.
+pub fn in_first(journal: &dyn Journal, run: &RunId, count: u64) -> Result<Option<Lost>, JournalError> {
+    let (mut named, mut read) = (Named::new(), Ok(()));
+    journal.stored_into(run, &mut |stored| {
+        match stored.to_recorded(run) {
+            Ok(recorded) => name(&mut named, &recorded),
+            Err(source) => read = Err(JournalError::Event { run: run.clone(), seq: stored.seq, source }),
         }
+        if read.is_ok() && stored.seq < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
+    read?;
+    Ok(among(journal, named, 1)?.pop())
+}
+
+/// Digests, and the number of the first event that names each.
+type Named = BTreeMap<Digest, u64>;
+
+fn name(named: &mut Named, recorded: &Recorded) {
+    for digest in recorded.event.kept() {
+        named.entry(digest).or_insert(recorded.seq);
+    }
+}
+
+/// The first of them that are lost, at most `count_max`.
+fn among(journal: &dyn Journal, named: Named, count_max: usize) -> Result<Vec<Lost>, JournalError> {
     let mut named: Vec<(u64, Digest)> = named.into_iter().map(|(digest, seq)| (seq, digest)).collect();
     named.sort_unstable();
     let mut lost = Vec::new();
@@ -55,7 +84,7 @@ pub fn of_run(journal: &dyn Journal, run: &RunId) -> Result<Vec<Lost>, JournalEr
             Err(error) => return Err(error),
         };
         lost.push(Lost { digest, seq, how });
-        if lost.len() == LOST_MAX {
+        if lost.len() == count_max {
             break;
         }
     }

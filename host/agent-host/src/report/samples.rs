@@ -82,6 +82,13 @@ fn earlier() -> EarlierRun {
     EarlierRun { run: run_id(0), conversation: Digest::of(b"conversation"), bytes: 12 }
 }
 
+/// What the events name beside themselves, by what its digests are of.
+pub(crate) fn kept() -> Vec<String> {
+    let tools = started().tools;
+    let components = tools.iter().map(|tool| tool.descriptor.name.to_string());
+    components.chain(["conversation", "transcript"].map(str::to_owned)).collect()
+}
+
 /// What happens after [`started`].
 pub(crate) fn events() -> Vec<Event> {
     let failure = ModelFailure {

@@ -30,10 +30,7 @@ impl Sample {
         for (index, event) in samples::events().into_iter().enumerate() {
             log.append(samples::at(index as u64 + 2), event, Durable::Later).unwrap();
         }
-        // What the events name beside themselves, by what its digests are of.
-        let tools = samples::started().tools;
-        let components = tools.iter().map(|tool| tool.descriptor.name.to_string());
-        for part in components.chain(["conversation", "transcript"].map(str::to_owned)) {
+        for part in samples::kept() {
             journal.put_blob(part.as_bytes()).unwrap();
         }
         Self { _home: home, journal }
