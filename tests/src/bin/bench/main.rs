@@ -15,6 +15,7 @@ mod memory;
 mod resume;
 mod script;
 mod start;
+mod suspended;
 mod syncs;
 mod turns;
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::figure::{Figure, Target, Unit};
 use crate::idle::Idle;
 use crate::script::{self, Work};
+use crate::suspended;
 
 const REPETITIONS: usize = 5;
 /// A run of one call.
@@ -19,10 +20,11 @@ pub fn measure() {
     let (short, long): (Vec<f64>, Vec<f64>) = (0..REPETITIONS).map(|_| (resumed_ms(SHORT), resumed_ms(LONG))).unzip();
     let (short, long) = (Figure::new(short), Figure::new(long));
     short.print(&format!("a run of {} events", SHORT * 4), Unit::Milliseconds);
-    long.print(&format!("a run of {} events", LONG * 4), Unit::Milliseconds);
+    long.print_against(Target::AtMost(50.0), &format!("a run of {} events", LONG * 4), Unit::Milliseconds);
     let added = long.with(&short, |long, short| long - short);
-    added.print_against(Target::AtMost(50.0), "what the events add", Unit::Milliseconds);
+    added.print("  of it what the events add", Unit::Milliseconds);
     println!();
+    suspended::measure();
 }
 
 /// The run is killed while it waits for its last reply; for the resume that reply comes at once.
