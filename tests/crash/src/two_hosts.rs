@@ -139,6 +139,17 @@ fn is_held(journal: &Path) -> bool {
     begun.is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
 }
 
+/// Whether the last that is recorded of a run is that it stopped.
+fn rests(journal: &Path, run: &str) -> bool {
+    let last = || {
+        let connection = Connection::open_with_flags(journal, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let last = "SELECT kind FROM events WHERE run = ?1 ORDER BY seq DESC LIMIT 1";
+        connection.query_row(last, [run], |row| row.get::<_, String>(0))
+    };
+    let last: rusqlite::Result<String> = last();
+    last.is_ok_and(|kind| kind == "RunEnded")
+}
+
 enum Taken {
     /// The second host drove the run to its end.
     Over,
@@ -154,11 +165,14 @@ fn take_over(store: &mut Store, run: &mut Active, dice: &mut Dice, counts: &mut 
     }
     let Some(name) = run.run.clone() else { return Ok(Taken::NotYet) };
     if dice.below(4) == 0 {
+        let rests = rests(&store.journal(), &name);
         let refused = host::run(&mut store.command(&["resume", "--json", &name].map(str::to_owned)), Disturb::Nothing)?;
         match refused.code() {
             Some(1) if refused.err.contains(HELD) || refused.err.contains(BUSY) => {}
             // It had recorded its end before it was stopped.
             Some(1) if refused.err.contains(ENDED) => return Ok(Taken::NotYet),
+            // It had recorded that the run waits for a person, which gives the run free.
+            Some(SUSPENDED_APPROVAL | SUSPENDED_DOUBT) if rests => return Ok(Taken::NotYet),
             _ => return Err(format!("a second host was let in beside a living one: {refused:?}")),
         }
     }

@@ -102,6 +102,11 @@ impl Workload {
 /// killed at once.
 const FUEL: &str = "1000T";
 
+/// A host that is stopped for many seconds finds its limits of time used up when it goes on, and the run then says other things than
+/// an undisturbed one: as it should, and not what is looked for here.
+const PATIENT: &str =
+    "limits = { deadline = \"5m\", http_connect = \"5m\", http_first_byte = \"5m\", http_total = \"5m\" }";
+
 /// What the tools may do: each exactly what its part of the work needs, so that calls without files are not kept apart.
 fn policy(url: &str) -> String {
     let data = "fs = [{ host = \"data\", mount = \"/data\", access = \"write\" }]";
@@ -110,7 +115,7 @@ fn policy(url: &str) -> String {
          [[grant]]\ntool = \"polite.read_file\"\n{data}\n\
          [[grant]]\ntool = \"polite.http\"\nhttp = [\
          {{ url = \"{url}/once\", methods = [\"POST\"] }}, \
-         {{ url = \"{url}/keyed\", methods = [\"POST\", \"PUT\"], idempotency_header = \"{KEY_HEADER}\" }}]\n\
+         {{ url = \"{url}/keyed\", methods = [\"POST\", \"PUT\"], idempotency_header = \"{KEY_HEADER}\" }}]\n{PATIENT}\n\
          [[grant]]\ntool = \"notes\"\nkv = \"write\"\n"
     )
 }
