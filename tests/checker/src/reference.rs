@@ -30,13 +30,24 @@ impl Reference {
     }
 }
 
-/// A run that had doubt may go another way than the reference, from the answer that a person gave on.
+/// So many attempts whose host ended, and a call is given up.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Whether a call was given up because the host of each attempt ended, as its record shows.
+fn was_given_up(call: &crate::call::Call) -> bool {
+    let interrupted = call.attempts.iter().filter(|attempt| attempt.interrupted).count();
+    let says_so = call.outcome.as_ref().is_some_and(|outcome| outcome["faulted"]["fault"] == "interrupted");
+    says_so && interrupted >= ATTEMPTS_MAX
+}
+
+/// A run that had doubt may go another way than the reference, from the answer that a person gave on; one of which a call was given
+/// up, from there on.
 pub(crate) fn compare(walks: &[Walk], references: &BTreeMap<String, Reference>, found: &mut Vec<Violation>) {
     for walk in walks {
         let Some(reference) = references.get(&walk.run).or(references.get("")) else { continue };
         let broken = |what: String| Violation { invariant: Invariant::I2, run: walk.run.clone(), seq: None, what };
         let had_doubt = |call: &crate::call::Call| call.settled_by_word || call.in_doubt || call.retries > 0;
-        if walk.calls.values().any(had_doubt) {
+        if walk.calls.values().any(|call| had_doubt(call) || was_given_up(call)) {
             continue;
         }
         for (turn, (reply, expected)) in walk.replies.iter().zip(&reference.replies).enumerate() {
