@@ -12,6 +12,7 @@ use crate::name::Name;
 use crate::session::{Earlier, ForkedFrom, SessionPlace};
 use crate::stop::StopReason;
 use crate::tool::ToolDescriptor;
+use crate::units::Bytes;
 
 /// See [`crate::event::Event::RunStarted`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,6 +156,10 @@ pub struct RunResumed {
     /// same one, nothing that was written before is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<u32>,
+    /// How much was dropped from the end of the journal's log then: a write, of this run or another, that a kill or a power loss had
+    /// cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Bytes>,
 }
 
 /// See [`crate::event::Event::RunRebased`]. From here on these count, each in the place of what the run began with.

@@ -13,12 +13,12 @@ use agent_core::event::{ModelFailed, ToolStarted};
 use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::name::CallNumber;
 use agent_core::outcome::ToolOutcome;
-use agent_core::run_events::{ModelChoice, RunEnded, ToolMode};
+use agent_core::run_events::{ModelChoice, RunEnded, RunResumed, ToolMode};
 use agent_core::stop::StopReason;
 use agent_core::trace::names::{self, Attribute, Subject};
 use agent_core::trace::projection::Projection;
 use agent_core::trace::{Content, Side, Span, Status, Value};
-use agent_core::units::UnixMillis;
+use agent_core::units::{Bytes, UnixMillis};
 
 #[path = "trace/any_run.rs"]
 mod any_run;
@@ -264,7 +264,7 @@ fn what_a_killed_host_left_open_ends_with_it_and_says_so() {
             resolution: Resolution::Happened("it did".into()),
             by: ResolvedBy::Policy,
         })
-        .with(resumed())
+        .with(RunResumed { repaired: Some(Bytes(24)), ..resumed() })
         .with(requested(2, 1, 0))
         .with(replied(2, ANSWER, &[]))
         .with(ended(StopReason::Completed));
@@ -276,6 +276,8 @@ fn what_a_killed_host_left_open_ends_with_it_and_says_so() {
         [vec![], vec![drives[0].id], vec![drives[1].id]]
     );
     assert!(drives.iter().all(|span| span.parent.is_none()));
+    let repaired: Vec<_> = drives.iter().map(|span| span.number(&names::REPAIRED)).collect();
+    assert_eq!(repaired, [None, None, Some(24)]);
     assert_eq!(drives[1].status, Status::Fine, "to wait for a person is no failure");
     let notes: Vec<Vec<&str>> = drives.iter().map(|span| span.notes.iter().map(|note| note.name).collect()).collect();
     assert_eq!(notes, [vec![], vec!["agenthost.call_in_doubt"], vec!["agenthost.doubt_resolved"]]);

@@ -6,11 +6,11 @@ use super::names::{self, Subject, operation};
 use super::tool_call::Attempt;
 use super::{Content, Ended, Link, Note, Side, Span, SpanId, content};
 use crate::digest::Digest;
-use crate::event::{ModelReplied, Recorded, ToolFinished};
+use crate::event::{Event, ModelReplied, Recorded, ToolFinished};
 use crate::message::{Message, Part, Role};
 use crate::model::TokenUsage;
 use crate::name::CallNumber;
-use crate::run_events::RunEnded;
+use crate::run_events::{RunEnded, RunResumed};
 use crate::stop::StopReason;
 use crate::units::UnixMillis;
 
@@ -58,6 +58,9 @@ impl Drive {
         }
         span.set(&names::DRIVE, number);
         span.set(&names::DURABILITY, facts.durability());
+        if let Event::RunResumed(RunResumed { repaired: Some(bytes), .. }) = &recorded.event {
+            span.set(&names::REPAIRED, bytes.0);
+        }
         if facts.content == Content::Captured {
             capture(&mut span, &names::INPUT_MESSAGES, Message::from_user(facts.started.input.clone()));
             let (definitions, cut) = content::definitions(facts.started.tools.iter().map(|tool| &tool.descriptor));

@@ -132,6 +132,7 @@ attributes! {
     DURABILITY = "agenthost.run.durability", Text, [Run Required];
     HEAD = "agenthost.journal.head", Text, [Run Sometimes];
     SEQ = "agenthost.journal.seq", Integer, [Run Required];
+    REPAIRED = "agenthost.journal.repaired_bytes", Integer, [Run Sometimes];
     TURNS = "agenthost.run.turns", Integer, [Run Required];
     MODEL_CALLS = "agenthost.run.model_calls", Integer, [Run Required];
     TOOL_CALLS = "agenthost.run.tool_calls", Integer, [Run Required];

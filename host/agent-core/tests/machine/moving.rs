@@ -94,7 +94,8 @@ fn a_fork_has_the_active_time_of_what_it_shares_and_not_the_time_around_it() {
         fork.apply(&next).unwrap();
         fork.spent.time
     };
-    let resumed = RunResumed { budget: Budget::STANDARD, hardening: Hardening::none("a test"), boot: None };
+    let resumed =
+        RunResumed { budget: Budget::STANDARD, hardening: Hardening::none("a test"), boot: None, repaired: None };
     assert_eq!(record(resumed.into()), Millis(5_000));
     assert_eq!(record(ModelRequested { turn: 2, attempt: 1, model: 0 }.into()), Millis(5_700), "its own counts");
 }

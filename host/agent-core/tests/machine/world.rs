@@ -202,7 +202,7 @@ impl World {
     pub(crate) fn crash_under(&mut self, boot: Option<u32>) {
         self.state = State::fold(&self.events).unwrap().unwrap();
         let budget = self.state.budget.clone();
-        self.record(RunResumed { budget, hardening: Hardening::none("a test"), boot });
+        self.record(RunResumed { budget, hardening: Hardening::none("a test"), boot, repaired: None });
     }
 
     pub(crate) fn stop(&self) -> Option<StopReason> {

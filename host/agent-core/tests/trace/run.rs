@@ -208,7 +208,12 @@ pub(crate) fn in_doubt(call: u32) -> ToolInDoubt {
 }
 
 pub(crate) fn resumed() -> RunResumed {
-    RunResumed { budget: Budget { turns: 6, ..Budget::STANDARD }, hardening: Hardening::none("a test"), boot: None }
+    RunResumed {
+        budget: Budget { turns: 6, ..Budget::STANDARD },
+        hardening: Hardening::none("a test"),
+        boot: None,
+        repaired: None,
+    }
 }
 
 pub(crate) fn ended(stop: StopReason) -> RunEnded {

@@ -172,6 +172,9 @@ pub async fn drive(
     telemetry: Telemetry,
 ) -> anyhow::Result<ExitCode> {
     let run = ports.recorder.state().run.clone();
+    if let Some(bytes) = ports.journal.cut_off() {
+        ports.reporter.note(&text::cut_off(bytes));
+    }
     telemetry.tell_impossible(|line| ports.reporter.note(line));
     let exporting = telemetry.begin(&run);
     let ended = drive_untraced(&ports, output, agent, learning).await;

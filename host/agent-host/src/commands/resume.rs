@@ -105,7 +105,7 @@ impl Wanted {
         let components = Components::of_run(&*journal, &sandbox, &state.started.tools)?;
         let widening = launch::widening(&hardening, keeper, unchanging);
         let budget = launch::budget(&state.budget, &args.budget);
-        let resumed = RunResumed { budget, hardening, boot: boot::known() };
+        let resumed = RunResumed { budget, hardening, boot: boot::known(), repaired: journal.cut_off() };
         let recorder = Recorder::new(log, state);
         recorder.record(resumed, Durable::Now)?;
         failpoint::hit("run-resumed");

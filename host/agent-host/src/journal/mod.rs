@@ -41,7 +41,7 @@ use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
 use agent_core::name::{Name, RunId};
 use agent_core::run_events::RunStarted;
-use agent_core::units::UnixMillis;
+use agent_core::units::{Bytes, UnixMillis};
 use agent_sandbox::kv::StoreSize;
 
 use chain::Stored;
@@ -239,6 +239,12 @@ pub trait Journal: Send + Sync {
 
     /// Whether something was not written for want of room since this journal was opened.
     fn ran_out_of_room(&self) -> bool;
+
+    /// How much of a write that was cut off, by a kill or a power loss, this process found at the end of the journal and dropped,
+    /// when it began to write there. Nothing before it is touched by that. None also where the medium cannot tell.
+    fn cut_off(&self) -> Option<Bytes> {
+        None
+    }
 
     /// Takes the stores of a component for one call, whichever process it runs in; `None` while another call has them.
     ///

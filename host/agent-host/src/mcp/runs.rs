@@ -169,7 +169,8 @@ impl Surroundings {
         let secrets = SecretValues::read([])?;
         let budget = state.budget.clone();
         let recorder = Recorder::new(log, state);
-        let resumed = RunResumed { budget, hardening: self.hardening.clone(), boot: boot::known() };
+        let (hardening, repaired) = (self.hardening.clone(), self.journal.cut_off());
+        let resumed = RunResumed { budget, hardening, boot: boot::known(), repaired };
         recorder.record(resumed, Durable::Now)?;
         let ports = Arc::new(self.ports(recorder, components, secrets));
         let ended = serving::wind_up(&ports).await.with_context(|| format!("run {run} of an earlier server"))?;

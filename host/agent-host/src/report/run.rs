@@ -388,7 +388,10 @@ fn write_note(recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
         }
         Event::GrantWidened(body) => format!("a person allowed `{}` more", body.authority.tool),
         Event::ChangesUndone(body) => undone(body),
-        Event::RunResumed(_) => "resumed".to_owned(),
+        Event::RunResumed(body) => match body.repaired {
+            Some(bytes) => format!("resumed; {}", text::cut_off(bytes)),
+            None => "resumed".to_owned(),
+        },
         Event::RunRebased(_) => "the operator moved what the run is locked to".to_owned(),
         Event::RunAdopted(_) => "imported: the operator vouched for everything before".to_owned(),
         Event::RunEnded(body) => match &body.detail {

@@ -113,7 +113,8 @@ pub(crate) fn events() -> Vec<Event> {
         replied(2, "", &[("orders__notify", r#"{"order":7,"text":"Sorry\u202e, it is late."}"#), ("no__such", "{}")]),
         tool_started(3),
         intended(3),
-        RunResumed { budget: Budget::STANDARD, hardening: hardening(), boot: None }.into(),
+        RunResumed { budget: Budget::STANDARD, hardening: hardening(), boot: None, repaired: Some(Bytes(4_144)) }
+            .into(),
         ToolInDoubt {
             call: CallNumber(3),
             request: post(),
@@ -135,7 +136,7 @@ pub(crate) fn events() -> Vec<Event> {
             by: ResolvedBy::Person(AnsweredBy { user: 1000, place: AnswerPlace::Command }),
         }
         .into(),
-        RunResumed { budget: Budget::STANDARD, hardening: hardening(), boot: None }.into(),
+        RunResumed { budget: Budget::STANDARD, hardening: hardening(), boot: None, repaired: None }.into(),
         finished(
             4,
             ToolOutcome::Faulted { fault: Fault::FuelExhausted, message: "more than 200 G fuel\u{1b}[2J".to_owned() },

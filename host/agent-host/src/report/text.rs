@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 
 use agent_core::hidden::is_hidden;
+use agent_core::units::Bytes;
 use agent_sandbox::defence::{self, Defence};
 
 /// What stands at the end of a text that was cut.
@@ -49,6 +50,12 @@ pub fn block(text: &str, lines_max: usize, chars_max: usize) -> Vec<String> {
 pub fn counted(number: usize, one: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {one}{ending}")
+}
+
+/// What was dropped from the end of a journal.
+#[must_use]
+pub fn cut_off(bytes: Bytes) -> String {
+    format!("the journal ended in a write that was cut off, which was dropped ({bytes}); everything before it is there")
 }
 
 /// All of `text` on one line. Line breaks become `\n`.

@@ -1,6 +1,7 @@
 //! The journal that runs are kept in: one SQLite file. `docs/journal.md` describes it.
 
 mod beginning;
+mod cut_off;
 mod entries;
 mod error;
 mod group;
@@ -30,7 +31,7 @@ use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
 use agent_core::name::{Name, RunId};
 use agent_core::run_events::{RunAdopted, RunStarted};
-use agent_core::units::UnixMillis;
+use agent_core::units::{Bytes, UnixMillis};
 use agent_sandbox::kv::StoreSize;
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -299,6 +300,10 @@ impl Journal for SqliteJournal {
 
     fn ran_out_of_room(&self) -> bool {
         self.store.ran_out_of_room()
+    }
+
+    fn cut_off(&self) -> Option<Bytes> {
+        self.store.cut_off()
     }
 
     /// By a lock on a file beside the journal's, which the system lets go with this process.

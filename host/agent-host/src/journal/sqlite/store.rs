@@ -5,13 +5,16 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use agent_core::digest::Digest;
 use agent_core::run_events::Durability;
+use agent_core::units::Bytes;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::group::{Group, Synced};
-use super::{beginning, error, schema};
+use super::{beginning, cut_off, error, schema};
 use crate::defect::{Defect, is_planted};
 use crate::failpoint;
 use crate::journal::at_work::AtWork;
@@ -38,8 +41,10 @@ pub(super) struct Store {
     writer: Mutex<Writer>,
     /// Held from the first write of a run or blob on.
     at_work: Mutex<Option<AtWork>>,
-    /// Whether somebody else's log was there when the file was opened.
-    found_log: bool,
+    /// Somebody else's log that was there when the file was opened.
+    found_log: Option<LogState>,
+    /// What was cut off at the end of that log, once this process has begun to write.
+    cut_off: OnceLock<Option<Bytes>>,
     /// The write-ahead log, opened for the syncs that runs share.
     wal: OnceLock<File>,
     group: Group,
@@ -48,6 +53,9 @@ pub(super) struct Store {
 
 /// Device and number of a file.
 type Identity = (u64, u64);
+
+/// The length of a log, and when it was last written to.
+type LogState = (u64, SystemTime);
 
 /// Whose sync it was that put an append on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +66,19 @@ pub(super) enum Share {
 
 struct Writer {
     connection: Connection,
+    log: OthersLog,
     level: Level,
     /// A write failed in a way that leaves its fate open; what the file then holds is for a new process to find out.
     poisoned: bool,
+}
+
+/// What this process has done about a log that it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OthersLog {
+    /// This process only reads, and leaves it as it is: how it ends is for the first to see who writes.
+    LeftAlone,
+    /// This process writes, or there was none.
+    Taken,
 }
 
 impl Store {
@@ -85,10 +103,12 @@ impl Store {
         if (1..SQLITE_BYTES_MIN).contains(&file.len()) {
             return Err(JournalError::StoreCorrupt { path, what: "it was cut short".to_owned() });
         }
-        // The last one who closes the file in peace leaves none.
-        let found_log = std::fs::metadata(log_of(&path)).is_ok_and(|log| log.len() > 0);
+        // The last one who closes the file in peace leaves none, unless it only read one that was there.
+        let found_log = log_state(&path);
         let connection = schema::connect(&path)?;
-        let writer = Mutex::new(Writer { connection, level: Level::Written, poisoned: false });
+        let log = if found_log.is_some() { OthersLog::LeftAlone } else { OthersLog::Taken };
+        bring_in_at_end(&connection, log).map_err(|error| error::from_sqlite(&path, error))?;
+        let writer = Mutex::new(Writer { connection, log, level: Level::Written, poisoned: false });
         Ok(Self {
             path,
             marker: Marker::new(key),
@@ -100,6 +120,7 @@ impl Store {
             full: AtomicBool::new(false),
             at_work: Mutex::new(None),
             found_log,
+            cut_off: OnceLock::new(),
         })
     }
 
@@ -130,6 +151,11 @@ impl Store {
     /// Whether a write found no room.
     pub(super) fn ran_out_of_room(&self) -> bool {
         self.full.load(Ordering::Relaxed)
+    }
+
+    /// What was dropped from the end of the log that this process found when it began to write, if something was.
+    pub(super) fn cut_off(&self) -> Option<Bytes> {
+        self.cut_off.get().copied().flatten()
     }
 
     /// A run begins to be written that syncs together with others, if it does.
@@ -207,7 +233,8 @@ impl Store {
     /// Writes the log into the file; `false` where somebody who reads or writes stood in the way, which SQLite says in its answer
     /// and not as an error.
     fn checkpoint(&self, mode: &str) -> Result<bool, JournalError> {
-        let writer = self.lock();
+        let mut writer = self.lock();
+        self.take_log(&mut writer)?;
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         let was_in_the_way = writer.connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
         Ok(was_in_the_way.map_err(|error| self.error(error))? == 0)
@@ -220,6 +247,7 @@ impl Store {
         act: impl FnOnce(&Connection) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
         let level = if is_planted(Defect::SkipSync) { Level::Written } else { level };
+        self.take_log(writer)?;
         self.point("journal-write")?;
         self.raise(writer, level)?;
         let transaction = Transaction::begin(&writer.connection).map_err(|error| self.error(error))?;
@@ -234,6 +262,22 @@ impl Store {
             Level::Synced => "journal-synced",
         })?;
         Ok(value)
+    }
+
+    /// Before anything is written behind a log that was found: sees what of it was cut off, which is written over now.
+    fn take_log(&self, writer: &mut Writer) -> Result<(), JournalError> {
+        match writer.log {
+            OthersLog::Taken => return Ok(()),
+            OthersLog::LeftAlone => {}
+        }
+        // Nobody else is in the middle of a transaction then.
+        let held = Transaction::begin(&writer.connection).map_err(|error| self.error(error))?;
+        let cut_off = *self.cut_off.get_or_init(|| cut_off::of_log(&log_of(&self.path)));
+        drop(held);
+        tracing::debug!(path = %self.path.display(), ?cut_off, "the log of another process was taken");
+        bring_in_at_end(&writer.connection, OthersLog::Taken).map_err(|error| self.error(error))?;
+        writer.log = OthersLog::Taken;
+        Ok(())
     }
 
     /// A test may let the write fail here.
@@ -267,7 +311,7 @@ impl Store {
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if at_work.is_none() {
             let begun = AtWork::begin(self.folder())?;
-            if self.found_log {
+            if self.found_log.is_some() {
                 self.settle()?;
             }
             *at_work = Some(begun);
@@ -277,7 +321,9 @@ impl Store {
 
     /// Writes the whole file anew. For who is alone.
     pub(super) fn vacuum(&self) -> Result<(), JournalError> {
-        self.lock().connection.execute_batch("VACUUM").map_err(|error| self.error(error))
+        let mut writer = self.lock();
+        self.take_log(&mut writer)?;
+        writer.connection.execute_batch("VACUUM").map_err(|error| self.error(error))
     }
 
     /// Writes the log of changes into the file and makes it empty. `false` where somebody read all the time: what was removed may
@@ -325,6 +371,27 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Drop for Store {
+    /// A log that another process has written to meanwhile was seen by that one.
+    fn drop(&mut self) {
+        if log_state(&self.path) != self.found_log {
+            let _ = bring_in_at_end(&self.lock().connection, OthersLog::Taken);
+        }
+    }
+}
+
+/// Whether SQLite writes the log into the file and removes it, when this is the last connection that is closed.
+fn bring_in_at_end(connection: &Connection, log: OthersLog) -> rusqlite::Result<()> {
+    let leave = log == OthersLog::LeftAlone;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave).map(drop)
+}
+
+/// How the log of the file is now, if there is anything in it.
+fn log_state(path: &Path) -> Option<LogState> {
+    let log = std::fs::metadata(log_of(path)).ok().filter(|log| log.len() > 0)?;
+    Some((log.len(), log.modified().ok()?))
 }
 
 /// The write-ahead log of the file.

@@ -1,7 +1,10 @@
 //! Every change behind the journal's back is noticed, and named by the first event that it touches.
 
+use agent_core::units::Bytes;
+
 use super::*;
 use crate::journal::chain::{Damage, DamageKind};
+use crate::journal::log::Level;
 
 /// Where `sql`, run behind the journal's back, is found to have done damage.
 fn found_after(sql: &str) -> Option<Damage> {
@@ -114,48 +117,91 @@ fn what_is_kept_anew_takes_the_place_of_a_damaged_blob() {
 }
 
 /// A copy of the folder as a power cut leaves it: the file, and a write-ahead log of which only `log` is there.
-fn read_with_log(file: &[u8], log: &[u8]) -> Result<usize, JournalError> {
+fn with_log(file: &[u8], log: &[u8]) -> Home {
     let home = Home::new();
     std::fs::create_dir(home.folder()).unwrap();
     std::fs::write(home.file(), file).unwrap();
-    std::fs::write(home.folder().join("journal.db-wal"), log).unwrap();
+    std::fs::write(log_of(&home), log).unwrap();
+    home
+}
+
+fn log_of(home: &Home) -> PathBuf {
+    home.folder().join("journal.db-wal")
+}
+
+/// How many events are there, and what was dropped behind them.
+fn read_with_log(file: &[u8], log: &[u8]) -> Result<(usize, Option<Bytes>), JournalError> {
+    let home = with_log(file, log);
     let journal = home.try_open()?;
-    match journal.events(&run_id(1)) {
-        Err(JournalError::NoSuchRun { .. }) => Ok(0),
+    let count = match journal.events(&run_id(1)) {
+        Err(JournalError::NoSuchRun { .. }) => 0,
         events => {
             let verified = journal.verify(&run_id(1))?;
             assert_eq!(verified.damage, None);
-            Ok(events?.len())
+            events?.len()
         }
-    }
+    };
+    journal.store.write(Level::Written, |_| Ok(()))?;
+    Ok((count, journal.cut_off()))
 }
 
-/// Cut at each end of a page and around it, and changed there: the run is read up to some event, intact, or the damage named.
+/// Cut at each end of a page and around it, and changed there: the run is read up to some event, intact, or the damage named; and what
+/// is dropped behind that event is told.
 #[test]
 fn a_log_that_is_cut_or_changed_holds_a_beginning() {
     let home = Home::new();
     drop(home.open());
     let journal = home.open();
     let _log = begin_run(&journal, &run_id(1));
+    let length = || usize::try_from(log_of(&home).metadata().unwrap().len()).unwrap();
+    let mut whole = vec![0, 32, length()];
     for attempt in 1..6 {
         _log.append(at(u64::from(attempt)), requested(attempt), Durable::Now).unwrap();
+        whole.push(length());
     }
     let file = std::fs::read(home.file()).unwrap();
-    let wal = std::fs::read(home.folder().join("journal.db-wal")).unwrap();
-    assert_eq!(read_with_log(&file, &wal).unwrap(), 6);
+    let wal = std::fs::read(log_of(&home)).unwrap();
+    assert_eq!(read_with_log(&file, &wal).unwrap(), (6, None));
     let mut longest = 0;
     let ends = (0..wal.len()).step_by(512).flat_map(|end| [end, end + 1, end + 31]).filter(|end| *end <= wal.len());
     for end in ends {
-        let count = read_with_log(&file, &wal[..end]).unwrap();
+        let (count, cut_off) = read_with_log(&file, &wal[..end]).unwrap();
         assert!(count >= longest, "cut at {end}: {count} events after {longest}");
         longest = count;
+        let behind = whole.iter().filter_map(|whole| end.checked_sub(*whole)).min().unwrap() as u64;
+        assert_eq!(cut_off, (behind > 0).then_some(Bytes(behind)), "cut at {end}");
         let mut changed = wal.clone();
         changed[end.min(wal.len() - 1)] ^= 1;
         match read_with_log(&file, &changed) {
-            Ok(count) => assert!(count <= 6),
+            Ok((count, _)) => assert!(count <= 6),
             Err(error) => assert!(error.name().is_some(), "changed at {end}: {error}"),
         }
     }
+}
+
+/// Who looks on meanwhile would bring the log into the file at its end, and nothing would tell any more.
+#[test]
+fn who_reads_leaves_a_log_that_was_cut_to_who_writes() {
+    let home = Home::new();
+    drop(home.open());
+    let journal = home.open();
+    let log = begin_run(&journal, &run_id(1));
+    log.append(at(2), requested(1), Durable::Now).unwrap();
+    let (file, wal) = (std::fs::read(home.file()).unwrap(), std::fs::read(log_of(&home)).unwrap());
+    let home = with_log(&file, &wal[..wal.len() - 100]);
+    for _ in 0..2 {
+        let reader = home.open();
+        assert_eq!((reader.events(&run_id(1)).unwrap().len(), reader.cut_off()), (1, None));
+    }
+    assert_eq!(std::fs::read(log_of(&home)).unwrap().len(), wal.len() - 100);
+    let writer = home.open();
+    writer.put_blob(b"something").unwrap();
+    assert!(writer.cut_off().is_some_and(|bytes| bytes.0 > 4_000), "{:?}", writer.cut_off());
+    drop(writer);
+    assert!(!log_of(&home).exists(), "who wrote leaves none");
+    let next = home.open();
+    next.put_blob(b"something else").unwrap();
+    assert_eq!(next.cut_off(), None, "it is told once");
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl Host {
     /// Says that this process has taken the run up.
     pub(super) fn take_up(&mut self, ledger: &mut Ledger) -> Result<(), JournalError> {
         let budget = self.state.budget.clone();
-        self.record(ledger, RunResumed { budget, hardening: Hardening::none("a test"), boot: None })
+        self.record(ledger, RunResumed { budget, hardening: Hardening::none("a test"), boot: None, repaired: None })
     }
 
     /// Whether nothing happens to the world before something more is recorded.
