@@ -1,6 +1,7 @@
 //! `agent-host long-run RUN EVENTS`, in a test build only: a run of as many events as no test can wait for, recorded through the
 //! store as a fork is. It begins as another run did, whose tools it has; its turns are alike, with failures of the model and
-//! changes of files in each, and at its end the model has answered.
+//! changes of files in each, and at its end the model has answered. Each call was told something, which is kept as in a run that is
+//! recorded in full: what makes long runs large.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -36,6 +37,9 @@ pub struct LongRunArgs {
     run: String,
     /// How many events it has.
     events: u64,
+    /// How many bytes each of its calls was told.
+    #[arg(long, default_value_t = 0, value_name = "BYTES")]
+    told: usize,
     /// The agent file whose runs are meant; those of the working directory if not given.
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
@@ -53,7 +57,10 @@ pub fn long_run(args: &LongRunArgs) -> anyhow::Result<ExitCode> {
     let begun = state.last_at();
     let at = |seq: u64| UnixMillis(begun.0 + seq);
     let turns = args.events.saturating_sub(3) / TURN;
-    let events = (0..turns).flat_map(|turn| sample.turn(turn)).chain(Sample::end(turns));
+    // Before the events that name them: these come in one transaction.
+    let told = (0..turns).map(|turn| journal.put_blob(&transcript(turn, args.told)));
+    let told = told.collect::<Result<Vec<_>, _>>()?;
+    let events = (0..).zip(told).flat_map(|(turn, told)| sample.turn(turn, told)).chain(Sample::end(turns));
     let mut more = (0..).zip(events).map(|(seq, event)| (at(seq), event));
     let run = clock::new_run()?;
     let mut first = |recorded: agent_core::event::Recorded| match recorded.event {
@@ -81,7 +88,7 @@ impl Sample {
         Ok(Self { tool: locked.descriptor.name.wire(), component: locked.component, mount: fs.mount.clone() })
     }
 
-    fn turn(&self, turn: u64) -> Vec<Event> {
+    fn turn(&self, turn: u64, told: Digest) -> Vec<Event> {
         let (call, number) = (CallNumber(u32::try_from(turn).unwrap_or(u32::MAX) + 1), turn_number(turn));
         let mut events: Vec<Event> = Vec::new();
         for attempt in 0..FAILURES {
@@ -98,10 +105,8 @@ impl Sample {
             events.extend(self.change(call, (turn, change)));
         }
         let outcome = ToolOutcome::Returned { content: vec![Content::Text(format!("wrote note-{turn}.txt"))] };
-        let (metering, said) = (Metering::nothing(), Said::default());
-        events.push(
-            ToolFinished { call, outcome, metering, effects: Vec::new(), said, hidden: 0, transcript: None }.into(),
-        );
+        let (metering, said, transcript) = (Metering::nothing(), Said::default(), Some(told));
+        events.push(ToolFinished { call, outcome, metering, effects: Vec::new(), said, hidden: 0, transcript }.into());
         events
     }
 
@@ -161,6 +166,21 @@ impl Sample {
         let mark = PathMark { entry: u32::try_from(change).unwrap_or(u32::MAX), is: Mark::Left(Some(left)) };
         [intended.into(), PathsMarked { call, attempt: 1, boot: 1, marks: vec![mark] }.into()]
     }
+}
+
+/// A transcript of one answer, of so many bytes, which no other turn has.
+fn transcript(turn: u64, bytes: usize) -> Vec<u8> {
+    let answer: Vec<u8> = format!("line {turn}: ").into_bytes().into_iter().cycle().take(bytes.max(32)).collect();
+    let mut transcript = b"AHTR\x01\x01\0\0\0".to_vec();
+    let mut length = answer.len();
+    while length >= 0x80 {
+        transcript.push(0x80 | (length % 0x80) as u8);
+        length /= 0x80;
+    }
+    transcript.push(length as u8);
+    transcript.extend(answer);
+    transcript.push(0);
+    transcript
 }
 
 fn turn_number(turn: u64) -> u32 {
