@@ -12,7 +12,7 @@ use crate::store::{Active, Left, Store};
 use crate::workload::Workload;
 
 /// Kills in one store: many, so that one recovery meets what another left.
-const KILLS_PER_STORE: u64 = 75;
+const KILLS_PER_STORE: u64 = 100;
 
 /// Rounds for a kill at most: some runs end before they are met.
 const ROUNDS_PER_KILL: u64 = 20;
