@@ -19,6 +19,9 @@ pub mod spans;
 mod story;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod strangers;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests;
 pub mod text;
 pub mod typed;
