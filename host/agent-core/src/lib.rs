@@ -24,6 +24,7 @@ pub mod hardening;
 pub mod hidden;
 pub mod json;
 pub mod kept;
+pub mod keyring;
 pub mod limits;
 pub mod machine;
 pub mod message;

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use crate::config::foreign_name::EnvName;
+use crate::config::problem::did_you_mean;
+use crate::keyring::KeyringEntry;
 use crate::pattern::stored_as_text;
 
 /// What tools and rules call a secret. Of the same form as a variable's name, which is where most come from.
@@ -19,6 +21,8 @@ pub enum SecretSource {
     Env(EnvName),
     /// A file that only its owner reads: `file:/path`.
     File(SecretFile),
+    /// An entry of the desktop's keyring: `keyring:SERVICE/ACCOUNT`.
+    Keyring(KeyringEntry),
 }
 
 /// The absolute path of a file, without `.`, `..` or empty segments. Unlike what rules grant it may lie in `/run`, where
@@ -29,16 +33,27 @@ pub struct SecretFile(String);
 /// Why a text is not the source of a secret. Shows nothing of the text: it may be the secret, typed in the wrong place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSource {
-    /// Neither kind.
-    #[error("a secret comes from `env:NAME` or `file:PATH`, and is never written down here itself")]
+    /// None of the kinds.
+    #[error(
+        "a secret comes from `env:NAME`, `file:PATH` or `keyring:SERVICE/ACCOUNT`, and is never written down here itself"
+    )]
     Kind,
+    /// Almost one of the kinds, which this is.
+    #[error("a secret comes from `env:NAME`, `file:PATH` or `keyring:SERVICE/ACCOUNT`: did you mean `{0}:`?")]
+    Misspelt(&'static str),
     /// Not a variable's name.
     #[error("what follows `env:` is not one variable's name: use letters, digits and `_`")]
     Variable,
     /// Not a path.
     #[error("what follows `file:` is not a path without `..`, `~` and `$`")]
     Path,
+    /// Not an entry.
+    #[error("what follows `keyring:` is not `SERVICE/ACCOUNT`: two names, neither of which begins with `-`")]
+    Entry,
 }
+
+/// How a source begins.
+const KINDS: [&str; 3] = ["env", "file", "keyring"];
 
 impl SecretSource {
     /// The value in the environment variable that is called like the secret.
@@ -55,7 +70,9 @@ impl SecretSource {
         match text.split_once(':') {
             Some(("env", name)) => name.parse().map(Self::Env).map_err(|_| InvalidSource::Variable),
             Some(("file", path)) => SecretFile::join(base_dir, path).map(Self::File).ok_or(InvalidSource::Path),
-            _ => Err(InvalidSource::Kind),
+            Some(("keyring", entry)) => entry.parse().map(Self::Keyring).map_err(|_| InvalidSource::Entry),
+            Some((kind, _)) => Err(did_you_mean(kind, KINDS).map_or(InvalidSource::Kind, InvalidSource::Misspelt)),
+            None => Err(InvalidSource::Kind),
         }
     }
 }
@@ -85,6 +102,7 @@ impl fmt::Display for SecretSource {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.0),
+            Self::Keyring(entry) => write!(f, "keyring:{entry}"),
         }
     }
 }
@@ -317,6 +335,7 @@ mod tests {
         assert_eq!(parse("env:API_TOKEN"), Ok("env:API_TOKEN".to_owned()));
         assert_eq!(parse("file:token"), Ok("file:/etc/agent/token".to_owned()));
         assert_eq!(parse("file:/srv/token"), Ok("file:/srv/token".to_owned()));
+        assert_eq!(parse("keyring:orders/ada"), Ok("keyring:orders/ada".to_owned()));
         for (text, why) in [
             ("sk-live-1234567890", InvalidSource::Kind),
             ("value:sk-live-1234567890", InvalidSource::Kind),
@@ -324,6 +343,11 @@ mod tests {
             ("file:", InvalidSource::Path),
             ("file:~/token", InvalidSource::Path),
             ("file:../token", InvalidSource::Path),
+            ("keyring:sk-live-1234567890", InvalidSource::Entry),
+            ("keyring:orders/-1234567890", InvalidSource::Entry),
+            ("keychain:orders/ada", InvalidSource::Misspelt("keyring")),
+            ("Env:API_TOKEN", InvalidSource::Misspelt("env")),
+            ("files:/srv/token", InvalidSource::Misspelt("file")),
         ] {
             let refused = SecretSource::parse(text, "/etc/agent");
             assert_eq!(refused, Err(why), "{text}");

@@ -25,6 +25,7 @@ mod hardening;
 mod home;
 mod input;
 mod journal;
+mod keyring;
 mod learning;
 mod mcp;
 mod missing_defences;

@@ -177,7 +177,10 @@ fn flags(allow: &AllowArgs) -> anyhow::Result<Vec<GrantRule>> {
 fn secret_flag(typed: &str) -> anyhow::Result<GrantRule> {
     let (name, from) = typed.split_once('=').map_or((typed, None), |(name, from)| (name, Some(from)));
     let parsed: SecretName = name.parse().map_err(|_| {
-        anyhow!("`--secret` wants the name of a secret, then `=env:NAME` or `=file:PATH` where it comes from")
+        anyhow!(
+            "`--secret` wants the name of a secret, then where it comes from: `=env:NAME`, `=file:PATH` or \
+             `=keyring:SERVICE/ACCOUNT`"
+        )
     })?;
     let from = match from {
         None => SecretSource::of_name(&parsed),
@@ -288,6 +291,10 @@ mod tests {
         assert_eq!(said("API_TOKEN"), r#"secrets = [{ name = "API_TOKEN", from = "env:API_TOKEN" }]"#);
         assert_eq!(said("API_TOKEN=env:OTHER"), r#"secrets = [{ name = "API_TOKEN", from = "env:OTHER" }]"#);
         assert_eq!(said("API_TOKEN=file:/srv/t"), r#"secrets = [{ name = "API_TOKEN", from = "file:/srv/t" }]"#);
+        assert_eq!(
+            said("API_TOKEN=keyring:orders/ada"),
+            r#"secrets = [{ name = "API_TOKEN", from = "keyring:orders/ada" }]"#
+        );
         for typed in ["API_TOKEN=tok-7f3Qx9Zw", "tok-7f3Qx9Zw", "API_TOKEN=env:tok-7f3Qx9Zw"] {
             let said = said(typed);
             assert!(said.contains("--secret") && !said.contains("7f3Q"), "{said}");

@@ -1,5 +1,5 @@
-//! The limits of this process, set before anything else runs. They are inherited by the one kind of program that is started, a
-//! tool's build.
+//! The limits of this process, set before anything else runs. They are inherited by the programs that are started: a
+//! tool's build, and what asks the desktop's keyring.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

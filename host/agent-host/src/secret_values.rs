@@ -1,5 +1,6 @@
 //! The values of secrets: read once, from where the operator says, before a run starts or goes on; so that one which is
-//! missing or cannot be used is an error before anything happens. Handed to the sandbox, and to nothing that is stored.
+//! missing or cannot be used is an error before anything happens. Handed to the sandbox, and to nothing that is stored. What the
+//! desktop's keyring has was asked for earlier, by `keyring`.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,6 +20,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use crate::keyring::Keyring;
 use crate::named;
 
 /// Permission bits that let others than its owner at a file.
@@ -32,15 +34,15 @@ pub struct SecretValues {
 }
 
 impl SecretValues {
-    /// Reads the value of every secret of these grants.
+    /// Reads the value of every secret of these grants, or takes it from what the keyring answered.
     ///
     /// # Errors
     /// Where one is missing or cannot be used, with what to do about it.
-    pub fn read<'g>(grants: impl IntoIterator<Item = &'g Grant>) -> anyhow::Result<Self> {
+    pub fn read<'g>(grants: impl IntoIterator<Item = &'g Grant>, keyring: &Keyring) -> anyhow::Result<Self> {
         let mut by_source = BTreeMap::new();
         for secret in grants.into_iter().flat_map(|grant| &grant.secrets) {
             if let Entry::Vacant(unread) = by_source.entry(secret.from.to_string()) {
-                unread.insert(Arc::new(value(secret)?));
+                unread.insert(Arc::new(value(secret, keyring)?));
             }
         }
         let redactor = Redactor::new(by_source.values().map(AsRef::as_ref));
@@ -70,11 +72,12 @@ impl fmt::Debug for SecretValues {
     }
 }
 
-fn value(secret: &SecretGrant) -> anyhow::Result<SecretValue> {
+fn value(secret: &SecretGrant, keyring: &Keyring) -> anyhow::Result<SecretValue> {
     let (name, from) = (&secret.name, &secret.from);
     let read = match from {
         SecretSource::Env(variable) => of_variable(variable.as_str()),
         SecretSource::File(file) => of_file(Path::new(file.as_str())),
+        SecretSource::Keyring(entry) => keyring.value(entry).map(str::to_owned),
     };
     let blocked = |message: String| anyhow::Error::from(named::Name::SecretBlocked.because(message));
     let text = read.map_err(|error| blocked(format!("the secret `{name}` has no value: {error:#}")))?;
@@ -82,8 +85,8 @@ fn value(secret: &SecretGrant) -> anyhow::Result<SecretValue> {
 }
 
 fn of_variable(variable: &str) -> anyhow::Result<String> {
-    let hint =
-        format!("`export {variable}=…`, or say where else it is: `--secret NAME=env:OTHER`, `--secret NAME=file:PATH`");
+    let elsewhere = "`--secret NAME=env:OTHER`, `NAME=file:PATH` or `NAME=keyring:SERVICE/ACCOUNT`";
+    let hint = format!("`export {variable}=…`, or say where else it is: {elsewhere}");
     let value = std::env::var_os(variable);
     let value = value.with_context(|| format!("the environment variable `{variable}` is not set\n  hint: {hint}"))?;
     // Not the error of the conversion: it holds the value.
@@ -111,15 +114,21 @@ fn of_file(path: &Path) -> anyhow::Result<String> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
     file.take(most as u64 + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read `{shown}`"))?;
     ensure!(bytes.len() <= most, "`{shown}` is longer than the {VALUE_BYTES_MAX} bytes that a header may have");
+    match without_newline(&mut bytes) {
+        Some(text) => Ok(text.to_owned()),
+        None => bail!("`{shown}` is not text"),
+    }
+}
+
+/// The text without the newline at its end; `None` where it is no text.
+#[must_use]
+pub fn without_newline(bytes: &mut Vec<u8>) -> Option<&str> {
     for end in [b'\n', b'\r'] {
         if bytes.last() == Some(&end) {
             bytes.pop();
         }
     }
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => bail!("`{shown}` is not text"),
-    }
+    std::str::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -144,7 +153,7 @@ mod tests {
     }
 
     fn said(from: &str) -> anyhow::Result<String> {
-        let read = SecretValues::read([&grant(from)?]);
+        let read = SecretValues::read([&grant(from)?], &Keyring::default());
         Ok(read.map_or_else(|error| format!("{error:#}"), |values| format!("{values:?}")))
     }
 
@@ -183,7 +192,16 @@ mod tests {
     fn a_variable_that_is_missing_says_what_to_do() -> anyhow::Result<()> {
         insta::assert_snapshot!(said("env:NO_SUCH_TOKEN_HERE")?, @"
         the secret `API_TOKEN` has no value: the environment variable `NO_SUCH_TOKEN_HERE` is not set
-          hint: `export NO_SUCH_TOKEN_HERE=…`, or say where else it is: `--secret NAME=env:OTHER`, `--secret NAME=file:PATH`
+          hint: `export NO_SUCH_TOKEN_HERE=…`, or say where else it is: `--secret NAME=env:OTHER`, `NAME=file:PATH` or `NAME=keyring:SERVICE/ACCOUNT`
+        ");
+        Ok(())
+    }
+
+    #[test]
+    fn an_entry_that_the_keyring_was_not_asked_for_says_what_to_do() -> anyhow::Result<()> {
+        insta::assert_snapshot!(said("keyring:orders/ada")?, @"
+        the secret `API_TOKEN` has no value: the keyring was not asked for `orders/ada` when this began
+          hint: start it again
         ");
         Ok(())
     }

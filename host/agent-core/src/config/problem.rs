@@ -155,7 +155,7 @@ impl fmt::Display for ProblemKind {
 }
 
 /// The known word that `text` was probably meant to be.
-pub(super) fn did_you_mean<'w>(text: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+pub(crate) fn did_you_mean<'w>(text: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     /// Longer texts are no misspelled words, and comparing them takes the product of both lengths.
     const WORD_BYTES_MAX: usize = 64;
     if text.len() > WORD_BYTES_MAX {

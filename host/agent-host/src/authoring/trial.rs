@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::outside::Outside;
 use crate::arguments::Schemas;
 use crate::driver::mounts::Mounts;
+use crate::keyring::Keyring;
 use crate::results;
 use crate::secret_values::SecretValues;
 use crate::toolset::{self, Loaded};
@@ -120,7 +121,7 @@ pub async fn call(
         mounts: Mounts::default().open(&grant).await?,
         stores: Arc::new(NoStores),
         env: grant.env.iter().filter_map(|env| variable(env, case)).collect(),
-        secrets: SecretValues::read([&grant])?.of(&grant),
+        secrets: SecretValues::read([&grant], &Keyring::default())?.of(&grant),
         limits: grant.limits,
         seed: SEED,
         clock_start: CLOCK_START,

@@ -238,8 +238,8 @@ pub struct AllowArgs {
     /// Let tools see an environment variable.
     #[arg(long, value_name = "NAME")]
     pub allow_env: Vec<String>,
-    /// Let the host add a secret to requests of tools that declare it. SOURCE is `env:NAME` or `file:PATH`, for a file of mode
-    /// 0600; without it, the environment variable of that name.
+    /// Let the host add a secret to requests of tools that declare it. SOURCE is `env:NAME`, `file:PATH` for a file of mode 0600,
+    /// or `keyring:SERVICE/ACCOUNT` of the desktop; without it, the environment variable of that name.
     #[arg(long, value_name = "NAME[=SOURCE]")]
     pub secret: Vec<String>,
     /// Let a tool keep things from call to call, in stores of its own beside the runs.

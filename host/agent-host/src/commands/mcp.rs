@@ -26,6 +26,7 @@ use crate::journal::Journal;
 use crate::journal::folder::prepare_folder;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
+use crate::keyring::Keyring;
 use crate::mcp::client::{Asks, Client};
 use crate::mcp::http::Listening;
 use crate::mcp::http::door::{Door, Guests, PATH};
@@ -162,7 +163,9 @@ pub async fn prepare(args: McpArgs) -> anyhow::Result<Confined> {
     paths.iter().for_each(|path| reach.read(path));
     let signing = launch::signing_key(&home)?;
     let door = door(&args.listen, &home)?;
-    let made = Made { args, home, key, rules, tools, runs, needs, durability, signing, paths, door };
+    let voice = if args.quiet { Voice::Silent } else { Voice::Lines };
+    let keyring = Keyring::for_tools(&rules, tools.iter().map(|tool| &tool.found), &reach, voice);
+    let made = Made { args, home, key, rules, tools, runs, needs, durability, signing, paths, door, keyring };
     Ok(Confined::new(reach, |hardening| made.serve(hardening)))
 }
 
@@ -180,6 +183,7 @@ struct Made {
     signing: Option<Arc<SigningKey>>,
     paths: Vec<PathBuf>,
     door: Option<(Listening, Option<Token>)>,
+    keyring: Keyring,
 }
 
 /// The socket and the token, where clients come over HTTP: both are got before the walls stand.
@@ -199,7 +203,7 @@ fn door(args: &ListenArgs, home: &Home) -> anyhow::Result<Option<(Listening, Opt
 
 impl Made {
     async fn serve(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
-        let Self { args, home, key, rules, tools, runs, needs, durability, signing, paths, door } = self;
+        let Self { args, home, key, rules, tools, runs, needs, durability, signing, paths, door, keyring } = self;
         let journal = SqliteJournal::create_or_open(&runs, &key).context(WHERE_THE_RECORD_IS)?;
         let journal: Arc<dyn Journal> = Arc::new(journal);
         let telemetry = Telemetry::prepare(&runs, &key);
@@ -216,6 +220,7 @@ impl Made {
             record: args.kept.map(Record::from).unwrap_or(Record::Effects),
             voice: if args.quiet { Voice::Silent } else { Voice::Lines },
             saved_policy: home.policy_file(),
+            keyring,
             signing,
             telemetry,
             stop: stop.clone(),

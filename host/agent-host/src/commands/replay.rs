@@ -41,8 +41,10 @@ use crate::journal::key::HostKey;
 use crate::journal::pages::Pages;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::Marks;
+use crate::keyring::Keyring;
 use crate::recorded_calls::{Following, Made, RecordedCall};
 use crate::report::text;
+use crate::reporter::Voice;
 use crate::results;
 use crate::secret_values::SecretValues;
 
@@ -75,10 +77,12 @@ pub async fn prepare(of: OfRuns<ReplayArgs>) -> anyhow::Result<Confined> {
     let runs = resume::runs_folder(of.agent.as_deref())?;
     let mut reach = launch::reach(&home)?;
     reach.write(&runs);
-    scout::needs(&home, &runs, of.args.run.as_deref()).add_secrets(&mut reach);
+    let needs = scout::needs(&home, &runs, of.args.run.as_deref());
+    needs.add_secrets(&mut reach);
+    let keyring = Keyring::ask(&needs.keyring, &reach, if of.args.json { Voice::Silent } else { Voice::Lines });
     Ok(Confined::new(reach, move |hardening| async move {
         let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&runs, &key)?);
-        replay(&of.args, (&home, &key), journal, hardening).await
+        replay(&of.args, (&home, &key), journal, &keyring, hardening).await
     }))
 }
 
@@ -86,6 +90,7 @@ async fn replay(
     args: &ReplayArgs,
     (home, key): (&Home, &HostKey),
     journal: Arc<dyn Journal>,
+    keyring: &Keyring,
     hardening: Hardening,
 ) -> anyhow::Result<ExitCode> {
     let run = journal.find_run(args.run.as_deref())?;
@@ -102,7 +107,7 @@ async fn replay(
     };
     let secrets = if last_call > ours_after {
         // What it needs to tell secrets apart may be gone by now; then it is compared with what is written of them.
-        SecretValues::read(state.authorities.iter().map(|authority| &authority.grant)).unwrap_or_default()
+        SecretValues::read(state.authorities.iter().map(|authority| &authority.grant), keyring).unwrap_or_default()
     } else {
         SecretValues::default()
     };

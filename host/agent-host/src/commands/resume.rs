@@ -31,6 +31,7 @@ use crate::journal::key::HostKey;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Durable;
 use crate::journal::sqlite::SqliteJournal;
+use crate::keyring::Keyring;
 use crate::learning::Learning;
 use crate::model::{self, Model};
 use crate::operator;
@@ -68,7 +69,9 @@ pub async fn prepare(args: ResumeArgs) -> anyhow::Result<Confined> {
     let unchanging = reach.unchanging.clone();
     // Where a keeper says where the wall is, the journal has no word in it: a guest that broke out could write there.
     let reach = handed.as_ref().map_or(reach, |handed| handed.reach.clone());
-    let wanted = Wanted { args, home, key, runs, needs, models, person, signing, keeper, handed, learning, unchanging };
+    let keyring = Keyring::ask(&needs.keyring, &reach, launch::voice(&args.output));
+    let wanted =
+        Wanted { args, home, key, runs, needs, models, person, signing, keeper, handed, learning, unchanging, keyring };
     Ok(Confined::new(reach, |hardening| wanted.go_on(hardening)))
 }
 
@@ -86,6 +89,7 @@ struct Wanted {
     handed: Option<Handed>,
     learning: Option<Learning>,
     unchanging: Unchanging,
+    keyring: Keyring,
 }
 
 impl Wanted {
@@ -93,9 +97,11 @@ impl Wanted {
         let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open_existing(&self.runs, &self.key)?);
         let (state, log) = self.take(&*journal)?;
         let telemetry = Telemetry::prepare(&self.runs, &self.key);
-        let Self { args, home, key, needs, models, person, signing, keeper, handed, learning, unchanging, .. } = self;
+        let Self {
+            args, home, key, needs, models, person, signing, keeper, handed, learning, unchanging, keyring, ..
+        } = self;
         // Secrets are read behind the walls, where the files that they come from can be.
-        let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant))?;
+        let secrets = SecretValues::read(state.authorities.iter().map(|authority| &authority.grant), &keyring)?;
         let models = models?;
         // What was looked up before the walls stood was only a word.
         let is_known = needs.has(&state.run) && needs.models == state.started.models;

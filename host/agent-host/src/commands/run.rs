@@ -27,6 +27,7 @@ use crate::journal::Journal;
 use crate::journal::folder::prepare_folder;
 use crate::journal::key::HostKey;
 use crate::journal::sqlite::SqliteJournal;
+use crate::keyring::Keyring;
 use crate::learning::Learning;
 use crate::model::{self, Model};
 use crate::operator;
@@ -85,6 +86,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
     if let Some(keeper) = &keeper {
         keeper.say_reach(&reach)?;
     }
+    let keyring = Keyring::for_tools(&rules, tools.iter().map(|tool| &tool.found), &reach, launch::voice(&args.output));
     let begun = Begun {
         args,
         home,
@@ -102,6 +104,7 @@ pub async fn prepare(mut args: RunArgs) -> anyhow::Result<Confined> {
         keeper,
         learning,
         unchanging,
+        keyring,
     };
     Ok(Confined::new(reach, |hardening| begun.run(hardening)))
 }
@@ -131,6 +134,7 @@ struct Begun {
     keeper: Option<KeeperPipe>,
     learning: Option<Learning>,
     unchanging: Unchanging,
+    keyring: Keyring,
 }
 
 impl Begun {
@@ -152,6 +156,7 @@ impl Begun {
             keeper,
             learning,
             unchanging,
+            keyring,
         } = self;
         let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::create_or_open(&agent.runs, &key)?);
         let standing = sessions::standing(&*journal, &args.record)?;
@@ -186,7 +191,7 @@ impl Begun {
             let of_it = started.tools.iter().filter(|tool| tool.component == component.component.digest);
             strict::check(started.strictness, component, of_it.map(|tool| &tool.authority))?;
         }
-        let secrets = SecretValues::read(started.tools.iter().map(|tool| &tool.authority.grant))?;
+        let secrets = SecretValues::read(started.tools.iter().map(|tool| &tool.authority.grant), &keyring)?;
         let recorder = begin(&*journal, started, &loaded)?;
         if !args.output.quiet && !args.output.json {
             sessions::say_left_out(&standing);

@@ -1,7 +1,8 @@
-//! What a journal says that a run reaches, before the walls of this process stand: directories, files of secrets, models. For a
-//! server also of the runs that earlier ones left in the middle. A journal may be a stranger's, so it is read by a process of its own, behind walls around the journal alone, and what that one
-//! says is small and typed. Who acts on it opens the journal again behind its own walls, and checks there what counts: a word
-//! too much widens a wall, and gives nobody anything.
+//! What a journal says that a run reaches, before the walls of this process stand: directories, where secrets come from, models.
+//! For a server also of the runs that earlier ones left in the middle. A journal may be a stranger's, so it is read by a process
+//! of its own, behind walls around the journal alone, and what that one says is small and typed. Who acts on it opens the journal
+//! again behind its own walls, and checks there what counts: a word too much widens a wall or asks a keyring for nothing, and
+//! gives nobody anything.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -14,6 +15,7 @@ use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::event::Event;
 use agent_core::grant::Access;
+use agent_core::keyring::KeyringEntry;
 use agent_core::name::{Name, RunId};
 use agent_core::run_events::ModelChoice;
 use agent_core::secret::SecretSource;
@@ -72,7 +74,10 @@ pub struct Needs {
     directories: BTreeSet<(String, Access)>,
     /// What these held before a run was moved or let go on here.
     former: BTreeSet<(String, Access)>,
+    /// The files that their secrets come from.
     secrets: BTreeSet<String>,
+    /// What the desktop's keyring is asked for them.
+    pub keyring: BTreeSet<KeyringEntry>,
 }
 
 /// Whose directories are wanted.
@@ -194,6 +199,7 @@ impl Needs {
         self.directories.extend(other.directories);
         self.former.extend(other.former);
         self.secrets.extend(other.secrets);
+        self.keyring.extend(other.keyring);
         self
     }
 
@@ -226,6 +232,7 @@ impl Needs {
     fn hold_only<'a>(&mut self, authorities: impl IntoIterator<Item = &'a ToolAuthority>) {
         self.former.append(&mut self.directories);
         self.secrets.clear();
+        self.keyring.clear();
         authorities.into_iter().for_each(|authority| self.hold(authority));
     }
 
@@ -233,8 +240,14 @@ impl Needs {
         let grant = &authority.grant;
         self.directories.extend(grant.fs.iter().map(|fs| (fs.host.clone(), fs.access)));
         for secret in &grant.secrets {
-            if let SecretSource::File(file) = &secret.from {
-                self.secrets.insert(file.as_str().to_owned());
+            match &secret.from {
+                SecretSource::Env(_) => {}
+                SecretSource::File(file) => {
+                    self.secrets.insert(file.as_str().to_owned());
+                }
+                SecretSource::Keyring(entry) => {
+                    self.keyring.insert(entry.clone());
+                }
             }
         }
     }

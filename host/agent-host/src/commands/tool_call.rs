@@ -29,6 +29,7 @@ use crate::clock;
 use crate::driver::mounts::Mounts;
 use crate::home::{self, Home, RUNS_FOLDER};
 use crate::journal::key::HostKey;
+use crate::keyring::Keyring;
 use crate::operator;
 use crate::person::Person;
 use crate::report::text;
@@ -62,6 +63,7 @@ pub async fn prepare(mut args: ToolCallArgs) -> anyhow::Result<Confined> {
     found.retain(|found| found.name == name.component);
     let mut reach = launch::reach(&home)?;
     reach.rules(&rules, &found);
+    let keyring = Keyring::for_tools(&rules, &found, &reach, launch::voice(&args.output));
     let Some(found) = found.pop() else {
         let known: Vec<String> = known.iter().map(Name::to_string).collect();
         bail!("there is no component `{}`; there are: {}", name.component, known.join(", "))
@@ -74,7 +76,7 @@ pub async fn prepare(mut args: ToolCallArgs) -> anyhow::Result<Confined> {
         home::private_folder(&stores)?;
         reach.write(&stores);
     }
-    let asked = Asked { args, name, home, key, rules, known, tool: toolset::read(found)?, stores };
+    let asked = Asked { args, name, home, key, rules, known, tool: toolset::read(found)?, stores, keyring };
     Ok(Confined::new(reach, |hardening| asked.call(hardening)))
 }
 
@@ -90,11 +92,12 @@ struct Asked {
     tool: Unloaded,
     /// The folder of the tool's stores.
     stores: PathBuf,
+    keyring: Keyring,
 }
 
 impl Asked {
     async fn call(self, hardening: Hardening) -> anyhow::Result<ExitCode> {
-        let Self { args, name, home, key, rules, known, tool, stores } = self;
+        let Self { args, name, home, key, rules, known, tool, stores, keyring } = self;
         let sandbox = launch::sandbox(&home, &key, args.output.quiet || args.output.json, args.strict.strictness())?;
         launch::sealed(hardening);
         let loaded = toolset::load(&sandbox, tool)?;
@@ -108,7 +111,7 @@ impl Asked {
         let place = Place::Folder { folder: stores, key: Box::new(key), opened: OnceLock::new() };
         let stores = Arc::new(CallStores::new(name.component.clone(), place));
         let (call, gate) =
-            started(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores))).await?;
+            started(&loaded, &name, authority, &asked, (Arc::clone(&reporter), Arc::clone(&stores), &keyring)).await?;
         signals::stop_run(call.cancel.clone())?;
         reporter.tool_started(CallNumber(1), &name, &asked.arguments);
         let (mounts, deadline) = (call.mounts.clone(), call.limits.deadline);
@@ -149,7 +152,7 @@ async fn started(
     name: &ToolName,
     authority: ToolAuthority,
     asked: &ToolCall,
-    (reporter, stores): (Arc<Reporter>, Arc<CallStores>),
+    (reporter, stores, keyring): (Arc<Reporter>, Arc<CallStores>, &Keyring),
 ) -> anyhow::Result<(Call, Arc<DirectGate>)> {
     let tools = &loaded.component.tools;
     let Some(descriptor) = tools.iter().find(|tool| tool.name == *name) else {
@@ -165,7 +168,7 @@ async fn started(
     let arguments = arguments.map_err(anyhow::Error::msg)?;
     let mounts = Mounts::default().open(&grant).await?;
     let env = crate::driver::granted_environment(&grant);
-    let secrets = SecretValues::read([&grant])?.of(&grant);
+    let secrets = SecretValues::read([&grant], keyring)?.of(&grant);
     let (person, run) = (Person::at_terminal(), clock::new_run()?.to_string());
     let gate = Arc::new(DirectGate { authority, person, reporter, run, changed: Mutex::default() });
     let call = Call {

@@ -73,6 +73,12 @@ impl Reach {
         }
     }
 
+    /// What may be changed that `path`, which leads through no link, is or lies in.
+    #[must_use]
+    pub fn writable_around(&self, path: &Path) -> Option<&Path> {
+        self.write.iter().map(PathBuf::as_path).find(|written| path.starts_with(written))
+    }
+
     /// Every path with what may be done there. One that is to be written appears only so.
     pub(super) fn paths(&self) -> impl Iterator<Item = (&Path, Access)> {
         let read = self.read.difference(&self.write).map(|path| (path.as_path(), Access::Read));

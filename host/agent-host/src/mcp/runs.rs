@@ -32,6 +32,7 @@ use crate::journal::Journal;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Durable;
 use crate::journal::runs::{RunStatus, Wanted};
+use crate::keyring::Keyring;
 use crate::person::Person;
 use crate::reporter::{Reporter, Voice};
 use crate::secret_values::SecretValues;
@@ -85,6 +86,8 @@ pub struct Surroundings {
     pub voice: Voice,
     /// Where an operator's answers would be saved.
     pub saved_policy: PathBuf,
+    /// What the desktop's keyring had when the server began.
+    pub keyring: Keyring,
     /// What signs the end of each run.
     pub signing: Option<Arc<SigningKey>>,
     /// Where each run is sent while clients call.
@@ -149,7 +152,7 @@ impl Surroundings {
             meta: Metadata::default(),
             forked_from: None,
         };
-        let secrets = SecretValues::read(tools.locked.iter().map(|tool| &tool.authority.grant))?;
+        let secrets = SecretValues::read(tools.locked.iter().map(|tool| &tool.authority.grant), &self.keyring)?;
         let (log, first) = self.journal.start_run(clock::new_run()?, clock::now(), started)?;
         let recorder = Recorder::new(log, State::begin(&first)?);
         let ports = Arc::new(self.ports(recorder, Components::of(&tools.loaded), secrets));
@@ -166,7 +169,7 @@ impl Surroundings {
         let (events, log) = self.journal.resume_run(run, TakeOver::IfDead)?;
         let Some(state) = State::fold(&events)? else { return Ok(()) };
         let components = Components::of_run(&*self.journal, &self.sandbox, &state.started.tools)?;
-        let secrets = SecretValues::read([])?;
+        let secrets = SecretValues::read([], &self.keyring)?;
         let budget = state.budget.clone();
         let recorder = Recorder::new(log, state);
         let (hardening, repaired) = (self.hardening.clone(), self.journal.cut_off());

@@ -1,4 +1,4 @@
-//! Paths in commands that a person is told to type. Quoted, so that the command means what it says, and without effect on the
+//! Paths and other words in commands that a person is told to type. Quoted, so that the command means what it says, and without effect on the
 //! terminal.
 
 use std::path::Path;
@@ -9,16 +9,16 @@ use super::text;
 #[must_use]
 pub fn path(path: &Path) -> String {
     let path = path.display().to_string();
+    if path.starts_with('-') { text::whole(&quoted(&format!("./{path}"))) } else { word(&path) }
+}
+
+/// `text` as one word of a shell. One that begins with `-` would still be an option.
+#[must_use]
+pub fn word(text: &str) -> String {
     let is_plain =
         |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '=' | '@' | '%' | ',' | ':');
-    let word = if !path.is_empty() && !path.starts_with('-') && path.chars().all(is_plain) {
-        path
-    } else if path.starts_with('-') {
-        quoted(&format!("./{path}"))
-    } else {
-        quoted(&path)
-    };
-    text::whole(&word)
+    let plain = !text.is_empty() && text.chars().all(is_plain);
+    text::whole(&if plain { text.to_owned() } else { quoted(text) })
 }
 
 fn quoted(word: &str) -> String {

@@ -94,7 +94,13 @@ secrets = [\"API_TOKEN\", { name = \"B_TOKEN\", from = \"file:/home/ada/.ssh/id\
     policy.toml:4:103: `secrets`: `a b` is not one variable's name: use letters, digits and `_`
     "#);
     let typed = "[[grant]]\ntool = \"fetch\"\nsecrets = [{ name = \"API_TOKEN\", from = \"tok-7f3Qx9Zw\" }]";
-    insta::assert_snapshot!(of_policy(typed), @"policy.toml:3:41: `from`: a secret comes from `env:NAME` or `file:PATH`, and is never written down here itself");
+    insta::assert_snapshot!(of_policy(typed), @"policy.toml:3:41: `from`: a secret comes from `env:NAME`, `file:PATH` or `keyring:SERVICE/ACCOUNT`, and is never written down here itself");
+    let misspelt = "[[grant]]\ntool = \"fetch\"\nsecrets = [{ name = \"API_TOKEN\", from = \"keychain:orders/ada\" },\n\
+                    { name = \"B_TOKEN\", from = \"keyring:orders\" }]";
+    insta::assert_snapshot!(of_policy(misspelt), @"
+    policy.toml:3:41: `from`: a secret comes from `env:NAME`, `file:PATH` or `keyring:SERVICE/ACCOUNT`: did you mean `keyring:`?
+    policy.toml:4:28: `from`: what follows `keyring:` is not `SERVICE/ACCOUNT`: two names, neither of which begins with `-`
+    ");
 }
 
 #[test]

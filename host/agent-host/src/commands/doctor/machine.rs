@@ -1,4 +1,4 @@
-//! What the machine gives: the kernel, room for the sandbox's pool, open files, the clock, certificates.
+//! What the machine gives: the kernel, room for the sandbox's pool, open files, the clock, certificates, a keyring.
 
 use std::fs;
 use std::path::Path;
@@ -10,6 +10,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Finding;
 use crate::clock;
+use crate::keyring;
 
 /// A clock before this is wrong: 1 January 2025. Certificates would not be valid, and times in the journal not true.
 const CLOCK_MIN_MS: u64 = 1_735_689_600_000;
@@ -21,7 +22,7 @@ const OPEN_FILES_WANTED: u64 = 4096;
 const PAGE_SCAN_SINCE: (u32, u32) = (6, 7);
 
 pub(super) fn look() -> Vec<Finding> {
-    vec![kernel(), page_map(), sandbox(), memory(), open_files(), cores(), clock(), certificates()]
+    vec![kernel(), page_map(), sandbox(), memory(), open_files(), cores(), clock(), certificates(), keyring()]
 }
 
 fn release() -> Option<String> {
@@ -127,5 +128,17 @@ fn certificates() -> Finding {
             "none are installed: no HTTPS, so no model of a provider",
             "install the package `ca-certificates`",
         ),
+    }
+}
+
+/// Only who keeps secrets there needs one.
+fn keyring() -> Finding {
+    match keyring::look() {
+        Ok(detail) => Finding::ok("keyring", detail),
+        Err(why) => {
+            let why = format!("{why:#}");
+            let (detail, cure) = why.split_once("\n  hint: ").unwrap_or((&why, "keep secrets elsewhere"));
+            Finding::missing("keyring", detail, cure)
+        }
     }
 }
