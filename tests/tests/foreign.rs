@@ -104,14 +104,17 @@ fn what_only_wasi_0_3_has_is_refused_by_name() {
     let world = World::new();
     component(&world, "later", WASI_0_3);
     component(&world, "streaming", STREAMS);
+    component(&world, "fixed", &STREAMS.replace("(stream u8)", "(list u8 1)"));
     component(&world, "tools/later", WASI_0_3);
     component(&world, "tools/coin", &of_patch("3"));
     let expected = [
         (
             "later",
-            "for import `wasi:clocks/monotonic-clock@0.3.2`, export `wasi:cli/run@0.3.2#run`: this host runs 0.2",
+            "needs WASI 0.3, for import `wasi:clocks/monotonic-clock@0.3.2` (`async`), export `wasi:cli/run@0.3.2#run` (`async`): \
+             this host runs 0.2",
         ),
-        ("streaming", "for export `count`: this host runs 0.2"),
+        ("streaming", "needs WASI 0.3, for export `count` (`stream`): this host runs 0.2"),
+        ("fixed", "has lists of fixed length, in export `count` (`list<T, N>`)"),
     ];
     for (name, words) in expected {
         let path = format!("{name}.wasm");

@@ -171,6 +171,7 @@ fn with_cure(error: LoadError) -> anyhow::Error {
         | LoadError::Description(_)
         | LoadError::Exports(_)
         | LoadError::Concurrent { .. }
+        | LoadError::FixedLengthLists { .. }
         | LoadError::Host(_) => error.into(),
     }
 }

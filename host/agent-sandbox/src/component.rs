@@ -133,7 +133,16 @@ pub enum LoadError {
         .needed.join(", ")
     )]
     Concurrent {
-        /// Which of its exports and imports.
+        /// Which of its exports and imports, each with what makes it so.
+        needed: Vec<String>,
+    },
+    /// It has types that the engine does not carry.
+    #[error(
+        "the component has lists of fixed length, in {}, which this host's engine does not carry yet; use `list<T>`",
+        .needed.join(", ")
+    )]
+    FixedLengthLists {
+        /// Which of its exports and imports have them.
         needed: Vec<String>,
     },
     /// Compiling it takes more than is allowed.
@@ -212,6 +221,7 @@ impl LoadError {
             | Self::TextFormat
             | Self::Invalid(_)
             | Self::Concurrent { .. }
+            | Self::FixedLengthLists { .. }
             | Self::CompilerBroke(_)
             | Self::OtherWorld(_)
             | Self::Link(_)

@@ -1,6 +1,6 @@
-//! What of a component needs WASI 0.3: functions that it exports or imports, which are asynchronous or have streams and futures in
-//! their types. This host runs none of it, and says so by name before anything is compiled. `structure` asks. An interface of 0.3
-//! without any of these is an import like others that nobody provides: `loading` names it.
+//! What of a component the engine does not run: functions that it exports or imports, which are asynchronous, as in WASI 0.3, or have
+//! streams, futures or lists of fixed length in their types. This host says so by name, and with what it is, before anything is
+//! compiled. `structure` asks. An interface of 0.3 without any of these is an import like others that nobody provides: `loading` names it.
 //!
 //! Only names are found here, by following functions to their types, through components in components too; what is not found that way
 //! is still refused by wasmtime, without a name.
@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentFuncType,
-    ComponentInstance, ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType,
-    InstanceTypeDeclaration, Parser, Payload, Result, TypeBounds,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
+    ComponentTypeRef, Parser, Payload, Result, TypeBounds,
 };
+
+use crate::component::LoadError;
+use crate::newer_types::{Newer, Types};
 
 /// Most names in a message, and of one part.
 const NAMES_MAX: usize = 8;
@@ -27,15 +29,31 @@ const PARTS_MAX: usize = 256;
 /// What toolchains put before the name of a function that they hand to the small component that exports it.
 const HANDED: &str = "import-func-";
 
-/// The exports and imports of a component that only WASI 0.3 has. What cannot be read is refused elsewhere.
-pub(crate) fn needed(component: &[u8]) -> Vec<String> {
+/// Refuses a component that has what the engine does not run, with the exports and imports that have it. What cannot be read is
+/// refused elsewhere.
+pub(crate) fn check(component: &[u8]) -> std::result::Result<(), LoadError> {
+    let is_list = |(_, newer): &(String, Newer)| *newer == Newer::FixedLengthList;
+    let (lists, others): (Vec<_>, Vec<_>) = needed(component).into_iter().partition(is_list);
+    match (others.is_empty(), lists.is_empty()) {
+        (false, _) => Err(LoadError::Concurrent { needed: told(others) }),
+        (true, false) => Err(LoadError::FixedLengthLists { needed: told(lists) }),
+        (true, true) => Ok(()),
+    }
+}
+
+/// The first of the exports and imports that have it, each with the first of it.
+fn needed(component: &[u8]) -> Vec<(String, Newer)> {
     let Level { imports, exports, .. } = read(component).unwrap_or_default();
-    let told = |what: &str, Names(names): Names| -> Vec<String> {
-        names.iter().map(|name| format!("{what} `{}`", crate::value::excerpt(name))).collect()
+    let places = |what: &str, Names(names): Names| -> Vec<(String, Newer)> {
+        names.iter().map(|(name, newer)| (format!("{what} `{}`", crate::value::excerpt(name)), *newer)).collect()
     };
-    let mut names = [told("import", imports), told("export", exports)].concat();
-    names.truncate(NAMES_MAX);
-    names
+    let mut needed = [places("import", imports), places("export", exports)].concat();
+    needed.truncate(NAMES_MAX);
+    needed
+}
+
+fn told(needed: Vec<(String, Newer)>) -> Vec<String> {
+    needed.into_iter().map(|(place, newer)| format!("{place} (`{}`)", newer.word())).collect()
 }
 
 /// What is being read.
@@ -65,25 +83,26 @@ fn read(component: &[u8]) -> Result<Level> {
     Ok(Level::default())
 }
 
-/// Functions that need 0.3: the first of them, each once.
+/// Functions that have what is newer: the first of them, each once.
 #[derive(Default, Clone)]
-struct Names(Vec<String>);
+struct Names(Vec<(String, Newer)>);
 
 impl Names {
-    fn push(&mut self, name: &str) {
+    fn push(&mut self, name: &str, newer: Newer) {
         let name = cut(name);
-        if self.0.len() < NAMES_MAX && !self.has(name) {
-            self.0.push(name.to_owned());
+        if self.0.len() < NAMES_MAX && self.of(name).is_none() {
+            self.0.push((name.to_owned(), newer));
         }
     }
 
     /// Those of an interface.
     fn push_all(&mut self, interface: &str, functions: &Self) {
-        functions.0.iter().for_each(|function| self.push(&format!("{}#{function}", cut(interface))));
+        functions.0.iter().for_each(|(function, newer)| self.push(&format!("{}#{function}", cut(interface)), *newer));
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|known| known == cut(name))
+    /// What the function of this name has.
+    fn of(&self, name: &str) -> Option<Newer> {
+        self.0.iter().find(|(known, _)| known == cut(name)).map(|(_, newer)| *newer)
     }
 }
 
@@ -92,7 +111,7 @@ fn cut(name: &str) -> &str {
     &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
-/// Things in their order, of which only those are kept that have functions that need 0.3.
+/// Things in their order, of which only those are kept that have functions with what is newer.
 #[derive(Default)]
 struct Space {
     count: u32,
@@ -117,11 +136,11 @@ impl Space {
     }
 }
 
-/// A component without what is in it: whether each of its types and functions, by index, needs 0.3.
+/// A component without what is in it: what each of its types and functions, by index, has that is newer.
 #[derive(Default)]
 struct Level {
-    types: Vec<bool>,
-    functions: Vec<bool>,
+    types: Types,
+    functions: Vec<Option<Newer>>,
     instances: Space,
     components: Space,
     imports: Names,
@@ -132,8 +151,7 @@ impl Level {
     fn section(&mut self, payload: Payload<'_>) -> Result<()> {
         match payload {
             Payload::ComponentTypeSection(section) => section.into_iter().try_for_each(|ty| {
-                let needs = self.declares(&ty?);
-                self.types.push(needs);
+                self.types.declare(&ty?);
                 Ok(())
             }),
             Payload::ComponentImportSection(section) => section.into_iter().try_for_each(|import| {
@@ -147,7 +165,7 @@ impl Level {
             }),
             Payload::ComponentCanonicalSection(section) => section.into_iter().try_for_each(|function| {
                 if let CanonicalFunction::Lift { type_index, .. } = function? {
-                    self.functions.push(at(&self.types, type_index));
+                    self.functions.push(self.types.at(type_index));
                 }
                 Ok(())
             }),
@@ -165,82 +183,33 @@ impl Level {
         }
     }
 
-    fn declares(&self, ty: &ComponentType<'_>) -> bool {
-        match ty {
-            ComponentType::Func(function) => self.function(function),
-            ComponentType::Defined(defined) => self.defined(defined),
-            // What it declares has an order of its own, of which only what stands there itself is looked at.
-            ComponentType::Instance(declarations) => declarations.iter().any(|declaration| match declaration {
-                InstanceTypeDeclaration::Type(ty) => Self::default().declares(ty),
-                InstanceTypeDeclaration::CoreType(_)
-                | InstanceTypeDeclaration::Alias(_)
-                | InstanceTypeDeclaration::Export { .. } => false,
-            }),
-            ComponentType::Component(_) | ComponentType::Resource { .. } => false,
-        }
-    }
-
-    fn function(&self, function: &ComponentFuncType<'_>) -> bool {
-        function.async_ || self.any(function.params.iter().map(|(_, ty)| *ty).chain(function.result))
-    }
-
-    fn defined(&self, ty: &ComponentDefinedType<'_>) -> bool {
-        match ty {
-            ComponentDefinedType::Future(_) | ComponentDefinedType::Stream(_) => true,
-            ComponentDefinedType::Record(fields) => self.any(fields.iter().map(|(_, ty)| *ty)),
-            ComponentDefinedType::Variant(cases) => self.any(cases.iter().filter_map(|case| case.ty)),
-            ComponentDefinedType::Tuple(types) => self.any(types.iter().copied()),
-            ComponentDefinedType::Result { ok, err } => self.any([*ok, *err].into_iter().flatten()),
-            ComponentDefinedType::Map(key, value) => self.value(*key) || self.value(*value),
-            ComponentDefinedType::List(ty)
-            | ComponentDefinedType::FixedLengthList(ty, _)
-            | ComponentDefinedType::Option(ty) => self.value(*ty),
-            ComponentDefinedType::Primitive(_)
-            | ComponentDefinedType::Flags(_)
-            | ComponentDefinedType::Enum(_)
-            | ComponentDefinedType::Own(_)
-            | ComponentDefinedType::Borrow(_) => false,
-        }
-    }
-
-    fn any(&self, types: impl IntoIterator<Item = ComponentValType>) -> bool {
-        types.into_iter().any(|ty| self.value(ty))
-    }
-
-    fn value(&self, ty: ComponentValType) -> bool {
-        match ty {
-            ComponentValType::Type(index) => at(&self.types, index),
-            ComponentValType::Primitive(_) => false,
-        }
-    }
-
     fn import(&mut self, name: &str, ty: ComponentTypeRef) {
         match ty {
             ComponentTypeRef::Func(index) => {
-                self.functions.push(at(&self.types, index));
+                self.functions.push(self.types.at(index));
                 self.imported(name, index);
             }
             ComponentTypeRef::Instance(index) => {
                 self.instances.push(Names::default());
                 self.imported(name, index);
             }
-            ComponentTypeRef::Type(TypeBounds::Eq(index)) => self.types.push(at(&self.types, index)),
-            ComponentTypeRef::Type(TypeBounds::SubResource) => self.types.push(false),
+            ComponentTypeRef::Type(TypeBounds::Eq(index)) => self.types.push(self.types.at(index)),
+            ComponentTypeRef::Type(TypeBounds::SubResource) => self.types.push(None),
             ComponentTypeRef::Component(_) => self.components.push(Names::default()),
             ComponentTypeRef::Module(_) | ComponentTypeRef::Value(_) => {}
         }
     }
 
     fn imported(&mut self, name: &str, ty: u32) {
-        if at(&self.types, ty) {
-            self.imports.push(name);
+        if let Some(newer) = self.types.at(ty) {
+            self.imports.push(name, newer);
         }
     }
 
     fn alias(&mut self, alias: &ComponentAlias<'_>) {
         match alias {
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Func, instance_index, name } => {
-                self.functions.push(self.instances.at(*instance_index).is_some_and(|functions| functions.has(name)));
+                self.functions.push(self.instances.at(*instance_index).and_then(|functions| functions.of(name)));
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Instance, .. } => {
                 self.instances.push(Names::default());
@@ -250,7 +219,7 @@ impl Level {
                 self.components.push(Names::default());
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Type, .. }
-            | ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, .. } => self.types.push(false),
+            | ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, .. } => self.types.push(None),
             ComponentAlias::InstanceExport { .. }
             | ComponentAlias::CoreInstanceExport { .. }
             | ComponentAlias::Outer { .. } => {}
@@ -263,8 +232,8 @@ impl Level {
             ComponentInstance::Instantiate { component_index, args } => {
                 names = self.components.at(*component_index).cloned().unwrap_or_default();
                 for arg in args.iter().filter(|arg| arg.kind == ComponentExternalKind::Func) {
-                    if let (Some(name), true) = (arg.name.strip_prefix(HANDED), at(&self.functions, arg.index)) {
-                        names.push(name);
+                    if let (Some(name), Some(newer)) = (arg.name.strip_prefix(HANDED), at(&self.functions, arg.index)) {
+                        names.push(name, newer);
                     }
                 }
             }
@@ -282,7 +251,7 @@ impl Level {
         self.exports = exports;
         match kind {
             ComponentExternalKind::Func => self.functions.push(at(&self.functions, index)),
-            ComponentExternalKind::Type => self.types.push(at(&self.types, index)),
+            ComponentExternalKind::Type => self.types.push(self.types.at(index)),
             ComponentExternalKind::Instance => self.instances.push_again(index),
             ComponentExternalKind::Component => self.components.push_again(index),
             ComponentExternalKind::Module | ComponentExternalKind::Value => {}
@@ -291,14 +260,17 @@ impl Level {
 
     fn given(&self, names: &mut Names, name: &str, kind: ComponentExternalKind, index: u32) {
         match kind {
-            ComponentExternalKind::Func if at(&self.functions, index) => names.push(name),
+            ComponentExternalKind::Func => {
+                if let Some(newer) = at(&self.functions, index) {
+                    names.push(name, newer);
+                }
+            }
             ComponentExternalKind::Instance => {
                 if let Some(functions) = self.instances.at(index) {
                     names.push_all(name, functions);
                 }
             }
-            ComponentExternalKind::Func
-            | ComponentExternalKind::Type
+            ComponentExternalKind::Type
             | ComponentExternalKind::Component
             | ComponentExternalKind::Module
             | ComponentExternalKind::Value => {}
@@ -306,8 +278,8 @@ impl Level {
     }
 }
 
-fn at(list: &[bool], index: u32) -> bool {
-    list.get(index as usize).copied().unwrap_or(false)
+fn at(list: &[Option<Newer>], index: u32) -> Option<Newer> {
+    list.get(index as usize).copied().flatten()
 }
 
 #[cfg(test)]
@@ -315,6 +287,11 @@ mod tests {
     use super::*;
 
     type Tried = std::result::Result<(), wat::Error>;
+
+    /// What is told of a component.
+    fn names(component: &[u8]) -> Vec<String> {
+        told(needed(component))
+    }
 
     const ASYNC: &str = r#"(component
         (type $later (func async))
@@ -330,11 +307,12 @@ mod tests {
 
     #[test]
     fn asynchronous_exports_are_named_with_what_they_import() -> Tried {
-        let names = needed(&wat::parse_str(ASYNC)?);
-        assert_eq!(names, ["import `wasi:clocks/monotonic-clock@0.3.2`", "export `local:demo/tools#slow`"]);
+        let expected =
+            ["import `wasi:clocks/monotonic-clock@0.3.2` (`async`)", "export `local:demo/tools#slow` (`async`)"];
+        assert_eq!(names(&wat::parse_str(ASYNC)?), expected);
         let plain = ASYNC.replace("(func async", "(func");
-        assert!(needed(&wat::parse_str(plain)?).is_empty());
-        assert!(needed(b"\0asm\x0d\0\x01\0\xff").is_empty());
+        assert!(names(&wat::parse_str(plain)?).is_empty());
+        assert!(names(b"\0asm\x0d\0\x01\0\xff").is_empty());
         Ok(())
     }
 
@@ -351,7 +329,8 @@ mod tests {
             (instance $shim (instantiate $shim (with "import-func-slow" (func $wait))))
             (export "wait" (func $wait))
             (export "local:demo/tools" (instance $shim)))"#;
-        assert_eq!(needed(&wat::parse_str(text)?), ["export `wait`", "export `local:demo/tools#slow`"]);
+        let expected = ["export `wait` (`async`)", "export `local:demo/tools#slow` (`async`)"];
+        assert_eq!(names(&wat::parse_str(text)?), expected);
         Ok(())
     }
 
@@ -372,18 +351,25 @@ mod tests {
             (0..300).map(around).collect::<String>()
         );
         let bytes = wat::parse_str(text)?;
-        assert_eq!(needed(&bytes), ["export `again`"]);
+        assert_eq!(names(&bytes), ["export `again` (`async`)"]);
         let level = read(&bytes).unwrap_or_default();
-        let kept = level.instances.needing.values().flat_map(|names| &names.0).map(String::len);
+        let kept = level.instances.needing.values().flat_map(|names| &names.0).map(|(name, _)| name.len());
         assert_eq!((level.instances.needing.len(), kept.max()), (PARTS_MAX, Some(NAME_BYTES_MAX)));
         Ok(())
     }
 
     #[test]
-    fn streams_and_futures_are_found_in_whatever_holds_them() -> Tried {
-        for ty in
-            ["(stream u8)", "(future)", "(record (field \"a\" $inner))", "(list $inner)", "(result (error $inner))"]
-        {
+    fn what_is_newer_is_found_in_whatever_holds_it() -> Tried {
+        for (ty, word) in [
+            ("(stream u8)", "stream"),
+            ("(future)", "future"),
+            ("error-context", "error-context"),
+            ("(list u8 4)", "list<T, N>"),
+            ("(list $inner 4)", "stream"),
+            ("(record (field \"a\" $inner))", "stream"),
+            ("(list $inner)", "stream"),
+            ("(result (error $inner))", "stream"),
+        ] {
             let text = format!(
                 r#"(component
                 (type $inner (stream u8))
@@ -393,8 +379,26 @@ mod tests {
                 (func $read (param "from" $held) (canon lift (core func $i "f")))
                 (export "read" (func $read)))"#
             );
-            assert_eq!(needed(&wat::parse_str(text)?), ["export `read`"], "{ty}");
+            assert_eq!(names(&wat::parse_str(text)?), [format!("export `read` (`{word}`)")], "{ty}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn lists_of_fixed_length_have_a_message_of_their_own() -> Tried {
+        let text = |first: &str| {
+            wat::parse_str(format!(
+                r#"(component
+                (type $four (list u8 4))
+                (import "first" (func {first}))
+                (import "pick" (func (param "from" $four))))"#
+            ))
+        };
+        let said = |component: &[u8]| check(component).map_err(|error| error.to_string());
+        let lists = said(&text("")?);
+        assert!(lists.as_ref().is_err_and(|said| said.contains("in import `pick` (`list<T, N>`)")), "{lists:?}");
+        let both = said(&text("async")?);
+        assert!(both.as_ref().is_err_and(|said| said.contains("for import `first` (`async`):")), "{both:?}");
         Ok(())
     }
 }

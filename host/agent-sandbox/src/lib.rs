@@ -41,6 +41,7 @@ pub mod layer;
 mod limiter;
 mod loading;
 pub mod mount;
+mod newer_types;
 pub mod own_world;
 mod pace;
 mod patience;

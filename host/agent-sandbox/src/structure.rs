@@ -57,10 +57,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
     }
     check_kind(bytes)?;
     Outline::default().see(bytes)?;
-    match concurrency::needed(bytes) {
-        none if none.is_empty() => Ok(()),
-        needed => Err(LoadError::Concurrent { needed }),
-    }
+    concurrency::check(bytes)
 }
 
 fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
