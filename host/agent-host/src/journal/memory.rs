@@ -23,7 +23,7 @@ use super::key::HostKey;
 use super::lease::{Holder, Presence, TakeOver};
 use super::log::{Durable, Level, RunLog, body_of};
 use super::reading::{Each, Reading, Trust, Whole};
-use super::runs::{self, CANDIDATES_MAX, Kept, RunSummary, Wanted};
+use super::runs::{self, CANDIDATES_MAX, Kept, RunSummary, Turns, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld, entry_hash};
 use super::verify::{Verified, Walk};
 use super::{BLOB_BYTES_MAX, Journal};
@@ -194,7 +194,9 @@ impl<B: Backing> Process<B> {
         };
         let last = kept.events.iter().rev().find(about_the_run).cloned();
         let ends = [kept.events.first().cloned(), last];
-        let turns = kept.count("ModelReplied", |_| true);
+        let mut turns = Turns::default();
+        kept.events.iter().for_each(|stored| turns.see(&stored.kind));
+        let turns = turns.count;
         Kept { run: kept.run.clone(), holder: kept.holder.clone(), ends, turns, calls }.summary(&self.holder)
     }
 }

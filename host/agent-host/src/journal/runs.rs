@@ -29,7 +29,7 @@ pub struct RunSummary {
     pub began: Option<Began>,
     /// How it stands.
     pub status: RunStatus,
-    /// Replies of models.
+    /// As its budget counts them: replies of models, and requests that a crash left open.
     pub turns: u64,
     /// Tool calls with an outcome.
     pub calls: u64,
@@ -84,6 +84,35 @@ pub enum RunStatus {
     Stopped(StopReason),
     /// Its first or last event cannot be read.
     Damaged,
+}
+
+/// The kinds of events by which turns are counted.
+pub(super) const KINDS_OF_TURNS: [&str; 4] = ["ModelRequested", "ModelReplied", "ModelFailed", "RunResumed"];
+
+/// The turns of a run, from the kinds of its events in their order. They are counted as the fold of the run counts them, which is not
+/// made for a listing.
+#[derive(Default)]
+pub(super) struct Turns {
+    pub(super) count: u64,
+    /// Whether a request has neither a reply nor a failure yet.
+    is_open: bool,
+}
+
+impl Turns {
+    /// Counts one event. Those of other kinds than [`KINDS_OF_TURNS`] count nothing.
+    pub(super) fn see(&mut self, kind: &str) {
+        match kind {
+            "ModelRequested" => self.is_open = true,
+            "ModelFailed" => self.is_open = false,
+            "ModelReplied" => {
+                self.count += 1;
+                self.is_open = false;
+            }
+            // The request is sent again, and both count: a crash refunds nothing.
+            "RunResumed" => self.count += u64::from(std::mem::take(&mut self.is_open)),
+            _ => {}
+        }
+    }
 }
 
 /// A run as it is kept, before its ends are read.

@@ -8,7 +8,7 @@ use super::rows;
 use super::store::Store;
 use crate::journal::error::JournalError;
 use crate::journal::lease::Holder;
-use crate::journal::runs::{self, CANDIDATES_MAX, Kept, RunStatus, RunSummary, Wanted};
+use crate::journal::runs::{self, CANDIDATES_MAX, KINDS_OF_TURNS, Kept, RunStatus, RunSummary, Turns, Wanted};
 
 /// The newest runs of those wanted, the newest first, at most `count_max`. Only the runs that are listed are counted through;
 /// of the others at most their ends are looked at.
@@ -89,18 +89,32 @@ fn at_its_ends(
 }
 
 fn counted(store: &Store, connection: &Connection, summary: RunSummary) -> Result<RunSummary, JournalError> {
-    let sql = "SELECT count(*) FILTER (WHERE kind = 'ModelReplied'),
-            count(*) FILTER (WHERE kind = 'ToolFinished' OR kind = 'DoubtResolved'
+    let sqlite = |error| store.error(error);
+    let turns = turns(connection, &summary.run).map_err(sqlite)?;
+    let calls = calls(connection, &summary.run).map_err(sqlite)?;
+    Ok(RunSummary { turns, calls, ..summary })
+}
+
+fn turns(connection: &Connection, run: &RunId) -> rusqlite::Result<u64> {
+    let sql = "SELECT kind FROM events WHERE run = ?1 AND kind IN (?2, ?3, ?4, ?5) ORDER BY seq";
+    let [first, second, third, fourth] = KINDS_OF_TURNS;
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([run.as_str(), first, second, third, fourth])?;
+    let mut turns = Turns::default();
+    while let Some(row) = rows.next()? {
+        turns.see(row.get_ref(0)?.as_str()?);
+    }
+    Ok(turns.count)
+}
+
+fn calls(connection: &Connection, run: &RunId) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FILTER (WHERE kind = 'ToolFinished' OR kind = 'DoubtResolved'
                 AND ifnull(json_extract(coalesce(CASE WHEN json_valid(body) THEN body END,
                     (SELECT CAST(bytes AS TEXT) FROM blobs WHERE digest = blob AND json_valid(CAST(bytes AS TEXT)))),
                     '$.resolution'), '') NOT IN ('retry', 'unknown'))
         FROM events WHERE run = ?1";
-    let count = || -> rusqlite::Result<(i64, i64)> {
-        let mut statement = connection.prepare_cached(sql)?;
-        statement.query_row([summary.run.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-    };
-    let (turns, calls) = count().map_err(|error| store.error(error))?;
-    Ok(RunSummary { turns: turns.cast_unsigned(), calls: calls.cast_unsigned(), ..summary })
+    let count: i64 = connection.prepare_cached(sql)?.query_row([run.as_str()], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
 }
 
 /// The identifier of the run that begins with `prefix`, which must be only one; the newest without a prefix.

@@ -1,11 +1,13 @@
 //! The contract of every journal: one suite, run over each of them. What only a file can show is tested beside the file.
 
 use agent_core::digest::Digest;
+use agent_core::event::ModelFailed;
 use agent_core::metadata::Metadata;
 use agent_core::model::{ModelFailure, ModelFailureKind};
 use agent_core::name::Name;
-use agent_core::run_events::{HeadSigned, RunAdopted};
+use agent_core::run_events::{HeadSigned, RunAdopted, RunResumed};
 use agent_core::session::SessionPlace;
+use agent_core::state::State;
 use agent_sandbox::kv::{KvChange, StoreSize};
 use proptest::prelude::*;
 
@@ -43,6 +45,7 @@ contract! {
     the_order_is_that_of_the_appends_whatever_the_clock_says,
     a_run_starts_once,
     runs_are_listed_newest_first,
+    turns_are_listed_as_the_budget_counts_them,
     a_prefix_names_one_run_or_says_which,
     only_a_strict_run_syncs_and_only_when_asked,
     what_was_to_be_there_now_survives_a_crash,
@@ -140,6 +143,37 @@ fn runs_are_listed_newest_first(medium: &mut impl Medium) {
     assert_eq!(journal.runs(&Wanted::default(), 10).unwrap(), expected);
     assert_eq!(journal.runs(&Wanted::default(), 2).unwrap(), expected[..2]);
     assert_eq!(journal.summary(&run_id(3)).unwrap(), expected[1]);
+}
+
+/// A request that a crash left open is a turn; one that failed is none, and neither is a resume without an open one.
+fn turns_are_listed_as_the_budget_counts_them(medium: &mut impl Medium) {
+    let resumed = || -> Event {
+        RunResumed { budget: Budget::STANDARD, hardening: Hardening::none("a test"), boot: None }.into()
+    };
+    let failure = ModelFailure { kind: ModelFailureKind::Timeout, message: "late".to_owned(), retry_after: None };
+    let failed: Event = ModelFailed { turn: 1, failure }.into();
+    let journal = medium.open();
+    let log = begin_run(&*journal, &run_id(1));
+    let listed = || journal.summary(&run_id(1)).unwrap().turns;
+    let events = [
+        (requested(1), 0),
+        (resumed(), 1),
+        (resumed(), 1),
+        (requested(1), 1),
+        (failed, 1),
+        (resumed(), 1),
+        (requested(1), 1),
+        (resumed(), 2),
+        (requested(1), 2),
+        (replied("4"), 3),
+        (ended(), 3),
+    ];
+    for (seq, (event, turns)) in (2..).zip(events) {
+        log.append(at(seq), event, Durable::Later).unwrap();
+        assert_eq!(listed(), turns, "event {seq}");
+    }
+    let state = State::fold(&journal.events(&run_id(1)).unwrap()).unwrap().unwrap();
+    assert_eq!(u64::from(state.spent.turns), listed());
 }
 
 fn a_prefix_names_one_run_or_says_which(medium: &mut impl Medium) {
@@ -352,7 +386,7 @@ fn any_run_reads_back_verifies_and_resumes<M: Medium>(_: &mut M) {
         for (index, (text, now)) in replies.iter().enumerate() {
             let durable = if *now { Durable::Now } else { Durable::Later };
             let failure = ModelFailure { kind: ModelFailureKind::Timeout, message: text.clone(), retry_after: None };
-            let event = agent_core::event::ModelFailed { turn: 1, failure };
+            let event = ModelFailed { turn: 1, failure };
             written.push(log.append(at(index as u64 + 2), event.into(), durable).unwrap());
         }
         drop(log);
