@@ -139,7 +139,7 @@ fn problem(misfit: &Misfit) -> String {
     let shown = cut(&misfit.said);
     match misfit.at.as_str() {
         "" => shown,
-        path => format!("{}: {shown}", cut(path)),
+        place => format!("{}: {shown}", cut(&format!("arguments{place}"))),
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
             ("{", "not JSON"),
             ("[1]", "must be a JSON object"),
             ("", "\"expression\" is a required property"),
-            (r#"{"expression":1}"#, "/expression: 1 is not of type \"string\""),
+            (r#"{"expression":1}"#, "arguments.expression: 1 is not of type \"string\""),
             (r#"{"expression":"1","x":2}"#, "'x' was unexpected"),
         ] {
             let message = checked(text).err().unwrap_or_default();

@@ -3,9 +3,10 @@
 //! looked for and what is said of what does not fit, and `aside` the time.
 
 use std::cell::Cell;
+use std::fmt::Write as _;
 
 use agent_core::json::JsonText;
-use jsonschema::paths::Location;
+use jsonschema::paths::{Location, LocationSegment};
 use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
@@ -43,7 +44,7 @@ pub struct OwnSchema {
 
 /// One thing that does not fit.
 pub struct Misfit {
-    /// Where, as a JSON pointer. Quotes the value.
+    /// Where, from the value on: `.where[0].op`; nothing where it is the value itself. Quotes the value.
     pub at: String,
     /// What. Quotes the value, all of it.
     pub said: String,
@@ -99,12 +100,24 @@ impl OwnSchema {
 
 impl Misfit {
     fn of(error: &ValidationError<'_>) -> Self {
-        Self { at: error.instance_path().to_string(), said: error.to_string() }
+        Self { at: place(error.instance_path()), said: error.to_string() }
     }
 
     fn of_all(said: &str) -> Self {
         Self { at: String::new(), said: said.to_owned() }
     }
+}
+
+/// A place as the errors of a function's own types write it, so that a model reads of places in one way.
+fn place(at: &Location) -> String {
+    at.segments().fold(String::new(), |mut place, segment| {
+        // To a text everything can be written.
+        let _ = match segment {
+            LocationSegment::Property(name) => write!(place, ".{name}"),
+            LocationSegment::Index(index) => write!(place, "[{index}]"),
+        };
+        place
+    })
 }
 
 /// The library's checker of a schema. Its patterns run on an engine that takes linear time, and there is nothing that could
@@ -228,7 +241,7 @@ mod tests {
     #[test]
     fn patterns_in_names_are_bounded_too() -> Result<(), String> {
         let schema = json!({"patternProperties": {"^x": {"type": "integer"}, "y$": true}});
-        assert_eq!(said(&schema, &json!({"x1": "no"}))?, ["/x1: \"no\" is not of type \"integer\""]);
+        assert_eq!(said(&schema, &json!({"x1": "no"}))?, [".x1: \"no\" is not of type \"integer\""]);
         let long = json!({"n".repeat(300_000): 1});
         assert!(said(&schema, &long)?[0].contains("its names are more text"));
         assert_eq!(said(&json!({"properties": {"a": true}}), &long)?, Vec::<String>::new());
@@ -242,7 +255,7 @@ mod tests {
     fn an_honest_pattern_says_what_does_not_fit_and_where() -> Result<(), String> {
         let schema = json!({"properties": {"id": {"type": "string", "pattern": "^[a-z]{1,63}$", "maxLength": 63}}});
         assert_eq!(said(&schema, &json!({"id": "abc"}))?, Vec::<String>::new());
-        assert_eq!(said(&schema, &json!({"id": "A"}))?, ["/id: \"A\" does not match \"^[a-z]{1,63}$\""]);
+        assert_eq!(said(&schema, &json!({"id": "A"}))?, [".id: \"A\" does not match \"^[a-z]{1,63}$\""]);
         assert_eq!(said(&json!({"pattern": "^\\p{L}+$"}), &json!("Straße"))?, Vec::<String>::new());
         Ok(())
     }
@@ -253,10 +266,17 @@ mod tests {
         let many = json!(vec![0; 9_999]);
         let parts = vec![json!({"type": "string"}); 1_900];
         let started = Instant::now();
-        assert_eq!(said(&json!({"items": {"allOf": parts}}), &many)?, ["/0: 0 is not of type \"string\""]);
+        assert_eq!(said(&json!({"items": {"allOf": parts}}), &many)?, ["[0]: 0 is not of type \"string\""]);
         let told = said(&json!({"anyOf": [{"items": {"allOf": parts}}, false]}), &many)?;
         assert_eq!(told, [": it is too large to say where it does not fit"]);
         assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+        Ok(())
+    }
+
+    #[test]
+    fn places_are_written_as_those_in_arguments() -> Result<(), String> {
+        let schema = json!({"additionalProperties": {"items": {"properties": {"a b/c~": {"type": "null"}}}}});
+        assert_eq!(said(&schema, &json!({"w": [{}, {"a b/c~": 1}]}))?, [".w[1].a b/c~: 1 is not of type \"null\""]);
         Ok(())
     }
 

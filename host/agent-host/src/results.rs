@@ -65,7 +65,7 @@ fn fits(content: &[Content], schema: &OwnSchema) -> Result<(), String> {
         None => Ok(()),
         Some(misfit) => {
             let [at, said] = [&misfit.at, &misfit.said].map(|part| text::line(part, PROBLEM_CHARS_MAX));
-            Err(format!("at `{at}`: {said}"))
+            Err(format!("result{at}: {said}"))
         }
     }
 }
@@ -83,12 +83,12 @@ mod tests {
         let said = |content: &[Content]| fits(content, &one_integer).err().unwrap_or_else(|| "fits".to_owned());
         let json = |text: &str| JsonText::parse(text).map(Content::Json);
         assert_eq!(said(&[json(r#"{"n":7}"#)?]), "fits");
-        assert_eq!(said(&[json(r#"{"n":"7"}"#)?]), "at `/n`: \"7\" is not of type \"integer\"");
+        assert_eq!(said(&[json(r#"{"n":"7"}"#)?]), "result.n: \"7\" is not of type \"integer\"");
         assert_eq!(said(&[json(r#"{"n":100000000000000000000}"#)?]), "a number in it needs more than 64 bits");
         let any = OwnSchema::compile(&JsonText::parse(r#"{"additionalProperties":{"type":"integer"}}"#)?)?;
         let long = format!("{{\"{}\\n\":\"x\"}}", "k".repeat(10_000));
         let said_of_long = fits(&[json(&long)?], &any).err().unwrap_or_default();
-        assert!(said_of_long.starts_with("at `/kkk") && said_of_long.len() < 1_000, "{said_of_long}");
+        assert!(said_of_long.starts_with("result.kkk") && said_of_long.len() < 1_000, "{said_of_long}");
         assert!(!said_of_long.contains('\n'));
         let one = "it is not exactly one JSON value";
         assert_eq!((said(&[]), said(&[Content::Text("7".to_owned())])), (one.to_owned(), one.to_owned()));
