@@ -214,3 +214,32 @@ fn a_build_that_fails_shows_its_output_and_leaves_what_was_there() {
     }
     assert_eq!(std::fs::read(world.work().join("mine/mine.wasm")).expect("it is there"), before);
 }
+
+#[test]
+fn a_build_that_leaves_no_component_is_refused_and_leaves_what_was_there() {
+    let world = World::new();
+    let manifest = "[tool]\nname = \"mine\"\nversion = \"0.1.0\"\ndescription = \"x\"\n[build]\ncommand = \"cp ../left made.wasm || true\"\n\
+                    artifact = \"made.wasm\"\n";
+    world.write("mine/tool.toml", manifest);
+    let before = saying("good");
+    world.write("mine/mine.wasm", &before);
+    let build = || world.run(&["tool", "build", "--yes", "mine"]);
+    let nothing = build();
+    assert!(nothing.code == Some(1) && nothing.err.contains("hint: correct `artifact` in `tool.toml`"), "{nothing:?}");
+    for (left, words) in [
+        (&b"a log of the compiler"[..], "cannot be a tool: this is not a valid component"),
+        (&before[..before.len() / 2], "cannot be a tool: this is not a valid component"),
+        (&b"\0asm\x01\0\0\0"[..], "cannot be a tool: this is a core module, not a component"),
+    ] {
+        world.write("left", left);
+        let said = build();
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+        assert!(said.err.contains(words), "{words}: {said:?}");
+        assert_eq!(std::fs::read(world.work().join("mine/mine.wasm")).expect("it is there"), before);
+    }
+    let better = saying("best");
+    world.write("left", &better);
+    let said = build();
+    assert!(said.code == Some(0) && said.out.ends_with("mine/mine.wasm\n"), "{said:?}");
+    assert_eq!(std::fs::read(world.work().join("mine/mine.wasm")).expect("it is there"), better);
+}

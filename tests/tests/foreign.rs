@@ -147,6 +147,9 @@ fn functions_with_resources_are_listed_with_the_reason() {
     component(&world, "mixed", text);
     let listed = list(&world, "mixed").ok();
     assert!(listed.contains("not offered: use-it: it uses a resource, which only lives inside one call"), "{listed}");
+    let json = world.run(&["tool", "list", "--json", "--tools", "mixed.wasm"]);
+    assert!(json.err.contains("note: `use-it` of `mixed` is not offered: it uses a resource"), "{json:?}");
+    assert_eq!(serde_json::from_str::<Value>(&json.out).expect("JSON").as_array().map(Vec::len), Some(1));
     assert_eq!(returned(&world, "mixed", "seven", "{}"), 7);
     let refused = world.run(&["tool", "call", "--tools", "mixed.wasm", "mixed.use-it"]);
     assert!(refused.code == Some(1) && refused.err.contains("there are: mixed.seven"), "{refused:?}");

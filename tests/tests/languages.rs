@@ -39,11 +39,20 @@ fn from_nothing(language: &str, call: &[&str], expected: &str) -> Value {
     assert_eq!(built.code, Some(0), "{built:?}");
     let tested = author.run(&["tool", "test", &name]);
     assert!(tested.code == Some(0) && tested.out.ends_with("5 passed, 0 failed\n"), "{tested:?}");
+    let first = author.run(&first_call(&made));
+    assert_eq!(first.code, Some(0), "{made}: {first:?}");
     let called = author.run(&[&["tool", "call", "--quiet", "--tools", &name], call].concat());
     assert_eq!((called.code, called.out.trim()), (Some(0), expected), "{called:?}");
     let checked = author.run(&["tool", "check", "--json", &name]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
     serde_json::from_str(&checked.out).expect("a JSON object")
+}
+
+/// The call that `tool new` says is next, as a shell would take it apart.
+fn first_call(made: &str) -> Vec<&str> {
+    let line = made.lines().find_map(|line| line.trim().strip_prefix("agent-host tool call ")).expect("a call");
+    let (words, arguments) = line.split_once(" '").expect("arguments in quotes");
+    ["tool", "call"].into_iter().chain(words.split(' ')).chain([arguments.trim_end_matches('\'')]).collect()
 }
 
 /// The four whose tool counts words in files.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use agent_core::config::manifest::Need;
 use agent_core::digest::Digest;
 use agent_core::name::Name;
-use agent_sandbox::component::COMPONENT_BYTES_MAX;
+use agent_sandbox::component::{self, COMPONENT_BYTES_MAX};
 use anyhow::{Context, bail, ensure};
 use tokio::process::Command;
 
@@ -65,7 +65,7 @@ impl Plan {
     /// inside.
     ///
     /// # Errors
-    /// Where a program is missing, the command fails, or it leaves no component.
+    /// Where a program is missing, the command fails, or it leaves no component that this host takes.
     pub async fn run(&self) -> anyhow::Result<PathBuf> {
         let path = programs::path(&self.folder)?;
         programs::check(&self.needs, &self.command, &path, Place::Trusted(&self.folder))
@@ -78,17 +78,19 @@ impl Plan {
         wasm_target::prepare(&mut command, &self.folder).await;
         let status = command.status().await.context("cannot start `/bin/sh`")?;
         ensure!(status.success(), "building `{}` failed ({status}): {}", self.name, self.command);
-        let component = self.folder.join(format!("{}.wasm", self.name));
-        let (from, to) = (self.artifact.display(), component.display());
+        let built = self.folder.join(format!("{}.wasm", self.name));
+        let (from, to) = (self.artifact.display(), built.display());
         ensure!(
             self.artifact.is_file(),
             "the build succeeded but left no `{from}`\n  hint: correct `artifact` in `{MANIFEST}`"
         );
         let bytes = input::read_bytes(&self.artifact, COMPONENT_BYTES_MAX as u64)
             .with_context(|| format!("cannot read `{from}`"))?;
+        // Before it takes the place of what was there.
+        component::look(&bytes).with_context(|| format!("the build left `{from}`, which cannot be a tool"))?;
         let bytes = wit_docs::embed(bytes, &self.folder)?;
-        write_whole(&component, &bytes).with_context(|| format!("cannot write `{to}`"))?;
-        Ok(component)
+        write_whole(&built, &bytes).with_context(|| format!("cannot write `{to}`"))?;
+        Ok(built)
     }
 }
 

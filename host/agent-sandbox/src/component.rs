@@ -23,6 +23,7 @@ use crate::mount::Mount;
 use crate::own_world::OtherWorld;
 use crate::pace::{Begin, Pace};
 use crate::state::CallState;
+use crate::structure;
 pub use crate::structure::COMPONENT_BYTES_MAX;
 
 /// A component, compiled, linked and described: ready to be called any number of times.
@@ -75,6 +76,14 @@ pub enum CodeOrigin {
         /// Why what the cache held was not used, where it held something.
         rejected: Option<CacheRejected>,
     },
+}
+
+/// A first look at bytes, as each load begins with it: whether they are a component of a form that this host takes. Nothing is compiled.
+///
+/// # Errors
+/// Where they are not, with what the user can do about it.
+pub fn look(bytes: &[u8]) -> Result<(), LoadError> {
+    structure::check(bytes)
 }
 
 impl Component {

@@ -110,12 +110,15 @@ impl Language {
         }
     }
 
-    /// A first call of the tool, as one types it after `agent-host tool call`: what is granted, the operation, the arguments.
+    /// A first call of the tool, as one types it after `agent-host tool call`: the flag that grants it its own folder, if it needs one,
+    /// the operation, the arguments.
     #[must_use]
-    pub fn first_call(self) -> (&'static str, &'static str, &'static str) {
+    pub fn first_call(self) -> (Option<&'static str>, &'static str, &'static str) {
         match self {
-            Self::Rust | Self::Python | Self::Go | Self::C => ("--allow-read . ", "count", r#"{"path": "tool.toml"}"#),
-            Self::Js | Self::Ts => ("", "find", r#"{"text": "12 or 345", "pattern": "\\d+"}"#),
+            Self::Rust | Self::Python | Self::Go | Self::C => {
+                (Some("--allow-read"), "count", r#"{"path": "tool.toml"}"#)
+            }
+            Self::Js | Self::Ts => (None, "find", r#"{"text": "12 or 345", "pattern": "\\d+"}"#),
         }
     }
 }

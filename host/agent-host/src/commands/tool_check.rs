@@ -51,8 +51,7 @@ const DIM: Style = Style::new().dimmed();
 /// What `--help` says after the options.
 pub const HELP: &str = "\
 The times are those of a call of the first case in `tests.toml` that sends no requests, else of the first tool with arguments that
-are made up. `cold` is what
-the first call on a machine takes, where the component has to be compiled; `warm` is any later one.
+are made up. `cold` is what the first call on a machine takes, where the component has to be compiled; `warm` is any later one.
 
 Exit codes:
   0 nothing is wrong, 1 something is, or an error, 2 wrong command line";

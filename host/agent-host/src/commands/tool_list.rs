@@ -30,7 +30,12 @@ pub async fn prepare(args: ToolListArgs) -> anyhow::Result<Confined> {
         let sandbox = launch::sandbox(&home, &key, args.json, Strictness::Standard)?;
         launch::sealed(hardening);
         let loaded = toolset::load_all(&sandbox, tools)?;
-        if args.json { print_json(&loaded) } else { print_table(&loaded) }?;
+        if args.json {
+            print_json(&loaded)?;
+            say_not_offered(&loaded)?;
+        } else {
+            print_table(&loaded)?;
+        }
         Ok(ExitCode::SUCCESS)
     }))
 }
@@ -48,6 +53,18 @@ fn print_table(loaded: &[Loaded]) -> anyhow::Result<()> {
         for export in &loaded.component.unsupported {
             let (name, why) = (text::whole(&export.export), text::whole(&export.reason));
             writeln!(out, "{:width$}  not offered: {name}: {why}", loaded.found.name.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// What is no tool is in no list of tools, and is said beside it.
+fn say_not_offered(loaded: &[Loaded]) -> anyhow::Result<()> {
+    let mut err = anstream::stderr();
+    for Loaded { found, component, .. } in loaded {
+        for export in &component.unsupported {
+            let (name, why) = (text::whole(&export.export), text::whole(&export.reason));
+            writeln!(err, "note: `{name}` of `{}` is not offered: {why}", found.name)?;
         }
     }
     Ok(())

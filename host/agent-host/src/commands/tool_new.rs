@@ -74,7 +74,8 @@ fn say(args: &ToolNewArgs, folder: &str, missing: Option<&anyhow::Error>) -> std
         writeln!(out, "\n{HEADING}first, in {folder}{HEADING:#}")?;
         missing.to_string().lines().try_for_each(|line| writeln!(out, "  {}", text::whole(line)))?;
     }
-    let (grant, operation, arguments) = args.lang.first_call();
+    let (flag, operation, arguments) = args.lang.first_call();
+    let grant = flag.map(|flag| format!("{flag} {folder} ")).unwrap_or_default();
     writeln!(out, "\n{HEADING}next{HEADING:#}")?;
     writeln!(out, "  agent-host tool build {folder}")?;
     writeln!(out, "  agent-host tool test {folder}")?;

@@ -19,6 +19,9 @@ use crate::toolset::Loaded;
 /// Widest line of a tool's own words.
 const LINE_CHARS_MAX: usize = 2_000;
 
+/// Most words of an argument that are told one by one.
+const WORDS_MAX: usize = 8;
+
 /// Writes it for a person. `authorities` are those of the component's tools, in their order.
 ///
 /// # Errors
@@ -213,21 +216,49 @@ fn argument_lines(tool: &ToolDescriptor) -> Vec<String> {
     properties.iter().map(line).collect()
 }
 
+/// What kind of value a schema is of, in words. Whether it may be left out is said beside it.
 fn kind(schema: &Value) -> String {
-    match &schema["type"] {
-        Value::String(kind) if kind == "array" => format!("list of {}", kind_of_items(schema)),
-        Value::String(kind) => kind.clone(),
-        Value::Array(kinds) => {
+    match (&schema["type"], &schema["enum"], &schema["anyOf"]) {
+        (_, Value::Array(words), _) if words.len() <= WORDS_MAX => {
+            let words: Vec<_> = words.iter().filter_map(Value::as_str).map(|word| format!("`{word}`")).collect();
+            words.join(" or ")
+        }
+        (_, Value::Array(words), _) => format!("one of {} words", words.len()),
+        (Value::String(kind), ..) if kind == "array" => format!("list of {}", kind_of_items(schema)),
+        (Value::String(kind), ..) => kind.clone(),
+        (Value::Array(kinds), ..) => {
             let kinds: Vec<_> = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
             kinds.join(" or ")
         }
-        _ if schema["enum"].is_array() => "one of several words".to_owned(),
+        (_, _, Value::Array(several)) => kind_of_several(several),
         _ => "value".to_owned(),
     }
 }
 
+/// Of alternatives, one kind each, but for the null of what may be left out.
+fn kind_of_several(several: &[Value]) -> String {
+    let mut kinds: Vec<String> = Vec::new();
+    for kind in several.iter().filter(|schema| schema["type"] != "null").map(kind_of_one) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds.join(" or ")
+}
+
+/// Alternatives within alternatives are a value: a schema may nest without end.
+fn kind_of_one(schema: &Value) -> String {
+    match &schema["anyOf"] {
+        Value::Array(_) => "value".to_owned(),
+        _ => kind(schema),
+    }
+}
+
 fn kind_of_items(schema: &Value) -> String {
-    schema["items"]["type"].as_str().unwrap_or("values").to_owned()
+    match &schema["items"]["type"] {
+        Value::String(kind) => format!("{kind}s"),
+        _ => "values".to_owned(),
+    }
 }
 
 /// What the author asks for and no rule gives, with what would give it.
@@ -299,4 +330,29 @@ pub fn to_json(loaded: &Loaded, authorities: &[ToolAuthority]) -> Value {
         "tools": tools.collect::<Vec<_>>(),
         "unsupported": unsupported.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_arguments_are_told_in_words() {
+        let number = json!({ "type": "integer", "minimum": 0 });
+        let words = |count: usize| json!({ "type": "string", "enum": vec!["red"; count] });
+        for (schema, expected) in [
+            (json!({ "type": "string" }), "string"),
+            (json!({ "type": ["string", "null"] }), "string"),
+            (json!({ "type": "array", "items": { "type": "string" } }), "list of strings"),
+            (json!({ "type": "array", "items": { "anyOf": [] } }), "list of values"),
+            (json!({ "anyOf": [number, { "type": "string", "pattern": "^[0-9]$" }] }), "integer or string"),
+            (json!({ "anyOf": [words(2), { "type": "object" }, { "type": "null" }] }), "`red` or `red` or object"),
+            (json!({ "anyOf": [{ "type": "object" }, { "type": "object" }] }), "object"),
+            (json!({ "anyOf": [{ "anyOf": [] }, { "type": "null" }] }), "value"),
+            (words(WORDS_MAX + 1), "one of 9 words"),
+            (json!({}), "value"),
+        ] {
+            assert_eq!(kind(&schema), expected, "{schema}");
+        }
+    }
 }
