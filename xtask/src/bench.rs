@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures, in release builds. Numbers are for the machine they were taken on.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -9,22 +10,29 @@ use crate::expect_only;
 use crate::places::Places;
 use crate::process::run_shown;
 use crate::wasm_target::WasmTarget;
-use crate::{languages, tools};
+use crate::{echoes, languages, mcp, tools};
 
 /// The half that measures the sandbox alone, by the name under which it is asked for.
 const SANDBOX: &str = "sandbox";
+/// The part that needs other servers of the protocol.
+const MCP: &str = "mcp";
 /// The part that needs tools in other languages.
 const INTERPRETERS: &str = "interpreters";
 /// What can be measured.
-const PARTS: [&str; 9] = [SANDBOX, "turns", "growth", "syncs", "resume", "start", "mcp", INTERPRETERS, "memory"];
+const PARTS: [&str; 9] = [SANDBOX, "turns", "growth", "syncs", "resume", "start", MCP, INTERPRETERS, "memory"];
+
+/// A server that calls its component in a fresh sandbox and does nothing else: an example of the sandbox, which alone knows wasmtime.
+const BARE_SERVER: &str = "bare-mcp-server";
+/// Where the benchmark is told that it is.
+const BARE_SERVER_AT: &str = "AGENT_HOST_TEST_BARE_SERVER";
 
 pub(crate) const HELP: &str = "\
 cargo xtask bench [PART …]
 
 Measures what the sandbox adds to a bare call of wasmtime, what each of its layers costs, many callers at once, the memory of
 live calls, the loading of a large component and the schemas of 200 exports; and the built program: what a turn, a start, an idle run
-and a call over MCP cost, of a tool in Rust and of those with an interpreter, beside floors that are measured in the same run. All in
-release builds, which take some minutes the first time. Ratios count; a target that is missed is printed and fails nothing. Close other
+and a call over MCP cost, of a tool in Rust and of those with an interpreter, beside floors that are measured in the same run, the
+official SDK on Node.js among them. All in release builds, which take some minutes the first time. Ratios count; a target that is missed is printed and fails nothing. Close other
 programs first.
 
   PART   only this: sandbox, turns, growth, syncs, resume, start, mcp, interpreters, memory";
@@ -43,19 +51,25 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     }
     run_shown(host(places).args(["build", "--locked", "--release", "--package", "agent-host"]))?;
     let program = places.target.join("release/agent-host");
-    if is_wanted(INTERPRETERS) {
-        languages::installed(places)?;
-        languages::build_tools(places, || {
-            let mut command = Command::new(&program);
-            command.env("AGENT_HOST_HOME", places.target.join("bench/home")).current_dir(&places.repo);
-            command
-        })?;
-    }
     // Runs write beside the build: where temporary files live in memory, a sync would cost nothing.
     let folder = places.target.join("bench");
     std::fs::create_dir_all(&folder)?;
     let mut bench = told(places);
-    bench.env("AGENT_HOST_TEST_BIN", &program).env("TMPDIR", folder);
+    bench.env("AGENT_HOST_TEST_BIN", &program).env("TMPDIR", &folder);
+    if is_wanted(MCP) {
+        mcp::Peers::installed(places)?.tell(&mut bench);
+        bench.env(BARE_SERVER_AT, bare_server(places)?);
+    }
+    if is_wanted(INTERPRETERS) {
+        languages::installed(places)?;
+        let author = || {
+            let mut command = Command::new(&program);
+            command.env("AGENT_HOST_HOME", folder.join("home")).current_dir(&places.repo);
+            command
+        };
+        languages::build_tools(places, author)?;
+        echoes::build(places, &folder.join("echoes"), author)?.tell(&mut bench);
+    }
     bench.args(["run", "--locked", "--release", "--package", "agent-tests", "--bin", "bench", "--"]);
     run_shown(bench.args(parts))
 }
@@ -72,6 +86,14 @@ fn sandbox(places: &Places) -> Result<()> {
         "--features",
         "switchable-layers",
     ]))
+}
+
+/// Builds the server. With the features of the sandbox's own half, so that its dependencies are compiled once.
+fn bare_server(places: &Places) -> Result<PathBuf> {
+    let mut build = host(places);
+    build.args(["build", "--locked", "--release", "--package", "agent-sandbox", "--example", BARE_SERVER]);
+    run_shown(build.args(["--features", "switchable-layers"]))?;
+    Ok(places.target.join("release/examples").join(BARE_SERVER))
 }
 
 /// Cargo, told where tools and guests are.

@@ -7,6 +7,7 @@ mod collector;
 mod crash;
 mod demo;
 mod dev_tool;
+mod echoes;
 mod fuzz;
 mod harness;
 mod hostile;

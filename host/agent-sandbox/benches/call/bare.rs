@@ -7,8 +7,8 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::Side;
 use crate::guests::Guest;
+use crate::side::Side;
 
 /// As many slots as the sandbox has by default, and its spare one.
 const SLOTS: u32 = 33;
@@ -39,6 +39,19 @@ impl Bare {
         let (_, function) = component.get_export(None, guest.operation).unwrap();
         Self { engine, pre, function, arguments: guest.values.clone() }
     }
+
+    /// What a call of these arguments returns.
+    pub(crate) async fn returned(&self, arguments: &[Val]) -> Val {
+        let mut store = Store::new(&self.engine, Wasi::new());
+        store.set_fuel(1_000_000_000).unwrap();
+        store.fuel_async_yield_interval(Some(5_000_000)).unwrap();
+        let instance = self.pre.instantiate_async(&mut store).await.unwrap();
+        let function = instance.get_func(&mut store, self.function).unwrap();
+        let mut results = [Val::Bool(false)];
+        function.call_async(&mut store, arguments, &mut results).await.unwrap();
+        let [returned] = results;
+        returned
+    }
 }
 
 /// The sandbox's own settings.
@@ -48,13 +61,7 @@ pub(crate) fn engine() -> Engine {
 
 impl Side for Bare {
     async fn call(&self) {
-        let mut store = Store::new(&self.engine, Wasi::new());
-        store.set_fuel(1_000_000_000).unwrap();
-        store.fuel_async_yield_interval(Some(5_000_000)).unwrap();
-        let instance = self.pre.instantiate_async(&mut store).await.unwrap();
-        let function = instance.get_func(&mut store, self.function).unwrap();
-        let mut results = [Val::Bool(false)];
-        function.call_async(&mut store, &self.arguments, &mut results).await.unwrap();
+        self.returned(&self.arguments).await;
     }
 }
 

@@ -12,6 +12,7 @@ mod memory;
 mod parallel;
 mod sandboxed;
 mod schemas;
+mod side;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use crate::bare::Bare;
 use crate::figure::{Figure, Target, Unit};
 use crate::guests::Guest;
 use crate::sandboxed::Sandboxed;
+use crate::side::Side;
 
 const REPETITIONS: usize = 9;
 
@@ -60,12 +62,6 @@ async fn all_else() {
     if let Some(waiting) = guests::waiting() {
         memory::measure(&waiting).await;
     }
-}
-
-/// One side of the comparison.
-trait Side: Send + Sync + 'static {
-    /// Makes one call and waits for its result.
-    fn call(&self) -> impl Future<Output = ()> + Send;
 }
 
 async fn measure(guest: Guest) {

@@ -17,8 +17,8 @@ use agent_sandbox::sandbox::SandboxOptions;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::Side;
 use crate::guests::Guest;
+use crate::side::Side;
 
 /// One guest, loaded.
 pub(crate) struct Sandboxed {

@@ -1,10 +1,12 @@
-//! What a call over MCP costs of tools that bring an interpreter along: the bundled `javascript` and `python`, each told to do next
-//! to nothing, so that what is measured is a fresh interpreter for each call. Beside the server that does nothing, as in `mcp`.
+//! What a call over MCP costs of tools that bring an interpreter along: those that `tool new` begins in JavaScript and Python, which
+//! give a text back, and the bundled `javascript` and `python`, each told to do next to nothing. What is measured is a fresh interpreter
+//! for each call. Beside the server that does nothing, as in `mcp`.
 //! And how long such a server takes to its first answer: the first time, when the component is compiled, and afterwards.
 
+use std::path::Path;
 use std::time::Instant;
 
-use agent_tests::{World, tool};
+use agent_tests::{World, given, tool};
 
 use crate::figure::{Figure, Target, Unit};
 use crate::mcp::{IN_FLIGHT, SERVE, Server, Speed, bare_server};
@@ -18,22 +20,25 @@ const COLD_STARTS: usize = 2;
 /// Measures and prints.
 pub fn measure() {
     println!("mcp: tools with an interpreter of their own, a fresh one for each call");
-    one("javascript", r#"{"code":"40 + 2"}"#);
-    one("python", r#"{"code":"40 + 2"}"#);
+    let (code, echoes) = (r#"{"code":"40 + 2"}"#, given("AGENT_HOST_TEST_ECHOES"));
+    for name in ["echo-js", "echo-python"] {
+        one(name, &echoes.join(name), ("echo", r#"{"text":"hello"}"#));
+    }
+    for name in ["javascript", "python"] {
+        one(name, Path::new(&tool(&format!("other-languages/{name}"))), ("run", code));
+    }
     println!();
 }
 
-fn one(name: &str, arguments: &str) {
-    let folder = tool(&format!("other-languages/{name}"));
-    let component = std::path::Path::new(&folder).join(format!("{name}.wasm"));
-    let Ok(file) = component.metadata() else {
-        println!("  {name}: left out, since it is not built: `cargo xtask languages`");
-        return;
-    };
+fn one(name: &str, folder: &Path, call: (&str, &str)) {
+    let component = folder.join(format!("{name}.wasm"));
+    let file = component.metadata().unwrap_or_else(|error| {
+        panic!("`{}` is not built, which `cargo xtask bench` does: {error}", component.display())
+    });
     println!("  {name}: a component of {:.1} MB", file.len() as f64 / 1e6);
     let started = |world: &World| {
         let begun = Instant::now();
-        let mut server = Server::start(world.command(&SERVE).arg(&folder), ("run", arguments));
+        let mut server = Server::start(world.command(&SERVE).arg(folder), call);
         server.call(0);
         (server, begun.elapsed().as_secs_f64() * 1e3)
     };

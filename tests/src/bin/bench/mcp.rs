@@ -1,11 +1,12 @@
-//! What a call costs over MCP on standard input and output: beside a server in the same run that does nothing but read a line,
-//! understand it and answer. What lies between is ours: the protocol's library, the machine, the record, and the sandbox.
+//! What a call costs over MCP on standard input and output: beside servers in the same run that do less. One does nothing but read a
+//! line, understand it and answer; one also calls the same component in a fresh sandbox of bare wasmtime; one is the official SDK on
+//! Node.js, without a sandbox. What lies between is ours: the protocol's library, the machine, the record, and the limits.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use agent_tests::{World, guest};
+use agent_tests::{World, given, guest, repository};
 use serde_json::{Value, json};
 
 use crate::figure::{Figure, Target, Unit};
@@ -15,8 +16,10 @@ pub const BARE: &str = "bare-mcp-server";
 
 /// The words that serve tools; their place comes after.
 pub const SERVE: [&str; 4] = ["mcp", "--quiet", "--short-names", "--tools"];
-/// A tool in Rust that does next to nothing.
-const TRIVIAL: (&str, &str) = ("test_simple_text", "{}");
+/// A function in Rust that does next to nothing, of a component that every server here can call.
+const TRIVIAL: (&str, &str) = ("greet", r#"{"name":"you"}"#);
+/// The component that it is in.
+const COMPONENT: &str = "plain";
 
 const REPETITIONS: usize = 5;
 /// Calls before anything is measured.
@@ -25,25 +28,37 @@ const WARM: usize = 500;
 const CALLS: usize = 3_000;
 /// Calls that have no answer yet, where as many as possible are made.
 pub const IN_FLIGHT: usize = 16;
-/// A server with a fresh sandbox for each call and nothing else took 15 µs where one without took 6: what we may take over that is
-/// 1.6 times, so over one without it is this.
-const OVER_BARE: f64 = 1.6 * 15.0 / 6.0;
+/// What we may take over a server with a fresh sandbox for each call and nothing else.
+const OVER_FRESH: f64 = 1.6;
+/// What we may take over the official SDK on Node.js, which has no sandbox.
+const OVER_NODE: f64 = 1.3;
 
 /// Measures and prints.
 pub fn measure() {
     println!("mcp: a trivial tool in Rust over standard input and output");
     let rounds: Vec<Round> = (0..REPETITIONS).map(|_| round()).collect();
     let figure = |of: fn(&Round) -> f64| Figure::new(rounds.iter().map(of).collect());
-    let (bare, ours) = (figure(|round| round.bare.middle), figure(|round| round.strict.middle));
+    let ours = figure(|round| round.strict.middle);
+    let (bare, fresh) = (figure(|round| round.bare.middle), figure(|round| round.fresh.middle));
+    let node = figure(|round| round.node.middle);
     bare.print("no sandbox, no record: p50", Unit::Microseconds);
     figure(|round| round.bare.slow).print("no sandbox, no record: p99", Unit::Microseconds);
+    fresh.print("a fresh sandbox of bare wasmtime, no record: p50", Unit::Microseconds);
+    figure(|round| round.fresh.slow).print("a fresh sandbox of bare wasmtime, no record: p99", Unit::Microseconds);
+    node.print("the SDK on Node.js, no sandbox: p50", Unit::Microseconds);
+    figure(|round| round.node.slow).print("the SDK on Node.js, no sandbox: p99", Unit::Microseconds);
     ours.print("agent-host: p50", Unit::Microseconds);
     figure(|round| round.strict.slow).print("agent-host: p99", Unit::Microseconds);
-    ours.over(&bare).print_against(Target::AtMost(OVER_BARE), "agent-host / no sandbox, no record", Unit::Times);
-    figure(|round| round.bare.rate)
-        .print(&format!("no sandbox: calls in a second, {IN_FLIGHT} in flight"), Unit::Count);
-    figure(|round| round.strict.rate)
-        .print(&format!("agent-host: calls in a second, {IN_FLIGHT} in flight"), Unit::Count);
+    ours.over(&fresh).print_against(Target::AtMost(OVER_FRESH), "agent-host / a fresh sandbox", Unit::Times);
+    ours.over(&node).print_against(Target::AtMost(OVER_NODE), "agent-host / the SDK on Node.js", Unit::Times);
+    ours.over(&bare).print("agent-host / no sandbox, no record", Unit::Times);
+    let rate = |name: &str, of: fn(&Round) -> f64| {
+        figure(of).print(&format!("{name}: calls in a second, {IN_FLIGHT} in flight"), Unit::Count);
+    };
+    rate("no sandbox", |round| round.bare.rate);
+    rate("a fresh sandbox", |round| round.fresh.rate);
+    rate("the SDK on Node.js", |round| round.node.rate);
+    rate("agent-host", |round| round.strict.rate);
     figure(|round| round.start).print_against(
         Target::AtMost(15.0),
         "start to the first answer, code cached",
@@ -59,6 +74,8 @@ pub fn measure() {
 /// One repetition.
 struct Round {
     bare: Speed,
+    fresh: Speed,
+    node: Speed,
     strict: Speed,
     start: f64,
     idle: f64,
@@ -76,22 +93,34 @@ pub struct Speed {
 }
 
 fn round() -> Round {
-    let mut bare = bare_server();
-    let bare = bare.speed(CALLS);
+    let (bare, fresh, node) = (bare_server().speed(CALLS), fresh_server().speed(CALLS), node_server().speed(CALLS));
     let world = World::new();
     let begun = Instant::now();
-    let mut ours = Server::start(world.command(&SERVE).arg(guest("conformance")), TRIVIAL);
+    let mut ours = Server::start(world.command(&SERVE).arg(guest(COMPONENT)), TRIVIAL);
     ours.call(0);
     let start = begun.elapsed().as_secs_f64() * 1e3;
     let idle = ours.resident();
     let strict = ours.speed(CALLS);
     (0..10_000).for_each(|id| ours.call(id));
-    Round { bare, strict, start, idle, later: ours.resident() }
+    Round { bare, fresh, node, strict, start, idle, later: ours.resident() }
 }
 
 /// The server that does nothing, as a process.
 pub fn bare_server() -> Server {
     Server::start(Command::new(std::env::current_exe().expect("this program")).arg(BARE), TRIVIAL)
+}
+
+/// The server that calls the component in a fresh sandbox and does nothing else. `cargo xtask bench` builds it.
+fn fresh_server() -> Server {
+    Server::start(Command::new(given("AGENT_HOST_TEST_BARE_SERVER")).arg(guest(COMPONENT)), TRIVIAL)
+}
+
+/// The official SDK without a sandbox.
+fn node_server() -> Server {
+    // Node.js looks for packages beside the script.
+    let copy = given("AGENT_HOST_TEST_NODE_PACKAGES").join("server.mjs");
+    std::fs::copy(repository().join("tests/mcp/server.mjs"), &copy).expect("a copy");
+    Server::start(Command::new(given("AGENT_HOST_TEST_NODE")).arg(copy), TRIVIAL)
 }
 
 /// A server at the other end of two pipes. Dropped, it is killed.
@@ -181,7 +210,7 @@ pub fn bare() {
     for line in input.lines().map_while(Result::ok) {
         let message: Value = serde_json::from_str(&line).expect("a message");
         if message["method"] == "tools/call" || message["method"] == "initialize" {
-            let content = json!([{ "type": "text", "text": "This is a simple text response for testing." }]);
+            let content = json!([{ "type": "text", "text": "hello, you" }]);
             let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": content } });
             writeln!(output, "{answer}").and_then(|()| output.flush()).expect("somebody reads");
         }
