@@ -2,7 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use agent_tests::mcp::{Session, text};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use agent_tests::mcp::{Session, VERSION, text};
 use agent_tests::server::{Manner, Server};
 use agent_tests::{World, guest, tool, wait_until};
 use serde_json::{Value, json};
@@ -52,6 +57,38 @@ fn a_call_is_recorded_before_it_is_answered() {
     assert_eq!(kinds(&world.events(&[])).last().map(String::as_str), Some("RunEnded"));
     let shown = world.run(&["show"]).ok();
     assert!(shown.contains("asked by harness 1") && shown.contains("calc.evaluate"), "{shown}");
+}
+
+/// So do programs on Node.js start a server.
+#[test]
+fn a_client_at_a_socket_is_served_like_one_at_pipes() {
+    let world = World::new();
+    let (mut ours, theirs) = UnixStream::pair().expect("two sockets");
+    let started = |theirs: UnixStream| {
+        let mut command = world.command(&["mcp", "--quiet", "--tools", &tool("calc")]);
+        command.stdin(OwnedFd::from(theirs.try_clone().expect("its copy"))).stdout(OwnedFd::from(theirs));
+        command.spawn().expect("the program starts")
+    };
+    let mut child = started(theirs);
+    let client = json!({ "name": "harness", "version": "1" });
+    let hello = json!({ "protocolVersion": VERSION, "capabilities": {}, "clientInfo": client });
+    let call = json!({ "name": "calc__evaluate", "arguments": { "expression": "6 * 7" } });
+    for message in [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call }),
+    ] {
+        writeln!(ours, "{message}").expect("it listens");
+    }
+    let mut lines = BufReader::new(ours.try_clone().expect("its copy")).lines();
+    let mut answer = || -> Value {
+        let line = lines.next().expect("an answer").expect("a line");
+        serde_json::from_str(&line).expect("a message")
+    };
+    assert_eq!(answer()["id"], 1);
+    assert_eq!(text(&answer()["result"]), "42");
+    ours.shutdown(Shutdown::Write).expect("it is open");
+    assert_eq!(child.wait().expect("its end").code(), Some(0));
 }
 
 #[test]

@@ -35,6 +35,7 @@ use crate::mcp::offer::Naming;
 use crate::mcp::runs::{Surroundings, left_behind};
 use crate::mcp::server::{Begin, Server};
 use crate::mcp::stdio::Stdio;
+use crate::mcp::streams;
 use crate::mcp::tool_set::Tools;
 use crate::mcp::watch::{self, Reloaded};
 use crate::operator;
@@ -338,7 +339,7 @@ async fn serve_stdio(server: &Arc<Server>, asks: Asks, stop: &CancellationToken)
         let what = "waiting for a client on standard input: this is a command that MCP clients start";
         let _ = writeln!(anstream::stderr(), "· {what}");
     }
-    let transport = Stdio::new(tokio::io::stdin(), tokio::io::stdout());
+    let transport = Stdio::new(streams::input(), streams::output());
     let client = Client::new(Arc::clone(server), asks);
     match client.serve_with_ct(transport, stop.child_token()).await {
         Ok(running) => {
