@@ -8,7 +8,7 @@ use std::path::Path;
 
 use agent_core::units::Bytes;
 
-/// The longest log that is looked at: a moment's work. SQLite begins a log anew after 4 MiB, unless somebody reads all the time or one
+/// The longest log that is looked at: a moment's work. The journal begins a log anew after 16 MiB, unless somebody reads all the time or one
 /// transaction is larger.
 const LOG_BYTES_MAX: u64 = 64 << 20;
 

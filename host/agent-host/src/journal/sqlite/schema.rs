@@ -29,9 +29,13 @@ const TRY_AGAIN: Duration = Duration::from_millis(2);
 /// Statements kept ready. The journal has about a dozen.
 const STATEMENTS: usize = 32;
 
-/// Pages kept in memory. Blobs are found by their digest, so in no order: a smaller cache reads the same pages again and
-/// again.
-const CACHE_KIB: i64 = 16 << 10;
+/// Pages kept in memory. A process that writes for long fills all of it. Blobs are found by their digest, so in no order: what does not
+/// fit is read again, from the system's own cache.
+const CACHE_KIB: i64 = 2 << 10;
+
+/// Pages in the log after which they are written into the file itself, with two syncs, and who appends waits for that. SQLite's own
+/// 1,000 are reached after some eighty calls.
+const LOG_PAGES: i64 = 4_000;
 
 /// The longest value, and row, that is read or written: the largest blob and what stands beside it.
 const ENTRY_BYTES_MAX: i32 = BLOB_BYTES_MAX as i32 + (64 << 10);
@@ -237,6 +241,7 @@ fn check_tables(path: &Path, connection: &Connection) -> Result<(), JournalError
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     // What was moved or removed within a page is overwritten, which costs next to nothing: a removed run should be gone.
     connection.pragma_update(None, "secure_delete", "fast")?;
     // Not in files somewhere else, which are out of a run's reach.
