@@ -88,12 +88,12 @@ fn an_agent_file_is_trusted_for_good_for_once_or_not_at_all() {
 
 /// What nobody granted, asked for in the middle of a run.
 #[test]
-fn a_need_is_denied_allowed_for_the_run_or_allowed_for_good() {
+fn a_need_is_denied_allowed_once_for_the_run_or_for_good() {
     let world = World::untouched();
     world.write("replies.toml", REMEMBER_TWICE);
     let notes = tool("notes");
     let words = ["run", "--tools", &notes, "--model", "scripted:replies.toml", "go"].map(str::to_owned);
-    let question = "[r] allow for this run  [s] allow and save to your policy  [d] deny";
+    let question = "[o] allow this once  [r] allow for this run  [s] allow and save to your policy  [d] deny";
     let policy = || std::fs::read_to_string(world.home().join("policy.toml")).unwrap_or_default();
     // It wants to look first, and then to write. The second call wants the same.
     let answered = |letter: &str, questions: usize| {
@@ -109,6 +109,7 @@ fn a_need_is_denied_allowed_for_the_run_or_allowed_for_good() {
         (said.matches("✓ notes.remember").count(), widened > 0, !policy().is_empty())
     };
     assert_eq!(answered("d", 1), (0, false, false), "neither call, no grant, nothing saved");
+    assert_eq!(answered("o", 4), (2, false, false), "both calls, each use asked about, and no grant");
     assert_eq!(answered("r", 2), (2, true, false), "both calls, and nothing saved");
     assert_eq!(answered("s", 2), (2, true, true), "both calls, and saved");
     assert!(policy().contains("tool = \"notes"), "{}", policy());

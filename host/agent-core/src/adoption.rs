@@ -26,6 +26,7 @@ impl Event {
             | Self::ToolProposed(_)
             | Self::ApprovalRequested(_)
             | Self::ApprovalDecided(_)
+            | Self::EffectPermitted(_)
             | Self::ToolStarted(_)
             | Self::FuelTaken(_)
             | Self::EffectIntended(_)

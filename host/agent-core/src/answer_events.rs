@@ -1,5 +1,5 @@
-//! Events by which somebody is asked and answers: approvals, wider grants, and what became of a call in doubt. Bodies of
-//! `event::Event`.
+//! Events by which somebody is asked and answers: approvals, what is allowed beyond the grants, and what became of a call in doubt.
+//! Bodies of `event::Event`.
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,23 @@ pub struct GrantWidened {
     pub tool: String,
     /// What the tool holds from now on.
     pub authority: ToolAuthority,
+}
+
+/// See [`crate::event::Event::EffectPermitted`]. It is for this effect of this attempt, whose start says component and authority: so
+/// it needs neither a digest that binds it nor a time at which it ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EffectPermitted {
+    /// The call.
+    pub call: CallNumber,
+    /// The attempt that asked, and goes on.
+    pub attempt: u32,
+    /// The effect's number within the call.
+    pub number: u32,
+    /// What it is.
+    pub request: EffectRequest,
+    /// Who allowed it.
+    pub by: AnsweredBy,
 }
 
 /// See [`crate::event::Event::ToolInDoubt`].

@@ -6,6 +6,7 @@ use crate::answer_events::{Approval, ApprovalDecided, ApprovalSubject};
 use crate::config::resolve::ToolAuthority;
 use crate::digest::Digest;
 use crate::effect::EffectRequest;
+use crate::once::Permits;
 use crate::pending::{CallStatus, PendingCall};
 use crate::state::State;
 use crate::units::{Millis, UnixMillis};
@@ -18,6 +19,8 @@ pub const APPROVAL_TIME_MAX: Millis = Millis(600_000);
 pub struct Asked {
     /// What is not answered yet.
     pub open: Vec<Question>,
+    /// What a person permitted once that no rule allows.
+    pub permits: Permits,
     answers: Vec<Answer>,
 }
 
@@ -92,6 +95,7 @@ impl Asked {
     /// No yes of before counts any more. A no does.
     pub(crate) fn forget_approvals(&mut self) {
         self.answers.retain(|answer| matches!(answer.said, Approval::Denied { .. }));
+        self.permits.end();
     }
 
     /// The attempt that asked is over, and is in doubt: the next one asks anew.
@@ -101,7 +105,7 @@ impl Asked {
 
     /// Whether a person was asked anything.
     pub(crate) fn is_begun(&self) -> bool {
-        !self.open.is_empty() || !self.answers.is_empty()
+        !self.open.is_empty() || !self.answers.is_empty() || !self.permits.is_empty()
     }
 
     /// The host that asked is gone.

@@ -8,7 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer_events::{ApprovalDecided, ApprovalRequested, DoubtResolved, GrantWidened, ToolInDoubt};
+use crate::answer_events::{
+    ApprovalDecided, ApprovalRequested, DoubtResolved, EffectPermitted, GrantWidened, ToolInDoubt,
+};
 use crate::client_events::ToolProposed;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectClass, EffectRequest, UndoEntry};
@@ -101,6 +103,8 @@ events! {
     ApprovalDecided,
     /// A person allowed a tool more in the middle of the run.
     GrantWidened,
+    /// A person allowed one effect that nothing grants, this once.
+    EffectPermitted,
     /// A call is about to start.
     ToolStarted,
     /// A call may use more fuel from now on than it had said.
@@ -363,6 +367,7 @@ impl Event {
             | Self::ToolProposed(_)
             | Self::ApprovalRequested(_)
             | Self::GrantWidened(_)
+            | Self::EffectPermitted(_)
             | Self::ToolStarted(_)
             | Self::FuelTaken(_)
             | Self::EffectIntended(_)
@@ -382,6 +387,7 @@ impl Event {
             Self::RunStarted(_)
             | Self::ApprovalDecided(_)
             | Self::GrantWidened(_)
+            | Self::EffectPermitted(_)
             | Self::DoubtResolved(_)
             | Self::ChangesUndone(_)
             | Self::RunResumed(_)

@@ -39,6 +39,7 @@ impl Event {
             | Self::ApprovalRequested(_)
             | Self::ApprovalDecided(_)
             | Self::GrantWidened(_)
+            | Self::EffectPermitted(_)
             | Self::FuelTaken(_)
             | Self::PathsMarked(_)
             | Self::CallUndone(_)

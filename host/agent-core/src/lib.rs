@@ -31,6 +31,7 @@ pub mod message;
 pub mod metadata;
 pub mod model;
 pub mod name;
+pub mod once;
 pub mod open_file;
 pub mod outcome;
 pub mod path_state;

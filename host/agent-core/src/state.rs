@@ -265,6 +265,7 @@ impl State {
             Event::ApprovalRequested(body) => self.approval_requested(body),
             Event::ApprovalDecided(body) => self.pending(body.call)?.asked.answer(body, at),
             Event::GrantWidened(body) => self.grant_widened(&body.tool, &body.authority),
+            Event::EffectPermitted(body) => self.effect_permitted(body),
             Event::ToolStarted(body) => self.tool_started(body),
             Event::EffectIntended(body) => self.effect_intended(body),
             Event::EffectDone(body) => self.effect_done(body),

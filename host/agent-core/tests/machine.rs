@@ -29,6 +29,8 @@ mod approvals;
 mod doubts;
 #[path = "machine/moving.rs"]
 mod moving;
+#[path = "machine/once.rs"]
+mod once;
 #[path = "machine/recovery.rs"]
 mod recovery;
 #[path = "machine/serving.rs"]

@@ -1,5 +1,5 @@
-//! The questions that a run may have for the person: approve a call or an effect, widen a grant. The answers become events
-//! before anything depends on them.
+//! The questions that a run may have for the person: approve a call or an effect, give a tool a directory. The answers become events
+//! before anything depends on them. What a tool needs in the middle of a call is asked for in `needs`.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use agent_core::answer_events::{Approval, ApprovalSubject, GrantWidened};
 use agent_core::config::authority::GrantRule;
-use agent_core::config::decide::{Permit, Verdict};
 use agent_core::config::host_path::HostPath;
 use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::EffectRequest;
@@ -79,7 +78,7 @@ pub async fn approve_effect(
     (request, secrets): (&EffectRequest, &[SecretGrant]),
     rule: &RuleSource,
 ) -> bool {
-    let details = carried(secrets).chain([format!("rule: {rule}")]).collect();
+    let details = waiting::carried(secrets).chain([format!("rule: {rule}")]).collect();
     let title = format!("may `{tool}` do this: {}?", waiting::shown(request));
     let question = approval_question(&tool.to_string(), title, details);
     reporter.hushed(person.ask(question)).await == Some('y')
@@ -107,64 +106,8 @@ pub fn answer_wait() -> Duration {
     ANSWER_WAIT
 }
 
-/// A tool needs something that its author declared and nobody granted: asks the person for it. `None` where the refusal
-/// stands.
-pub async fn widen(
-    ports: &Ports,
-    tool: &ToolName,
-    index: usize,
-    call: CallNumber,
-    request: &EffectRequest,
-) -> Option<Permit> {
-    let turn = or_cancelled(ports, ports.person.turn()).await?;
-    // What others were asked meanwhile may be an answer to this too.
-    let held = ports.recorder.state().authorities[index].clone();
-    if let Verdict::Allow(permit) = held.decide(request) {
-        return Some(permit);
-    }
-    let rule = GrantRule::allowing(tool, request, answered())?.only_for(held.component);
-    let Verdict::Allow(permit) = held.widened(&rule).ok()?.decide(request) else { return None };
-    if asked(ports).refused.contains(&rule.to_toml()) {
-        return None;
-    }
-    let question = widening_question(call, tool, &ports.secrets.without_secrets(request), (&rule, &permit.secrets));
-    let keep = match unless_cancelled(ports, turn.ask(question)).await {
-        Some('r') => Keep::Run,
-        Some('s') => Keep::Policy,
-        _ => {
-            asked(ports).refused.insert(rule.to_toml());
-            return None;
-        }
-    };
-    if !record_widened(ports, index, &rule, keep) {
-        return None;
-    }
-    match ports.recorder.state().authorities[index].decide(request) {
-        Verdict::Allow(permit) => Some(permit),
-        Verdict::Ask { .. } | Verdict::Deny(_) => None,
-    }
-}
-
-fn widening_question(
-    call: CallNumber,
-    tool: &ToolName,
-    request: &EffectRequest,
-    (rule, secrets): (&GrantRule, &[SecretGrant]),
-) -> Question {
-    Question {
-        title: format!("call {call}: `{tool}` wants to {}. Nothing allows that yet.", waiting::shown(request)),
-        details: carried(secrets).chain(rule.to_toml().lines().map(str::to_owned)).collect(),
-        who: format!("`{tool}`"),
-        answers: &[('r', "allow for this run"), ('s', "allow and save to your policy"), ('d', "deny")],
-    }
-}
-
-/// The secrets that go along with a request: a person who allows it allows that too.
-fn carried(secrets: &[SecretGrant]) -> impl Iterator<Item = String> {
-    secrets.iter().map(|secret| format!("carries your secret {} in `{}`", secret.name, secret.header))
-}
-
-fn asked(ports: &Ports) -> MutexGuard<'_, Asked> {
+/// What the person was asked in this run.
+pub fn asked(ports: &Ports) -> MutexGuard<'_, Asked> {
     ports.asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -265,13 +208,13 @@ pub fn grant_directory(ports: &Ports, tool: &ToolName, host: HostPath, access: A
 }
 
 /// The person's answer, with nothing else on the screen meanwhile.
-async fn unless_cancelled<T>(ports: &Ports, ask: impl Future<Output = Option<T>>) -> Option<T> {
+pub async fn unless_cancelled<T>(ports: &Ports, ask: impl Future<Output = Option<T>>) -> Option<T> {
     or_cancelled(ports, ports.reporter.hushed(ask)).await
 }
 
 /// What comes of waiting for a person; `None` also where the run is cancelled meanwhile, so that Ctrl-C never waits for Enter,
 /// and what is typed after it counts for nothing.
-async fn or_cancelled<T>(ports: &Ports, waiting: impl Future<Output = Option<T>>) -> Option<T> {
+pub async fn or_cancelled<T>(ports: &Ports, waiting: impl Future<Output = Option<T>>) -> Option<T> {
     tokio::select! {
         biased;
         () = ports.cancel.cancelled() => None,
@@ -289,16 +232,18 @@ fn grant_component(ports: &Ports, component: &Name, rule: &GrantRule) {
     }
 }
 
-/// How long a person's answer holds.
+/// How long a wider grant holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+pub enum Keep {
+    /// As long as the run.
     Run,
+    /// For good: it is saved, too.
     Policy,
 }
 
 /// Adds a rule to what a tool holds now: while the person was asked, another answer may have given it more. Whether it is
 /// recorded, and so counts.
-fn record_widened(ports: &Ports, index: usize, rule: &GrantRule, keep: Keep) -> bool {
+pub fn record_widened(ports: &Ports, index: usize, rule: &GrantRule, keep: Keep) -> bool {
     // Until it is recorded nobody else looks at what the tool holds in order to add to it.
     let _alone = asked(ports);
     let held = ports.recorder.state().authorities[index].clone();
@@ -337,49 +282,8 @@ fn directory_answers(most: Access) -> &'static [(char, &'static str)] {
     }
 }
 
-fn answered() -> RuleSource {
+/// Where a rule was said that the person answered.
+#[must_use]
+pub fn answered() -> RuleSource {
     RuleSource("answered by the operator".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use agent_core::digest::Digest;
-    use agent_core::units::Bytes;
-
-    use super::*;
-
-    type TestResult = Result<(), Box<dyn std::error::Error>>;
-
-    fn get(url: &str) -> EffectRequest {
-        EffectRequest::Http { method: "GET".into(), url: url.into(), body_bytes: Bytes(0), digest: Digest::of(b"") }
-    }
-
-    /// Who allows a request lets the secret out that the host adds to it.
-    #[test]
-    fn a_wider_grant_says_which_secret_goes_along() -> TestResult {
-        let (tool, request) = ("orders.list".parse()?, get("https://api.example.com/orders"));
-        let secret = SecretGrant {
-            name: "API_TOKEN".parse()?,
-            url: "https://api.example.com".parse()?,
-            header: "authorization".parse()?,
-            format: "Bearer {}".parse()?,
-            from: "env:API_TOKEN".parse()?,
-            source: RuleSource("policy.toml:1".to_owned()),
-        };
-        let rule = GrantRule::allowing(&tool, &request, answered()).ok_or("no rule")?;
-        let question = widening_question(CallNumber(3), &tool, &request, (&rule, &[secret]));
-        assert_eq!(question.details[0], "carries your secret API_TOKEN in `authorization`");
-        assert!(question.details.iter().any(|line| line.contains("https://api.example.com")), "{:?}", question.details);
-        Ok(())
-    }
-
-    /// Whatever a model or a tool says, a question stays on the screen.
-    #[test]
-    fn no_question_is_longer_than_a_person_reads() -> TestResult {
-        let (tool, request) = ("fetch.get".parse()?, get(&format!("https://example.org/{}", "a".repeat(8_000))));
-        let rule = GrantRule::allowing(&tool, &request, answered()).ok_or("no rule")?;
-        let question = widening_question(CallNumber(1), &tool, &request, (&rule, &[]));
-        assert!(question.title.chars().count() < 500 && question.title.contains("… (8"), "{}", question.title);
-        Ok(())
-    }
 }

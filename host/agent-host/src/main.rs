@@ -31,6 +31,7 @@ mod mcp;
 mod missing_defences;
 mod model;
 mod named;
+mod needs;
 mod operator;
 mod own_schema;
 mod person;

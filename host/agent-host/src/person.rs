@@ -274,8 +274,14 @@ mod tests {
     #[test]
     fn a_word_is_not_its_first_letter() {
         let question = |answers| Question { title: String::new(), details: Vec::new(), who: String::new(), answers };
-        let widen = question(&[('r', "allow for this run"), ('s', "allow and save to your policy"), ('d', "deny")]);
+        let widen = question(&[
+            ('o', "allow this once"),
+            ('r', "allow for this run"),
+            ('s', "allow and save to your policy"),
+            ('d', "deny"),
+        ]);
         let cases = [
+            ("o", Some('o')),
             ("r", Some('r')),
             ("S", Some('s')),
             ("deny", Some('d')),
@@ -284,6 +290,7 @@ mod tests {
             ("reject", None),
             ("stop", None),
             ("skip", None),
+            ("once", None),
             ("allow", None),
             ("rr", None),
             ("", None),

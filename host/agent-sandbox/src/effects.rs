@@ -68,6 +68,15 @@ struct Book {
     divergence: Option<String>,
 }
 
+/// When an effect is decided about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// It is about to happen.
+    First,
+    /// An attempt before has done it, and this one has it again along the record.
+    Again,
+}
+
 /// An effect that was allowed and is about to happen.
 #[derive(Debug, Clone)]
 pub(crate) struct Permit {
@@ -151,11 +160,21 @@ impl Effects {
 
     /// Asks the gate. The deadline stands still while a person is asked.
     pub(crate) async fn decide(&self, request: EffectRequest) -> Result<Permit, Refused> {
-        self.decide_numbered(self.number(), request).await
+        let occasion = if self.book().replaying { Occasion::Again } else { Occasion::First };
+        self.decide_on(occasion, self.number(), request).await
     }
 
-    /// Asks the gate about an effect that was numbered before.
+    /// Asks the gate about an effect that was numbered before, and that happens now, whatever the guest is told meanwhile.
     pub(crate) async fn decide_numbered(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
+        self.decide_on(Occasion::First, number, request).await
+    }
+
+    /// Asks the gate about an effect that was numbered before, and that the guest is only told of once more.
+    pub(crate) async fn decide_told(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
+        self.decide_on(Occasion::Again, number, request).await
+    }
+
+    async fn decide_on(&self, occasion: Occasion, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
         let request = self.shortened(request);
         if self.book().closed.is_some() {
             return Err(Refused(Refusal::FsDenied));
@@ -163,7 +182,7 @@ impl Effects {
         let mut ruling = if layer::is_off(Layer::Gate) {
             ungated(&request)
         } else {
-            self.patience.waiting(self.gate.decide(number, &request)).await
+            self.patience.waiting(self.asked(occasion, number, &request)).await
         };
         let off = match request {
             EffectRequest::Http { .. } => defence::is_off(Defence::NetDenied),
@@ -179,6 +198,13 @@ impl Effects {
                 self.keep(self.refused(number, request, ruling.class, ruling.decision));
                 Err(Refused(refusal))
             }
+        }
+    }
+
+    async fn asked(&self, occasion: Occasion, number: u32, request: &EffectRequest) -> Ruling {
+        match occasion {
+            Occasion::First => self.gate.decide(number, request).await,
+            Occasion::Again => self.gate.decide_again(number, request).await,
         }
     }
 

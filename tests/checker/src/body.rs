@@ -48,6 +48,11 @@ pub(crate) fn number(body: &Value, name: &str) -> u64 {
     body.get(name).and_then(Value::as_u64).unwrap_or(0)
 }
 
+/// What a member lists; nothing where it lists nothing.
+pub(crate) fn each<'v>(body: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+    body.get(name).and_then(Value::as_array).into_iter().flatten()
+}
+
 pub(crate) fn digest_of(raw: &RawValue) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(raw.get().as_bytes())))
 }

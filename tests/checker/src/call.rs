@@ -9,6 +9,9 @@ use crate::Invariant;
 /// A broken promise, without its place.
 pub(crate) type Broken = (Invariant, String);
 
+/// What an effect names as its rule that a person permitted once.
+const ONCE: &str = "the operator, this once";
+
 /// A call that the model proposed.
 #[derive(Debug, Default)]
 pub(crate) struct Call {
@@ -55,6 +58,16 @@ pub(crate) struct Attempt {
     pub(crate) intents: BTreeMap<u64, Intent>,
     /// A person said that the call is to be made again.
     pub(crate) by_word: bool,
+    pub(crate) permits: Permits,
+}
+
+/// Effects that a person permitted once, by number, each as it was asked about.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Permits {
+    /// To this attempt: they may happen.
+    own: BTreeMap<u64, Value>,
+    /// To one that it does again along its record: they have happened, and are told or sent again.
+    earlier: BTreeMap<u64, Value>,
 }
 
 /// Something that an attempt announced.
@@ -111,6 +124,29 @@ impl Attempt {
         !self.undone && self.intents.values().any(|intent| intent.class == "owned_write")
     }
 
+    /// Takes a person's permit for one effect.
+    pub(crate) fn permit(&mut self, number: u64, request: Value) -> Result<(), Broken> {
+        match self.permits.own.insert(number, request) {
+            None => Ok(()),
+            Some(_) => Err((Invariant::I11, format!("effect {number} is permitted twice"))),
+        }
+    }
+
+    /// An effect that names a person's permit as its rule must have one, and each is for one effect of one attempt.
+    pub(crate) fn is_permitted(&self, effect: &Value) -> Result<(), Broken> {
+        if effect.pointer("/decision/allow/rule").and_then(Value::as_str) != Some(ONCE) {
+            return Ok(());
+        }
+        let (number, request) = (crate::body::number(effect, "number"), effect.get("request"));
+        let was_announced = self.intents.get(&number).is_some_and(|intent| intent.inherited || intent.repeated);
+        let is_again = was_announced || effect.get("replayed") == Some(&Value::Bool(true));
+        let earlier = self.permits.earlier.get(&number).filter(|_| is_again);
+        if [self.permits.own.get(&number), earlier].into_iter().flatten().any(|permitted| Some(permitted) == request) {
+            return Ok(());
+        }
+        Err((Invariant::I11, format!("effect {number} happened by a permit that was not for it")))
+    }
+
     fn may_have_sent(&self) -> bool {
         !self.sent().is_empty()
     }
@@ -119,6 +155,14 @@ impl Attempt {
     fn sent(&self) -> BTreeMap<u64, Intent> {
         let sent = self.intents.iter().filter(|(_, intent)| intent.is_send() && !intent.is_void());
         sent.map(|(number, intent)| (*number, Intent { inherited: true, ..intent.clone() })).collect()
+    }
+}
+
+impl Permits {
+    /// What an attempt finds of them that does the same again.
+    fn handed_on(&self) -> Self {
+        let all = self.earlier.iter().chain(&self.own);
+        Self { own: BTreeMap::new(), earlier: all.map(|(number, request)| (*number, request.clone())).collect() }
     }
 }
 
@@ -169,8 +213,10 @@ impl Call {
                 ));
             }
         }
-        let intents = last.filter(|_| continues).map(Attempt::sent).unwrap_or_default();
-        self.attempts.push(Attempt { number, interrupted: false, undone: false, intents, by_word: retried });
+        let continued = last.filter(|_| continues);
+        let intents = continued.map(Attempt::sent).unwrap_or_default();
+        let permits = continued.map(|last| last.permits.handed_on()).unwrap_or_default();
+        self.attempts.push(Attempt { number, interrupted: false, undone: false, intents, by_word: retried, permits });
         Ok(())
     }
 
@@ -205,6 +251,7 @@ impl Call {
     pub(crate) fn forget_approvals(&mut self) {
         let approved = self.questions.iter_mut().filter(|question| question.approved == Some(true));
         approved.for_each(|question| question.approved = None);
+        self.attempts.iter_mut().for_each(|attempt| attempt.permits = Permits::default());
     }
 
     /// Takes a person's answer.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::body::{Adopted, Holder, Started, Widened, digest_of, is_kept, number, text, unreadable};
+use crate::body::{Adopted, Holder, Started, Widened, digest_of, each, is_kept, number, text, unreadable};
 use crate::call::{Announced, Broken, Call, Intent, Question};
 use crate::evidence::Spent;
 use crate::file::{Blobs, Event, Run};
@@ -141,6 +141,7 @@ impl Walk {
                 self.authorities.insert(widened.tool, digest_of(widened.authority));
                 Ok(())
             }
+            "EffectPermitted" => self.effect_permitted(body),
             "ToolStarted" => self.tool_started(body),
             "FuelTaken" => self.fuel_taken(body),
             "EffectIntended" => self.effect_intended(body, blobs),
@@ -238,6 +239,14 @@ impl Walk {
         Ok(())
     }
 
+    fn effect_permitted(&mut self, body: &Value) -> Result<(), Broken> {
+        let request = body.get("request").cloned().unwrap_or_default();
+        match self.call(body)?.attempt(number(body, "attempt")).filter(|attempt| !attempt.interrupted) {
+            Some(attempt) => attempt.permit(number(body, "number"), request),
+            None => broken(Invariant::I6, "no such attempt is going on"),
+        }
+    }
+
     fn tool_started(&mut self, body: &Value) -> Result<(), Broken> {
         let (number, attempt) = (number(body, "call"), number(body, "attempt"));
         let continues = body.get("continues").is_some_and(|continues| !continues.is_null());
@@ -319,6 +328,7 @@ impl Walk {
         let Some(attempt) = call.attempt(number(body, "attempt")) else {
             return broken(Invariant::I6, "no such attempt is going on");
         };
+        attempt.is_permitted(&effect)?;
         let Some(intent) = attempt.intents.get_mut(&place) else {
             return broken(Invariant::I5, format!("effect {place} has a result and was never announced"));
         };
@@ -356,6 +366,7 @@ impl Walk {
             return broken(Invariant::I6, "no such attempt is going on");
         };
         attempt.interrupted = true;
+        each(body, "effects").try_for_each(|effect| attempt.is_permitted(effect))?;
         if let Some(effect) = attempt.doubtful_send() {
             return broken(Invariant::I7, format!("the attempt is given up while write {effect} is in doubt"));
         }
@@ -398,6 +409,7 @@ impl Walk {
             return broken(Invariant::I4, format!("call {number} faulted, and its changes were not undone"));
         }
         for effect in &effects {
+            attempt.is_permitted(effect)?;
             let is_send = matches!(text(effect, "class"), "keyed_write" | "opaque_write");
             let happened = effect.pointer("/result/done").is_some();
             if is_send && happened && !attempt.intents.contains_key(&crate::body::number(effect, "number")) {
@@ -417,6 +429,8 @@ impl Walk {
             return broken(Invariant::I6, "no attempt of the call could be in doubt");
         }
         call.in_doubt = true;
+        let last = call.attempts.last();
+        last.into_iter().try_for_each(|last| each(body, "effects").try_for_each(|effect| last.is_permitted(effect)))?;
         self.to_be_doubted.retain(|doubted| *doubted != number);
         Ok(())
     }

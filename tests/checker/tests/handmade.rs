@@ -442,6 +442,45 @@ fn i11_what_a_person_refused_or_did_not_allow() {
     caught(&events, &nothing(), Invariant::I11, Some(4), "another authority");
 }
 
+/// By a person's permit for one effect one effect happens, of the attempt that asked.
+#[test]
+fn i11_what_a_person_permitted_once_happens_once() {
+    let permitted = |attempt: u64, number: u64| {
+        let by = json!({"user": 1000, "place": "run"});
+        let body = json!({"call": 1, "attempt": attempt, "number": number, "request": request(), "by": by});
+        (1, "EffectPermitted", body)
+    };
+    let did = |number: u64, replayed: bool| {
+        let decision = json!({"allow": {"rule": "the operator, this once"}});
+        json!({"number": number, "request": request(), "class": "read", "decision": decision, "result": {"done": "200"},
+            "replayed": replayed})
+    };
+    let having = |epoch: u64, effects: &[Value]| {
+        let (_, kind, mut body) = finished(epoch, &returned());
+        body["effects"] = json!(effects);
+        (epoch, kind, body)
+    };
+    let with = |more: &[Told]| [&sound()[..4], more].concat();
+
+    assert_eq!(first(&with(&[permitted(1, 3), having(1, &[did(3, false)])]), &nothing()), None);
+    caught(&with(&[having(1, &[did(3, false)])]), &nothing(), Invariant::I11, Some(5), "not for it");
+    let twice = with(&[permitted(1, 3), having(1, &[did(3, false), did(4, false)])]);
+    caught(&twice, &nothing(), Invariant::I11, Some(6), "effect 4");
+    caught(&with(&[permitted(1, 3), permitted(1, 3)]), &nothing(), Invariant::I11, Some(6), "permitted twice");
+    caught(&with(&[permitted(2, 3)]), &nothing(), Invariant::I6, Some(5), "no such attempt");
+
+    // The host was killed. The call begins anew, and the permit is gone.
+    let anew = with(&[permitted(1, 3), resumed(2), call_started(2, 2), having(2, &[did(3, false)])]);
+    caught(&anew, &nothing(), Invariant::I11, Some(8), "not for it");
+    // It goes on along its record: what was done is told again, and not done again.
+    let along = |replayed| {
+        let before = [permitted(1, 3), intended(1, 1), done(1, 1), resumed(2)];
+        with(&[before.as_slice(), &[going_on(call_started(2, 2)), having(2, &[did(3, replayed)])]].concat())
+    };
+    assert_eq!(first(&along(true), &nothing()), None);
+    caught(&along(false), &nothing(), Invariant::I11, Some(10), "not for it");
+}
+
 #[test]
 fn i12_a_run_that_hangs_and_a_file_that_swells() {
     let restarted = |took_ms, settled| Evidence {

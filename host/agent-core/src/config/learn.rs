@@ -17,10 +17,11 @@ use crate::event::{Event, Recorded};
 use crate::grant::{Access, FsGrant, Grant, HttpGrant, Recovery, RuleSource};
 use crate::limits::{Limit, Limits, LimitsChange};
 use crate::name::{CallNumber, ToolName};
+use crate::once;
 use crate::pattern::{PortMatch, UrlPattern};
 
-/// Refused effects that are listed, of one tool: more make no review easier.
-const REFUSED_MAX: usize = 20;
+/// Effects that are listed in words, of one tool: more make no review easier.
+const LISTED_MAX: usize = 20;
 
 /// What a run needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Learned {
     pub needless: Vec<ToolName>,
     /// What was refused, in words, by tool.
     pub refused: Vec<(ToolName, Vec<String>)>,
+    /// What a person allowed once, in words, by tool. It is not learned: nobody said that more of its kind may happen.
+    pub once: Vec<(ToolName, Vec<String>)>,
     /// Rules by which a person was asked. They are not learned: whoever wants to be asked again keeps them.
     pub asked_by: BTreeSet<String>,
 }
@@ -42,13 +45,22 @@ pub fn learn(authorities: &[ToolAuthority], events: &[Recorded]) -> Learned {
     for (authority, deed) in deeds(authorities, events) {
         used.entry(authority.tool.clone()).or_insert_with(|| Used::nothing(authority)).add(deed);
     }
-    let mut learned =
-        Learned { grants: Vec::new(), needless: Vec::new(), refused: Vec::new(), asked_by: BTreeSet::new() };
+    let mut learned = Learned {
+        grants: Vec::new(),
+        needless: Vec::new(),
+        refused: Vec::new(),
+        once: Vec::new(),
+        asked_by: BTreeSet::new(),
+    };
     for (tool, used) in used {
         learned.asked_by.extend(used.authority.approvals.iter().map(|rule| rule.source.to_string()));
         match used.rule() {
             Some(rule) => learned.grants.push(rule),
-            None => learned.needless.push(tool.clone()),
+            None if used.once.is_empty() => learned.needless.push(tool.clone()),
+            None => {}
+        }
+        if !used.once.is_empty() {
+            learned.once.push((tool.clone(), used.once));
         }
         if !used.refused.is_empty() {
             learned.refused.push((tool, used.refused));
@@ -74,6 +86,11 @@ impl Learned {
         for rule in &self.asked_by {
             comment(&mut text, "");
             comment(&mut text, &format!("A rule asked you first and is not repeated here: {rule}"));
+        }
+        for (tool, once) in &self.once {
+            comment(&mut text, "");
+            comment(&mut text, &format!("Allowed to {tool} once by a person, and not allowed by this file:"));
+            once.iter().for_each(|line| comment(&mut text, &format!("  {line}")));
         }
         for (tool, refused) in &self.refused {
             comment(&mut text, "");
@@ -118,6 +135,12 @@ fn deeds<'e>(authorities: &'e [ToolAuthority], events: &'e [Recorded]) -> Vec<(&
     events.iter().flat_map(|recorded| of_event(&recorded.event)).flatten().collect()
 }
 
+fn list(lines: &mut Vec<String>, line: String) {
+    if lines.len() < LISTED_MAX && !lines.contains(&line) {
+        lines.push(line);
+    }
+}
+
 /// Which tool each call is of. Calls are numbered over the whole run, in the order in which they were proposed.
 fn tools_by_call<'e>(authorities: &'e [ToolAuthority], events: &[Recorded]) -> BTreeMap<CallNumber, &'e ToolAuthority> {
     let proposed = events.iter().filter_map(|recorded| match &recorded.event {
@@ -141,6 +164,7 @@ struct Used<'s> {
     /// The least access to the tool's stores.
     kv: Option<Access>,
     refused: Vec<String>,
+    once: Vec<String>,
 }
 
 struct Http<'s> {
@@ -160,6 +184,7 @@ impl<'s> Used<'s> {
             secrets: BTreeSet::new(),
             kv: None,
             refused: Vec::new(),
+            once: Vec::new(),
         }
     }
 
@@ -168,15 +193,13 @@ impl<'s> Used<'s> {
             Deed::Nothing => {}
             Deed::Announced(request) => self.add_allowed(request),
             Deed::Done(effect) => match &effect.decision {
+                Decision::Allow { rule } if once::is_by(rule) => list(&mut self.once, effect.request.to_string()),
                 Decision::Allow { .. } => {
                     self.add_allowed(&effect.request);
                     self.secrets.extend(effect.secrets.iter().map(ToString::to_string));
                 }
                 Decision::Deny { refusal, rule, .. } => {
-                    let line = format!("{}: {refusal}: {rule}", effect.request);
-                    if self.refused.len() < REFUSED_MAX && !self.refused.contains(&line) {
-                        self.refused.push(line);
-                    }
+                    list(&mut self.refused, format!("{}: {refusal}: {rule}", effect.request));
                 }
             },
         }

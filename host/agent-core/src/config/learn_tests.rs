@@ -5,12 +5,13 @@ use super::learn::{Learned, learn};
 use super::policy::parse_policy;
 use super::resolve::{ToolAuthority, resolve};
 use crate::digest::Digest;
-use crate::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, Refusal};
+use crate::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, KvOperation, Refusal};
 use crate::event::{EffectIntended, Event, ModelReplied, Recorded, ToolFinished};
 use crate::grant::{Access, Capability};
 use crate::limits::LimitsChange;
 use crate::model::{ModelReply, ProposedCall, TokenUsage};
 use crate::name::{CallNumber, RunId, ToolName};
+use crate::once;
 use crate::outcome::{Metering, Said, ToolOutcome};
 use crate::units::{Bytes, Millis, UnixMillis};
 
@@ -80,6 +81,13 @@ fn proposes(wire: &str) -> Recorded {
 
 /// A run in which each of these tools was called once and did these things, each decided as in a run.
 fn learned(calls: &[(&str, Vec<EffectRequest>)]) -> TestResult<(Learned, String)> {
+    learned_with(calls, decided)
+}
+
+fn learned_with(
+    calls: &[(&str, Vec<EffectRequest>)],
+    decided: impl Fn(&ToolAuthority, EffectRequest) -> Effect,
+) -> TestResult<(Learned, String)> {
     let authorities = authorities()?;
     let mut events = Vec::new();
     for ((tool, requests), number) in calls.iter().zip(1..) {
@@ -179,6 +187,24 @@ fn what_was_refused_is_a_comment_whatever_it_says() -> TestResult {
     assert_eq!(learned.refused[0].1.len(), 1, "each once: {learned:?}");
     assert!(learned.refused[0].1[0].contains(Refusal::NetDenied.name()), "{learned:?}");
     assert!(text.lines().all(|line| line.is_empty() || line.starts_with('#')), "{text}");
+    assert_eq!(parse_policy("learned.toml", "/", &text)?.grants, []);
+    Ok(())
+}
+
+/// Nobody said that more of its kind may happen.
+#[test]
+fn what_a_person_allowed_once_is_a_comment() -> TestResult {
+    let (store, key) = ("default".to_owned(), Some("a".to_owned()));
+    let kv = EffectRequest::Kv { operation: KvOperation::Write, store, key, value: None };
+    let once = |authority: &ToolAuthority, request| {
+        let decision = Decision::Allow { rule: once::rule() };
+        Effect { decision, ..decided(authority, request) }
+    };
+    let get = http("GET", "https://a.example.org/x");
+    let (learned, text) = learned_with(&[("files.read", vec![kv.clone(), kv, get])], once)?;
+    assert!(learned.grants.is_empty() && learned.needless.is_empty(), "{text}");
+    assert_eq!(learned.once[0].1, ["write key a of store default", "GET https://a.example.org/x"]);
+    assert!(text.contains("# Allowed to files.read once by a person, and not allowed by this file:"), "{text}");
     assert_eq!(parse_policy("learned.toml", "/", &text)?.grants, []);
     Ok(())
 }

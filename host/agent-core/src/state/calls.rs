@@ -1,7 +1,7 @@
 //! What the events of a call make of it: one function per kind of event, which [`State::apply`] picks.
 
 use super::State;
-use crate::answer_events::{ApprovalRequested, DoubtResolved, Resolution, ResolvedBy, ToolInDoubt};
+use crate::answer_events::{ApprovalRequested, DoubtResolved, EffectPermitted, Resolution, ResolvedBy, ToolInDoubt};
 use crate::approval;
 use crate::budget::FUEL_ADVANCE;
 use crate::effect::EffectRequest;
@@ -25,6 +25,19 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn effect_permitted(&mut self, body: &EffectPermitted) -> Result<(), &'static str> {
+        let pending = self.pending(body.call)?;
+        match &pending.status {
+            CallStatus::Running(attempt) if attempt.number == body.attempt => pending.asked.permits.give(body),
+            CallStatus::Running(_)
+            | CallStatus::Proposed
+            | CallStatus::Interrupted(_)
+            | CallStatus::InDoubt { .. }
+            | CallStatus::Again { .. }
+            | CallStatus::Finished(_) => Err("no such attempt is going on"),
+        }
+    }
+
     pub(super) fn tool_started(&mut self, body: &ToolStarted) -> Result<(), &'static str> {
         self.may_start(body)?;
         let pending = self.pending(body.call)?;
@@ -37,6 +50,9 @@ impl State {
         let (changes, marks, boot) = (Vec::new(), Vec::new(), None);
         let origin = Origin { seed: body.seed.clone(), clock_start: body.clock_start };
         let attempt = Attempt { number, fuel, taken, started, changes, marks, boot, sends, transcript, origin };
+        if body.continues.is_none() {
+            pending.asked.permits.end();
+        }
         pending.status = CallStatus::Running(attempt);
         Ok(())
     }

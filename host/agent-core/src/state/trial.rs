@@ -45,6 +45,7 @@ impl State {
             | Event::ApprovalRequested(_)
             | Event::ApprovalDecided(_)
             | Event::GrantWidened(_)
+            | Event::EffectPermitted(_)
             | Event::CallUndone(_)
             | Event::ToolSuspended(_)
             | Event::ToolInDoubt(_)

@@ -209,6 +209,8 @@ pub mod note {
     pub const APPROVAL_DECIDED: &str = "agenthost.approval_decided";
     /// A person allowed a tool more.
     pub const GRANT_WIDENED: &str = "agenthost.grant_widened";
+    /// A person allowed one effect that nothing grants.
+    pub const EFFECT_PERMITTED: &str = "agenthost.effect_permitted";
     /// The operator moved what the run is locked to.
     pub const RUN_REBASED: &str = "agenthost.run_rebased";
     /// What an attempt had changed was restored.

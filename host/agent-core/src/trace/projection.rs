@@ -203,6 +203,7 @@ impl Projection {
                 self.put(Note { at, name: note::GRANT_WIDENED, attributes: vec![(&names::NOTE_TOOL, tool.into())] });
                 Vec::new()
             }
+            Event::EffectPermitted(body) => self.tell(at, note::EFFECT_PERMITTED, body.call, []),
             Event::ToolStarted(body) => self.tool_started(facts, recorded, body),
             Event::EffectIntended(body) => {
                 self.attempt(body.call).into_iter().for_each(|attempt| attempt.announce(at, body));

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use agent_core::answer_events::Approval;
+use agent_core::answer_events::{Approval, ApprovalSubject};
 use agent_core::approval;
 use agent_core::config::decide::{Permit, Verdict};
+use agent_core::config::refusal::Denial;
 use agent_core::digest::Digest;
 use agent_core::effect::{Decision, Effect, EffectClass, EffectRequest, Refusal, Ruling};
 use agent_core::event::{EffectDone, EffectIntended, FuelTaken, Suspension};
@@ -25,14 +26,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::callers::News;
 use super::ports::Ports;
-use super::set_aside::Asking;
-use crate::asking;
+use super::set_aside::{Asking, was_announced};
 use crate::boot;
 use crate::defect;
 use crate::failpoint;
 use crate::journal::error::JournalError;
 use crate::journal::log::Durable;
 use crate::journal::open_files::{self, OpenFiles};
+use crate::needs::{self, Need};
 
 /// The gate of one attempt of one call.
 pub struct CallGate {
@@ -96,6 +97,33 @@ impl CallGate {
         self.ports.recorder.state().authorities[self.index].decide(request)
     }
 
+    fn need<'n>(&'n self, number: u32, request: &'n EffectRequest) -> Need<'n> {
+        let (tool, index, call, attempt) = (&self.tool, self.index, self.call, self.attempt);
+        Need { tool, index, call, attempt, number, request }
+    }
+
+    async fn decide_ungranted(&self, need: &Need<'_>, denial: Denial) -> Ruling {
+        if let Some(permit) = self.permitted_when_announced(need) {
+            return allowed(permit);
+        }
+        match needs::meet(&self.ports, need).await {
+            Some(permit) => allowed(permit),
+            // The attempt ends with the run: its guest must not take that for a person's no.
+            None if self.ports.cancel.is_cancelled() => std::future::pending().await,
+            None => Ruling::plain(needs::refusal(&self.ports, need, denial).into(), need.request.class(false)),
+        }
+    }
+
+    /// What a person permitted once when an attempt before announced this very write, which has no answer: sent again with its key, or
+    /// because a person said so, it is no other.
+    fn permitted_when_announced(&self, need: &Need<'_>) -> Option<Permit> {
+        let request = self.ports.secrets.without_secrets(need.request);
+        let subject = ApprovalSubject::Effect { number: need.number, request };
+        let is_known =
+            self.ports.recorder.state().call(need.call).is_some_and(|pending| was_announced(pending, &subject));
+        is_known.then(|| needs::permitted_once(&self.ports, need)).flatten()
+    }
+
     fn record(&self, event: impl Into<agent_core::event::Event>, durable: Durable) -> Result<(), GateClosed> {
         let recorded = self.ports.recorder.record(event, durable);
         recorded.map(drop).map_err(|error| {
@@ -116,13 +144,14 @@ impl EffectGate for CallGate {
                 Ok(Approval::Denied { reason }) => not_approved(&permit, approval::denied(reason.as_deref()), &rule),
                 Err(closed) => not_approved(&permit, closed.to_string(), &rule),
             },
-            Verdict::Deny(denial) => match asking::widen(&self.ports, &self.tool, self.index, self.call, request).await
-            {
-                Some(permit) => allowed(permit),
-                // The attempt ends with the run: its guest must not take that for a person's no.
-                None if self.ports.cancel.is_cancelled() => std::future::pending().await,
-                None => Ruling::plain(denial.into(), request.class(false)),
-            },
+            Verdict::Deny(denial) => self.decide_ungranted(&self.need(number, request), denial).await,
+        }
+    }
+
+    async fn decide_again(&self, number: u32, request: &EffectRequest) -> Ruling {
+        match needs::permitted_once(&self.ports, &self.need(number, request)) {
+            Some(permit) => allowed(permit),
+            None => self.decide(number, request).await,
         }
     }
 

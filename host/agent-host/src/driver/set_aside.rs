@@ -140,7 +140,7 @@ impl Asking {
 
 /// Whether an attempt before has announced this very write, and has no answer: a person had said yes to it then, and what is sent
 /// again, or told again without being sent, is no other.
-fn was_announced(pending: &PendingCall, subject: &ApprovalSubject) -> bool {
+pub(super) fn was_announced(pending: &PendingCall, subject: &ApprovalSubject) -> bool {
     match (&pending.status, subject) {
         (CallStatus::Running(attempt), ApprovalSubject::Effect { number, request }) => {
             attempt.sends.iter().any(|send| send.number == *number && send.request == *request)

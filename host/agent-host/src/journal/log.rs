@@ -77,6 +77,7 @@ impl Durable {
             Event::ModelRequested(_)
             | Event::ApprovalDecided(_)
             | Event::GrantWidened(_)
+            | Event::EffectPermitted(_)
             | Event::EffectIntended(_)
             | Event::ToolInDoubt(_)
             | Event::DoubtResolved(_)

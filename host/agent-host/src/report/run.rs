@@ -235,6 +235,10 @@ fn call_note(event: &Event) -> Option<String> {
                 }
             })
         }
+        Event::EffectPermitted(body) => {
+            let (request, place) = (text::line(&body.request.to_string(), LINE_CHARS_MAX), place(body.by.place));
+            Some(format!("allowed this once by a person{place}: {request}"))
+        }
         Event::CallUndone(body) => Some(format!("attempt {} undone: {}", body.attempt, counted(body.restored, "path"))),
         Event::ToolInDoubt(body) => {
             let (request, reason) = (body.request.to_string(), &body.reason);

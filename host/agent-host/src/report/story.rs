@@ -66,6 +66,7 @@ impl Teller {
             | Event::RunEnded(_) => return self.steps.push_back(Step::Note(Box::new(recorded))),
             Event::ApprovalRequested(body) => body.call,
             Event::ApprovalDecided(body) => body.call,
+            Event::EffectPermitted(body) => body.call,
             Event::ToolStarted(body) => body.call,
             Event::EffectIntended(body) => body.call,
             Event::EffectDone(body) => body.call,

@@ -36,7 +36,10 @@ pub fn lines(state: &State, events: &[Recorded]) -> anyhow::Result<Vec<String>> 
     let (chars, shown) = (instructions.chars().count(), text::line(instructions, SAID_CHARS_MAX));
     lines.push(format!("instructions, {chars} characters: {shown}"));
     let decided = events.iter().filter(|recorded| {
-        matches!(recorded.event, Event::ApprovalDecided(_) | Event::GrantWidened(_) | Event::DoubtResolved(_))
+        matches!(
+            recorded.event,
+            Event::ApprovalDecided(_) | Event::GrantWidened(_) | Event::EffectPermitted(_) | Event::DoubtResolved(_)
+        )
     });
     lines.push(format!(
         "{} decisions that somebody took in it elsewhere; no approval among them counts",

@@ -130,7 +130,7 @@ pub(super) fn about(state: &State, call: &PendingCall, subject: &ApprovalSubject
                 Some(Verdict::Allow(permit)) => (None, permit.secrets.as_slice()),
                 Some(Verdict::Deny(_)) | None => (None, [].as_slice()),
             };
-            let sent = body_line(request).into_iter().chain(secrets.iter().map(secret_line));
+            let sent = body_line(request).into_iter().chain(carried(secrets));
             sent.chain([rule_line(rule)]).collect()
         }
     }
@@ -169,11 +169,14 @@ fn rule_line(rule: Option<&str>) -> String {
     rule.map_or_else(|| "no rule asks for it any more".to_owned(), |rule| format!("rule: {rule}"))
 }
 
-fn secret_line(secret: &SecretGrant) -> String {
-    format!("carries your secret {} in `{}`", secret.name, secret.header)
+/// The secrets that go along with a request: a person who allows it allows that too.
+pub fn carried(secrets: &[SecretGrant]) -> impl Iterator<Item = String> {
+    secrets.iter().map(|secret| format!("carries your secret {} in `{}`", secret.name, secret.header))
 }
 
-fn body_line(request: &EffectRequest) -> Option<String> {
+/// How much a request sends, where it has a body.
+#[must_use]
+pub fn body_line(request: &EffectRequest) -> Option<String> {
     match request {
         EffectRequest::Http { body_bytes, .. } if body_bytes.0 > 0 => Some(format!("sends a body of {body_bytes}")),
         EffectRequest::Http { .. }

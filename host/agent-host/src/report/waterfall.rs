@@ -338,6 +338,7 @@ fn note_words(note: &Note) -> String {
         note::APPROVAL_REQUESTED => format!("asked to approve the {}", of(&names::NOTE_SUBJECT)),
         note::APPROVAL_DECIDED => of(&names::NOTE_ANSWER),
         note::GRANT_WIDENED => format!("{} may do more", of(&names::NOTE_TOOL)),
+        note::EFFECT_PERMITTED => "was allowed one effect, this once".to_owned(),
         note::RUN_REBASED => "rebased".to_owned(),
         note::CHANGES_UNDONE => format!("undone by a person: {} paths", of(&names::UNDONE)),
         note::CALL_UNDONE => format!("undone: {} paths", of(&names::UNDONE)),

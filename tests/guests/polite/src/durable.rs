@@ -67,6 +67,30 @@ pub(crate) fn pay(order: Order) -> Result<Json<Value>, String> {
     })))
 }
 
+/// Where to look, and where to pay.
+#[args]
+pub(crate) struct Check {
+    /// What is looked at before and after paying, by the same request.
+    price: String,
+    /// Where the payment goes.
+    url: String,
+}
+
+/// Looks, pays and looks again, and says what came of each, whatever that is.
+#[tool]
+pub(crate) fn check_and_pay(check: Check) -> Json<Value> {
+    let look = Request::get(&check.price);
+    let [before, paid, after] = [look.clone(), Request::post(&check.url, b"10".to_vec()), look]
+        .map(|request| answer(&request).unwrap_or_else(|why| why));
+    Json(json!({"before": before, "paid": paid, "after": after}))
+}
+
+fn answer(request: &Request) -> Result<String, String> {
+    let response = request.send().map_err(|error| error.to_string())?;
+    let (body, _) = response.read(RECEIPT_BYTES_MAX).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
 /// Where to pay last.
 #[args]
 pub(crate) struct LastOrder {

@@ -12,6 +12,7 @@ agent_host_tool::export!(
     durable::pay,
     durable::pay_and_panic,
     durable::pay_together,
+    durable::check_and_pay,
     files::read_file,
     files::write_file,
     files::append_file,

@@ -47,7 +47,7 @@ impl Moment {
                 Self::BetweenCalls
             }
             "tool-started" => Self::GuestRuns,
-            "effect-asked" => Self::BeingDecided,
+            "effect-asked" | "effect-permitted" => Self::BeingDecided,
             "change-intended" | "paths-marked" | "send-intended" => Self::Announced,
             "send-answered" => Self::Answered,
             "send-done" => Self::AnswerRecorded,

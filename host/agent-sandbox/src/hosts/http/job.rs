@@ -105,7 +105,7 @@ impl Job {
             Some(effect) => effects.keep(Effect { replayed: true, ..effect.clone() }),
             // What was refused then is refused again, and recorded so.
             None => {
-                if let Ok(permit) = effects.decide_numbered(number, request).await {
+                if let Ok(permit) = effects.decide_told(number, request).await {
                     let result = match &known.answer {
                         Some(Ok(answer)) => EffectResult::Done(answer.status.to_string()),
                         Some(Err(code)) => {

@@ -46,6 +46,9 @@ pub(super) struct Kept {
     undo: Vec<Undo>,
     marks: Vec<PathMark>,
     pub(super) lines: Vec<String>,
+    /// The effects that it was asked about, and what of them was only done again.
+    decided: Vec<u32>,
+    decided_again: Vec<u32>,
 }
 
 /// A gate that keeps it.
@@ -76,6 +79,13 @@ impl Keeper {
 #[async_trait]
 impl EffectGate for Keeper {
     async fn decide(&self, number: u32, request: &EffectRequest) -> Ruling {
+        // A look has no number.
+        self.kept(|kept| kept.decided.extend(Some(number).filter(|number| *number > 0)));
+        self.inner.decide(number, request).await
+    }
+
+    async fn decide_again(&self, number: u32, request: &EffectRequest) -> Ruling {
+        self.kept(|kept| kept.decided_again.push(number));
         self.inner.decide(number, request).await
     }
 
@@ -374,6 +384,25 @@ async fn a_keyed_write_without_an_answer_is_sent_again() -> io::Result<()> {
     assert!(gate.kept(|kept| kept.lines.contains(&"send 5".to_owned())));
     // What the journal has of the transcript is not given to it again.
     assert_eq!(gate.kept(|kept| kept.parts[0].len()), 0);
+    Ok(())
+}
+
+/// A person's word for one effect is for none that happens now.
+#[tokio::test]
+async fn the_gate_is_told_what_is_only_done_again() -> io::Result<()> {
+    let shop = Shop::open().await?;
+    let gate = Keeper::new(Answer::AllowKeyed);
+    let replay = shop.killed(&gate).await?;
+    let asked = |gate: &Keeper| gate.kept(|kept| (kept.decided.clone(), kept.decided_again.clone()));
+    assert_eq!(asked(&gate), (vec![1, 2, 3, 4, 5], vec![]));
+    // What was paid is told, and not even decided about.
+    let gate = Keeper::new(Answer::AllowKeyed);
+    let (_, account) = shop.call(&gate, Some(replay.clone()), shop.habits()).await;
+    assert_eq!((account.divergence, asked(&gate)), (None, (vec![6], vec![1, 2, 3, 4])));
+    // Without an answer it is sent again, though the guest is still told of what came before.
+    let gate = Keeper::new(Answer::AllowKeyed);
+    let (_, account) = shop.call(&gate, Some(Replay { answers: BTreeMap::new(), ..replay }), shop.habits()).await;
+    assert_eq!((account.divergence, asked(&gate)), (None, (vec![5, 6], vec![1, 2, 3, 4])));
     Ok(())
 }
 

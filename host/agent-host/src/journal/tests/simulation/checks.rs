@@ -129,6 +129,7 @@ fn see(calls: &mut HashMap<CallNumber, Call>, event: &Event) -> Result<(), Strin
         | Event::ModelFailed(_)
         | Event::ApprovalRequested(_)
         | Event::GrantWidened(_)
+        | Event::EffectPermitted(_)
         | Event::FuelTaken(_)
         | Event::PathsMarked(_)
         | Event::CallUndone(_)
