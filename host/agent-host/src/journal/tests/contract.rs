@@ -148,7 +148,7 @@ fn runs_are_listed_newest_first(medium: &mut impl Medium) {
 /// A request that a crash left open is a turn; one that failed is none, and neither is a resume without an open one.
 fn turns_are_listed_as_the_budget_counts_them(medium: &mut impl Medium) {
     let resumed = || -> Event {
-        RunResumed { budget: Budget::STANDARD, hardening: Hardening::none("a test"), boot: None }.into()
+        RunResumed { budget: Budget::STANDARD, hardening: Hardening::none("a test"), boot: None, repaired: None }.into()
     };
     let failure = ModelFailure { kind: ModelFailureKind::Timeout, message: "late".to_owned(), retry_after: None };
     let failed: Event = ModelFailed { turn: 1, failure }.into();
