@@ -429,8 +429,11 @@ impl Walk {
             return broken(Invariant::I6, "no attempt of the call could be in doubt");
         }
         call.in_doubt = true;
-        let last = call.attempts.last();
-        last.into_iter().try_for_each(|last| each(body, "effects").try_for_each(|effect| last.is_permitted(effect)))?;
+        if let Some(last) = call.attempts.last_mut() {
+            each(body, "effects").try_for_each(|effect| last.is_permitted(effect))?;
+            // Also in a host that lives: nothing of it goes on that a later resume could find.
+            last.interrupted = true;
+        }
         self.to_be_doubted.retain(|doubted| *doubted != number);
         Ok(())
     }

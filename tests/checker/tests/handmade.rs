@@ -169,6 +169,18 @@ fn doubted() -> Vec<Told> {
     events
 }
 
+/// The same, and the run was stopped before the attempt which goes on from there had sent anything: in doubt once more, and resolved in
+/// the same way.
+fn doubted_twice() -> Vec<Told> {
+    let mut events = doubted()[..10].to_vec();
+    events.extend([going_on(call_started(4, 2)), doubt(4), ended(4, "cancelled", None)]);
+    events.extend([resolved(5, &json!("retry")), resumed(6)]);
+    let (_, kind, mut again) = call_started(6, 3);
+    again["continues"] = json!(2);
+    events.extend([(6, kind, again), intended(6, 3), done(6, 3), finished(6, &returned()), of_epoch(6, asked(2))]);
+    events
+}
+
 /// The host was killed after the payment had been answered, and the next attempt continues from there: twice.
 fn continued() -> Vec<Told> {
     let continues = |epoch, attempt| {
@@ -244,6 +256,7 @@ fn sound_journals_pass() {
     assert_eq!(first(&sound(), &evidence), None);
     assert_eq!(first(&doubted(), &Evidence { hits: Some(vec![hit(), hit()]), ..nothing() }), None);
     assert_eq!(first(&continued(), &Evidence { hits: Some(vec![hit()]), ..nothing() }), None);
+    assert_eq!(first(&doubted_twice(), &Evidence { hits: Some(vec![hit(), hit()]), ..nothing() }), None);
     assert_eq!(first(&sent_again(), &nothing()), None);
     let mut stopped = sent_again()[..5].to_vec();
     stopped.push(finished(1, &json!({"faulted": {"fault": "guest_trap", "message": "trap"}})));
