@@ -142,6 +142,7 @@ fn a_use_that_the_record_does_not_tell_is_not_made_again() {
     let resumed = world.run(&["resume"]);
     assert_eq!((resumed.code, server.hits()), (Some(0), 3), "{resumed:?}");
     assert!(resumed.out.starts_with("came: ten; ten; ") && !resumed.out.contains("ten; ten; ten"), "{resumed:?}");
+    assert!(resumed.err.contains(COUNTS_NO_MORE), "it may have been done: {resumed:?}");
     assert_eq!(permitted(&world), [(1, 1), (1, 2), (1, 3)]);
     assert_eq!(effects(&world), [(1, true, true), (2, true, true), (3, false, false)]);
     is_sound(&world);

@@ -71,16 +71,16 @@ impl Permits {
     /// again may happen by that, and nothing else.
     #[must_use]
     pub fn hold(&self, number: u32, request: &EffectRequest) -> bool {
-        self.has(Standing::Holds, number, request)
+        self.for_such(number, request).any(|permit| permit.standing == Standing::Holds)
     }
 
-    /// Whether the same was permitted to an attempt that is over, so that it must be asked about again: for people.
+    /// Whether the same was permitted to an attempt of the call before, though it must be asked about now: for people.
     #[must_use]
     pub fn have_held(&self, number: u32, request: &EffectRequest) -> bool {
-        self.has(Standing::Over, number, request)
+        self.for_such(number, request).next().is_some()
     }
 
-    fn has(&self, standing: Standing, number: u32, request: &EffectRequest) -> bool {
-        self.0.iter().any(|permit| (permit.standing, permit.number, &permit.request) == (standing, number, request))
+    fn for_such(&self, number: u32, request: &EffectRequest) -> impl Iterator<Item = &Permit> {
+        self.0.iter().filter(move |permit| (permit.number, &permit.request) == (number, request))
     }
 }

@@ -68,6 +68,8 @@ pub(crate) struct Permits {
     own: BTreeMap<u64, Value>,
     /// To one that it does again along its record: they have happened, and are told or sent again.
     earlier: BTreeMap<u64, Value>,
+    /// Before another host vouched for the call: they have happened, and are told again, but not sent.
+    told: BTreeMap<u64, Value>,
 }
 
 /// Something that an attempt announced.
@@ -139,9 +141,14 @@ impl Attempt {
         }
         let (number, request) = (crate::body::number(effect, "number"), effect.get("request"));
         let was_announced = self.intents.get(&number).is_some_and(|intent| intent.inherited || intent.repeated);
-        let is_again = was_announced || effect.get("replayed") == Some(&Value::Bool(true));
-        let earlier = self.permits.earlier.get(&number).filter(|_| is_again);
-        if [self.permits.own.get(&number), earlier].into_iter().flatten().any(|permitted| Some(permitted) == request) {
+        let is_told = effect.get("replayed") == Some(&Value::Bool(true));
+        let earlier = self.permits.earlier.get(&number).filter(|_| was_announced || is_told);
+        let told = self.permits.told.get(&number).filter(|_| is_told);
+        if [self.permits.own.get(&number), earlier, told]
+            .into_iter()
+            .flatten()
+            .any(|permitted| Some(permitted) == request)
+        {
             return Ok(());
         }
         Err((Invariant::I11, format!("effect {number} happened by a permit that was not for it")))
@@ -161,8 +168,20 @@ impl Attempt {
 impl Permits {
     /// What an attempt finds of them that does the same again.
     fn handed_on(&self) -> Self {
+        Self { own: BTreeMap::new(), earlier: self.all(), told: self.told.clone() }
+    }
+
+    /// What is left of them when another host vouches for the call.
+    fn told(&self) -> Self {
+        Self {
+            told: self.told.iter().map(|(number, request)| (*number, request.clone())).chain(self.all()).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn all(&self) -> BTreeMap<u64, Value> {
         let all = self.earlier.iter().chain(&self.own);
-        Self { own: BTreeMap::new(), earlier: all.map(|(number, request)| (*number, request.clone())).collect() }
+        all.map(|(number, request)| (*number, request.clone())).collect()
     }
 }
 
@@ -251,7 +270,7 @@ impl Call {
     pub(crate) fn forget_approvals(&mut self) {
         let approved = self.questions.iter_mut().filter(|question| question.approved == Some(true));
         approved.for_each(|question| question.approved = None);
-        self.attempts.iter_mut().for_each(|attempt| attempt.permits = Permits::default());
+        self.attempts.iter_mut().for_each(|attempt| attempt.permits = attempt.permits.told());
     }
 
     /// Takes a person's answer.

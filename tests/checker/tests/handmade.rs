@@ -492,6 +492,14 @@ fn i11_what_a_person_permitted_once_happens_once() {
     };
     assert_eq!(first(&along(true), &nothing()), None);
     caught(&along(false), &nothing(), Invariant::I11, Some(10), "not for it");
+    // Another host vouched for the run since: what was done is still told again.
+    let elsewhere = |replayed| {
+        let adopted = (2, "RunAdopted", json!({"authorities": [authority()]}));
+        let before = [permitted(1, 3), intended(1, 1), done(1, 1), adopted, resumed(3)];
+        with(&[before.as_slice(), &[going_on(call_started(3, 2)), having(3, &[did(3, replayed)])]].concat())
+    };
+    assert_eq!(first(&elsewhere(true), &nothing()), None);
+    caught(&elsewhere(false), &nothing(), Invariant::I11, Some(11), "not for it");
 }
 
 #[test]

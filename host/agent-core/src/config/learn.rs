@@ -13,7 +13,7 @@ use super::mount::is_at_or_below;
 use super::problem::visible;
 use super::resolve::ToolAuthority;
 use crate::effect::{Decision, Effect, EffectClass, EffectRequest, HttpMethod};
-use crate::event::{Event, Recorded};
+use crate::event::{EffectIntended, Event, Recorded};
 use crate::grant::{Access, FsGrant, Grant, HttpGrant, Recovery, RuleSource};
 use crate::limits::{Limit, Limits, LimitsChange};
 use crate::name::{CallNumber, ToolName};
@@ -120,6 +120,8 @@ enum Deed<'e> {
 /// recorded.
 fn deeds<'e>(authorities: &'e [ToolAuthority], events: &'e [Recorded]) -> Vec<(&'e ToolAuthority, Deed<'e>)> {
     let tools = tools_by_call(authorities, events);
+    let permitted = permitted_once(events);
+    let is_once = |body: &EffectIntended| permitted.contains(&(body.call, body.number, &body.request));
     let deed = |call: &CallNumber, deed| Some((*tools.get(call)?, deed));
     let of_event = |event: &'e Event| -> Vec<Option<(&'e ToolAuthority, Deed<'e>)>> {
         match event {
@@ -127,12 +129,22 @@ fn deeds<'e>(authorities: &'e [ToolAuthority], events: &'e [Recorded]) -> Vec<(&
                 let done = body.effects.iter().map(|effect| deed(&body.call, Deed::Done(effect)));
                 [deed(&body.call, Deed::Nothing)].into_iter().chain(done).collect()
             }
+            Event::EffectIntended(body) if is_once(body) => Vec::new(),
             Event::EffectIntended(body) => vec![deed(&body.call, Deed::Announced(&body.request))],
             Event::EffectDone(body) => vec![deed(&body.call, Deed::Done(&body.effect))],
             _ => Vec::new(),
         }
     };
     events.iter().flat_map(|recorded| of_event(&recorded.event)).flatten().collect()
+}
+
+/// What a person permitted once. Whichever attempt announces it, nobody said that more of its kind may happen.
+fn permitted_once(events: &[Recorded]) -> Vec<(CallNumber, u32, &EffectRequest)> {
+    let permitted = events.iter().filter_map(|recorded| match &recorded.event {
+        Event::EffectPermitted(body) => Some((body.call, body.number, &body.request)),
+        _ => None,
+    });
+    permitted.collect()
 }
 
 fn list(lines: &mut Vec<String>, line: String) {

@@ -4,6 +4,7 @@ use super::ceiling::Ceiling;
 use super::learn::{Learned, learn};
 use super::policy::parse_policy;
 use super::resolve::{ToolAuthority, resolve};
+use crate::answer_events::{AnswerPlace, AnsweredBy, EffectPermitted};
 use crate::digest::Digest;
 use crate::effect::{Decision, Effect, EffectClass, EffectRequest, EffectResult, FileOperation, KvOperation, Refusal};
 use crate::event::{EffectIntended, Event, ModelReplied, Recorded, ToolFinished};
@@ -209,21 +210,37 @@ fn what_a_person_allowed_once_is_a_comment() -> TestResult {
     Ok(())
 }
 
+/// A wider grant that came later would have made a rule of it.
+#[test]
+fn an_announced_write_that_a_person_allowed_once_is_no_rule() -> TestResult {
+    let authorities = authorities()?;
+    let request = file(FileOperation::Write, "/data/x");
+    let by = AnsweredBy { user: 1000, place: AnswerPlace::Run };
+    let permitted = EffectPermitted { call: CallNumber(1), attempt: 1, number: 1, request: request.clone(), by };
+    let learned = learn(&authorities, &[proposes("files__write"), recorded(permitted), recorded(announced(request))]);
+    assert_eq!(learned.grants, []);
+    Ok(())
+}
+
 #[test]
 fn an_announced_write_of_a_call_without_end_counts() -> TestResult {
     let authorities = authorities()?;
-    let intended = EffectIntended {
-        call: CallNumber(1),
-        attempt: 1,
-        number: 1,
-        request: file(FileOperation::Write, "/data/x"),
-        class: EffectClass::OwnedWrite,
-        undo: Vec::new(),
-        idempotency_key: None,
-        transcript: None,
-    };
+    let intended = announced(file(FileOperation::Write, "/data/x"));
     let learned = learn(&authorities, &[proposes("files__write"), recorded(intended)]);
     assert_eq!(learned.grants[0].fs[0].access, Access::Write);
     assert_eq!(learned.grants[0].selector.to_string(), "files.write");
     Ok(())
+}
+
+fn announced(request: EffectRequest) -> EffectIntended {
+    EffectIntended {
+        call: CallNumber(1),
+        attempt: 1,
+        number: 1,
+        request,
+        class: EffectClass::OwnedWrite,
+        undo: Vec::new(),
+        idempotency_key: None,
+        transcript: None,
+    }
 }
