@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -169,6 +170,34 @@ fn a_tool_that_is_taken_away_is_gone_though_another_cannot_be_used() {
     }
     session.message().expect("news");
     assert_eq!(session.ask("tools/list", json!({}))["result"]["tools"], json!([]));
+}
+
+/// The server ended, for every client and every tool.
+#[test]
+fn while_a_secret_cannot_be_read_what_was_served_before_goes_on() {
+    let world = with_tools(&[("two", "polite")]);
+    let manifest = "[tool]\nname = \"paying\"\nversion = \"1\"\ndescription = \"Pays.\"\n\
+         [[capabilities.http]]\nurl = \"https://api.example.org\"\nmethods = [\"GET\"]\n\
+         [[capabilities.secrets]]\nname = \"API_TOKEN\"\nurl = \"https://api.example.org\"\n";
+    world.write("tools/paying/paying.wasm", std::fs::read(guest("hostile")).expect("the guest"));
+    world.write("tools/paying/tool.toml", manifest);
+    let token = world.write("token", "tok-7f3Qx9Zw");
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+    let granted = format!("secrets = [{{ name = \"API_TOKEN\", from = \"file:{}\" }}]", token.display());
+    world.write("policy.toml", format!("[[grant]]\ntool = \"paying\"\n{granted}\n"));
+    let mut session = Session::start(&world, &["--tools", "tools", "--policy", "policy.toml"]);
+    std::fs::remove_file(&token).expect("it goes");
+    put(&world, "three", "plain");
+    // Tools are looked at every two seconds.
+    let until = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < until {
+        assert_eq!(text(&session.call("two__echo", &json!({ "value": 1 }))), "1");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let listed = session.ask("tools/list", json!({})).to_string();
+    assert!(!listed.contains("three__") && listed.contains("paying__"), "{listed}");
+    let (code, said) = session.end();
+    assert!(code == Some(0) && said.contains("are not served") && said.contains("API_TOKEN"), "{said}");
 }
 
 /// Else a tool could put another one there, which would be served in the next moment.

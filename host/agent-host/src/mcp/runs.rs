@@ -9,7 +9,7 @@ use agent_core::config::authority::Authority;
 use agent_core::hardening::Hardening;
 use agent_core::metadata::Metadata;
 use agent_core::name::RunId;
-use agent_core::run_events::{DoubtPolicy, Durability, Record, RunResumed, RunStarted, Strictness};
+use agent_core::run_events::{DoubtPolicy, Durability, LockedTool, Record, RunResumed, RunStarted, Strictness};
 use agent_core::session::Earlier;
 use agent_core::state::State;
 use agent_core::units::{Fuel, Millis};
@@ -102,7 +102,14 @@ impl Surroundings {
     /// # Errors
     /// Where one cannot be loaded, or a rule exceeds what it asks for.
     pub fn tools(&self, tools: Vec<Unloaded>, rules: &[Authority], naming: Naming) -> anyhow::Result<Tools> {
-        self.locked(toolset::load_all(&self.sandbox, tools)?, rules, naming)
+        let tools = self.locked(toolset::load_all(&self.sandbox, tools)?, rules, naming)?;
+        // Their run begins with the values: where one is missing, what was served before goes on.
+        self.secrets(&tools.locked)?;
+        Ok(tools)
+    }
+
+    fn secrets<'t>(&self, tools: impl IntoIterator<Item = &'t LockedTool>) -> anyhow::Result<SecretValues> {
+        SecretValues::read(tools.into_iter().map(|tool| &tool.authority.grant), &self.keyring)
     }
 
     fn locked(&self, loaded: Vec<toolset::Loaded>, rules: &[Authority], naming: Naming) -> anyhow::Result<Tools> {
@@ -123,7 +130,15 @@ impl Surroundings {
     pub fn still_there(&self, served: &Tools, rules: &[Authority], naming: Naming) -> anyhow::Result<Option<Tools>> {
         let there: Vec<_> = served.loaded.iter().filter(|loaded| toolset::is_unchanged(loaded)).cloned().collect();
         let tools = self.locked(there, rules, naming)?;
-        Ok((tools.locked != served.locked).then_some(tools))
+        if tools.locked == served.locked {
+            return Ok(None);
+        }
+        // The run of fewer begins with the values that can be read now.
+        let has_values = |loaded: &&toolset::Loaded| {
+            self.secrets(tools.locked.iter().filter(|tool| tool.component == loaded.component.digest)).is_ok()
+        };
+        let left = tools.loaded.iter().filter(has_values).cloned().collect();
+        self.locked(left, rules, naming).map(Some)
     }
 
     /// Records the start of a run, with the bytes of every component that it is locked to, and begins to send it.
@@ -152,7 +167,7 @@ impl Surroundings {
             meta: Metadata::default(),
             forked_from: None,
         };
-        let secrets = SecretValues::read(tools.locked.iter().map(|tool| &tool.authority.grant), &self.keyring)?;
+        let secrets = self.secrets(&tools.locked)?;
         let (log, first) = self.journal.start_run(clock::new_run()?, clock::now(), started)?;
         let recorder = Recorder::new(log, State::begin(&first)?);
         let ports = Arc::new(self.ports(recorder, Components::of(&tools.loaded), secrets));
