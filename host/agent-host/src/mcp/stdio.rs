@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -24,6 +25,9 @@ use super::raw_arguments;
 /// Requests of a client that have no answer yet, written and all: as many calls as are taken, and some that are none. Who asks
 /// and does not read is not answered for ever.
 const REQUESTS_MAX: usize = 320;
+
+/// How long a client that does not read is waited for at the end.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// The requests that have no answer yet, and the room that each takes: two of one name could not be told apart.
 type Open = Arc<StdMutex<HashMap<RequestId, Taken>>>;
@@ -208,6 +212,8 @@ where
     }
 
     async fn close(&mut self) -> Result<(), io::Error> {
-        self.output.lock().await.flush().await
+        // Who does not read holds up what is being written, and with that this.
+        let flushed = async { self.output.lock().await.flush().await };
+        tokio::time::timeout(CLOSE_WAIT, flushed).await.unwrap_or(Ok(()))
     }
 }
