@@ -38,7 +38,7 @@ fn a_write_that_was_cut_off_is_dropped_told_and_recorded() {
     assert_eq!(kinds(&world), ["RunStarted"]);
     let resumed = world.run(&["resume"]);
     assert_eq!((resumed.code, resumed.out.as_str()), (Some(0), "done\n"), "{resumed:?}");
-    let told = "the journal ended in a write that was cut off, which was dropped (";
+    let told = "the journal ended in a write that was not finished, which was dropped (";
     assert!(resumed.err.contains(told), "{}", resumed.err);
     let events = world.events(&[]);
     assert_eq!(events[1]["kind"], "RunResumed");
@@ -55,9 +55,9 @@ fn a_new_run_tells_of_what_was_cut_off_and_nobody_does_later() {
     tear(&world);
     let words = ["run", "--model", &model, "go"];
     let first = world.run(&words);
-    assert!(first.code == Some(0) && first.err.contains("was cut off"), "{first:?}");
+    assert!(first.code == Some(0) && first.err.contains("was not finished"), "{first:?}");
     let second = world.run(&words);
-    assert!(second.code == Some(0) && !second.err.contains("was cut off"), "{second:?}");
+    assert!(second.code == Some(0) && !second.err.contains("was not finished"), "{second:?}");
 }
 
 #[test]
@@ -65,6 +65,6 @@ fn a_host_that_was_killed_between_two_writes_left_nothing_to_drop() {
     let world = World::new();
     let _ = killed(&world);
     let resumed = world.run(&["resume"]);
-    assert!(resumed.code == Some(0) && !resumed.err.contains("was cut off"), "{resumed:?}");
+    assert!(resumed.code == Some(0) && !resumed.err.contains("was not finished"), "{resumed:?}");
     assert!(world.events(&[]).iter().all(|event| event["body"].get("repaired").is_none()));
 }

@@ -55,7 +55,9 @@ pub fn counted(number: usize, one: &str) -> String {
 /// What was dropped from the end of a journal.
 #[must_use]
 pub fn cut_off(bytes: Bytes) -> String {
-    format!("the journal ended in a write that was cut off, which was dropped ({bytes}); everything before it is there")
+    format!(
+        "the journal ended in a write that was not finished, which was dropped ({bytes}); everything before it is there"
+    )
 }
 
 /// All of `text` on one line. Line breaks become `\n`.
