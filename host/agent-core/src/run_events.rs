@@ -156,8 +156,8 @@ pub struct RunResumed {
     /// same one, nothing that was written before is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<u32>,
-    /// How much was dropped from the end of the journal's log then: a write, of this run or another, that a kill or a power loss had
-    /// cut off.
+    /// How much was dropped from the end of the journal's log then: a write, of this run or another, that was not finished: a
+    /// kill or a power loss had cut it off, or it had found no room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repaired: Option<Bytes>,
 }
