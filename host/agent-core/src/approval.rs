@@ -95,7 +95,7 @@ impl Asked {
     /// No yes of before counts any more. A no does.
     pub(crate) fn forget_approvals(&mut self) {
         self.answers.retain(|answer| matches!(answer.said, Approval::Denied { .. }));
-        self.permits.end();
+        self.permits.keep_to_tell();
     }
 
     /// The attempt that asked is over, and is in doubt: the next one asks anew.

@@ -30,7 +30,9 @@ struct Permit {
 enum Standing {
     /// It was given to the last attempt, or to one that this does again along its record.
     Holds,
-    /// The call began anew since, or another host vouches for it now.
+    /// The same, but another host vouches for the run since: what was done by it is told again, and not done again.
+    IsTold,
+    /// The call began anew since.
     Over,
 }
 
@@ -58,9 +60,15 @@ impl Permits {
         Ok(())
     }
 
-    /// None of those so far holds any more.
+    /// None of those so far says anything any more.
     pub(crate) fn end(&mut self) {
         self.0.iter_mut().for_each(|permit| permit.standing = Standing::Over);
+    }
+
+    /// Nothing is done by any of those so far any more.
+    pub(crate) fn keep_to_tell(&mut self) {
+        let holding = self.0.iter_mut().filter(|permit| permit.standing == Standing::Holds);
+        holding.for_each(|permit| permit.standing = Standing::IsTold);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -72,6 +80,12 @@ impl Permits {
     #[must_use]
     pub fn hold(&self, number: u32, request: &EffectRequest) -> bool {
         self.for_such(number, request).any(|permit| permit.standing == Standing::Holds)
+    }
+
+    /// Whether what is only told of this effect was done by such a permit.
+    #[must_use]
+    pub fn tell_of(&self, number: u32, request: &EffectRequest) -> bool {
+        self.for_such(number, request).any(|permit| permit.standing != Standing::Over)
     }
 
     /// Whether the same was permitted to an attempt of the call before, though it must be asked about now: for people.

@@ -13,7 +13,7 @@ use agent_core::config::resolve::ToolAuthority;
 use agent_core::effect::EffectRequest;
 use agent_core::grant::SecretGrant;
 use agent_core::name::{CallNumber, ToolName};
-use agent_core::once;
+use agent_core::once::{self, Permits};
 
 use crate::asking::{self, Keep};
 use crate::driver::ports::Ports;
@@ -79,9 +79,23 @@ pub async fn meet(ports: &Ports, need: &Need<'_>) -> Option<Permit> {
 /// is denied by now is not permitted by it.
 #[must_use]
 pub fn permitted_once(ports: &Ports, need: &Need<'_>) -> Option<Permit> {
+    permitted_where(ports, need, Permits::hold)
+}
+
+/// The same of what is only told again: also where another host vouches for the run since.
+#[must_use]
+pub fn told_as_permitted_once(ports: &Ports, need: &Need<'_>) -> Option<Permit> {
+    permitted_where(ports, need, Permits::tell_of)
+}
+
+fn permitted_where(
+    ports: &Ports,
+    need: &Need<'_>,
+    says_so: impl Fn(&Permits, u32, &EffectRequest) -> bool,
+) -> Option<Permit> {
     let shown = ports.secrets.without_secrets(need.request);
     let state = ports.recorder.state();
-    if !state.call(need.call)?.asked.permits.hold(need.number, &shown) {
+    if !says_so(&state.call(need.call)?.asked.permits, need.number, &shown) {
         return None;
     }
     beyond(&state.authorities[need.index], need.request).map(|(_, permit)| permit)
@@ -153,7 +167,7 @@ fn question(
         Before::Never => None,
         Before::ToAnAttempt => Some(format!("{LOST}, and may have been done there")),
     };
-    let sent = waiting::body_line(shown).into_iter().chain(waiting::carried(secrets)).chain(again);
+    let sent = waiting::more_line(shown).into_iter().chain(waiting::carried(secrets)).chain(again);
     let more = std::iter::once("for this run, or saved, it would be".to_owned());
     Question {
         title: format!("call {call}: `{tool}` wants to {}. Nothing allows that yet.", waiting::shown(shown)),

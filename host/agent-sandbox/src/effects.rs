@@ -73,8 +73,10 @@ struct Book {
 enum Occasion {
     /// It is about to happen.
     First,
-    /// An attempt before has done it, and this one has it again along the record.
+    /// An attempt before has done it, and this one does it again along the record.
     Again,
+    /// An attempt before has done it or failed to, and this one is only told so.
+    Told,
 }
 
 /// An effect that was allowed and is about to happen.
@@ -158,10 +160,10 @@ impl Effects {
         book.last
     }
 
-    /// Asks the gate. The deadline stands still while a person is asked.
-    pub(crate) async fn decide(&self, request: EffectRequest) -> Result<Permit, Refused> {
+    /// Asks the gate about an effect that was just numbered. The deadline stands still while a person is asked.
+    pub(crate) async fn decide(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
         let occasion = if self.book().replaying { Occasion::Again } else { Occasion::First };
-        self.decide_on(occasion, self.number(), request).await
+        self.decide_on(occasion, number, request).await
     }
 
     /// Asks the gate about an effect that was numbered before, and that happens now, whatever the guest is told meanwhile.
@@ -169,9 +171,9 @@ impl Effects {
         self.decide_on(Occasion::First, number, request).await
     }
 
-    /// Asks the gate about an effect that was numbered before, and that the guest is only told of once more.
+    /// What the gate says of an effect that was numbered before, and that the guest is only told of once more.
     pub(crate) async fn decide_told(&self, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
-        self.decide_on(Occasion::Again, number, request).await
+        self.decide_on(Occasion::Told, number, request).await
     }
 
     async fn decide_on(&self, occasion: Occasion, number: u32, request: EffectRequest) -> Result<Permit, Refused> {
@@ -205,13 +207,15 @@ impl Effects {
         match occasion {
             Occasion::First => self.gate.decide(number, request).await,
             Occasion::Again => self.gate.decide_again(number, request).await,
+            Occasion::Told => self.gate.decide_told(number, request).await,
         }
     }
 
     /// Asks the gate about a look of which there are too many to list. Only a refusal is recorded.
     pub(crate) async fn decide_look(&self, request: EffectRequest) -> Result<(), Refused> {
         let request = self.shortened(request);
-        let ruling = self.patience.waiting(self.gate.decide(0, &request)).await;
+        let occasion = if self.book().replaying { Occasion::Told } else { Occasion::First };
+        let ruling = self.patience.waiting(self.asked(occasion, 0, &request)).await;
         match ruling.decision {
             Decision::Allow { .. } => Ok(()),
             Decision::Deny { refusal, .. } => {

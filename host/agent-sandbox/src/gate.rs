@@ -19,11 +19,17 @@ pub trait EffectGate: Send + Sync {
     /// deadline stands still meanwhile. Does not return where the gate ends the call instead.
     async fn decide(&self, number: u32, request: &EffectRequest) -> Ruling;
 
-    /// As [`EffectGate::decide`], about what an attempt before has done and this one has again along its record: nothing leaves, and
-    /// the guest learns what it was told then. Where the record ends, and for all that is sent again, it is `decide`. A gate whose
+    /// As [`EffectGate::decide`], about what an attempt before has done within this machine and this one does again along its
+    /// record, such as a change of a store. Where the record ends, and for all that is sent again, it is `decide`. A gate whose
     /// answers do not depend on that needs none of it.
     async fn decide_again(&self, number: u32, request: &EffectRequest) -> Ruling {
         self.decide(number, request).await
+    }
+
+    /// What is recorded of an effect of an attempt before that this one is only told of: nothing happens, and the guest learns what it
+    /// was told then whatever this says. So nobody is asked. A gate that asks nobody needs none of it.
+    async fn decide_told(&self, number: u32, request: &EffectRequest) -> Ruling {
+        self.decide_again(number, request).await
     }
 
     /// Records that the call may use up to so much fuel from now on: said before it does, once it needs more than the first advance

@@ -186,10 +186,17 @@ impl Following {
         Some(E::recall(error).unwrap_or_else(|| log.unreadable().into()))
     }
 
-    /// Whether the present question is about several entries of a store at once.
-    pub(crate) fn asks_several(&mut self) -> bool {
-        let told = self.log().and_then(|log| log.told.as_ref());
-        told.is_some_and(|told| [Operation::KvSetMany as u16, Operation::KvDeleteMany as u16].contains(&told.operation))
+    /// The same of one effect of what is asked presently. Where that is several entries of a store at once, only the last of its
+    /// effects failed: those before it were done.
+    pub(crate) fn recall_failure_of<E: GuestError>(&mut self, effect: u32) -> Option<E> {
+        let told = self.log()?.told.as_ref()?;
+        let several = [Operation::KvSetMany as u16, Operation::KvDeleteMany as u16];
+        if several.contains(&told.operation) && effect < told.effects { None } else { self.recall_failure() }
+    }
+
+    /// The last effect of what is asked presently, where it was asked then.
+    pub(crate) fn told_effects(&mut self) -> Option<u32> {
+        Some(self.log()?.told.as_ref()?.effects)
     }
 
     /// The entry of the present question, and what the guest is given: the recorded value or failure, and the object that was

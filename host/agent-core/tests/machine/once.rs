@@ -21,6 +21,8 @@ const CALL: CallNumber = CallNumber(1);
 enum Left {
     /// An attempt that does it again along its record may.
     Holds,
+    /// What was done by it is told again, and not done again.
+    IsTold,
     /// That it was given is remembered, for people.
     Remembered,
     Nothing,
@@ -33,9 +35,11 @@ fn permit(attempt: u32, number: u32) -> EffectPermitted {
 impl World {
     fn left(&self, number: u32, request: &EffectRequest) -> Left {
         let permits = &self.state.call(CALL).unwrap().asked.permits;
-        match (permits.hold(number, request), permits.have_held(number, request)) {
-            (true, _) => Left::Holds,
-            (false, true) => Left::Remembered,
+        match (permits.hold(number, request), permits.tell_of(number, request)) {
+            (true, true) => Left::Holds,
+            (true, false) => unreachable!("what is done again is told"),
+            (false, true) => Left::IsTold,
+            (false, false) if permits.have_held(number, request) => Left::Remembered,
             (false, false) => Left::Nothing,
         }
     }
@@ -135,7 +139,7 @@ fn a_write_in_doubt_that_is_made_again_is_the_one_that_was_permitted_where_it_go
     }
 }
 
-/// Only the other host could know who gave it.
+/// Only the other host could know who gave it. What was done by it was done.
 #[test]
 fn a_permit_of_another_host_does_not_hold() {
     let mut world = permitted();
@@ -145,5 +149,5 @@ fn a_permit_of_another_host_does_not_hold() {
     world.record(RunAdopted { file: Digest::of(b"file"), authorities });
     world.crash();
     world.start();
-    assert_eq!(world.left(3, &post(3)), Left::Remembered);
+    assert_eq!(world.left(3, &post(3)), Left::IsTold);
 }

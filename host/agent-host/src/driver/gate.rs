@@ -155,6 +155,20 @@ impl EffectGate for CallGate {
         }
     }
 
+    async fn decide_told(&self, number: u32, request: &EffectRequest) -> Ruling {
+        match self.verdict(request) {
+            Verdict::Allow(permit) => allowed(permit),
+            Verdict::Ask { rule, permit } => match self.asking.denial(number, request) {
+                Some(reason) => not_approved(&permit, approval::denied(reason.as_deref()), &rule),
+                None => allowed(permit),
+            },
+            Verdict::Deny(denial) => match needs::told_as_permitted_once(&self.ports, &self.need(number, request)) {
+                Some(permit) => allowed(permit),
+                None => Ruling::plain(denial.into(), request.class(false)),
+            },
+        }
+    }
+
     fn take_fuel(&self, fuel: Fuel) -> Result<(), GateClosed> {
         self.record(FuelTaken { call: self.call, attempt: self.attempt, fuel }, Durable::Later)
     }

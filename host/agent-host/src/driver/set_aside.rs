@@ -81,6 +81,15 @@ impl Asking {
         Ok(answer)
     }
 
+    /// Whether a person said no to one effect, and why. Asks nobody.
+    pub fn denial(&self, number: u32, request: &EffectRequest) -> Option<Option<String>> {
+        let subject = ApprovalSubject::Effect { number, request: self.ports.secrets.without_secrets(request) };
+        let state = self.ports.recorder.state();
+        let pending = state.call(self.call)?;
+        let digest = approval::digest_of(&state, pending, &subject);
+        pending.asked.denial(&digest).map(|reason| reason.map(str::to_owned))
+    }
+
     /// A request is about to be sent.
     pub fn sending(&self) {
         self.under_way.send_modify(|count| *count += 1);

@@ -130,7 +130,7 @@ pub(super) fn about(state: &State, call: &PendingCall, subject: &ApprovalSubject
                 Some(Verdict::Allow(permit)) => (None, permit.secrets.as_slice()),
                 Some(Verdict::Deny(_)) | None => (None, [].as_slice()),
             };
-            let sent = body_line(request).into_iter().chain(carried(secrets));
+            let sent = more_line(request).into_iter().chain(carried(secrets));
             sent.chain([rule_line(rule)]).collect()
         }
     }
@@ -174,15 +174,15 @@ pub fn carried(secrets: &[SecretGrant]) -> impl Iterator<Item = String> {
     secrets.iter().map(|secret| format!("carries your secret {} in `{}`", secret.name, secret.header))
 }
 
-/// How much a request sends, where it has a body.
+/// What the line of a request leaves out, or where a text in it could hide it: how much it sends, and which store it is in.
 #[must_use]
-pub fn body_line(request: &EffectRequest) -> Option<String> {
+pub fn more_line(request: &EffectRequest) -> Option<String> {
     match request {
         EffectRequest::Http { body_bytes, .. } if body_bytes.0 > 0 => Some(format!("sends a body of {body_bytes}")),
+        EffectRequest::Kv { store, .. } => Some(format!("in the store `{}`", cut(store, ARGUMENT_CHARS_MAX))),
         EffectRequest::Http { .. }
         | EffectRequest::File { .. }
         | EffectRequest::Env { .. }
-        | EffectRequest::Kv { .. }
         | EffectRequest::Socket { .. } => None,
     }
 }

@@ -53,7 +53,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::defence::{self, Defence};
-use crate::effects::{Effects, Permit};
+use crate::effects::{Effects, Permit, Refused};
 use crate::gate::GateClosed;
 use crate::hosts::fs::change::Changes;
 use crate::hosts::fs::handle::Handle;
@@ -213,7 +213,7 @@ impl CallState {
     /// Asks whether a guest may look at something. Only a refusal is recorded: what was seen is in the transcript.
     async fn may_look(&mut self, mount: usize, spot: &Spot) -> Result<(), FileError> {
         let request = self.request(FileOperation::Stat, mount, spot);
-        self.effects.decide_look(request).await.map_err(|_| FileError::Code(ErrorCode::NotPermitted))
+        self.effects.decide_look(request).await.map_err(not_permitted)
     }
 
     /// Asks whether a change may happen: the mount must be granted for writing, the path not protected, the gate content.
@@ -230,8 +230,11 @@ impl CallState {
 
     /// Asks the gate. What failed then is not tried again in a replay, whatever would come of it now.
     async fn file_permit(&mut self, request: EffectRequest) -> Result<Permit, FileError> {
-        let permit = self.effects.decide(request).await.map_err(|_| FileError::Code(ErrorCode::NotPermitted))?;
-        let Some(failure) = self.replay.recall_failure::<FsError>() else { return Ok(permit) };
+        let number = self.effects.number();
+        let Some(failure) = self.replay.recall_failure::<FsError>() else {
+            return self.effects.decide(number, request).await.map_err(not_permitted);
+        };
+        let permit = self.effects.decide_told(number, request).await.map_err(not_permitted)?;
         let code = failure.downcast().map_err(|_| diverged("what failed then is no file's error"))?;
         if code == ErrorCode::Quota {
             let rule = ("as before the call was interrupted", None);
@@ -384,6 +387,11 @@ impl From<FileError> for FsError {
             FileError::Stop(stop) => stop.into(),
         }
     }
+}
+
+/// What a guest sees of a refusal.
+fn not_permitted(_: Refused) -> FileError {
+    FileError::Code(ErrorCode::NotPermitted)
 }
 
 /// A handle of the wrong kind: the guest forged it, or this host is wrong.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use url::Url;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use crate::effects::Permit;
@@ -103,7 +104,11 @@ impl Job {
         };
         match &known.effect {
             Some(effect) => effects.keep(Effect { replayed: true, ..effect.clone() }),
-            // What was refused then is refused again, and recorded so.
+            // What was refused then is recorded so, whatever would be said of it now.
+            None if matches!(known.answer, Some(Err(ErrorCode::HttpRequestDenied))) => {
+                let rule = ("as before the call was interrupted", None);
+                effects.refuse_numbered(number, request, Refusal::NetDenied, rule);
+            }
             None => {
                 if let Ok(permit) = effects.decide_told(number, request).await {
                     let result = match &known.answer {

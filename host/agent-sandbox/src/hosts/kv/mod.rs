@@ -14,6 +14,7 @@ use crate::bindings::keyvalue::wasi::keyvalue::{atomics, batch, store};
 use crate::effects::{Permit, Refused};
 use crate::gate::GateClosed;
 use crate::kv::StoresError;
+use crate::replay::diverged;
 use crate::state::{CallState, GuestError, table_stop};
 use crate::stop::Stop;
 use crate::transcript::{Decode, Encode, Operation as Op, decode_all};
@@ -120,15 +121,49 @@ impl CallState {
             key: key.map(str::to_owned),
             value: value.map(Digest::of),
         };
-        let decided = self.effects.decide(request).await;
-        let permit = decided.map_err(|Refused(_)| KvError::Guest(store::Error::AccessDenied))?;
-        // What failed then is not tried again in a replay. Several at once are, up to the one that failed.
-        match self.replay.recall_failure() {
-            Some(failure) if !self.replay.asks_several() => {
-                self.effects.settle(permit, EffectResult::Failed("as before the call was interrupted".to_owned()));
-                Err(failure)
+        let number = self.effects.number();
+        if let Some(failure) = self.replay.recall_failure_of(number) {
+            return Err(self.kv_failed_then(number, request, failure).await);
+        }
+        // Every look is only told in a replay, so nobody is asked about it.
+        let decided = if is_look(operation) && self.replay.is_told() {
+            self.effects.decide_told(number, request).await
+        } else {
+            self.effects.decide(number, request).await
+        };
+        decided.map_err(|Refused(_)| KvError::Guest(store::Error::AccessDenied))
+    }
+
+    /// Records what failed before the call was interrupted. It is not tried again, whatever would come of it now.
+    async fn kv_failed_then(&mut self, number: u32, request: EffectRequest, failure: KvError) -> KvError {
+        let refusal = match &failure {
+            KvError::Guest(store::Error::AccessDenied) => Some(Refusal::KvDenied),
+            KvError::Guest(store::Error::Other(why)) if why.starts_with(&Refusal::KvQuota.to_string()) => {
+                Some(Refusal::KvQuota)
             }
-            Some(_) | None => Ok(permit),
+            KvError::Guest(store::Error::Other(_) | store::Error::NoSuchStore) | KvError::Stop(_) => None,
+        };
+        match refusal {
+            Some(refusal) => {
+                self.effects.refuse_numbered(number, request, refusal, (AS_BEFORE, None));
+            }
+            None => {
+                if let Ok(permit) = self.effects.decide_told(number, request).await {
+                    self.effects.settle(permit, EffectResult::Failed(AS_BEFORE.to_owned()));
+                }
+            }
+        }
+        failure
+    }
+
+    /// What came of several entries. Of those that were written before one failed then, none can be missing now: the tool was told,
+    /// or could see, that they are there.
+    fn kv_as_far_as_then(&mut self, done: Result<(), KvError>) -> Result<(), KvError> {
+        match (done, self.replay.told_effects()) {
+            (Err(KvError::Guest(error)), Some(then)) if self.effects.last() < then => {
+                Err(diverged(format!("an entry was written then, and now it cannot be: {error:?}")).into())
+            }
+            (done, _) => done,
         }
     }
 
@@ -243,6 +278,17 @@ impl CallState {
 
 /// What `get-many` answers.
 type Many = Vec<Option<(String, Vec<u8>)>>;
+
+/// Whether a use changes nothing.
+fn is_look(operation: KvOperation) -> bool {
+    match operation {
+        KvOperation::Read | KvOperation::List => true,
+        KvOperation::Write | KvOperation::Remove => false,
+    }
+}
+
+/// In the record of what failed or was refused before the call was interrupted.
+const AS_BEFORE: &str = "as before the call was interrupted";
 
 /// In the record of a look at a key that is not there.
 const NO_KEY: &str = "no such key";
@@ -383,6 +429,7 @@ impl batch::Host for CallState {
                 set = self.kv_set(&store, key, value).await;
             }
         }
+        let set = self.kv_as_far_as_then(set);
         self.answer(set)
     }
 
@@ -399,6 +446,7 @@ impl batch::Host for CallState {
                 deleted = self.kv_delete(&store, key).await;
             }
         }
+        let deleted = self.kv_as_far_as_then(deleted);
         self.answer(deleted)
     }
 }

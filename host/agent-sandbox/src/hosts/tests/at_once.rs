@@ -7,7 +7,8 @@ use std::sync::Arc;
 use agent_core::grant::Access;
 use agent_core::limits::Limits;
 
-use super::replays::{Habits, Keeper, Shop, Told, order, receipt};
+use super::keeper::Keeper;
+use super::replays::{Habits, Shop, Told, order, receipt};
 use super::support::{Answer, mount, state_of};
 use crate::gate::EffectGate;
 use crate::replay::Replay;

@@ -21,7 +21,7 @@ async fn a_cut_text_holds_no_more_memory_than_it_shows() {
     for number in 0..200 {
         let request = EffectRequest::Env { name: "n".repeat(1 << 20) };
         if number % 2 == 0 {
-            let _ = state.effects.decide(request).await;
+            let _ = state.effects.decide(state.effects.number(), request).await;
         } else {
             state.effects.refuse(request, Refusal::EnvDenied, "no", None);
         }
@@ -46,7 +46,9 @@ async fn no_number_of_looks_hides_a_request() {
         body_bytes: Bytes(0),
         digest: Digest::of(b""),
     };
-    let Ok(permit) = state.effects.decide(request.clone()).await else { unreachable!("the gate allows it") };
+    let Ok(permit) = state.effects.decide(state.effects.number(), request.clone()).await else {
+        unreachable!("the gate allows it")
+    };
     state.effects.settle(permit, EffectResult::Done("200".to_owned()));
     let account = state.finish().await;
     assert_eq!(account.effects.last().map(|effect| &effect.request), Some(&request));

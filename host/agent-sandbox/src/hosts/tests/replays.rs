@@ -4,14 +4,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use agent_core::effect::{Effect, EffectClass, EffectRequest, Ruling};
 use agent_core::grant::Access;
 use agent_core::limits::Limits;
-use agent_core::path_state::PathMark;
-use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wasmtime::component::Resource;
@@ -29,104 +26,14 @@ use wasmtime_wasi_http::p2::bindings::http::types::{
 use wasmtime_wasi_io::bindings::wasi::io::poll::HostPollable;
 use wasmtime_wasi_io::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
 
-use super::support::{Answer, Notes, mount, notes, shown, state_of};
+use super::keeper::Keeper;
+use super::support::{Answer, mount, shown, state_of};
 use super::undoing::undo_with;
-use crate::gate::{ChangeIntent, EffectGate, GateClosed, IdempotencyKey, Progress, SendIntent, Undo};
-use crate::replay::{Answered, Replay, ReplayEnd};
+use crate::gate::EffectGate;
+use crate::replay::{Replay, ReplayEnd};
 use crate::state::{Account, CallState};
 use crate::transcript::Transcript;
 use crate::undo::{Ledger, Restarted};
-
-/// What a journal would have of a call.
-#[derive(Default)]
-pub(super) struct Kept {
-    pub(super) parts: Vec<Transcript>,
-    pub(super) answers: BTreeMap<u32, Answered>,
-    pending: BTreeMap<u32, Vec<u8>>,
-    undo: Vec<Undo>,
-    marks: Vec<PathMark>,
-    pub(super) lines: Vec<String>,
-    /// The effects that it was asked about, and what of them was only done again.
-    decided: Vec<u32>,
-    decided_again: Vec<u32>,
-}
-
-/// A gate that keeps it.
-pub(super) struct Keeper {
-    inner: Arc<Notes>,
-    kept: Mutex<Kept>,
-}
-
-impl Keeper {
-    pub(super) fn new(answer: Answer) -> Arc<Self> {
-        Arc::new(Self { inner: notes(answer), kept: Mutex::default() })
-    }
-
-    pub(super) fn kept<T>(&self, look: impl FnOnce(&mut Kept) -> T) -> T {
-        look(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// What a resume after a kill would do: along the transcript up to the last intent.
-    pub(super) fn replay(&self) -> Replay {
-        self.kept(|kept| Replay {
-            transcript: Transcript::joined(kept.parts.iter().cloned()),
-            answers: kept.answers.clone(),
-            end: ReplayEnd::GoLive,
-        })
-    }
-}
-
-#[async_trait]
-impl EffectGate for Keeper {
-    async fn decide(&self, number: u32, request: &EffectRequest) -> Ruling {
-        // A look has no number.
-        self.kept(|kept| kept.decided.extend(Some(number).filter(|number| *number > 0)));
-        self.inner.decide(number, request).await
-    }
-
-    async fn decide_again(&self, number: u32, request: &EffectRequest) -> Ruling {
-        self.kept(|kept| kept.decided_again.push(number));
-        self.inner.decide(number, request).await
-    }
-
-    async fn intend_change(&self, intent: ChangeIntent) -> Result<(), GateClosed> {
-        self.kept(|kept| {
-            kept.lines.push(format!("change {}", intent.number));
-            kept.undo.extend(intent.undo);
-        });
-        Ok(())
-    }
-
-    fn mark_changes(&self, marks: Vec<PathMark>) -> Result<(), GateClosed> {
-        self.kept(|kept| kept.marks.extend(marks));
-        Ok(())
-    }
-
-    async fn intend_send(&self, intent: SendIntent) -> Result<Option<IdempotencyKey>, GateClosed> {
-        self.kept(|kept| {
-            kept.lines.push(format!("send {}", intent.number));
-            kept.parts.push(intent.transcript.transcript().unwrap_or_else(|error| unreachable!("{error}")));
-        });
-        Ok((intent.class == EffectClass::KeyedWrite).then(|| IdempotencyKey("ah1-key".to_owned())))
-    }
-
-    async fn keep_answer(&self, number: u32, answer: &[u8]) -> Result<(), GateClosed> {
-        self.kept(|kept| kept.pending.insert(number, answer.to_vec()));
-        Ok(())
-    }
-
-    async fn done(&self, effect: &Effect) -> Result<(), GateClosed> {
-        self.kept(|kept| {
-            kept.lines.push(format!("done {}", effect.number));
-            if let Some(answer) = kept.pending.remove(&effect.number) {
-                kept.answers.insert(effect.number, Answered { effect: effect.clone(), answer });
-            }
-        });
-        Ok(())
-    }
-
-    fn progress(&self, _: Progress) {}
-}
 
 /// A server that counts what it answers.
 pub(super) struct Bank {
@@ -394,15 +301,16 @@ async fn the_gate_is_told_what_is_only_done_again() -> io::Result<()> {
     let gate = Keeper::new(Answer::AllowKeyed);
     let replay = shop.killed(&gate).await?;
     let asked = |gate: &Keeper| gate.kept(|kept| (kept.decided.clone(), kept.decided_again.clone()));
-    assert_eq!(asked(&gate), (vec![1, 2, 3, 4, 5], vec![]));
+    let told = |gate: &Keeper| gate.kept(|kept| kept.decided_told.clone());
+    assert_eq!((asked(&gate), told(&gate)), ((vec![1, 2, 3, 4, 5], vec![]), vec![]));
     // What was paid is told, and not even decided about.
     let gate = Keeper::new(Answer::AllowKeyed);
     let (_, account) = shop.call(&gate, Some(replay.clone()), shop.habits()).await;
-    assert_eq!((account.divergence, asked(&gate)), (None, (vec![6], vec![1, 2, 3, 4])));
+    assert_eq!((account.divergence, asked(&gate), told(&gate)), (None, (vec![6], vec![1, 3, 4]), vec![2]));
     // Without an answer it is sent again, though the guest is still told of what came before.
     let gate = Keeper::new(Answer::AllowKeyed);
     let (_, account) = shop.call(&gate, Some(Replay { answers: BTreeMap::new(), ..replay }), shop.habits()).await;
-    assert_eq!((account.divergence, asked(&gate)), (None, (vec![5, 6], vec![1, 2, 3, 4])));
+    assert_eq!((account.divergence, asked(&gate), told(&gate)), (None, (vec![5, 6], vec![1, 3, 4]), vec![2]));
     Ok(())
 }
 
