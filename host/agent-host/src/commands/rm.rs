@@ -54,15 +54,17 @@ pub fn rm(args: &RmArgs) -> anyhow::Result<ExitCode> {
         write(&tombstone, &heirs, swept.as_ref(), &mut out)?;
         let left = match rewritten {
             Rewrite::Done => None,
-            Rewrite::TooLarge => Some("as that is large, it was not written anew, and copies may be left"),
-            Rewrite::AtWork => Some("as a host is at work there, it was not written anew, and copies may be left"),
+            Rewrite::TooLarge => Some("in the file; as that is large, it was not written anew, and copies may be left"),
+            Rewrite::AtWork => {
+                Some("in the file; as a host is at work there, it was not written anew, and copies may be left")
+            }
             Rewrite::BeingRead => Some(
-                "as another process reads it, that stands in its log only, and what it said is left until `agent-host journal \
-                 gc` is complete",
+                "in the file's log only, as another process reads the file: it is left there until `agent-host journal gc` is \
+                 complete",
             ),
         };
         if let Some(left) = left {
-            writeln!(out, "  what it said is overwritten in the file; {left}")?;
+            writeln!(out, "  what was removed is overwritten {left}")?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -89,7 +91,8 @@ fn write(tombstone: &Tombstone, heirs: &[RunId], swept: Option<&Swept>, out: &mu
         }
         None => writeln!(
             out,
-            "  hint: what it referred to goes when no host is at work in this folder any more: `agent-host journal gc`"
+            "  hint: a host is at work in this folder, so long entries of the run and what it referred to are left in the file: \
+             `agent-host journal gc` removes them when none is any more"
         ),
     }
 }

@@ -21,7 +21,7 @@ pub(super) const FORMAT: i64 = 1;
 
 /// How long a writer waits for another process's transaction. They take microseconds; a stopped process holds one for ever.
 pub(super) const BUSY_MS_MAX: u64 = 5_000;
-const BUSY_MAX: Duration = Duration::from_millis(BUSY_MS_MAX);
+pub(super) const BUSY_MAX: Duration = Duration::from_millis(BUSY_MS_MAX);
 
 /// The pause before something is tried again for which SQLite does not wait.
 const TRY_AGAIN: Duration = Duration::from_millis(2);

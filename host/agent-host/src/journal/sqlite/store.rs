@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use agent_core::digest::Digest;
 use agent_core::run_events::Durability;
@@ -14,6 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::group::{Group, Synced};
+use super::schema::BUSY_MAX;
 use super::{beginning, cut_off, error, schema};
 use crate::defect::{Defect, is_planted};
 use crate::failpoint;
@@ -219,7 +220,7 @@ impl Store {
     /// anew. What is read may be what a failed sync was for, and the system takes that for written; whatever was appended behind
     /// it would go with it. Another process that reads all the time is not waited for longer than for a lock.
     pub(super) fn settle(&self) -> Result<(), JournalError> {
-        match self.checkpoint("RESTART") {
+        match self.checkpoint("RESTART", BUSY_MAX) {
             Ok(true) => Ok(()),
             // Nothing is lost by that: it stays in the log.
             Ok(false) | Err(JournalError::StoreFull { .. } | JournalError::StoreBusy { .. }) => {
@@ -230,13 +231,15 @@ impl Store {
         }
     }
 
-    /// Writes the log into the file; `false` where somebody who reads or writes stood in the way, which SQLite says in its answer
-    /// and not as an error.
-    fn checkpoint(&self, mode: &str) -> Result<bool, JournalError> {
+    /// Writes the log into the file; `false` where somebody who reads or writes stood in the way for so long, which SQLite says in
+    /// its answer and not as an error. Nobody else writes meanwhile.
+    fn checkpoint(&self, mode: &str, wait: Duration) -> Result<bool, JournalError> {
         let mut writer = self.lock();
         self.take_log(&mut writer)?;
+        writer.connection.busy_timeout(wait).map_err(|error| self.error(error))?;
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         let was_in_the_way = writer.connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
+        writer.connection.busy_timeout(BUSY_MAX).map_err(|error| self.error(error))?;
         Ok(was_in_the_way.map_err(|error| self.error(error))? == 0)
     }
 
@@ -328,8 +331,9 @@ impl Store {
 
     /// Writes the log of changes into the file and makes it empty. `false` where somebody read all the time: what was removed may
     /// then still stand in the file, and what takes its place only in the log.
-    pub(super) fn truncate_log(&self) -> Result<bool, JournalError> {
-        self.checkpoint("TRUNCATE")
+    /// Who reads is waited for this long.
+    pub(super) fn truncate_log(&self, wait: Duration) -> Result<bool, JournalError> {
+        self.checkpoint("TRUNCATE", wait)
     }
 
     /// Runs `act` on one state of the file.

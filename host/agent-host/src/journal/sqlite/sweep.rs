@@ -10,6 +10,7 @@ use agent_core::name::RunId;
 use agent_core::units::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _};
 
+use super::schema::BUSY_MAX;
 use super::store::Store;
 use super::{end_of, index, listing, log};
 use crate::journal::at_work::Alone;
@@ -30,6 +31,9 @@ const PAGES_PER_STEP: i64 = 4096;
 
 /// The largest file that is written anew as a whole, in memory first: about a second.
 const REWRITE_BYTES_MAX: u64 = 64 << 20;
+
+/// How long who reads is waited for where a host is at work, which cannot write meanwhile.
+const WAIT_BESIDE_A_HOST: Duration = Duration::from_millis(500);
 
 /// After how many events it is said how far the sweep is.
 const EVENTS_PER_WORD: u64 = 1000;
@@ -137,15 +141,21 @@ pub(super) fn sweep(
 }
 
 /// Writes the whole file anew, so that nothing is left in it of what was removed, not even where pages were rearranged before.
-/// Only a small file, and only while no host is at work.
+/// Only a small file, and only while no host is at work. What took the place of the removed is in the file in any case: until then
+/// it stands in the log alone.
 pub(super) fn rewrite(store: &Store) -> Result<Rewrite, JournalError> {
-    let Some(_alone) = Alone::begin(store.folder())? else { return Ok(Rewrite::AtWork) };
+    let alone = Alone::begin(store.folder())?;
+    let wait = if alone.is_some() { BUSY_MAX } else { WAIT_BESIDE_A_HOST };
     let bytes = count(store, "PRAGMA page_size")? * count(store, "PRAGMA page_count")?;
-    if bytes > REWRITE_BYTES_MAX {
-        return Ok(Rewrite::TooLarge);
-    }
-    store.vacuum()?;
-    Ok(if store.truncate_log()? { Rewrite::Done } else { Rewrite::BeingRead })
+    let rewritten = match alone {
+        None => Rewrite::AtWork,
+        Some(_) if bytes > REWRITE_BYTES_MAX => Rewrite::TooLarge,
+        Some(_) => {
+            store.vacuum()?;
+            Rewrite::Done
+        }
+    };
+    Ok(if store.truncate_log(wait)? { rewritten } else { Rewrite::BeingRead })
 }
 
 /// Every digest that an event names; `None` where the time was not enough.
@@ -243,7 +253,7 @@ fn give_back(store: &Store, deadline: Instant, bytes: &mut u64) -> Result<bool, 
     }
     let after = count(store, "PRAGMA page_count")?;
     *bytes = before.saturating_sub(after) * page;
-    store.truncate_log()
+    store.truncate_log(BUSY_MAX)
 }
 
 /// It works by being asked for one row after the other.

@@ -148,6 +148,27 @@ fn what_still_stands_in_the_file_is_not_said_to_be_gone() {
     assert!(!is_there());
 }
 
+/// Until the log is brought in, the zeros stand beside the file.
+#[test]
+fn while_a_host_is_at_work_what_stood_in_a_row_is_gone_from_the_file_too() {
+    let home = Home::new();
+    {
+        let journal = home.open();
+        record_run(&journal, &run_id(1));
+    }
+    let host = home.open();
+    let _log = begin_run(&host, &run_id(2));
+    let is_there = || {
+        let (bytes, words) = (std::fs::read(home.file()).unwrap(), run_id(1).to_string());
+        bytes.windows(words.len()).filter(|window| *window == words.as_bytes()).count()
+    };
+    assert!(is_there() > 1);
+    let journal = home.open();
+    journal.remove_run(&run_id(1), at(9)).unwrap();
+    assert_eq!(journal.rewrite().unwrap(), Rewrite::AtWork);
+    assert_eq!(is_there(), 1, "its tombstone");
+}
+
 #[test]
 fn a_run_that_a_living_process_drives_is_not_removed() {
     let home = Home::new();
