@@ -43,6 +43,8 @@ pub(crate) struct Event {
     pub(crate) kind: String,
     pub(crate) version: u32,
     pub(crate) body: String,
+    /// Whether the body is kept beside the event, and not as a blob.
+    pub(crate) is_inline: bool,
     pub(crate) prev_hash: [u8; 32],
     pub(crate) hash: [u8; 32],
     pub(crate) mark: Option<Vec<u8>>,
@@ -150,10 +152,10 @@ fn events(
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         let seq = number(row, 0)?;
-        let body = match (row.get::<_, Option<String>>(5)?, row.get::<_, Option<[u8; 32]>>(6)?) {
-            (Some(text), None) => text,
+        let (body, is_inline) = match (row.get::<_, Option<String>>(5)?, row.get::<_, Option<[u8; 32]>>(6)?) {
+            (Some(text), None) => (text, true),
             (None, Some(digest)) => match blobs.get(&digest).map(|bytes| String::from_utf8(bytes.clone())) {
-                Some(Ok(text)) => text,
+                Some(Ok(text)) => (text, false),
                 Some(Err(_)) | None => {
                     damage.push(broken(run, Some(seq), "its body is not there"));
                     continue;
@@ -171,6 +173,7 @@ fn events(
             kind: row.get(3)?,
             version: row.get(4)?,
             body,
+            is_inline,
             prev_hash: hash_column(row, 7)?,
             hash: hash_column(row, 8)?,
             mark: row.get(9)?,

@@ -19,8 +19,8 @@ pub(crate) fn compare(journal: &Journal, found: &mut Vec<Violation>) {
         .runs
         .iter()
         .flat_map(|run| &run.events)
+        .filter(|event| event.is_inline)
         .map(|event| event.body.len() as u64)
-        .filter(|bytes| *bytes <= 256)
         .sum();
     let logical = blobs + events + inline + journal.entries_bytes;
     let bytes_max = TIMES_MAX * logical + FREE_BYTES;

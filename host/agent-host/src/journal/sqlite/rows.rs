@@ -12,9 +12,9 @@ use crate::journal::chain::{Body, Stored};
 use crate::journal::error::JournalError;
 use crate::journal::lease::Holder;
 
-/// The longest body kept beside its event. Longer ones are blobs, so that listing and counting a run's events stays cheap,
-/// and equal bodies of any runs are kept once.
-const INLINE_BYTES_MAX: usize = 256;
+/// The longest body kept beside its event. A row with one still lies in one page, four of which SQLite wants to fit there. A longer
+/// body is a blob: a row, an entry in an index and two more pages of each transaction, but equal ones of any runs are kept once.
+const INLINE_BYTES_MAX: usize = 768;
 
 macro_rules! select {
     ($rest:literal) => {

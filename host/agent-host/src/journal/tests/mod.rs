@@ -67,7 +67,7 @@ pub(super) fn record_run(journal: &dyn Journal, run: &RunId) -> Vec<Recorded> {
     let (log, first) = journal.start_run(run.clone(), at(1), started()).unwrap();
     let mut events = vec![first];
     events.push(log.append(at(2), requested(1), Durable::Now).unwrap());
-    events.push(log.append(at(3), replied(&"four ".repeat(100)), Durable::Now).unwrap());
+    events.push(log.append(at(3), replied(&"four ".repeat(200)), Durable::Now).unwrap());
     events.push(log.append(at(4), ended(), Durable::Now).unwrap());
     events
 }

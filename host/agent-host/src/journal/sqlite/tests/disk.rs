@@ -65,7 +65,7 @@ fn a_new_run_does_not_stand_behind_what_another_process_failed_to_sync() {
     let home = Home::new();
     let failed = home.open();
     let log = begin_with(&failed, 1, Durability::Strict);
-    log.append(at(2), replied(&"four ".repeat(100)), Durable::Later).unwrap();
+    log.append(at(2), replied(&"four ".repeat(200)), Durable::Later).unwrap();
     failing(&SYNCS, libc::EIO, || log.append(at(3), requested(2), Durable::Now)).unwrap_err();
     // It is stopped where it is, so that nobody brings its log into the file.
     let is_in_file = || {
