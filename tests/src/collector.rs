@@ -3,12 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::points::{self, Point};
 use crate::{given, wait_until};
+
+/// Below those from which Linux takes what nobody names.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// How often one is started anew whose port was taken before it came.
+const STARTS_MAX: u32 = 10;
 
 /// A running collector; it ends when this is dropped.
 pub struct Collector {
@@ -47,6 +55,12 @@ impl Collector {
     /// Where it does not start.
     #[must_use]
     pub fn start() -> Self {
+        let started = (0..STARTS_MAX).find_map(|_| Self::try_start());
+        started.expect("the collector finds its ports free")
+    }
+
+    /// One that listens; `None` where it ended, since somebody was quicker to take a port that was free.
+    fn try_start() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (port, other) = (free_port(), free_port());
         let mut command = Command::new(given("AGENT_HOST_TEST_COLLECTOR"));
@@ -66,9 +80,13 @@ impl Collector {
         command.arg("--pid-file").arg(folder.path().join("pid")).env_clear();
         let into = File::create(folder.path().join("out")).expect("a file");
         let child = command.stdin(Stdio::null()).stdout(into).stderr(Stdio::null()).spawn().expect("it starts");
-        let collector = Self { child, port, folder };
-        wait_until("the collector listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        collector
+        let mut collector = Self { child, port, folder };
+        let mut has_ended = false;
+        wait_until("the collector listens", || {
+            has_ended = collector.child.try_wait().expect("its state").is_some();
+            has_ended || TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        (!has_ended).then_some(collector)
     }
 
     /// What to name as the endpoint.
@@ -105,9 +123,13 @@ impl Drop for Collector {
     }
 }
 
+/// A port that is free now, and that the system gives nobody by itself: each connection that somebody makes meanwhile takes one of
+/// those.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let any =
+        || PORTS.start + u16::try_from(RandomState::new().build_hasher().finish() % PORTS.len() as u64).unwrap_or(0);
+    std::iter::repeat_with(any).take(PORTS.len()).find(is_free).expect("a free port")
 }
 
 fn read(text: &str) -> Vec<Seen> {
