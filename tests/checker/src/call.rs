@@ -36,6 +36,25 @@ pub(crate) struct Question {
     pub(crate) subject: Value,
     pub(crate) digest: String,
     pub(crate) approved: Option<bool>,
+    /// When that was recorded.
+    pub(crate) answered_at: u64,
+}
+
+/// How long a person's yes is good for, in milliseconds, and what a host takes from looking at it to recording what it does.
+const APPROVAL_MS_MAX: u64 = 600_000 + 60_000;
+
+impl Question {
+    /// Whether the answer was a yes that still holds at that time; whatever the time, where none is given.
+    fn holds(&self, at: Option<u64>) -> Result<(), &'static str> {
+        match self.approved {
+            None => Err("it waits for a person"),
+            Some(false) => Err("a person refused"),
+            Some(true) if at.is_some_and(|at| at.saturating_sub(self.answered_at) > APPROVAL_MS_MAX) => {
+                Err("a person approved too long ago")
+            }
+            Some(true) => Ok(()),
+        }
+    }
 }
 
 /// A keyed or opaque request, in whichever attempts it was announced.
@@ -201,14 +220,15 @@ impl Call {
     }
 
     /// Whether another attempt may start, and as what: `continues` where it replays the one before.
-    pub(crate) fn start(&mut self, number: u64, continues: bool, retried: bool) -> Result<(), Broken> {
+    pub(crate) fn start(&mut self, at: u64, number: u64, continues: bool, retried: bool) -> Result<(), Broken> {
         if self.is_over() {
             return Err((Invariant::I6, "it starts a call that has its outcome".to_owned()));
         }
         if self.in_doubt {
             return Err((Invariant::I7, "it starts a call that is in doubt".to_owned()));
         }
-        self.allowed_by_person()?;
+        // A later attempt of what was begun needs no younger word.
+        self.allowed_by_person(Some(at).filter(|_| self.attempts.is_empty()))?;
         let last = self.attempts.last();
         if number != last.map_or(1, |last| last.number + 1) {
             return Err((Invariant::I6, format!("it starts attempt {number}, which is not the next")));
@@ -240,25 +260,20 @@ impl Call {
     }
 
     /// Where a person was asked about the whole call, they must have said yes.
-    fn allowed_by_person(&self) -> Result<(), Broken> {
+    fn allowed_by_person(&self, at: Option<u64>) -> Result<(), Broken> {
         let asked = self.questions.iter().rev().find(|question| question.subject == "call");
-        match asked.map(|question| question.approved) {
-            None | Some(Some(true)) => Ok(()),
-            Some(Some(false)) => Err((Invariant::I11, "it starts a call that a person refused".to_owned())),
-            Some(None) => Err((Invariant::I11, "it starts a call that waits for a person".to_owned())),
-        }
+        let holds = asked.map_or(Ok(()), |question| question.holds(at));
+        holds.map_err(|why| (Invariant::I11, format!("it starts a call although {why}")))
     }
 
     /// Where a person was asked about this very effect, they must have said yes.
-    pub(crate) fn effect_allowed_by_person(&self, number: u64, request: &Value) -> Result<(), Broken> {
+    pub(crate) fn effect_allowed_by_person(&self, at: Option<u64>, number: u64, request: &Value) -> Result<(), Broken> {
         let asked = serde_json::json!({ "effect": { "number": number, "request": request } });
         let asked = self.questions.iter().rev().find(|question| question.subject == asked);
-        match asked.map(|question| question.approved) {
-            None | Some(Some(true)) => Ok(()),
-            Some(Some(false) | None) => {
-                Err((Invariant::I11, "it announces an effect to which a person has not said yes".to_owned()))
-            }
-        }
+        let holds = asked.map_or(Ok(()), |question| question.holds(at));
+        holds.map_err(|why| {
+            (Invariant::I11, format!("it announces an effect to which a person has not said yes: {why}"))
+        })
     }
 
     /// A question is open: the last, since an earlier one of the same subject is asked again when its answer no longer counts.
@@ -274,11 +289,11 @@ impl Call {
     }
 
     /// Takes a person's answer.
-    pub(crate) fn answer(&mut self, digest: &str, approved: bool) -> Result<(), Broken> {
+    pub(crate) fn answer(&mut self, digest: &str, approved: bool, at: u64) -> Result<(), Broken> {
         let open = |question: &&mut Question| question.digest == digest && question.approved.is_none();
         match self.questions.iter_mut().rev().find(open) {
             Some(question) => {
-                question.approved = Some(approved);
+                (question.approved, question.answered_at) = (Some(approved), at);
                 Ok(())
             }
             None => Err((Invariant::I11, "an answer to no open question".to_owned())),

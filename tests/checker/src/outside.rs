@@ -55,15 +55,18 @@ fn ended(
     spent: &Spent,
 ) -> Result<(), Violation> {
     let walk = walks.get(run).ok_or_else(|| broken(Invariant::I1, run, None, "the run is gone".to_owned()))?;
-    let recorded = walk.stops.iter().any(|(reason, said)| reason == stop && said.as_deref() == answer);
-    if !recorded {
+    let recorded = walk.stops.iter().find(|told| told.reason == stop && told.answer.as_deref() == answer);
+    let Some(first) = recorded else {
         let what = format!("a client was told that the run ended with `{stop}`, and the journal does not know");
         return Err(broken(Invariant::I1, run, None, what));
+    };
+    if let Some(what) = less_in(&walk.spent, spent) {
+        return Err(broken(Invariant::I10, run, None, format!("a client was told of more {what} than there were")));
     }
-    let forgotten = less_in(&walk.spent, spent);
-    match forgotten {
+    // A host that took the run over and forgot what it had used.
+    match less_in(spent, &first.spent) {
         Some(what) => {
-            Err(broken(Invariant::I10, run, None, format!("a client was told of more {what} than there were")))
+            Err(broken(Invariant::I10, run, None, format!("a client was told of less {what} than the run had used")))
         }
         None => Ok(()),
     }

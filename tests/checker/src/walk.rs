@@ -26,6 +26,14 @@ const AFTER_A_STOP: [&str; 8] = [
     "ChangesUndone",
 ];
 
+/// How a run stopped, and what it had used by then.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) reason: String,
+    pub(crate) answer: Option<String>,
+    pub(crate) spent: Spent,
+}
+
 /// What the events of a run add up to.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
@@ -35,8 +43,8 @@ pub(crate) struct Walk {
     /// The model's replies: text and calls.
     pub(crate) replies: Vec<Value>,
     pub(crate) calls: BTreeMap<u64, Call>,
-    /// Each stop, in order: reason and answer.
-    pub(crate) stops: Vec<(String, Option<String>)>,
+    /// Each stop, in order.
+    pub(crate) stops: Vec<Stop>,
     pub(crate) spent: Spent,
     /// Bytes of its events and of the blobs that only they name.
     pub(crate) event_bytes: u64,
@@ -106,8 +114,8 @@ impl Walk {
             seq: last.seq,
             hash: hex::encode(last.hash),
             epoch: last.epoch,
-            stop: self.stops.last().filter(|_| self.ended).map(|(stop, _)| stop.clone()),
-            answer: self.stops.last().filter(|_| self.ended).and_then(|(_, answer)| answer.clone()),
+            stop: self.stops.last().filter(|_| self.ended).map(|stop| stop.reason.clone()),
+            answer: self.stops.last().filter(|_| self.ended).and_then(|stop| stop.answer.clone()),
             in_doubt: in_doubt.map(|(number, call)| (*number, urls(call))).collect(),
             waiting: waiting.map(|(number, _)| *number).collect(),
         })
@@ -136,7 +144,7 @@ impl Walk {
             "ApprovalRequested" => self.approval_requested(body),
             "ApprovalDecided" => {
                 let approved = body.pointer("/answer/approved").is_some();
-                self.call(body)?.answer(text(body, "digest"), approved)
+                self.call(body)?.answer(text(body, "digest"), approved, event.at)
             }
             "GrantWidened" => {
                 let widened: Widened = serde_json::from_str(&event.body).map_err(unreadable)?;
@@ -144,9 +152,9 @@ impl Walk {
                 Ok(())
             }
             "EffectPermitted" => self.effect_permitted(body),
-            "ToolStarted" => self.tool_started(body),
+            "ToolStarted" => self.tool_started(event.at, body),
             "FuelTaken" => self.fuel_taken(body),
-            "EffectIntended" => self.effect_intended(body, blobs),
+            "EffectIntended" => self.effect_intended(event.at, body, blobs),
             "EffectDone" => self.effect_done(body),
             "CallUndone" => self.call_undone(body),
             "ToolSuspended" => self.tool_suspended(body),
@@ -237,7 +245,7 @@ impl Walk {
     fn approval_requested(&mut self, body: &Value) -> Result<(), Broken> {
         let subject = body.get("subject").cloned().unwrap_or_default();
         let digest = text(body, "digest").to_owned();
-        self.call(body)?.questions.push(Question { subject, digest, approved: None });
+        self.call(body)?.questions.push(Question { subject, digest, approved: None, answered_at: 0 });
         Ok(())
     }
 
@@ -249,14 +257,14 @@ impl Walk {
         }
     }
 
-    fn tool_started(&mut self, body: &Value) -> Result<(), Broken> {
+    fn tool_started(&mut self, at: u64, body: &Value) -> Result<(), Broken> {
         let (number, attempt) = (number(body, "call"), number(body, "attempt"));
         let continues = body.get("continues").is_some_and(|continues| !continues.is_null());
         let retried = self.retried.contains(&number);
         self.retried.retain(|retried| *retried != number);
         let tool = {
             let call = self.call(body)?;
-            call.start(attempt, continues, retried)?;
+            call.start(at, attempt, continues, retried)?;
             call.tool.clone()
         };
         let fuel = Fuel::of_start(body, self.fuel_of.get(&number));
@@ -279,13 +287,15 @@ impl Walk {
         }
     }
 
-    fn effect_intended(&mut self, body: &Value, blobs: &Blobs) -> Result<(), Broken> {
+    fn effect_intended(&mut self, at: u64, body: &Value, blobs: &Blobs) -> Result<(), Broken> {
         let request = body.get("request").cloned().unwrap_or_default();
         let (effect, class) = (number(body, "number"), text(body, "class").to_owned());
         let call = self.call(body)?;
         let going_on = call.attempt(number(body, "attempt")).filter(|attempt| !attempt.interrupted);
         let Some(attempt) = going_on else { return broken(Invariant::I6, "no such attempt is going on") };
         let repeated = attempt.intents.contains_key(&effect);
+        // What is announced once more was allowed when it was announced first.
+        let since = if repeated { None } else { Some(at) };
         let (by_word, intent) =
             (attempt.by_word, Intent { class: class.clone(), result: None, inherited: false, repeated });
         if attempt.intents.insert(effect, intent).is_some_and(|before| !before.may_be_repeated(by_word)) {
@@ -298,7 +308,7 @@ impl Walk {
                 return broken(Invariant::I5, "what an undo would restore is not kept");
             }
         }
-        call.effect_allowed_by_person(effect, &request)?;
+        call.effect_allowed_by_person(since, effect, &request)?;
         if let Some(http) = request.get("http") {
             if !body.get("transcript").and_then(Value::as_str).is_some_and(|digest| is_kept(blobs, digest)) {
                 return broken(Invariant::I5, "the transcript that belongs to it is not kept");
@@ -324,7 +334,7 @@ impl Walk {
     }
 
     fn run_resumed(&mut self, body: &Value) -> Result<(), Broken> {
-        if self.stops.last().is_some_and(|(stop, _)| stop == "completed") {
+        if self.stops.last().is_some_and(|stop| stop.reason == "completed") {
             return broken(Invariant::I6, "the run was complete");
         }
         // What was asked and not answered is asked again, and counts as well.
@@ -344,7 +354,7 @@ impl Walk {
     fn run_ended(&mut self, body: &Value) -> Result<(), Broken> {
         let (stop, answer) = (text(body, "stop").to_owned(), body.get("answer").and_then(Value::as_str));
         self.ended = true;
-        self.stops.push((stop.clone(), answer.map(str::to_owned)));
+        self.stops.push(Stop { reason: stop.clone(), answer: answer.map(str::to_owned), spent: self.spent });
         let in_doubt = self.calls.values().any(|call| call.in_doubt);
         match stop.as_str() {
             "completed" => {

@@ -32,8 +32,13 @@ pub(crate) fn named(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(digest(bytes)))
 }
 
-/// Writes a journal with one run.
+/// Writes a journal with one run, all of which happened in one moment.
 pub(crate) fn write(path: &Path, events: &[Told]) -> Vec<[u8; 32]> {
+    write_at(path, events, |_| 7)
+}
+
+/// The same with the time of each event, by its place.
+fn write_at(path: &Path, events: &[Told], time: impl Fn(usize) -> u64) -> Vec<[u8; 32]> {
     let connection = Connection::open(path).expect("a file");
     connection.pragma_update(None, "application_id", 0x4167_486a).expect("it is set");
     connection.pragma_update(None, "user_version", 1).expect("it is set");
@@ -43,12 +48,12 @@ pub(crate) fn write(path: &Path, events: &[Told]) -> Vec<[u8; 32]> {
     }
     let (mut head, mut hashes) = ([0; 32], Vec::new());
     for (index, (epoch, kind, body)) in events.iter().enumerate() {
-        let (seq, text) = (index as u64 + 1, body.to_string());
-        let hash = hash(&head, seq, *epoch, kind, &text);
+        let (seq, at, text) = (index as u64 + 1, time(index), body.to_string());
+        let hash = hash(&head, (seq, *epoch, at), kind, &text);
         let blob = (text.len() > 256).then(|| put(&connection, text.as_bytes()));
         let inline = blob.is_none().then_some(text);
-        let sql = "INSERT INTO events VALUES (?1, ?2, ?3, 7, ?4, 1, ?5, ?6, ?7, ?8, NULL)";
-        let values = (RUN, seq.cast_signed(), epoch.cast_signed(), kind, inline, blob, head, hash);
+        let sql = "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, NULL)";
+        let values = (RUN, seq.cast_signed(), epoch.cast_signed(), at.cast_signed(), kind, inline, blob, head, hash);
         connection.execute(sql, values).expect("a row");
         head = hash;
         hashes.push(hash);
@@ -65,8 +70,8 @@ fn put(connection: &Connection, bytes: &[u8]) -> [u8; 32] {
     digest
 }
 
-fn hash(prev: &[u8; 32], seq: u64, epoch: u64, kind: &str, body: &str) -> [u8; 32] {
-    let (seq, epoch, at) = (seq.to_le_bytes(), epoch.to_le_bytes(), 7_u64.to_le_bytes());
+fn hash(prev: &[u8; 32], (seq, epoch, at): (u64, u64, u64), kind: &str, body: &str) -> [u8; 32] {
+    let (seq, epoch, at) = (seq.to_le_bytes(), epoch.to_le_bytes(), at.to_le_bytes());
     let (version, body) = (1_u32.to_le_bytes(), digest(body.as_bytes()));
     let fields: [&[u8]; 9] =
         [b"agent-host journal event 1", prev, RUN.as_bytes(), &seq, &epoch, &at, kind.as_bytes(), &version, &body];
@@ -230,9 +235,18 @@ pub(crate) fn told_ended() -> Ack {
 
 /// What is wrong first: the promise, the event, and a word of what is said.
 pub(crate) fn first(events: &[Told], evidence: &Evidence) -> Option<(Invariant, Option<u64>, String)> {
+    first_at(events, evidence, |_| 7)
+}
+
+/// The same of a run whose events have these times, by their places.
+pub(crate) fn first_at(
+    events: &[Told],
+    evidence: &Evidence,
+    time: impl Fn(usize) -> u64,
+) -> Option<(Invariant, Option<u64>, String)> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.db");
-    write(&path, events);
+    write_at(&path, events, time);
     let first = check(&path, evidence).into_iter().next()?;
     Some((first.invariant, first.seq, first.to_string()))
 }

@@ -8,7 +8,7 @@ use agent_checker::evidence::{Ack, Evidence, Spent};
 use agent_checker::{Invariant, check, reference_of};
 use journal::{
     RUN, Told, asked, authority, call_started, caught, changing, continued, done, doubt, doubted, doubted_twice, ended,
-    finished, first, going_on, hit, intended, named, nothing, of_epoch, request, resolved, resumed, returned,
+    finished, first, first_at, going_on, hit, intended, named, nothing, of_epoch, request, resolved, resumed, returned,
     sent_again, sound, spent, told_ended, write,
 };
 use rusqlite::Connection;
@@ -183,6 +183,8 @@ fn i10_what_was_used_is_forgotten() {
     };
     let more = Evidence { acks: vec![with(Spent { turns: 9, ..spent() })], ..Evidence::default() };
     caught(&sound(), &more, Invariant::I10, None, "turns");
+    let forgotten = Evidence { acks: vec![with(Spent { tool_calls: 0, ..spent() })], ..Evidence::default() };
+    caught(&sound(), &forgotten, Invariant::I10, None, "less tool calls than the run had used");
     let less = Evidence { acks: vec![with(Spent { fuel: 50, ..spent() }), with(spent())], ..Evidence::default() };
     caught(&sound(), &less, Invariant::I10, None, "less fuel");
     // A request that was open when its host was killed was made, and so was the one that repeats it.
@@ -211,6 +213,12 @@ fn i11_what_a_person_refused_or_did_not_allow() {
     let mut events = sound()[..4].to_vec();
     events.extend([question(&json!({"effect": {"number": 1, "request": request()}})), intended(1, 1)]);
     caught(&events, &nothing(), Invariant::I11, Some(6), "said yes");
+    let mut events = sound()[..3].to_vec();
+    events.extend([question(&json!("call")), answer("approved"), call_started(1, 1)]);
+    let after = |ms: u64| move |place: usize| if place < 5 { 7 } else { 7 + ms };
+    assert_eq!(first_at(&events, &nothing(), after(600_000)), None);
+    let late = first_at(&events, &nothing(), after(700_000)).expect("ten minutes are over");
+    assert!((late.0, late.1) == (Invariant::I11, Some(6)) && late.2.contains("too long ago"), "{}", late.2);
     let mut events = sound()[..3].to_vec();
     events.extend([question(&json!("call")), answer("approved"), answer("approved")]);
     caught(&events, &nothing(), Invariant::I11, Some(6), "no open question");
