@@ -47,7 +47,7 @@ pub enum JournalError {
         known: i64,
     },
     /// A file could not be read or written.
-    #[error("cannot use `{}`\n  hint: check that the disk is healthy and that you may write there", .path.display())]
+    #[error("cannot use `{}`\n  hint: what was recorded before is as it was; check that the disk is healthy and that you may write there", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum JournalError {
         source: io::Error,
     },
     /// The folder or file does not allow writing.
-    #[error("cannot write the journal `{}`\n  hint: make the folder and the file writable for you, or copy the folder and use the copy", .path.display())]
+    #[error("cannot write the journal `{}`\n  hint: nothing was changed; make the folder and the file writable for you, or copy the folder and use the copy", .path.display())]
     NotWritable {
         /// The file.
         path: PathBuf,
@@ -67,7 +67,7 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// The file is damaged below the level of events.
-    #[error("the journal `{}` is damaged: {what}\n  hint: copy the whole folder before anything else; `agent-host journal verify RUN` says how much of a run is intact", .path.display())]
+    #[error("the journal `{}` is damaged: {what}\n  hint: copy the whole folder before anything else; what stands before the damage is intact, and `agent-host journal verify RUN` says how much of a run that is", .path.display())]
     StoreCorrupt {
         /// The file.
         path: PathBuf,
@@ -81,7 +81,7 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// Another process held the write lock for too long.
-    #[error("the journal `{}` is busy: another process has been writing for {waited_ms} ms\n  hint: try again; look for a stopped `agent-host`", .path.display())]
+    #[error("the journal `{}` is busy: another process has been writing for {waited_ms} ms\n  hint: nothing was written; try again, and look for a stopped `agent-host`", .path.display())]
     StoreBusy {
         /// The file.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum JournalError {
         waited_ms: u64,
     },
     /// An earlier write failed in a way that leaves its fate open.
-    #[error("the journal `{}` failed before and takes no more events from this process\n  hint: check the disk, then `agent-host resume`", .path.display())]
+    #[error("the journal `{}` failed before and takes no more events from this process\n  hint: what was recorded before is as it was; check the disk, then `agent-host resume`", .path.display())]
     Poisoned {
         /// The file.
         path: PathBuf,
@@ -115,7 +115,7 @@ pub enum JournalError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// SQLite failed in another way.
-    #[error("the journal `{}` failed", .path.display())]
+    #[error("the journal `{}` failed\n  hint: what was recorded before is as it was, and this process records no more; check the disk, then `agent-host resume`", .path.display())]
     Store {
         /// The file.
         path: PathBuf,
@@ -177,7 +177,7 @@ pub enum JournalError {
     },
     /// A living process drives the run.
     #[error(
-        "run `{run}` is held by {holder}\n  hint: wait for it or end it; if you know that it is gone, take the run over with `--take-over`"
+        "run `{run}` is held by {holder}\n  hint: the run goes on there, and nothing was changed; wait for it or end it, or take the run over with `--take-over` if you know that it is gone"
     )]
     RunLocked {
         /// The run.
@@ -187,7 +187,7 @@ pub enum JournalError {
     },
     /// Another process took the run over.
     #[error(
-        "run `{run}` was taken over by another process: this one may not go on\n  hint: `agent-host show {run}` says how it went on"
+        "run `{run}` was taken over by another process: this one may not go on\n  hint: the run goes on there, and nothing of this process was added since; `agent-host show {run}` says how it went on"
     )]
     LeaseLost {
         /// The run.
@@ -205,7 +205,7 @@ pub enum JournalError {
     },
     /// The events of a run do not hang together.
     #[error(
-        "run `{run}` is damaged at {damage}\n  hint: copy the whole folder before anything else; `agent-host journal verify {run}` says what is intact"
+        "run `{run}` is damaged at {damage}\n  hint: copy the whole folder before anything else; the events before it are intact, and `agent-host journal verify {run}` says what can be saved"
     )]
     RunDamaged {
         /// The run.
