@@ -69,6 +69,18 @@ impl Server {
         self.hits.load(Ordering::SeqCst)
     }
 
+    /// How many requests it has acted on: one that comes again under a key that it knows does nothing.
+    ///
+    /// # Panics
+    /// Where a thread of the server panicked.
+    #[must_use]
+    pub fn acted(&self) -> usize {
+        let requests = self.requests();
+        let keys: Vec<_> = requests.iter().map(|head| key_of(head)).collect();
+        let is_first = |(place, key): &(usize, &Option<&str>)| key.is_none() || !keys[..*place].contains(key);
+        keys.iter().enumerate().filter(is_first).count()
+    }
+
     /// The heads of the requests so far.
     ///
     /// # Panics
@@ -77,6 +89,12 @@ impl Server {
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("no panic").clone()
     }
+}
+
+/// The idempotency key of a request, by its head.
+fn key_of(head: &str) -> Option<&str> {
+    let named = |line: &&str| line.to_ascii_lowercase().starts_with("idempotency-key:");
+    head.lines().find(named).and_then(|line| line.split_once(':')).map(|(_, key)| key.trim())
 }
 
 fn serve(mut stream: TcpStream, manner: Manner, hits: &AtomicUsize, requests: &Mutex<Vec<String>>) {

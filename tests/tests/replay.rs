@@ -88,6 +88,7 @@ fn a_keyed_payment_goes_out_again_under_the_same_key() {
         let resumed = world.run(&["resume"]);
         assert_eq!((resumed.code, resumed.out.as_str()), (Some(0), answer.as_str()), "{instant}: {}", resumed.err);
         assert_eq!((server.hits(), world.read("data/receipt.txt")), (hits + 1, receipt), "{instant}");
+        assert_eq!(server.acted(), 1, "{instant}: a server that knows keys pays once");
         let key = |head: &String| {
             let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with("idempotency-key:"));
             line.expect("a key").to_owned()
