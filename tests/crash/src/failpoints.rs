@@ -80,7 +80,7 @@ impl Tour {
             self.round(store, &format!("{name}#{hit}"), act)?;
             progress.step(1);
         }
-        let recovery = self.recoveries(store, &points)?;
+        let recovery = self.recoveries(scale, store, &points)?;
         Ok(points.into_iter().chain(recovery).collect())
     }
 
@@ -119,38 +119,61 @@ impl Tour {
         store.check().map_err(told)
     }
 
-    /// Points that only a recovery hits, each killed there once: the recovery of a recovery.
-    fn recoveries(&mut self, store: &mut Store, known: &Points) -> Result<Points, String> {
+    /// Recoveries of recoveries: each is killed once at each point that only a recovery hits; before a release at each hit of each of
+    /// its points, where something else happens as well.
+    fn recoveries(&mut self, scale: Scale, store: &mut Store, known: &Points) -> Result<Points, String> {
         let mut found = Points::new();
         for first in BEFORE_RECOVERY {
             if !known.contains_key(first) {
                 continue;
             }
             let seen = self.recover(store, first, None)?;
-            let new: Vec<(String, (u64, bool))> =
-                seen.into_iter().filter(|(name, _)| !known.contains_key(name) && !found.contains_key(name)).collect();
-            for (name, _) in &new {
-                self.recover(store, first, Some(name))?;
+            let is_new = |name: &String| !known.contains_key(name) && !found.contains_key(name);
+            let mut seconds = Vec::new();
+            for (name, (hits, may_fail)) in &seen {
+                match scale {
+                    Scale::Short if is_new(name) => seconds.push((format!("{name}#1"), "kill")),
+                    Scale::Short => {}
+                    Scale::Release => {
+                        for hit in 1..=*hits {
+                            seconds.push((format!("{name}#{hit}"), "kill"));
+                            seconds.push((format!("{name}#{hit}"), self.other(*may_fail)));
+                        }
+                    }
+                }
             }
-            found.extend(new);
+            found.extend(seen.into_iter().filter(|(name, _)| !known.contains_key(name)));
+            for second in seconds {
+                self.recover(store, first, Some(second))?;
+            }
         }
         Ok(found)
     }
 
-    /// Kills a run at `first`; then its recovery at `second`, where one is given. The points that the recovery hits.
-    fn recover(&mut self, store: &mut Store, first: &str, second: Option<&str>) -> Result<Points, String> {
+    /// Kills a run at `first`; then lets something happen in its recovery at `second`, where one is given. The points that the
+    /// recovery hits.
+    fn recover(
+        &mut self,
+        store: &mut Store,
+        first: &str,
+        second: Option<(String, &'static str)>,
+    ) -> Result<Points, String> {
         self.rounds += 1;
-        let told = |problem: String| format!("a recovery from {first}, killed at {second:?}: {problem}");
+        let is_disturbed = second.is_some();
+        let then = second.clone();
+        let told = |problem: String| format!("a recovery from {first}, then {then:?}: {problem}");
         let list = store.work().join("recovery.txt");
         let _ = std::fs::remove_file(&list);
         let mut run = store.begin(self.workload)?;
-        for step in [Some(first), second] {
+        for step in [Some((format!("{first}#1"), "kill")), second] {
             let mut command = store.command(&store.words(&run));
+            let hangs = step.as_ref().is_some_and(|(_, act)| *act == "hang");
             match step {
-                Some(point) => command.env(ARM, format!("{point}#1=kill")),
+                Some((point, act)) => command.env(ARM, format!("{point}={act}")),
                 None => command.env(LIST, &list),
             };
-            let ended = crate::host::run(&mut command, Disturb::Nothing)?;
+            let disturb = if hangs { Disturb::Kill(HUNG) } else { Disturb::Nothing };
+            let ended = crate::host::run(&mut command, disturb)?;
             if store.settle_after(&mut run, &ended, Faults::Injected).map_err(told)? == Left::Complete {
                 store.check().map_err(told)?;
                 // It may have ended before there was a recovery to look at: settling its doubts can complete it.
@@ -159,7 +182,7 @@ impl Tour {
         }
         store.finish(run).map_err(told)?;
         store.check().map_err(told)?;
-        if second.is_some() { Ok(Points::new()) } else { read(&list) }
+        if is_disturbed { Ok(Points::new()) } else { read(&list) }
     }
 }
 
