@@ -2,7 +2,7 @@
 //! that knows what really happened.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ pub struct Server {
     address: SocketAddr,
     hits: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<String>>>,
+    open: Arc<AtomicUsize>,
 }
 
 /// What the server does with a request.
@@ -41,14 +42,19 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (hits, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
-        let (counted, seen) = (Arc::clone(&hits), Arc::clone(&requests));
+        let open = Arc::new(AtomicUsize::new(0));
+        let (counted, seen, connected) = (Arc::clone(&hits), Arc::clone(&requests), Arc::clone(&open));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (counted, seen) = (Arc::clone(&counted), Arc::clone(&seen));
-                std::thread::spawn(move || serve(stream, manner, &counted, &seen));
+                let (counted, seen, connected) = (Arc::clone(&counted), Arc::clone(&seen), Arc::clone(&connected));
+                connected.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || {
+                    serve(stream, manner, &counted, &seen);
+                    connected.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, hits, requests }
+        Self { address, hits, requests, open }
     }
 
     /// Where it listens.
@@ -61,6 +67,22 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Waits until everything that was sent before is counted. Whoever sent it has ended: a killed host leaves requests on their way.
+    ///
+    /// # Panics
+    /// Where a connection is still open after 20 seconds.
+    pub fn settle(&self) {
+        // Connections are accepted in the order in which they came: once this one has ended, every earlier one is counted as open.
+        let mut last = TcpStream::connect(self.address).expect("it listens");
+        last.shutdown(Shutdown::Write).expect("nothing to send");
+        last.read_to_end(&mut Vec::new()).expect("it hangs up");
+        let begun = Instant::now();
+        while self.open.load(Ordering::SeqCst) > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "a connection is still open");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Complete requests so far.

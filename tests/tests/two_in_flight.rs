@@ -98,6 +98,7 @@ fn opaque_ones_without_an_answer_are_in_doubt_and_never_sent_by_the_host() {
     for instant in ["send-intended#2", "send-answered#1", "send-done#1"] {
         let (world, server) = (World::new(), Server::start(Manner::Answer("receipt")));
         killed_at(&world, &words(&paying(&world, &server, [As::Opaque; 2])), instant);
+        server.settle();
         let before = [keys(&server, "a").len(), keys(&server, "b").len()];
         let done = bodies(&world, "EffectDone");
         let resumed = world.run(&["resume"]);
