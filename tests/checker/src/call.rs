@@ -16,6 +16,8 @@ const ONCE: &str = "the operator, this once";
 #[derive(Debug, Default)]
 pub(crate) struct Call {
     pub(crate) tool: String,
+    /// How many replies there were with the one that asked for it.
+    pub(crate) reply: usize,
     pub(crate) attempts: Vec<Attempt>,
     /// The outcome as it was recorded.
     pub(crate) outcome: Option<Value>,
@@ -28,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) questions: Vec<Question>,
     /// Effects that were announced under each number, with the attempts that did.
     pub(crate) sends: BTreeMap<u64, Announced>,
+    /// Everything that was announced under each number: its class and its request.
+    pub(crate) announced: BTreeMap<u64, Value>,
 }
 
 /// A question to a person.
@@ -205,9 +209,9 @@ impl Permits {
 }
 
 impl Call {
-    pub(crate) fn new(proposed: &Value) -> Self {
+    pub(crate) fn new(proposed: &Value, reply: usize) -> Self {
         let tool = proposed.get("tool").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Self { tool, ..Self::default() }
+        Self { tool, reply, ..Self::default() }
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -98,6 +98,15 @@ fn may_begin_epoch(kind: &str) -> bool {
     kind == "RunStarted" || AFTER_A_STOP.contains(&kind)
 }
 
+/// What is announced, without the digest of all of it: that has the name in it by which runs are told apart.
+fn comparable(class: &str, request: &Value) -> Value {
+    let mut request = request.clone();
+    if let Some(http) = request.get_mut("http").and_then(Value::as_object_mut) {
+        http.remove("digest");
+    }
+    serde_json::json!({ "class": class, "request": request })
+}
+
 fn broken<T>(invariant: Invariant, what: impl Into<String>) -> Result<T, Broken> {
     Err((invariant, what.into()))
 }
@@ -138,7 +147,7 @@ impl Walk {
             }
             "ToolProposed" => {
                 // A client asks: there is no reply that would.
-                self.calls.insert(self.calls.len() as u64 + 1, Call::new(body));
+                self.calls.insert(self.calls.len() as u64 + 1, Call::new(body, self.replies.len()));
                 Ok(())
             }
             "ApprovalRequested" => self.approval_requested(body),
@@ -232,7 +241,7 @@ impl Walk {
         let reply = body.get("reply").cloned().unwrap_or_default();
         let calls = reply.get("calls").and_then(Value::as_array).cloned().unwrap_or_default();
         for proposed in &calls {
-            self.calls.insert(self.calls.len() as u64 + 1, Call::new(proposed));
+            self.calls.insert(self.calls.len() as u64 + 1, Call::new(proposed, self.replies.len() + 1));
         }
         self.spent.turns += 1;
         let used = |name| reply.pointer(&format!("/usage/{name}")).and_then(Value::as_u64).unwrap_or(0);
@@ -291,6 +300,7 @@ impl Walk {
         let request = body.get("request").cloned().unwrap_or_default();
         let (effect, class) = (number(body, "number"), text(body, "class").to_owned());
         let call = self.call(body)?;
+        call.announced.insert(effect, comparable(&class, &request));
         let going_on = call.attempt(number(body, "attempt")).filter(|attempt| !attempt.interrupted);
         let Some(attempt) = going_on else { return broken(Invariant::I6, "no such attempt is going on") };
         let repeated = attempt.intents.contains_key(&effect);

@@ -211,6 +211,17 @@ impl Store {
     /// The same where something may have been made to fail.
     pub(crate) fn settle_after(&mut self, active: &mut Active, ended: &Ended, faults: Faults) -> Result<Left, String> {
         let standings = self.name(active)?;
+        self.settle_seen(active, ended, &standings, faults)
+    }
+
+    /// The same by what the journal was seen to hold.
+    fn settle_seen(
+        &mut self,
+        active: &Active,
+        ended: &Ended,
+        standings: &[Standing],
+        faults: Faults,
+    ) -> Result<Left, String> {
         self.take_down(ended)?;
         let mine = standings.iter().find(|standing| Some(&standing.run) == active.run.as_ref());
         if let Some(complete) = mine.filter(|mine| mine.stop.as_deref() == Some("completed")) {
@@ -223,11 +234,11 @@ impl Store {
             Some(CANCELLED) => Ok(Left::Open),
             Some(STORE_FULL) if faults == Faults::Injected => Ok(Left::Open),
             Some(SUSPENDED_APPROVAL) if active.workload.may_ask() => {
-                self.approve(active, &standings)?;
+                self.approve(active, standings)?;
                 Ok(Left::Open)
             }
             Some(SUSPENDED_DOUBT) if active.workload.may_doubt() => {
-                self.resolve(active, &standings)?;
+                self.resolve(active, standings)?;
                 Ok(Left::Open)
             }
             None if faults == Faults::Injected => Ok(Left::Open),
@@ -363,13 +374,16 @@ impl Store {
     /// Lets the run go on to its end with nothing in its way.
     pub(crate) fn finish(&mut self, mut active: Active) -> Result<(), String> {
         for _ in 0..SUSPENSIONS_MAX {
-            let started = Instant::now();
-            let ended = self.start(&active, Disturb::Nothing);
-            if let Some(run) = active.run.clone() {
-                let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.acknowledge(&Ack::Restarted { run, took_ms, settled: ended.is_ok() })?;
+            let (started, restarted) = (Instant::now(), active.run.clone());
+            let ended = self.start(&active, Disturb::Nothing)?;
+            let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let standings = self.name(&mut active)?;
+            if let Some(run) = restarted {
+                // By the journal: a host that ends and leaves its run open has not brought it anywhere.
+                let settled = standings.iter().any(|standing| standing.run == run && standing.stop.is_some());
+                self.acknowledge(&Ack::Restarted { run, took_ms, settled })?;
             }
-            if self.settle(&mut active, &ended?)? == Left::Complete {
+            if self.settle_seen(&active, &ended, &standings, Faults::None)? == Left::Complete {
                 return Ok(());
             }
         }

@@ -50,6 +50,18 @@ fn i2_another_course_than_without_a_kill() {
     let evidence = Evidence { references: [(String::new(), reference)].into(), ..Evidence::default() };
     assert_eq!(first(&sound(), &evidence), None);
     caught(&events, &evidence, Invariant::I2, None, "came out differently");
+    let mut events = sound();
+    events[4].2["request"]["http"]["body_bytes"] = json!(2);
+    caught(&events[..5], &evidence, Invariant::I2, None, "what the uninterrupted run did not");
+    let mut events = sound();
+    events.drain(4..6);
+    caught(&events, &evidence, Invariant::I2, None, "never announced effect 1");
+    // What a person said of a doubt may lead elsewhere; what was before it may not differ.
+    let mut events = doubted();
+    events[13] = finished(4, &json!({"returned": {"content": [{"text": "paid 2"}]}}));
+    assert_eq!(first(&events, &evidence), None);
+    events[2].2["reply"]["text"] = json!("something else");
+    caught(&events, &evidence, Invariant::I2, None, "reply 1 differs");
 }
 
 #[test]
