@@ -80,19 +80,40 @@ fn an_agent_is_killed_everywhere_and_its_files_stay() {
     assert!(!world.work().join("agent/.agent-host").exists(), "no run is left beside the user's agent");
 }
 
-/// A judge that never saw a broken host proves nothing.
-#[test]
-fn a_host_that_repeats_what_may_have_happened_does_not_pass() {
-    const PAYS: &str = r#"
+const PAYS: &str = r#"
 version = 1
 [[reply]]
 calls = [{ tool = "polite.http", arguments = { method = "POST", url = "URL/pay", body = "10" } }]
 [[reply]]
 text = "done: {{ call[0] }}"
 "#;
+
+#[test]
+fn a_keyed_write_is_sent_again_under_its_key_and_never_in_doubt() {
+    let server = Server::start(Manner::Answer("paid"));
+    let world = laid_out(&server.url());
+    world.write("agent/replies.toml", PAYS.replace("URL", &server.url()));
+    let keyed = AGENT.replace("methods = [\"POST\"]", "methods = [\"POST\"], idempotency_header = \"Idempotency-Key\"");
+    world.write("agent/agent.toml", keyed.replace("URL", &server.url()));
+    assert!(plain(&world, &["trust", "--yes", "agent/agent.toml"]).status.success());
+    let said = world.said(&plain(&world, &["crashtest", "agent/agent.toml", "--yes", "--points", "40"]));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for row in
+        ["keyed write    the answer had come", "resent with the same key", "keyed write    the answer was recorded"]
+    {
+        assert!(said.out.contains(row), "{row}: {said:?}");
+    }
+    assert!(!said.out.contains("in doubt"), "{said:?}");
+    assert!(server.hits() > server.acted(), "the same keys came again: {} and {}", server.hits(), server.acted());
+}
+
+/// A judge that never saw a broken host proves nothing.
+#[test]
+fn a_host_that_repeats_what_may_have_happened_or_forgets_what_it_used_does_not_pass() {
     for (defect, found) in [
         (None, None),
         (Some("repeat-doubt"), Some("the journal is damaged at ")),
+        (Some("refund"), Some("has used less turns than the one that was killed")),
         (Some("resend-doubt"), Some("may have been sent, and was announced again without anybody's word")),
     ] {
         let server = Server::start(Manner::Answer("paid"));

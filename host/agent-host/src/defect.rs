@@ -17,6 +17,9 @@ pub enum Defect {
     /// A resumed run takes every announced write for one that a key makes safe to send again.
     #[cfg(feature = "failpoints")]
     ResendDoubt,
+    /// A resumed run forgets the turns and tokens that it had used.
+    #[cfg(feature = "failpoints")]
+    Refund,
     /// A write is announced when it has been answered.
     #[cfg(feature = "failpoints")]
     ActBeforeRecord,
@@ -35,6 +38,7 @@ pub fn is_planted(defect: Defect) -> bool {
         Defect::SkipFileSync => "skip-file-sync",
         Defect::RepeatDoubt => "repeat-doubt",
         Defect::ResendDoubt => "resend-doubt",
+        Defect::Refund => "refund",
         Defect::ActBeforeRecord => "act-before-record",
         Defect::IgnoreEpoch => "ignore-epoch",
     };
@@ -69,12 +73,15 @@ pub fn put_off() -> Vec<EffectIntended> {
 static PUT_OFF: std::sync::Mutex<Vec<EffectIntended>> = std::sync::Mutex::new(Vec::new());
 
 /// [`Defect::RepeatDoubt`]: takes back every announcement of a write that has no result. [`Defect::ResendDoubt`]: gives each of them
-/// the class of one that may be sent again.
+/// the class of one that may be sent again. [`Defect::Refund`]: as if nothing had been asked of a model.
 #[cfg(feature = "failpoints")]
-pub fn misread_announcements(state: &mut State) {
+pub fn misread(state: &mut State) {
     use agent_core::effect::EffectClass;
     use agent_core::pending::CallStatus;
     use agent_core::state::Phase;
+    if is_planted(Defect::Refund) {
+        (state.spent.turns, state.spent.input_tokens, state.spent.output_tokens) = (0, 0, 0);
+    }
     let Phase::Acting(calls) = &mut state.phase else { return };
     let (forgets, resends) = (is_planted(Defect::RepeatDoubt), is_planted(Defect::ResendDoubt));
     for call in calls {
@@ -99,4 +106,4 @@ pub const fn put_off() -> [EffectIntended; 0] {
 
 /// Nothing, in a build for use.
 #[cfg(not(feature = "failpoints"))]
-pub const fn misread_announcements(_state: &mut State) {}
+pub const fn misread(_state: &mut State) {}

@@ -31,7 +31,7 @@ struct Case {
     try_it: fn(&mut Store) -> Result<(), String>,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case {
         defect: "skip-sync",
         work: Workload::Posts,
@@ -46,6 +46,7 @@ const CASES: [Case; 6] = [
     },
     Case { defect: "repeat-doubt", work: Workload::Posts, found: &["I4"], try_it: killed_after_the_answer },
     Case { defect: "resend-doubt", work: Workload::Posts, found: &["I4", "I6"], try_it: killed_after_the_answer },
+    Case { defect: "refund", work: Workload::Posts, found: &["I10"], try_it: killed_after_the_answer },
     Case { defect: "act-before-record", work: Workload::Posts, found: &["I5", "I4"], try_it: killed_after_the_answer },
     Case { defect: "ignore-epoch", work: Workload::Posts, found: &["I8", "I9", "former host"], try_it: overtaken },
 ];

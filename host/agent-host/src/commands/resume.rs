@@ -145,7 +145,7 @@ impl Wanted {
         let run = journal.find_run(self.args.run.as_deref())?;
         let take_over = if self.args.take_over { TakeOver::Always } else { TakeOver::IfDead };
         let (mut state, log) = taking::take(journal, &run, take_over)?;
-        defect::misread_announcements(&mut state);
+        defect::misread(&mut state);
         if let Some(stopped) = state.stopped.as_ref().filter(|stopped| !stopped.stop.is_resumable()) {
             bail!("run {run} is {}: there is nothing to go on with\n  hint: `agent-host show {run}`", stopped.stop);
         }
