@@ -7,11 +7,13 @@ use agent_core::state::State;
 use agent_core::units::UnixMillis;
 use anyhow::Context;
 
+use crate::failpoint;
+
 /// The time now.
 #[must_use]
 pub fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add_signed(failpoint::clock_set_by()))
 }
 
 /// The times of a run's events, as this process records them. A run's active time is the sum of what lies between them.

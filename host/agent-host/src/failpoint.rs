@@ -5,6 +5,7 @@
 //! - `AGENT_HOST_FAILPOINT=NAME#N` kills this process when NAME is hit for the N-th time; `NAME#N=ACT` does ACT instead: `kill`,
 //!   `error` (only where the point can fail), `abort`, `delay`, `hang`. Several are separated by commas.
 //! - `AGENT_HOST_FAILPOINT_LOG=FILE` lists every hit: its name, how often it was hit by then, and `!` where it can fail.
+//! - `AGENT_HOST_CLOCK_SET_BY=N` has the wall clock stand so many milliseconds later, or earlier where N is negative.
 
 use std::io;
 
@@ -35,6 +36,23 @@ pub fn hit_or_fail(name: &'static str) -> io::Result<()> {
         return Err(io::Error::other("a test lets this step fail"));
     }
     Ok(())
+}
+
+/// By how many milliseconds a test has the wall clock set.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn clock_set_by() -> i64 {
+    static SET_BY: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| {
+        std::env::var("AGENT_HOST_CLOCK_SET_BY").ok().and_then(|number| number.parse().ok()).unwrap_or(0)
+    });
+    *SET_BY
+}
+
+/// By none, in a build for use.
+#[cfg(not(feature = "failpoints"))]
+#[must_use]
+pub const fn clock_set_by() -> i64 {
+    0
 }
 
 #[cfg(feature = "failpoints")]
