@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::check::host;
-use crate::harness::Programs;
+use crate::harness::{OPTIMISED, Programs};
 use crate::places::Places;
 use crate::process::run_shown;
 use crate::tools;
@@ -41,7 +41,8 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     let of_suite: Vec<_> = arguments.iter().filter(|word| *word != SIMULATION).collect();
     if !asks_for(SIMULATION) || names_method(&of_suite) {
         tools::build(places, &WasmTarget::set_up(places)?)?;
-        let programs = Programs::build(places)?;
+        let is_release = asks_for("--release-figures");
+        let programs = if is_release { Programs::build_optimised(places)? } else { Programs::build(places)? };
         run_shown(suite(places, &programs).args(&of_suite))?;
     }
     if asks_for(SIMULATION) || !names_method(&of_suite) {
@@ -76,7 +77,7 @@ pub(crate) fn simulation(places: &Places) -> Command {
 /// The same for a release: optimised, since it takes long.
 fn every_seed(places: &Places) -> Command {
     let mut cargo = simulation(places);
-    cargo.arg("--release").env(SEEDS, SEEDS_RELEASE.to_string());
+    cargo.args(OPTIMISED).env(SEEDS, SEEDS_RELEASE.to_string());
     cargo
 }
 

@@ -37,7 +37,7 @@ const WORK: [Workload; 2] = [Workload::Files, Workload::Posts];
 const CALLS_MAX: u64 = 120;
 
 /// Failing calls in one store.
-const FAULTS_PER_STORE: u64 = 25;
+const FAULTS_PER_STORE: usize = 25;
 
 pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
     let (failing, full) = thread::scope(|scope| {
@@ -69,21 +69,20 @@ fn points(scale: Scale) -> u64 {
     }
 }
 
-/// Single calls on the journal's files fail.
+/// Single calls on the journal's files fail: some, or before a release each of the first [`CALLS_MAX`] of each kind.
 fn failing(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
     strace::works().map_err(|why| format!("{NOT_HERE}{why}"))?;
-    const FAULTS: [(&str, &str); 5] =
-        [("fsync", "EIO"), ("pwrite64", "ENOSPC"), ("pwrite64", "EIO"), ("fsync", "ENOSPC"), ("pread64", "EIO")];
-    let points = points(scale);
-    progress.expect(points);
-    let failed = side_by_side::each(u64::div_ceil(points, FAULTS_PER_STORE), |number| {
-        let mut dice = Dice::of(seed, "failing disk", number);
+    let faults = match scale {
+        Scale::Short => some_faults(points(scale), Dice::of(seed, "failing disk", 0)),
+        Scale::Release => every_fault(),
+    };
+    progress.expect(faults.len() as u64);
+    let parts: Vec<_> = faults.chunks(FAULTS_PER_STORE).collect();
+    let failed = side_by_side::each(parts.len() as u64, |number| {
         let mut store = Store::new(Build::Plain, &WORK)?;
         let mut failed = 0;
-        for _ in 0..FAULTS_PER_STORE.min(points - number * FAULTS_PER_STORE) {
-            let (call, error) = *dice.pick(&FAULTS);
-            let fault = Fault { call, error, at: 1 + dice.below(CALLS_MAX) };
-            match fail_once(&mut store, *dice.pick(&WORK), &fault) {
+        for (workload, fault) in parts[usize::try_from(number).map_err(|error| error.to_string())?] {
+            match fail_once(&mut store, *workload, fault) {
                 Ok(left) => failed += u64::from(left == Left::Open),
                 Err(problem) => return Err(format!("{fault:?}: {problem}\n  kept in {}", store.keep().display())),
             }
@@ -92,7 +91,24 @@ fn failing(scale: Scale, seed: u64, progress: &Progress) -> Result<String, Strin
         Ok(failed)
     })?;
     let failed: u64 = failed.iter().sum();
-    Ok(format!("{points} runs with a failing call, {failed} of them stopped by it, all recovered"))
+    Ok(format!("{} runs with a failing call, {failed} of them stopped by it, all recovered", faults.len()))
+}
+
+/// The calls that fail, and how.
+const FAULTS: [(&str, &str); 5] =
+    [("fsync", "EIO"), ("pwrite64", "ENOSPC"), ("pwrite64", "EIO"), ("fsync", "ENOSPC"), ("pread64", "EIO")];
+
+fn some_faults(count: u64, mut dice: Dice) -> Vec<(Workload, Fault)> {
+    let fault = |_| {
+        let (call, error) = *dice.pick(&FAULTS);
+        (*dice.pick(&WORK), Fault { call, error, at: 1 + dice.below(CALLS_MAX) })
+    };
+    (0..count).map(fault).collect()
+}
+
+fn every_fault() -> Vec<(Workload, Fault)> {
+    let of = |workload, (call, error)| (1..=CALLS_MAX).map(move |at| (workload, Fault { call, error, at }));
+    WORK.into_iter().flat_map(|workload| FAULTS.into_iter().flat_map(move |fault| of(workload, fault))).collect()
 }
 
 fn fail_once(store: &mut Store, workload: Workload, fault: &Fault) -> Result<Left, String> {

@@ -30,58 +30,126 @@ const BEFORE_RECOVERY: [&str; 2] = ["change-intended", "send-intended"];
 /// A point: how often it was hit, and whether it can fail.
 type Points = BTreeMap<String, (u64, bool)>;
 
+/// Steps in one store: what is judged after each is everything that the store holds.
+const STEPS_PER_STORE: usize = 100;
+
+/// One disturbance: what happens at which hit of which point.
+#[derive(Debug, Clone)]
+struct Step {
+    /// Where the run is killed before, if what is disturbed is its recovery.
+    first: Option<&'static str>,
+    /// `NAME#N`.
+    point: String,
+    act: &'static str,
+}
+
+/// What is to be done with a workload.
+struct Plan {
+    workload: Workload,
+    points: Points,
+    steps: Vec<Step>,
+}
+
 pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
     let workloads: &[Workload] = match scale {
         Scale::Short => &[Workload::Files, Workload::Posts, Workload::Mixed],
         Scale::Release => &Workload::ALL,
     };
-    let tours = side_by_side::each(workloads.len() as u64, |number| {
-        let workload = workloads[usize::try_from(number).map_err(|error| error.to_string())?];
-        let mut tour = Tour { workload, dice: Dice::of(seed, workload.name(), 0), rounds: 0 };
-        let mut store = Store::new(Build::Failpoints, &[workload])?;
-        match tour.go(scale, &mut store, progress) {
-            Ok(points) => Ok((points, tour.rounds)),
-            Err(problem) => Err(format!("{}: {problem}\n  kept in {}", workload.name(), store.keep().display())),
-        }
+    let plans = in_stores(workloads, |workload, store| {
+        Planner { workload: *workload, scale, dice: Dice::of(seed, workload.name(), 0) }.plan(store)
     })?;
-    let rounds: u64 = tours.iter().map(|(_, rounds)| rounds).sum();
-    let names: Points = tours.into_iter().flat_map(|(points, _)| points).collect();
+    progress.expect(plans.iter().map(|plan| plan.steps.len() as u64).sum());
+    let of_plan = |plan: &'_ Plan| {
+        let parts = plan.steps.chunks(STEPS_PER_STORE).map(<[Step]>::to_vec);
+        parts.map(|steps| (plan.workload, steps)).collect::<Vec<_>>()
+    };
+    let parts: Vec<_> = plans.iter().flat_map(of_plan).collect();
+    in_stores(&parts, |(workload, steps), store| {
+        for step in steps {
+            let told = |problem: String| format!("{step:?}: {problem}");
+            match step.first {
+                None => disturb(*workload, store, step).map_err(told)?,
+                Some(first) => recover(*workload, store, first, Some(step)).map(drop).map_err(told)?,
+            }
+            progress.step(1);
+        }
+        Ok(())
+    })?;
+    let rounds: usize = plans.iter().map(|plan| plan.steps.len()).sum();
+    let names: Points = plans.into_iter().flat_map(|plan| plan.points).collect();
     let listed: Vec<&str> = names.keys().map(String::as_str).collect();
     Ok(format!("{rounds} rounds at {} points: {}", names.len(), listed.join(", ")))
 }
 
-struct Tour {
-    workload: Workload,
-    dice: Dice,
-    rounds: u64,
+/// Works on each part in a store of its own, several at once.
+fn in_stores<P: Part + Sync, T: Send>(
+    parts: &[P],
+    work: impl Fn(&P, &mut Store) -> Result<T, String> + Sync,
+) -> Result<Vec<T>, String> {
+    side_by_side::each(parts.len() as u64, |number| {
+        let part = &parts[usize::try_from(number).map_err(|error| error.to_string())?];
+        let mut store = Store::new(Build::Failpoints, &[part.workload()])?;
+        let came = work(part, &mut store);
+        came.map_err(|problem| format!("{}: {problem}\n  kept in {}", part.workload().name(), store.keep().display()))
+    })
 }
 
-impl Tour {
-    fn go(&mut self, scale: Scale, store: &mut Store, progress: &Progress) -> Result<Points, String> {
-        let points = self.list(store)?;
+/// Something that is done in a store of its own.
+trait Part {
+    fn workload(&self) -> Workload;
+}
+
+impl Part for Workload {
+    fn workload(&self) -> Workload {
+        *self
+    }
+}
+
+impl Part for (Workload, Vec<Step>) {
+    fn workload(&self) -> Workload {
+        self.0
+    }
+}
+
+struct Planner {
+    workload: Workload,
+    scale: Scale,
+    dice: Dice,
+}
+
+impl Planner {
+    /// Before a release each hit of each point, once killed and once something else; else each point in this way, at one of its hits.
+    /// Recoveries are killed at each point that only they have; before a release they are disturbed like everything else.
+    fn plan(mut self, store: &mut Store) -> Result<Plan, String> {
+        let mut points = list(self.workload, store)?;
         let mut steps = Vec::new();
         for (name, (hits, may_fail)) in &points {
-            match scale {
+            let at = match self.scale {
                 Scale::Short => {
-                    steps.push((name.clone(), 1 + self.dice.below(*hits), "kill"));
-                    let other = self.other(*may_fail);
-                    steps.push((name.clone(), 1 + self.dice.below(*hits), other));
+                    vec![(1 + self.dice.below(*hits), "kill"), (1 + self.dice.below(*hits), self.other(*may_fail))]
                 }
-                Scale::Release => {
-                    for hit in 1..=*hits {
-                        steps.push((name.clone(), hit, "kill"));
-                        steps.push((name.clone(), hit, self.other(*may_fail)));
-                    }
-                }
+                Scale::Release => self.each_hit(*hits, *may_fail),
+            };
+            steps.extend(at.into_iter().map(|(hit, act)| Step { first: None, point: format!("{name}#{hit}"), act }));
+        }
+        let undisturbed = points.clone();
+        for first in BEFORE_RECOVERY.into_iter().filter(|first| undisturbed.contains_key(*first)) {
+            for (name, (hits, may_fail)) in recover(self.workload, store, first, None)? {
+                let at = match self.scale {
+                    Scale::Short if points.contains_key(&name) => Vec::new(),
+                    Scale::Short => vec![(1, "kill")],
+                    Scale::Release => self.each_hit(hits, may_fail),
+                };
+                let step = |(hit, act)| Step { first: Some(first), point: format!("{name}#{hit}"), act };
+                steps.extend(at.into_iter().map(step));
+                points.entry(name).or_insert((hits, may_fail));
             }
         }
-        progress.expect(steps.len() as u64);
-        for (name, hit, act) in steps {
-            self.round(store, &format!("{name}#{hit}"), act)?;
-            progress.step(1);
-        }
-        let recovery = self.recoveries(scale, store, &points)?;
-        Ok(points.into_iter().chain(recovery).collect())
+        Ok(Plan { workload: self.workload, points, steps })
+    }
+
+    fn each_hit(&mut self, hits: u64, may_fail: bool) -> Vec<(u64, &'static str)> {
+        (1..=hits).flat_map(|hit| [(hit, "kill"), (hit, self.other(may_fail))]).collect()
     }
 
     fn other(&mut self, may_fail: bool) -> &'static str {
@@ -89,101 +157,59 @@ impl Tour {
         let act: &&'static str = self.dice.pick(from);
         act
     }
+}
 
-    /// The points that an undisturbed run hits.
-    fn list(&mut self, store: &mut Store) -> Result<Points, String> {
-        let list = store.work().join("hits.txt");
-        let mut run = store.begin(self.workload)?;
-        let mut command = store.command(&store.words(&run));
-        command.env(LIST, &list);
-        let ended = crate::host::run(&mut command, Disturb::Nothing)?;
-        if store.settle(&mut run, &ended)? == Left::Open {
-            store.finish(run)?;
-        }
-        read(&list)
+/// The points that an undisturbed run hits.
+fn list(workload: Workload, store: &mut Store) -> Result<Points, String> {
+    let list = store.work().join("hits.txt");
+    let mut run = store.begin(workload)?;
+    let mut command = store.command(&store.words(&run));
+    command.env(LIST, &list);
+    let ended = crate::host::run(&mut command, Disturb::Nothing)?;
+    if store.settle(&mut run, &ended)? == Left::Open {
+        store.finish(run)?;
     }
+    read(&list)
+}
 
-    /// Disturbs one run at a point, lets it recover, and has everything checked.
-    fn round(&mut self, store: &mut Store, point: &str, act: &'static str) -> Result<(), String> {
-        self.rounds += 1;
-        let told = |problem: String| format!("{act} at {point}: {problem}");
-        let mut run = store.begin(self.workload)?;
-        let mut command = store.command(&store.words(&run));
-        command.env(ARM, format!("{point}={act}"));
-        let disturb = if act == "hang" { Disturb::Kill(HUNG) } else { Disturb::Nothing };
-        let ended = crate::host::run(&mut command, disturb)?;
-        if store.settle_after(&mut run, &ended, Faults::Injected).map_err(told)? == Left::Open {
-            let next = if run.run.is_some() { run } else { store.begin(self.workload)? };
-            store.finish(next).map_err(told)?;
-        }
-        store.check().map_err(told)
-    }
+/// Has the program meet this at a point: the process of a host that hangs there is killed.
+fn meet(store: &Store, run: &crate::store::Active, point: &str, act: &str) -> Result<crate::host::Ended, String> {
+    let mut command = store.command(&store.words(run));
+    command.env(ARM, format!("{point}={act}"));
+    crate::host::run(&mut command, if act == "hang" { Disturb::Kill(HUNG) } else { Disturb::Nothing })
+}
 
-    /// Recoveries of recoveries: each is killed once at each point that only a recovery hits; before a release at each hit of each of
-    /// its points, where something else happens as well.
-    fn recoveries(&mut self, scale: Scale, store: &mut Store, known: &Points) -> Result<Points, String> {
-        let mut found = Points::new();
-        for first in BEFORE_RECOVERY {
-            if !known.contains_key(first) {
-                continue;
-            }
-            let seen = self.recover(store, first, None)?;
-            let is_new = |name: &String| !known.contains_key(name) && !found.contains_key(name);
-            let mut seconds = Vec::new();
-            for (name, (hits, may_fail)) in &seen {
-                match scale {
-                    Scale::Short if is_new(name) => seconds.push((format!("{name}#1"), "kill")),
-                    Scale::Short => {}
-                    Scale::Release => {
-                        for hit in 1..=*hits {
-                            seconds.push((format!("{name}#{hit}"), "kill"));
-                            seconds.push((format!("{name}#{hit}"), self.other(*may_fail)));
-                        }
-                    }
-                }
-            }
-            found.extend(seen.into_iter().filter(|(name, _)| !known.contains_key(name)));
-            for second in seconds {
-                self.recover(store, first, Some(second))?;
-            }
-        }
-        Ok(found)
+/// Disturbs one run at a point, lets it recover, and has everything checked.
+fn disturb(workload: Workload, store: &mut Store, step: &Step) -> Result<(), String> {
+    let mut run = store.begin(workload)?;
+    let ended = meet(store, &run, &step.point, step.act)?;
+    if store.settle_after(&mut run, &ended, Faults::Injected)? == Left::Open {
+        let next = if run.run.is_some() { run } else { store.begin(workload)? };
+        store.finish(next)?;
     }
+    store.check()
+}
 
-    /// Kills a run at `first`; then lets something happen in its recovery at `second`, where one is given. The points that the
-    /// recovery hits.
-    fn recover(
-        &mut self,
-        store: &mut Store,
-        first: &str,
-        second: Option<(String, &'static str)>,
-    ) -> Result<Points, String> {
-        self.rounds += 1;
-        let is_disturbed = second.is_some();
-        let then = second.clone();
-        let told = |problem: String| format!("a recovery from {first}, then {then:?}: {problem}");
-        let list = store.work().join("recovery.txt");
-        let _ = std::fs::remove_file(&list);
-        let mut run = store.begin(self.workload)?;
-        for step in [Some((format!("{first}#1"), "kill")), second] {
-            let mut command = store.command(&store.words(&run));
-            let hangs = step.as_ref().is_some_and(|(_, act)| *act == "hang");
-            match step {
-                Some((point, act)) => command.env(ARM, format!("{point}={act}")),
-                None => command.env(LIST, &list),
-            };
-            let disturb = if hangs { Disturb::Kill(HUNG) } else { Disturb::Nothing };
-            let ended = crate::host::run(&mut command, disturb)?;
-            if store.settle_after(&mut run, &ended, Faults::Injected).map_err(told)? == Left::Complete {
-                store.check().map_err(told)?;
-                // It may have ended before there was a recovery to look at: settling its doubts can complete it.
-                return if list.exists() { read(&list) } else { Ok(Points::new()) };
-            }
-        }
-        store.finish(run).map_err(told)?;
-        store.check().map_err(told)?;
-        if is_disturbed { Ok(Points::new()) } else { read(&list) }
+/// Kills a run at `first`; then lets something happen in its recovery, where that is given. Otherwise gives the points that the
+/// recovery hits.
+fn recover(workload: Workload, store: &mut Store, first: &str, then: Option<&Step>) -> Result<Points, String> {
+    let list = store.work().join("recovery.txt");
+    let _ = std::fs::remove_file(&list);
+    let mut run = store.begin(workload)?;
+    let killed = meet(store, &run, &format!("{first}#1"), "kill")?;
+    let mut left = store.settle_after(&mut run, &killed, Faults::Injected)?;
+    if left == Left::Open {
+        let ended = match then {
+            Some(step) => meet(store, &run, &step.point, step.act)?,
+            None => crate::host::run(store.command(&store.words(&run)).env(LIST, &list), Disturb::Nothing)?,
+        };
+        left = store.settle_after(&mut run, &ended, Faults::Injected)?;
     }
+    if left == Left::Open {
+        store.finish(run)?;
+    }
+    store.check()?;
+    if then.is_none() { read(&list) } else { Ok(Points::new()) }
 }
 
 /// Each line is a name, how often it was hit by then, and `!` where it can fail.
