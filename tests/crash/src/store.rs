@@ -306,17 +306,17 @@ impl Store {
         self.acks.write_all(line.as_bytes()).map_err(|error| error.to_string())
     }
 
-    /// The answer must be that of the undisturbed run, but for calls that were given up because each attempt was killed, and
-    /// requests that did not get their answer while their host was stopped.
+    /// The answer must be that of the undisturbed run, up to the first call that was given up because each attempt was killed: what
+    /// others did may have needed it. And but for requests that did not get their answer while their host was stopped.
     fn complete(&self, active: &Active, answer: &str) -> Result<(), String> {
         let Some(learnt) = self.references.get(&active.workload) else { return Ok(()) };
         let expected = learnt.answer.replace(&learnt.tag, &active.tag);
         let (found, expected): (Vec<&str>, Vec<&str>) = (answer.split("; ").collect(), expected.split("; ").collect());
-        let may_be =
-            |found: &str| found.ends_with(GIVEN_UP) || (self.notes == Notes::None && found.ends_with(TOO_LONG));
+        let given_up = found.iter().position(|found| found.ends_with(GIVEN_UP));
+        let may_be = |found: &str| self.notes == Notes::None && found.ends_with(TOO_LONG);
         let differs = |(_, (found, expected)): &(usize, (&&str, &&str))| found != expected && !may_be(found);
-        let pairs = || found.iter().zip(&expected).enumerate();
-        if found.len() == expected.len() && !pairs().any(|pair| differs(&pair)) {
+        let pairs = || found.iter().zip(&expected).take(given_up.unwrap_or(usize::MAX)).enumerate();
+        if (given_up.is_some() || found.len() == expected.len()) && !pairs().any(|pair| differs(&pair)) {
             return Ok(());
         }
         let mut what = format!("{}: the answer is not that of the undisturbed run\n", active.workload.name());
