@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for developers at a terminal")]
 
+mod answer;
 mod counter;
 mod defects;
 mod dice;

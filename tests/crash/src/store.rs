@@ -2,7 +2,6 @@
 //! they reach, the client's log of what it was told, and the checker that judges all of it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -13,6 +12,7 @@ use agent_checker::evidence::{Ack, Evidence, Spent, lines};
 use agent_checker::{Reference, Standing, check, reference_of, standings};
 use serde_json::Value;
 
+use crate::answer::{TOO_LONG, difference};
 use crate::counter::{ANSWER, Counter};
 use crate::host::{self, Build, Disturb, Ended};
 use crate::workload::{Notes, Workload};
@@ -46,12 +46,6 @@ pub(crate) struct Store {
     /// Variables of the program's environment.
     pub(crate) environment: Vec<(String, String)>,
 }
-
-/// What is said of a call whose host was killed as often as the machine tries it: random kills meet one so now and then.
-const GIVEN_UP: &str = "the host was killed during each of 3 attempts";
-
-/// What a request says whose host was stopped while it waited for the answer: on a busy machine that is longer than its time.
-const TOO_LONG: &str = "it took too long";
 
 /// What comes of a workload without disturbance.
 struct Learnt {
@@ -306,24 +300,17 @@ impl Store {
         self.acks.write_all(line.as_bytes()).map_err(|error| error.to_string())
     }
 
-    /// The answer must be that of the undisturbed run, up to the first call that was given up because each attempt was killed: what
-    /// others did may have needed it. And but for requests that did not get their answer while their host was stopped.
+    /// The answer must be that of the undisturbed run, but for requests that did not get their answer while their host was stopped.
     fn complete(&self, active: &Active, answer: &str) -> Result<(), String> {
         let Some(learnt) = self.references.get(&active.workload) else { return Ok(()) };
         let expected = learnt.answer.replace(&learnt.tag, &active.tag);
-        let (found, expected): (Vec<&str>, Vec<&str>) = (answer.split("; ").collect(), expected.split("; ").collect());
-        let given_up = found.iter().position(|found| found.ends_with(GIVEN_UP));
-        let may_be = |found: &str| self.notes == Notes::None && found.ends_with(TOO_LONG);
-        let differs = |(_, (found, expected)): &(usize, (&&str, &&str))| found != expected && !may_be(found);
-        let pairs = || found.iter().zip(&expected).take(given_up.unwrap_or(usize::MAX)).enumerate();
-        if (given_up.is_some() || found.len() == expected.len()) && !pairs().any(|pair| differs(&pair)) {
-            return Ok(());
+        let may_be = (self.notes == Notes::None).then_some(TOO_LONG);
+        match difference(answer, &expected, may_be) {
+            None => Ok(()),
+            Some(how) => {
+                Err(format!("{}: the answer is not that of the undisturbed run\n{how}", active.workload.name()))
+            }
         }
-        let mut what = format!("{}: the answer is not that of the undisturbed run\n", active.workload.name());
-        for (call, (found, expected)) in pairs().filter(differs).take(3) {
-            let _ = writeln!(what, "  call[{call}]: {found}\n  instead of: {expected}");
-        }
-        Err(what)
     }
 
     /// A person says yes to all that the run waits for.
