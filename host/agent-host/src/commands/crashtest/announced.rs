@@ -1,7 +1,7 @@
-//! Whether a run announced an opaque write again that may have been sent: nothing deduplicates it, so only a person, or the run's policy,
-//! may want that.
+//! What becomes of an opaque write that may have been sent when its host was killed. Nothing deduplicates it: only a person, or the
+//! run's policy, may want it announced again, and that nobody knows must be seen before anything else is done with the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -35,6 +35,28 @@ pub(super) fn again(events: &[(&'static str, Value)]) -> Option<(u64, u64)> {
         }
     }
     None
+}
+
+/// A call with an opaque write of which nobody knows whether it happened, where the model is asked again before the run says so.
+pub(super) fn unseen(before: &[(&'static str, Value)], new: &[(&'static str, Value)]) -> Option<u64> {
+    let mut open: BTreeSet<(u64, u64)> = BTreeSet::new();
+    for (kind, body) in before {
+        let call = number(body, "call");
+        match *kind {
+            "EffectIntended" if body.get("class").is_some_and(|class| class == "opaque_write") => {
+                open.insert((call, number(body, "number")));
+            }
+            "EffectDone" if body.pointer("/effect/result/unknown").is_none() => {
+                open.remove(&(call, body.get("effect").map_or(0, |effect| number(effect, "number"))));
+            }
+            "ToolInDoubt" | "ToolFinished" => open.retain(|(of, _)| *of != call),
+            _ => {}
+        }
+    }
+    let until_asked = || new.iter().take_while(|(kind, _)| *kind != "ModelRequested");
+    let is_asked = until_asked().count() < new.len();
+    let is_seen = |call| until_asked().any(|(kind, body)| *kind == "ToolInDoubt" && number(body, "call") == call);
+    open.into_iter().map(|(call, _)| call).find(|call| is_asked && !is_seen(*call))
 }
 
 /// An opaque write that was announced.
@@ -81,6 +103,23 @@ mod tests {
         ];
         for (events, found) in cases {
             assert_eq!(again(&events), found.then_some((1, 2)), "{events:?}");
+        }
+    }
+    #[test]
+    fn a_doubt_is_seen_before_the_model_is_asked_again() {
+        let doubt = || ("ToolInDoubt", json!({"call": 1}));
+        let asked = || ("ModelRequested", json!({"turn": 2}));
+        let cases = [
+            (vec![intended(1)], vec![doubt(), asked()], false),
+            (vec![intended(1)], vec![asked(), doubt()], true),
+            (vec![intended(1)], vec![asked()], true),
+            (vec![intended(1)], vec![], false),
+            (vec![intended(1), done(&json!({"done": "200"}))], vec![asked()], false),
+            (vec![intended(1), done(&json!({"unknown": "cut"}))], vec![asked()], true),
+            (vec![intended(1), doubt()], vec![asked()], false),
+        ];
+        for (before, new, found) in cases {
+            assert_eq!(unseen(&before, &new), found.then_some(1), "{before:?} {new:?}");
         }
     }
 }

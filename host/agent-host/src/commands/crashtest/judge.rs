@@ -155,6 +155,11 @@ fn problem(
             "write {effect} of call {call} may have been sent, and was announced again without anybody's word"
         ));
     }
+    if let Some(call) = announced::unseen(&before.events, new) {
+        return Some(format!(
+            "a write of call {call} may have been sent, and the model was asked before that was said"
+        ));
+    }
     let resumed = resumed?;
     if let Some(what) = forgotten(before, resumed) {
         return Some(format!("the resumed run has used less {what} than the one that was killed"));
