@@ -15,7 +15,9 @@ const DROP_TIME: Duration = Duration::from_millis(300);
 /// Answers one request.
 pub(super) fn give(to: &mut impl Write, role: &Role, head: &str) -> io::Result<()> {
     match role.manner {
-        Manner::Answer | Manner::Late => whole(to, "200 OK", "content-type: text/plain\r\n", &role.body),
+        Manner::Answer | Manner::Late | Manner::VeryLate => {
+            whole(to, "200 OK", "content-type: text/plain\r\n", &role.body)
+        }
         Manner::Echo | Manner::KeepAlive => whole(to, "200 OK", "content-type: text/plain\r\n", head.as_bytes()),
         Manner::TellSecret => secrets::give(to, head, &String::from_utf8_lossy(&role.body)),
         Manner::Silent => wait(),

@@ -19,8 +19,9 @@ use self::certificates::Certificate;
 /// Longest that a thread of a peer lives: the suite is long over by then.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How late a late peer is.
-const LATENESS: Duration = Duration::from_millis(200);
+/// How late a late peer is, and one that is very late: longer than a guest needs for what it does meanwhile, on any machine.
+const LATE: Duration = Duration::from_millis(200);
+const VERY_LATE: Duration = Duration::from_secs(2);
 
 /// What a peer does with each connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -31,6 +32,8 @@ pub enum Manner {
     Answer,
     /// Answers 200 after 200 ms.
     Late,
+    /// Answers 200 after 2 s.
+    VeryLate,
     /// Answers 200 with the head of the request.
     Echo,
     /// As `echo`, and goes on to the next request on the same connection, whatever the first one said about that.
@@ -155,10 +158,10 @@ impl Peer {
 
 impl Counts {
     /// Takes its time with a request, and is done with it before it answers: after that, the next one may already be here.
-    fn hesitate(&self) {
+    fn hesitate(&self, lateness: Duration) {
         let present = self.present.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(present, Ordering::SeqCst);
-        std::thread::sleep(LATENESS);
+        std::thread::sleep(lateness);
         self.present.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -190,8 +193,10 @@ fn converse(stream: impl Read + Write, role: &Role, counts: &Counts) -> std::io:
     loop {
         let head = read_head(&mut reader)?;
         counts.request(&head);
-        if role.manner == Manner::Late {
-            counts.hesitate();
+        match role.manner {
+            Manner::Late => counts.hesitate(LATE),
+            Manner::VeryLate => counts.hesitate(VERY_LATE),
+            _ => {}
         }
         answers::give(reader.get_mut(), role, &head)?;
         reader.get_mut().flush()?;
