@@ -7,6 +7,8 @@ use agent_core::state::folding::Folding;
 
 use super::Home;
 use crate::journal::Journal as _;
+use crate::journal::chain::{Damage, DamageKind};
+use crate::journal::error::JournalError;
 use crate::journal::lease::TakeOver;
 use crate::journal::log::Durable;
 use crate::journal::tests::{at, requested, run_id, started};
@@ -32,23 +34,26 @@ fn peak() -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() << 10
 }
 
-fn failed(number: u64) -> Event {
-    let words = format!("{number:>width$}", width = WORDS_BYTES);
+fn failed(number: u64, bytes: usize) -> Event {
+    let words = format!("{number:>width$}", width = bytes);
     ModelFailed { turn: 1, failure: ModelFailure::new(ModelFailureKind::Network, &words) }.into()
+}
+
+/// Records a run of so many pairs, each with so many bytes.
+fn record(home: &Home, pairs: u64, bytes: usize) {
+    let body = RunStarted { durability: Durability::Relaxed, ..started() };
+    let journal = home.open();
+    let (log, _) = journal.start_run(run_id(1), at(1), body).unwrap();
+    for pair in 0..pairs {
+        log.append(at(2 * pair), requested(1), Durable::Later).unwrap();
+        log.append(at(2 * pair + 1), failed(pair, bytes), Durable::Later).unwrap();
+    }
 }
 
 #[test]
 fn a_long_run_is_taken_up_without_holding_its_events() {
     let home = Home::new();
-    let body = RunStarted { durability: Durability::Relaxed, ..started() };
-    let journal = home.open();
-    let (log, _) = journal.start_run(run_id(1), at(1), body).unwrap();
-    for pair in 0..PAIRS {
-        log.append(at(2 * pair), requested(1), Durable::Later).unwrap();
-        log.append(at(2 * pair + 1), failed(pair), Durable::Later).unwrap();
-    }
-    drop(log);
-    drop(journal);
+    record(&home, PAIRS, WORDS_BYTES);
 
     let journal = home.open();
     let mut folding = Folding::default();
@@ -62,4 +67,20 @@ fn a_long_run_is_taken_up_without_holding_its_events() {
     let (events, held) = needed_by(|| journal.events(&run_id(1)).unwrap());
     assert_eq!(events.len() as u64, 1 + 2 * PAIRS);
     assert!(held > 2 * BYTES_MAX, "{held} bytes");
+}
+
+/// It is read by one thread and checked by another: what is told is the first event that is not as it should be, however far the
+/// one that reads has come by then.
+#[test]
+fn the_first_damage_of_a_long_run_is_what_is_told() {
+    let home = Home::new();
+    record(&home, 1_000, 8);
+    for seq in [1_900, 600, 2] {
+        home.tamper(&format!("UPDATE events SET at = at + 1 WHERE seq = {seq}"));
+        let mut read = 0;
+        let told = home.open().read_into(&run_id(1), &mut |_| read += 1).unwrap_err();
+        let JournalError::RunDamaged { damage, .. } = told else { panic!("{told}") };
+        assert_eq!(damage, Damage { seq, kind: DamageKind::Changed });
+        assert_eq!(read + 1, seq, "everything before it was handed on, and nothing after");
+    }
 }
