@@ -151,12 +151,7 @@ impl<B: Backing> Process<B> {
         Ok(())
     }
 
-    fn read(
-        &self,
-        book: &Book,
-        run: &RunId,
-        (trust, each): (Trust, impl FnMut(Recorded)),
-    ) -> Result<Whole, JournalError> {
+    fn read(&self, book: &Book, run: &RunId, (trust, each): (Trust, Each<'_>)) -> Result<Whole, JournalError> {
         let mut reading = Reading::begin(run.clone(), &self.marker, trust, each);
         let kept = book.run(run);
         kept.map_or(&[][..], |kept| &kept.events).iter().try_for_each(|stored| reading.see(stored))?;
@@ -232,7 +227,12 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         Ok((self.0.log(chain, durability), recorded))
     }
 
-    fn resume_into(&self, run: &RunId, take_over: TakeOver, each: Each<'_>) -> Result<Box<dyn RunLog>, JournalError> {
+    fn resume_into(
+        &self,
+        run: &RunId,
+        take_over: TakeOver,
+        each: &mut dyn FnMut(Recorded),
+    ) -> Result<Box<dyn RunLog>, JournalError> {
         let mut shared = self.0.lock();
         let kept = shared.book.run(run).ok_or_else(|| JournalError::NoSuchRun { prefix: run.to_string() })?;
         let epoch = kept.epoch + 1;
@@ -249,7 +249,7 @@ impl<B: Backing> Journal for MemoryJournal<B> {
         Ok(self.0.log(Chain { epoch, ..whole.chain }, durability))
     }
 
-    fn read_into(&self, run: &RunId, each: Each<'_>) -> Result<(), JournalError> {
+    fn read_into(&self, run: &RunId, each: &mut dyn FnMut(Recorded)) -> Result<(), JournalError> {
         self.0.read(&self.0.lock().book, run, (Trust::Anyones, each)).map(drop)
     }
 
@@ -274,9 +274,9 @@ impl<B: Backing> Journal for MemoryJournal<B> {
     ) -> Result<(), JournalError> {
         let mut shared = self.0.lock();
         let mut events = Vec::new();
-        let each =
+        let mut each =
             |recorded: Recorded| events.extend(Some(recorded).filter(|one| one.seq <= upto).and_then(&mut *taken));
-        self.0.read(&shared.book, source, (Trust::OursOnly, each))?;
+        self.0.read(&shared.book, source, (Trust::OursOnly, &mut each))?;
         events.extend(more);
         let mut all = chained(run, &events, &self.0.marker)?.into_iter();
         if shared.book.run(run).is_some() {

@@ -48,7 +48,6 @@ use chain::Stored;
 use error::JournalError;
 use lease::TakeOver;
 use log::RunLog;
-use reading::Each;
 use runs::{RunSummary, Wanted};
 use stores::{Foreign, StoreChanges, StoresHeld};
 use verify::Verified;
@@ -93,7 +92,12 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// `RunLocked` where another process drives it, `NotOurs` where not every event carries this host's mark, `RunDamaged`
     /// where one is not intact, `LeaseLost` where somebody was faster.
-    fn resume_into(&self, run: &RunId, take_over: TakeOver, each: Each<'_>) -> Result<Box<dyn RunLog>, JournalError>;
+    fn resume_into(
+        &self,
+        run: &RunId,
+        take_over: TakeOver,
+        each: &mut dyn FnMut(Recorded),
+    ) -> Result<Box<dyn RunLog>, JournalError>;
 
     /// As [`Journal::resume_into`], for who needs all events at once.
     ///
@@ -109,7 +113,7 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// Where there is no such run, or one of its events is not intact.
-    fn read_into(&self, run: &RunId, each: Each<'_>) -> Result<(), JournalError>;
+    fn read_into(&self, run: &RunId, each: &mut dyn FnMut(Recorded)) -> Result<(), JournalError>;
 
     /// The events of a run, whoever wrote them.
     ///

@@ -20,16 +20,16 @@ pub(super) enum Trust {
 }
 
 /// A run that is being read, event by event: what is done with each says who reads, and a long run is never held as a whole.
-pub(super) struct Reading<'a, F> {
+pub(super) struct Reading<'a> {
     allowance: Allowance<'a>,
     trust: Trust,
     chain: Chain,
     durability: Option<Durability>,
-    each: F,
+    each: Each<'a>,
 }
 
-/// Takes each event as it is read, on whichever thread. That the run hangs together is known only at its end.
-pub type Each<'a> = &'a mut (dyn FnMut(Recorded) + Send);
+/// Takes each event as it is read. That the run hangs together is known only at its end.
+pub(super) type Each<'a> = &'a mut dyn FnMut(Recorded);
 
 /// A run that was read to its end and hangs together.
 pub(super) struct Whole {
@@ -37,9 +37,9 @@ pub(super) struct Whole {
     durability: Option<Durability>,
 }
 
-impl<'a, F: FnMut(Recorded)> Reading<'a, F> {
+impl<'a> Reading<'a> {
     /// Before the first event.
-    pub(super) fn begin(run: RunId, marker: &'a Marker, trust: Trust, each: F) -> Self {
+    pub(super) fn begin(run: RunId, marker: &'a Marker, trust: Trust, each: Each<'a>) -> Self {
         Self { allowance: Allowance::begin(marker), trust, chain: Chain::begin(run), durability: None, each }
     }
 

@@ -1,6 +1,5 @@
 //! The journal that runs are kept in: one SQLite file. `docs/journal.md` describes it.
 
-mod ahead;
 mod beginning;
 mod cut_off;
 mod entries;
@@ -189,7 +188,12 @@ impl Journal for SqliteJournal {
         Ok((Box::new(log), recorded))
     }
 
-    fn resume_into(&self, run: &RunId, take_over: TakeOver, each: Each<'_>) -> Result<Box<dyn RunLog>, JournalError> {
+    fn resume_into(
+        &self,
+        run: &RunId,
+        take_over: TakeOver,
+        each: &mut dyn FnMut(Recorded),
+    ) -> Result<Box<dyn RunLog>, JournalError> {
         let store = &self.store;
         let former = store.read(|connection| log::check_free(store, connection, run, take_over))?;
         if former.is_some() {
@@ -206,7 +210,7 @@ impl Journal for SqliteJournal {
         Ok(Box::new(log))
     }
 
-    fn read_into(&self, run: &RunId, each: Each<'_>) -> Result<(), JournalError> {
+    fn read_into(&self, run: &RunId, each: &mut dyn FnMut(Recorded)) -> Result<(), JournalError> {
         self.store.read(|connection| read(&self.store, connection, run, (Trust::Anyones, each))).map(drop)
     }
 
@@ -322,7 +326,7 @@ fn read(
     (trust, each): (Trust, Each<'_>),
 ) -> Result<Whole, JournalError> {
     let mut reading = Reading::begin(run.clone(), &store.marker, trust, each);
-    ahead::read(store, connection, run, &mut reading)?;
+    rows::read(connection, run, |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
     reading.end(end_of(store, connection, run)?)
 }
 
