@@ -69,8 +69,7 @@ fn a_long_run_is_taken_up_without_holding_its_events() {
     assert!(held > 2 * BYTES_MAX, "{held} bytes");
 }
 
-/// It is read by one thread and checked by another: what is told is the first event that is not as it should be, however far the
-/// one that reads has come by then.
+/// What is told is the first event that is not as it should be, wherever it is, and nothing after it is handed on.
 #[test]
 fn the_first_damage_of_a_long_run_is_what_is_told() {
     let home = Home::new();
