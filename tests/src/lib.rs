@@ -11,6 +11,7 @@ pub mod peer;
 pub mod points;
 pub mod process;
 pub mod server;
+pub mod sums;
 pub mod terminal;
 pub mod traced;
 pub mod tree;

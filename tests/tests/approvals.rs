@@ -6,23 +6,14 @@
 use std::process::Command;
 
 use agent_tests::server::{Manner, Server};
+use agent_tests::sums::computing;
 use agent_tests::terminal::Terminal;
-use agent_tests::{Said, World, guest, tool};
+use agent_tests::{Said, World, guest};
 
 const ASK_CALC: &str = "[[approval]]\ntool = \"calc\"\n";
 const ASK_POSTS: &str = "[[approval]]\ntool = \"*\"\neffect = \"http\"\nmethods = [\"POST\"]\n";
 /// What the program ends with when it waits for a person.
 const WAITS: Option<i32> = Some(20);
-
-/// A run that computes once, under a rule that asks first.
-fn computing(world: &World) -> Vec<String> {
-    world.write("policy.toml", ASK_CALC);
-    let script = "version = 1\n[[reply]]\ncalls = [{ tool = \"calc.evaluate\", as = \"sum\", arguments = { expression = \
-                  \"40 + 2\" } }]\n[[reply]]\ntext = \"it is {{ sum }}\"\n";
-    world.write("replies.toml", script);
-    let words = ["run", "--tools", &tool("calc"), "--policy", "policy.toml", "--model", "scripted:replies.toml", "add"];
-    words.map(str::to_owned).to_vec()
-}
 
 /// A run that writes a file, posts, and writes another, under a rule that asks before it posts.
 fn posting(world: &World, url: &str) -> Vec<String> {
@@ -60,7 +51,7 @@ fn count(world: &World, kind: &str) -> usize {
 #[test]
 fn a_call_that_needs_a_person_suspends_the_run_and_an_approval_lets_it_go_on() {
     let world = World::new();
-    let said = run(&world, &computing(&world));
+    let said = run(&world, &computing(&world, ASK_CALC));
     let run = run_id(&world);
     assert_eq!((said.code, said.out.as_str()), (WAITS, ""), "{said:?}");
     for command in ["approve", "deny"].map(|verb| format!("agent-host {verb} {}", &run[..12])) {
@@ -94,7 +85,7 @@ fn a_call_that_needs_a_person_suspends_the_run_and_an_approval_lets_it_go_on() {
 #[test]
 fn a_denial_is_told_to_the_model_with_its_reason() {
     let world = World::new();
-    assert_eq!(run(&world, &computing(&world)).code, WAITS);
+    assert_eq!(run(&world, &computing(&world, ASK_CALC)).code, WAITS);
     let run = run_id(&world);
     let said = world.run(&["deny", &run, "1", "--reason", "not on a Friday", "--resume"]);
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -157,7 +148,7 @@ fn who_is_away_from_the_terminal_is_waited_for_briefly() {
 #[test]
 fn what_is_asked_at_a_terminal_is_answered_there() {
     let world = World::new();
-    let mut terminal = at_terminal(&world, &computing(&world), "60000");
+    let mut terminal = at_terminal(&world, &computing(&world, ASK_CALC), "60000");
     terminal.expect("may `calc.evaluate` be called?");
     let elsewhere = world.run(&["approve", &run_id(&world), "1", "--yes"]);
     assert_eq!(elsewhere.code, Some(1), "{elsewhere:?}");

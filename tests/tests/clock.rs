@@ -3,22 +3,13 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use agent_tests::payments::killed_at;
-use agent_tests::{Said, World, tool};
+use agent_tests::sums::computing;
+use agent_tests::{Said, World};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 /// What the program ends with when it waits for a person.
 const WAITS: Option<i32> = Some(20);
-
-/// A run that computes once, under these rules.
-fn computing(world: &World, rules: &str) -> Vec<String> {
-    world.write("policy.toml", rules);
-    let script = "version = 1\n[[reply]]\ncalls = [{ tool = \"calc.evaluate\", as = \"sum\", arguments = { expression = \
-                  \"40 + 2\" } }]\n[[reply]]\ntext = \"it is {{ sum }}\"\n";
-    world.write("replies.toml", script);
-    let words = ["run", "--tools", &tool("calc"), "--policy", "policy.toml", "--model", "scripted:replies.toml", "add"];
-    words.map(str::to_owned).to_vec()
-}
 
 /// Runs the program on a machine whose clock stands so much later, or earlier.
 fn set_by(world: &World, milliseconds: i64, words: &[&str]) -> Said {
