@@ -21,6 +21,10 @@ const INTERPRETERS: &str = "interpreters";
 /// What can be measured.
 const PARTS: [&str; 9] = [SANDBOX, "turns", "growth", "syncs", "resume", "start", MCP, INTERPRETERS, "memory"];
 
+/// The sandbox with layers that can be left out. Built with the whole workspace: alone it asks less of its dependencies, which would be
+/// compiled once more.
+const LAYERS: &str = "agent-sandbox/switchable-layers";
+
 /// A server that calls its component in a fresh sandbox and does nothing else: an example of the sandbox, which alone knows wasmtime.
 const BARE_SERVER: &str = "bare-mcp-server";
 /// Where the benchmark is told that it is.
@@ -70,29 +74,20 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
         languages::build_tools(places, author)?;
         echoes::build(places, &folder.join("echoes"), author)?.tell(&mut bench);
     }
-    bench.args(["run", "--locked", "--release", "--package", "agent-tests", "--bin", "bench", "--"]);
+    bench.args(["run", "--locked", "--release", "--bin", "bench", "--"]);
     run_shown(bench.args(parts))
 }
 
 fn sandbox(places: &Places) -> Result<()> {
     // By a pattern: without it the unit tests would be run as benchmarks too.
-    run_shown(told(places).args([
-        "bench",
-        "--locked",
-        "--package",
-        "agent-sandbox",
-        "--bench",
-        "*",
-        "--features",
-        "switchable-layers",
-    ]))
+    run_shown(told(places).args(["bench", "--locked", "--workspace", "--bench", "*", "--features", LAYERS]))
 }
 
-/// Builds the server. With the features of the sandbox's own half, so that its dependencies are compiled once.
+/// Builds the server.
 fn bare_server(places: &Places) -> Result<PathBuf> {
     let mut build = host(places);
-    build.args(["build", "--locked", "--release", "--package", "agent-sandbox", "--example", BARE_SERVER]);
-    run_shown(build.args(["--features", "switchable-layers"]))?;
+    build.args(["build", "--locked", "--release", "--workspace", "--example", BARE_SERVER]);
+    run_shown(build.args(["--features", LAYERS]))?;
     Ok(places.target.join("release/examples").join(BARE_SERVER))
 }
 

@@ -10,7 +10,7 @@ use crate::process::{cargo, run_shown, run_within};
 use crate::report::{Attempt, Report};
 use crate::tools::cargo_in_tools;
 use crate::wasm_target::WasmTarget;
-use crate::{dev_tool, expect_only};
+use crate::{dev_tool, expect_only, features};
 
 pub(crate) const HELP: &str = "\
 cargo xtask check [--quick]
@@ -52,6 +52,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
 /// All checks. Returns the wasm target, which the last of them needs.
 pub(crate) fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<WasmTarget> {
     report.step("format", || format(places))?;
+    report.step("features of dependencies", || features::agree(places))?;
     report.step("spelling", || run_shown(Command::new(dev_tool::typos(places)?).current_dir(&places.repo)))?;
     if depth == Depth::Full {
         report.step("licences and sources of dependencies", || licences(places))?;

@@ -61,7 +61,7 @@ fn names_method(words: &[&String]) -> bool {
 pub(crate) fn suite(places: &Places, programs: &Programs) -> Command {
     let mut cargo = host(places);
     programs.tell(places, &mut cargo);
-    cargo.args(["run", "--quiet", "--locked", "--package", "agent-crash", "--"]);
+    cargo.args(["run", "--quiet", "--locked", "--bin", "agent-crash", "--"]);
     cargo
 }
 

@@ -48,6 +48,6 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
 pub(crate) fn suite(places: &Places, programs: &Programs) -> Command {
     let mut cargo = host(places);
     programs.tell(places, &mut cargo);
-    cargo.args(["run", "--quiet", "--locked", "--package", "agent-tests", "--bin", "hostile", "--"]);
+    cargo.args(["run", "--quiet", "--locked", "--bin", "hostile", "--"]);
     cargo
 }

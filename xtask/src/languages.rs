@@ -45,7 +45,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     build_tools(places, || programs.plain(places))?;
     let mut tests = check::host(places);
     programs.tell(places, &mut tests);
-    tests.args(["test", "--locked", "--package", "agent-tests"]);
+    tests.args(["test", "--locked", "--workspace"]);
     run_shown(tests.args(TESTS.iter().flat_map(|test| ["--test", test])))
 }
 

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod dev_tool;
 mod echoes;
+mod features;
 mod fuzz;
 mod harness;
 mod hostile;

@@ -34,5 +34,5 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     tools::build(places, &WasmTarget::set_up(places)?)?;
     let mut soak = host(places);
     soak.env("AGENT_HOST_TEST_GUESTS", &places.guests);
-    run_shown(soak.args(["run", "--locked", "--release", "--package", "agent-soak", "--", &minutes.to_string()]))
+    run_shown(soak.args(["run", "--locked", "--release", "--bin", "agent-soak", "--", &minutes.to_string()]))
 }
