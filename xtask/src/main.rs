@@ -20,6 +20,7 @@ mod process;
 mod report;
 mod setup;
 mod soak;
+mod surroundings;
 mod talk;
 mod tally;
 mod test;

@@ -1,21 +1,21 @@
 //! `cargo xtask test`: everything CI runs, in an order that fails early.
 
+use std::panic::resume_unwind;
 use std::process::Command;
+use std::thread;
 
 use anyhow::Result;
 
 use crate::check::{self, Depth, host};
-use crate::collector;
 use crate::crash;
 use crate::fuzz;
 use crate::harness::Programs;
 use crate::hostile;
 use crate::languages;
-use crate::mcp;
-use crate::model_server::{self, ModelServer};
 use crate::places::Places;
-use crate::process::answers;
+use crate::process::{answers, run_shown};
 use crate::report::Report;
+use crate::surroundings::Surroundings;
 use crate::tools;
 
 pub(crate) const HELP: &str = "\
@@ -50,23 +50,15 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     let target = check::steps(places, depth, report)?;
     report.step("tools and test guests", || tools::build(places, &target))?;
     report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places), places))?;
-    let programs = report.step("agent-host", || Programs::build(places))?;
-    let server = match depth {
-        Depth::Full => Some(report.step("model server", || ModelServer::start(places))?),
-        Depth::Quick => None,
-    };
-    let collector = report.step("collector", || collector::installed(places))?;
-    report.step("compilers of other languages", || languages::installed(places))?;
+    report.step("agent-host and the tests of the host", || {
+        run_shown(host(places).args(["build", "--workspace", "--all-targets", "--locked"]))
+    })?;
+    let (programs, around) = report
+        .step("agent-host with failpoints, and what its tests need", || programs_and_surroundings(places, depth))?;
     report.step("tools in other languages", || languages::build_tools(places, || programs.plain(places)))?;
-    let peers = report.step("clients of the protocol", || mcp::Peers::installed(places))?;
     let mut host_tests = tests(host(places), places);
-    peers.tell(&mut host_tests);
     programs.tell(places, &mut host_tests);
-    host_tests.env(collector::VARIABLE, collector);
-    match &server {
-        Some(server) => drop(host_tests.env(model_server::VARIABLE, &server.url)),
-        None => drop(host_tests.args(["--", "--skip", model_server::TESTS])),
-    }
+    around.tell(&mut host_tests);
     report.tests("tests of the host", &mut host_tests)?;
     // Its cases that are Rust tests were run by the step before.
     report.tests("hostile suite", hostile::suite(places, &programs).arg("--coded-ran-before"))?;
@@ -85,6 +77,16 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     report.tests("simulated loss of power", &mut crash::simulation(places))?;
     // Last: it takes the longest.
     report.tests("crash harness", crash::suite(places, &programs).arg("--short"))
+}
+
+/// Both at a time: the one waits for the compilation of a single crate, the other for the network.
+fn programs_and_surroundings(places: &Places, depth: Depth) -> Result<(Programs, Surroundings)> {
+    thread::scope(|scope| {
+        let programs = scope.spawn(|| Programs::build(places));
+        let around = Surroundings::bring(places, depth);
+        let programs = programs.join().unwrap_or_else(|panic| resume_unwind(panic));
+        Ok((programs?, around?))
+    })
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.
