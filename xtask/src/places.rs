@@ -26,6 +26,8 @@ pub(crate) struct Places {
     pub(crate) languages: PathBuf,
     /// Programs that only developers need.
     pub(crate) dev: PathBuf,
+    /// This program. The system would later call it deleted: a build of the whole workspace puts another of the same source there.
+    pub(crate) own: PathBuf,
 }
 
 impl Places {
@@ -38,12 +40,14 @@ impl Places {
             None => tools.join("target"),
         };
         let cache = cache()?.join("agent-host");
+        let own = std::env::current_exe().context("cannot find this program")?;
         Ok(Self {
             guests: tools.join("target/guests"),
-            target: target()?,
+            target: target_of(&own)?,
             wasm_toolchain: cache.join("wasm-toolchain"),
             languages: cache.join("languages"),
             dev: cache.join("dev"),
+            own,
             tools_target,
             tools,
             repo,
@@ -81,8 +85,7 @@ fn repo() -> Result<PathBuf> {
 }
 
 /// Cargo has just put this program two levels below its target folder, however that was configured.
-fn target() -> Result<PathBuf> {
-    let program = std::env::current_exe().context("cannot find this program")?;
+fn target_of(program: &Path) -> Result<PathBuf> {
     let target = program.ancestors().nth(2).context("xtask does not run from a target folder")?;
     Ok(target.to_owned())
 }

@@ -42,10 +42,9 @@ pub(super) fn wrapper(places: &Places) -> Result<PathBuf> {
     let folder = places.target.join("fuzz");
     fs::create_dir_all(&folder)?;
     let path = folder.join(format!("{NAME}{:016x}", flags.finish()));
-    let program = std::env::current_exe().context("cannot find this program")?;
-    if fs::read_link(&path).ok().as_ref() != Some(&program) {
+    if fs::read_link(&path).ok().as_ref() != Some(&places.own) {
         let _ = fs::remove_file(&path);
-        symlink(&program, &path).with_context(|| format!("cannot create `{}`", path.display()))?;
+        symlink(&places.own, &path).with_context(|| format!("cannot create `{}`", path.display()))?;
     }
     Ok(path)
 }
