@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::child::Ended;
 use super::place::{Files, Place};
-use super::{Baseline, announced};
+use super::{Baseline, allowed, announced};
 use crate::home::Home;
 use crate::journal::Journal;
 use crate::journal::key::HostKey;
@@ -159,6 +159,9 @@ fn problem(
         return Some(format!(
             "a write of call {call} may have been sent, and the model was asked before that was said"
         ));
+    }
+    if let Some(what) = allowed::done_without(&after.events) {
+        return Some(what);
     }
     let resumed = resumed?;
     if let Some(what) = forgotten(before, resumed) {

@@ -4,6 +4,7 @@
 //! `place` is the copy that is worked in, `child` the processes, `judge` and `announced` what must hold, `matrix` what is printed. How
 //! the child is told where to end is in `crash_order`.
 
+mod allowed;
 mod announced;
 mod child;
 mod judge;
