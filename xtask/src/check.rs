@@ -16,7 +16,8 @@ pub(crate) const HELP: &str = "\
 cargo xtask check [--quick]
 
 Checks format, spelling, lints, documentation, licences and where dependencies come from, in the host workspace and in the
-guest workspace, and that the host's tests ask no more of dependencies than the program. Warnings are errors. Its programs are installed below the user's cache folder at their first use.
+guest workspace, and that the host's tests ask no more of dependencies than the program. Warnings are errors. Its programs are
+installed below the user's cache folder at their first use.
 
   --quick   leave licences and dependencies out";
 

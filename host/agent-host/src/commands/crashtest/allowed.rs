@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::announced::is_not_sent;
 use super::judge::number;
 
 /// The first thing that a call did without, as a problem is told.
@@ -70,7 +71,7 @@ impl<'e> Book<'e> {
         let effect = effects.find(|effect| {
             let is_write =
                 ["keyed_write", "opaque_write"].iter().any(|class| effect.get("class") == Some(&json!(class)));
-            is_write && !is_nothing(effect) && !self.announced.contains(&(call, number(effect, "number")))
+            is_write && !is_not_sent(effect) && !self.announced.contains(&(call, number(effect, "number")))
         })?;
         Some(format!("write {} of call {call} was made, and had not been announced", number(effect, "number")))
     }
@@ -79,12 +80,6 @@ impl<'e> Book<'e> {
 /// What of its call a person is asked about, as text.
 fn subject(body: &Value) -> String {
     body.get("subject").map(Value::to_string).unwrap_or_default()
-}
-
-/// Whether an effect certainly did not take place.
-fn is_nothing(effect: &Value) -> bool {
-    let result = effect.get("result");
-    result.is_some_and(|result| result == "refused" || result.get("not_sent").is_some())
 }
 
 #[cfg(test)]

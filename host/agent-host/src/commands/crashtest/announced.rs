@@ -21,7 +21,7 @@ pub(super) fn again(events: &[(&'static str, Value)]) -> Option<(u64, u64)> {
                     Some(_) => return Some(write),
                 }
             }
-            "EffectDone" if is_not_sent(body) => {
+            "EffectDone" if body.get("effect").is_some_and(is_not_sent) => {
                 let write = (call, body.get("effect").map_or(0, |effect| number(effect, "number")));
                 if writes.get(&write).is_some_and(|write| !write.again) {
                     writes.remove(&write);
@@ -68,8 +68,9 @@ struct Announced {
     by_word: bool,
 }
 
-fn is_not_sent(done: &Value) -> bool {
-    let result = done.pointer("/effect/result");
+/// Whether an effect certainly did not take place.
+pub(super) fn is_not_sent(effect: &Value) -> bool {
+    let result = effect.get("result");
     result.is_some_and(|result| result == "refused" || result.get("not_sent").is_some())
 }
 
