@@ -1,6 +1,7 @@
 //! The journal file, read as `docs/journal.md` describes it: the database, each run's events, and whether they hang together.
+//! [`crate::judge`] reads it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, Row};
@@ -15,18 +16,6 @@ const FORMAT: i64 = 1;
 
 /// Content by its SHA-256.
 pub(crate) type Blobs = HashMap<[u8; 32], Vec<u8>>;
-
-/// All that a journal holds.
-pub(crate) struct Journal {
-    pub(crate) runs: Vec<Run>,
-    pub(crate) blobs: Blobs,
-    /// Where something does not hang together.
-    pub(crate) damage: Vec<Violation>,
-    /// Bytes of the database.
-    pub(crate) bytes: u64,
-    /// Bytes of key-value stores.
-    pub(crate) entries_bytes: u64,
-}
 
 /// One run's events, as far as they are there.
 pub(crate) struct Run {
@@ -50,51 +39,114 @@ pub(crate) struct Event {
     pub(crate) mark: Option<Vec<u8>>,
 }
 
-struct Row1 {
-    run: String,
-    seq: u64,
-    head: [u8; 32],
-    epoch: u64,
+/// The row of a run: where its events end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) run: String,
+    pub(crate) seq: u64,
+    pub(crate) head: [u8; 32],
+    pub(crate) epoch: u64,
 }
 
-impl Journal {
-    /// Reads the file, or says why it is no journal.
-    pub(crate) fn read(path: &Path, host_key: Option<&[u8; 32]>) -> Result<Self, String> {
+/// The file as it is at one moment, whatever is written meanwhile.
+pub(crate) struct Snapshot {
+    connection: Connection,
+    place: String,
+}
+
+impl Snapshot {
+    /// Opens the file, or says why it is no journal. `None` where its host ended before it had begun the file.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, String> {
+        let place = path.display().to_string();
         let connection =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-                .map_err(|error| format!("cannot open `{}`: {error}", path.display()))?;
-        let told = |error: rusqlite::Error| format!("cannot read `{}`: {error}", path.display());
-        connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(told)?;
-        let snapshot = connection.unchecked_transaction().map_err(told)?;
-        let pragma = |name: &str| snapshot.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(told);
-        if pragma("page_count")? == 0
-            || (pragma("user_version")? == 0
-                && pragma("application_id")? == 0
-                && !has_tables(&snapshot).map_err(told)?)
+                .map_err(|error| format!("cannot open `{place}`: {error}"))?;
+        let snapshot = Self { connection, place };
+        let begin = |connection: &Connection| {
+            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            // Ends with the connection.
+            connection.execute_batch("BEGIN")
+        };
+        snapshot.ask(begin)?;
+        if snapshot.pragma("page_count")? == 0
+            || (snapshot.pragma("user_version")? == 0
+                && snapshot.pragma("application_id")? == 0
+                && !snapshot.ask(has_tables)?)
         {
-            // Its host ended before it had begun the file.
-            let (runs, blobs, damage) = (Vec::new(), Blobs::new(), Vec::new());
-            return Ok(Self { runs, blobs, damage, bytes: 0, entries_bytes: 0 });
+            return Ok(None);
         }
         for (name, expected) in [("application_id", APPLICATION_ID), ("user_version", FORMAT)] {
-            let found = pragma(name)?;
+            let found = snapshot.pragma(name)?;
             if found != expected {
                 return Err(format!("`{name}` is {found} and not {expected}"));
             }
         }
-        let bytes = u64::try_from(pragma("page_count")? * pragma("page_size")?).unwrap_or(0);
-        let mut damage = Vec::new();
-        let blobs = blobs(&snapshot, &mut damage).map_err(told)?;
-        let rows = rows(&snapshot).map_err(told)?;
-        let mut runs = Vec::new();
-        for row in &rows {
-            let events = events(&snapshot, &row.run, &blobs, &mut damage).map_err(told)?;
-            chain(row, &events, host_key, &mut damage);
-            runs.push(Run { id: row.run.clone(), events });
-        }
+        Ok(Some(snapshot))
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, String> {
+        question(&self.connection).map_err(|error| format!("cannot read `{}`: {error}", self.place))
+    }
+
+    fn pragma(&self, name: &str) -> Result<i64, String> {
+        self.ask(|connection| connection.pragma_query_value(None, name, |row| row.get(0)))
+    }
+
+    /// Bytes of the database.
+    pub(crate) fn bytes(&self) -> Result<u64, String> {
+        Ok(u64::try_from(self.pragma("page_count")? * self.pragma("page_size")?).unwrap_or(0))
+    }
+
+    /// Bytes of key-value stores.
+    pub(crate) fn entries_bytes(&self) -> Result<u64, String> {
         let sql = "SELECT coalesce(sum(length(value) + length(key) + 96), 0) FROM entries";
-        let entries_bytes = snapshot.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(told)?;
-        Ok(Self { runs, blobs, damage, bytes, entries_bytes: u64::try_from(entries_bytes).unwrap_or(0) })
+        self.ask(|connection| connection.query_row(sql, [], |row| number(row, 0)))
+    }
+
+    /// Brings what is known of the blobs up to date, and says which of the new ones are damaged.
+    pub(crate) fn learn_blobs(&self, blobs: &mut Blobs, damage: &mut Vec<Violation>) -> Result<(), String> {
+        let digests: HashSet<[u8; 32]> = self.ask(|connection| {
+            connection.prepare("SELECT digest FROM blobs")?.query_map([], |row| hash_column(row, 0))?.collect()
+        })?;
+        blobs.retain(|digest, _| digests.contains(digest));
+        for digest in digests {
+            if blobs.contains_key(&digest) {
+                continue;
+            }
+            let sql = "SELECT bytes FROM blobs WHERE digest = ?1";
+            let bytes: Vec<u8> =
+                self.ask(|connection| connection.prepare_cached(sql)?.query_row([digest], |row| row.get(0)))?;
+            if Sha256::digest(&bytes).as_slice() != digest {
+                let what = format!("blob {} has other content than its digest says", hex::encode(digest));
+                damage.push(broken("", None, what));
+            }
+            blobs.insert(digest, bytes);
+        }
+        Ok(())
+    }
+
+    /// Where each run ends by its row, the oldest first.
+    pub(crate) fn ends(&self) -> Result<Vec<End>, String> {
+        self.ask(|connection| {
+            let mut statement = connection.prepare("SELECT run, seq, head, epoch FROM runs ORDER BY number")?;
+            let row = |row: &Row<'_>| {
+                Ok(End { run: row.get(0)?, seq: number(row, 1)?, head: hash_column(row, 2)?, epoch: number(row, 3)? })
+            };
+            statement.query_map([], row)?.collect()
+        })
+    }
+
+    /// A run's events, and whether they hang together and end where its row says.
+    pub(crate) fn run(
+        &self,
+        end: &End,
+        blobs: &Blobs,
+        host_key: Option<&[u8; 32]>,
+        damage: &mut Vec<Violation>,
+    ) -> Result<Run, String> {
+        let events = self.ask(|connection| events(connection, &end.run, blobs, damage))?;
+        chain(end, &events, host_key, damage);
+        Ok(Run { id: end.run.clone(), events })
     }
 }
 
@@ -112,32 +164,6 @@ fn hash_column(row: &Row<'_>, index: usize) -> rusqlite::Result<[u8; 32]> {
 
 fn number(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(index).map(i64::cast_unsigned)
-}
-
-fn rows(connection: &Connection) -> rusqlite::Result<Vec<Row1>> {
-    let mut statement = connection.prepare("SELECT run, seq, head, epoch FROM runs ORDER BY number")?;
-    let row = |row: &Row<'_>| {
-        Ok(Row1 { run: row.get(0)?, seq: number(row, 1)?, head: hash_column(row, 2)?, epoch: number(row, 3)? })
-    };
-    statement.query_map([], row)?.collect()
-}
-
-fn blobs(connection: &Connection, damage: &mut Vec<Violation>) -> rusqlite::Result<Blobs> {
-    let mut statement = connection.prepare("SELECT digest, bytes FROM blobs")?;
-    let mut blobs = Blobs::new();
-    let found = statement.query_map([], |row| Ok((hash_column(row, 0)?, row.get::<_, Vec<u8>>(1)?)))?;
-    for blob in found {
-        let (digest, bytes) = blob?;
-        if Sha256::digest(&bytes).as_slice() != digest {
-            damage.push(broken(
-                "",
-                None,
-                format!("blob {} has other content than its digest says", hex::encode(digest)),
-            ));
-        }
-        blobs.insert(digest, bytes);
-    }
-    Ok(blobs)
 }
 
 fn events(
@@ -183,7 +209,7 @@ fn events(
 }
 
 /// Whether a run's events hang together and end where its row says.
-fn chain(row: &Row1, events: &[Event], host_key: Option<&[u8; 32]>, damage: &mut Vec<Violation>) {
+fn chain(row: &End, events: &[Event], host_key: Option<&[u8; 32]>, damage: &mut Vec<Violation>) {
     let mark_key = host_key.map(|key| hmac(key, b"agent-host derive 1\0journal mark 1"));
     let (mut seq, mut head) = (0, [0; 32]);
     for event in events {

@@ -2,14 +2,15 @@
 //! file, what a client was told ([`evidence::Ack`]), and what a counter outside the host saw ([`evidence::Hit`]); it shares no
 //! code with the host. `docs/crash-tests.md` has the invariants in words.
 //!
-//! `file` reads the database and checks the hash chain, `walk` goes through the events of each run, `outside` compares with what
-//! others saw, `reference` with a run that nobody interrupted, `size` looks at the file as a whole.
+//! `file` reads the database and checks the hash chain, `walk` goes through the events of each run, `judge` keeps what both found,
+//! `outside` compares it with what others saw, `reference` with a run that nobody interrupted, `size` looks at the file as a whole.
 
 mod body;
 mod call;
 pub mod evidence;
 mod file;
 mod fuel;
+mod judge;
 mod outside;
 mod reference;
 mod size;
@@ -54,62 +55,7 @@ pub struct Violation {
 /// Every promise that the evidence shows broken, the first first.
 #[must_use]
 pub fn check(journal: &Path, evidence: &Evidence) -> Vec<Violation> {
-    let journal = match file::Journal::read(journal, evidence.host_key.as_ref()) {
-        Ok(journal) => journal,
-        Err(what) => return vec![Violation { invariant: Invariant::I9, run: String::new(), seq: None, what }],
-    };
-    let mut found = journal.damage.clone();
-    let mut walks = Vec::new();
-    for run in &journal.runs {
-        let (walk, violations) = walk::walk(run, &journal.blobs);
-        found.extend(violations);
-        walks.push(walk);
-    }
-    outside::compare(&journal, &walks, evidence, &mut found);
-    reference::compare(&walks, &evidence.references, &mut found);
-    size::compare(&journal, &mut found);
-    found
-}
-
-/// A run as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// Its identifier.
-    pub run: String,
-    /// The number of its last event.
-    pub seq: u64,
-    /// That event's hash.
-    pub hash: String,
-    /// That event's epoch.
-    pub epoch: u64,
-    /// Why it stopped, if it has.
-    pub stop: Option<String>,
-    /// Its answer, where it stopped with one.
-    pub answer: Option<String>,
-    /// The calls in doubt, each with the URLs of what it had announced.
-    pub in_doubt: Vec<(u64, Vec<String>)>,
-    /// The calls of which a person was asked something and has not answered.
-    pub waiting: Vec<u64>,
-}
-
-/// Every run of a journal as it stands, the oldest first.
-///
-/// # Errors
-/// Where the file cannot be read.
-pub fn standings(journal: &Path) -> Result<Vec<Standing>, String> {
-    let journal = file::Journal::read(journal, None)?;
-    let walked = journal.runs.iter().map(|run| (run, walk::walk(run, &journal.blobs).0));
-    Ok(walked.filter_map(|(run, walk)| walk.standing(run)).collect())
-}
-
-/// Whether the first event of a run holds a text.
-///
-/// # Errors
-/// Where the file cannot be read.
-pub fn mentions(journal: &Path, run: &str, text: &str) -> Result<bool, String> {
-    let journal = file::Journal::read(journal, None)?;
-    let first = journal.runs.iter().find(|found| found.id == run).and_then(|run| run.events.first());
-    Ok(first.is_some_and(|first| first.body.contains(text)))
+    Judge::of(journal).check(evidence)
 }
 
 /// What the last run of a journal said and did, to compare others with.
@@ -117,15 +63,10 @@ pub fn mentions(journal: &Path, run: &str, text: &str) -> Result<bool, String> {
 /// # Errors
 /// Where the file cannot be read, or that run is not as promised itself.
 pub fn reference_of(journal: &Path) -> Result<Reference, String> {
-    let journal = file::Journal::read(journal, None)?;
-    let run = journal.runs.last().ok_or("the reference has no run")?;
-    let (walk, violations) = walk::walk(run, &journal.blobs);
-    match violations.first() {
-        Some(violation) => Err(format!("the reference itself is broken: {violation}")),
-        None => Ok(Reference::of(&walk)),
-    }
+    Judge::of(journal).reference()
 }
 
+pub use judge::{Judge, Standing};
 pub use reference::Reference;
 
 impl Invariant {

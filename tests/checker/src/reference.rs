@@ -53,7 +53,7 @@ fn may_differ(call: &Call) -> bool {
 }
 
 /// A run may go another way than the reference from the first call on that came out in another way for a reason.
-pub(crate) fn compare(walks: &[Walk], references: &BTreeMap<String, Reference>, found: &mut Vec<Violation>) {
+pub(crate) fn compare(walks: &[&Walk], references: &BTreeMap<String, Reference>, found: &mut Vec<Violation>) {
     for walk in walks {
         let Some(reference) = references.get(&walk.run).or(references.get("")) else { continue };
         let other_way = walk.calls.iter().find(|(_, call)| may_differ(call));

@@ -1,6 +1,6 @@
 //! Whether a journal's file is in proportion to what it holds.
 
-use crate::file::Journal;
+use crate::judge::Known;
 use crate::{Invariant, Violation};
 
 /// How much larger than what it holds a file may be.
@@ -12,17 +12,10 @@ const FREE_BYTES: u64 = 256 << 10;
 /// What an event or a blob costs beside its content: its columns, and its places in the indexes.
 const ROW_BYTES: u64 = 192;
 
-pub(crate) fn compare(journal: &Journal, found: &mut Vec<Violation>) {
+pub(crate) fn compare(journal: &Known, found: &mut Vec<Violation>) {
     let blobs: u64 = journal.blobs.values().map(|bytes| bytes.len() as u64 + ROW_BYTES).sum();
-    let events: u64 = journal.runs.iter().map(|run| run.events.len() as u64 * ROW_BYTES).sum();
-    let inline: u64 = journal
-        .runs
-        .iter()
-        .flat_map(|run| &run.events)
-        .filter(|event| event.is_inline)
-        .map(|event| event.body.len() as u64)
-        .sum();
-    let logical = blobs + events + inline + journal.entries_bytes;
+    let events: u64 = journal.runs.iter().map(|run| run.events * ROW_BYTES + run.inline_bytes).sum();
+    let logical = blobs + events + journal.entries_bytes;
     let bytes_max = TIMES_MAX * logical + FREE_BYTES;
     if journal.bytes > bytes_max {
         let what = format!("the file has {} bytes for {logical} bytes of content", journal.bytes);

@@ -12,7 +12,7 @@ use crate::call::{Announced, Broken, Call, Intent, Question};
 use crate::evidence::Spent;
 use crate::file::{Blobs, Event, Run};
 use crate::fuel::Fuel;
-use crate::{Invariant, Standing, Violation};
+use crate::{Invariant, Violation};
 
 /// What may follow a stop: a host that takes the run up, a person's word, what is about the record.
 const AFTER_A_STOP: [&str; 8] = [
@@ -112,22 +112,22 @@ fn broken<T>(invariant: Invariant, what: impl Into<String>) -> Result<T, Broken>
 }
 
 impl Walk {
-    /// The run as it stands; `None` where it has no event.
-    pub(crate) fn standing(&self, run: &Run) -> Option<Standing> {
-        let last = run.events.last()?;
-        let in_doubt = self.calls.iter().filter(|(_, call)| call.in_doubt);
-        let waiting = self.calls.iter().filter(|(_, call)| call.waits_for_an_answer());
+    /// How the run stopped, if it has and was not taken up again.
+    pub(crate) fn stopped(&self) -> Option<&Stop> {
+        self.stops.last().filter(|_| self.ended)
+    }
+
+    /// The calls in doubt, each with the URLs of what it had announced.
+    pub(crate) fn in_doubt(&self) -> Vec<(u64, Vec<String>)> {
         let urls = |call: &Call| call.sends.values().map(|send| send.url.clone()).collect();
-        Some(Standing {
-            run: run.id.clone(),
-            seq: last.seq,
-            hash: hex::encode(last.hash),
-            epoch: last.epoch,
-            stop: self.stops.last().filter(|_| self.ended).map(|stop| stop.reason.clone()),
-            answer: self.stops.last().filter(|_| self.ended).and_then(|stop| stop.answer.clone()),
-            in_doubt: in_doubt.map(|(number, call)| (*number, urls(call))).collect(),
-            waiting: waiting.map(|(number, _)| *number).collect(),
-        })
+        let in_doubt = self.calls.iter().filter(|(_, call)| call.in_doubt);
+        in_doubt.map(|(number, call)| (*number, urls(call))).collect()
+    }
+
+    /// The calls of which a person was asked something and has not answered.
+    pub(crate) fn waiting(&self) -> Vec<u64> {
+        let waiting = self.calls.iter().filter(|(_, call)| call.waits_for_an_answer());
+        waiting.map(|(number, _)| *number).collect()
     }
 
     fn step(&mut self, event: &Event, body: &Value, blobs: &Blobs) -> Result<(), Broken> {

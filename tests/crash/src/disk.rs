@@ -121,12 +121,12 @@ fn fail_once(store: &mut Store, workload: Workload, fault: &Fault) -> Result<Lef
 }
 
 fn recover(store: &mut Store, run: crate::store::Active, left: &Left) -> Result<(), String> {
-    store.check()?;
+    store.check_whole()?;
     if *left == Left::Open {
         let next = if run.run.is_some() { run } else { store.begin(run.workload)? };
         store.finish(next)?;
     }
-    store.check()
+    store.check_whole()
 }
 
 /// The disk has no room: done by this program inside a mount namespace.

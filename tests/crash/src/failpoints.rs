@@ -73,7 +73,7 @@ pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String
             }
             progress.step(1);
         }
-        Ok(())
+        store.check_whole()
     })?;
     let rounds: usize = plans.iter().map(|plan| plan.steps.len()).sum();
     let names: Points = plans.into_iter().flat_map(|plan| plan.points).collect();

@@ -77,8 +77,8 @@ impl Loop {
         if let Some(run) = active {
             store.finish(run)?;
             counts.answers += 1;
-            store.check()?;
         }
+        store.check_whole()?;
         Ok(counts)
     }
 

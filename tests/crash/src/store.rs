@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use agent_checker::evidence::{Ack, Evidence, Spent, lines};
-use agent_checker::{Reference, Standing, check, reference_of, standings};
+use agent_checker::{Judge, Reference, Standing};
 use serde_json::Value;
 
 use crate::answer::{TOO_LONG, difference};
@@ -24,6 +24,9 @@ pub(crate) const SUSPENDED_APPROVAL: i32 = 20;
 pub(crate) const SUSPENDED_DOUBT: i32 = 22;
 const STORE_FULL: i32 = 23;
 const CANCELLED: i32 = 130;
+
+/// The journal, in the store's folder.
+const JOURNAL: &str = "work/.agent-host/journal.db";
 
 /// SIGTERM's number.
 const TERMINATED: i32 = 15;
@@ -43,6 +46,7 @@ pub(crate) struct Store {
     runs: u32,
     references: BTreeMap<Workload, Learnt>,
     compared: BTreeMap<String, Reference>,
+    judge: Judge,
     /// Variables of the program's environment.
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -108,6 +112,7 @@ impl Store {
         std::fs::create_dir(made.path().join("work")).map_err(told)?;
         let counter = Counter::start(&made.path().join("hits.jsonl"))?;
         let (references, compared, environment) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let judge = Judge::of(&made.path().join(JOURNAL));
         Ok(Self {
             folder: made,
             build,
@@ -118,6 +123,7 @@ impl Store {
             runs: 0,
             references,
             compared,
+            judge,
             environment,
         })
     }
@@ -141,7 +147,7 @@ impl Store {
         let Some(answer) = answer.filter(|_| ended.code() == Some(COMPLETED)) else {
             return Err(format!("{} does not even work undisturbed: {}{}", workload.name(), ended.out, ended.err));
         };
-        let reference = reference_of(&self.journal())?;
+        let reference = self.judge.reference()?;
         self.references.insert(workload, Learnt { tag: active.tag, reference, answer, took });
         Ok(())
     }
@@ -151,7 +157,7 @@ impl Store {
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
-        self.work().join(".agent-host/journal.db")
+        self.folder.path().join(JOURNAL)
     }
 
     /// Where the state of the user is: beside the build, so that each component is compiled once.
@@ -256,7 +262,7 @@ impl Store {
 
     /// The run whose script has the tag: a script's name is in the run's first event.
     fn is_mine(&self, standing: &Standing, active: &Active) -> bool {
-        agent_checker::mentions(&self.journal(), &standing.run, &format!("{}.toml", active.tag)).unwrap_or(false)
+        self.judge.mentions(&standing.run, &format!("{}.toml", active.tag))
     }
 
     /// From now on the run is compared with the undisturbed one of its kind.
@@ -272,7 +278,7 @@ impl Store {
         if !self.journal().exists() {
             return Ok(Vec::new());
         }
-        let standings = standings(&self.journal())?;
+        let standings = self.judge.standings()?;
         if let Some(last) = standings.last() {
             let Standing { run, seq, hash, epoch, .. } = last.clone();
             self.acknowledge(&Ack::Seen { run, seq, hash, epoch })?;
@@ -380,12 +386,19 @@ impl Store {
     /// From now on another journal is judged: what was told and counted so far is not of it.
     pub(crate) fn turn_to_new_journal(&mut self) -> Result<(), String> {
         self.compared.clear();
+        self.judge.forget();
         self.foreign_hits = self.counter.hits()?.len();
         self.acks.set_len(0).map_err(|error| error.to_string())
     }
 
-    /// Judges everything so far.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Judges everything so far, by what stands in the file: at the end of a store.
+    pub(crate) fn check_whole(&mut self) -> Result<(), String> {
+        self.judge.forget();
+        self.check()
+    }
+
+    /// Judges everything so far, and reads no run again that has not changed.
+    pub(crate) fn check(&mut self) -> Result<(), String> {
         if !self.journal().exists() {
             return Ok(());
         }
@@ -396,7 +409,7 @@ impl Store {
             references: self.compared.clone(),
             host_key: key,
         };
-        let found = check(&self.journal(), &evidence);
+        let found = self.judge.check(&evidence);
         match found.first() {
             None => Ok(()),
             Some(first) => Err(format!("{first}\n  and {} more", found.len() - 1)),

@@ -66,15 +66,18 @@ pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String
         let mut store = Store::with(Build::Plain, &Workload::ALL, Notes::None)?;
         let mut dice = Dice::of(seed, "two hosts", number);
         let mut counts = Counts::default();
-        while counts.taken_over < ROUNDS_PER_STORE.min(rounds - number * ROUNDS_PER_STORE) {
-            let before = counts.taken_over;
-            if let Err(problem) = round(&mut store, &mut dice, &mut counts) {
-                let kept = store.keep();
-                return Err(format!("store {number}, round {before}: {problem}\n  kept in {}", kept.display()));
+        let mut rounds = || {
+            while counts.taken_over < ROUNDS_PER_STORE.min(rounds - number * ROUNDS_PER_STORE) {
+                let before = counts.taken_over;
+                round(&mut store, &mut dice, &mut counts).map_err(|problem| format!("round {before}: {problem}"))?;
+                progress.step(counts.taken_over - before);
             }
-            progress.step(counts.taken_over - before);
+            store.check_whole()
+        };
+        match rounds() {
+            Ok(()) => Ok(counts),
+            Err(problem) => Err(format!("store {number}, {problem}\n  kept in {}", store.keep().display())),
         }
-        Ok(counts)
     })?;
     let all = |one: fn(&Counts) -> u64| counts.iter().map(one).sum::<u64>();
     let (taken_over, fenced) = (all(|of| of.taken_over), all(|of| of.fenced));

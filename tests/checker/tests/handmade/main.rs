@@ -5,7 +5,7 @@
 mod journal;
 
 use agent_checker::evidence::{Ack, Evidence, Spent};
-use agent_checker::{Invariant, check, reference_of};
+use agent_checker::{Invariant, Judge, check, reference_of};
 use journal::{
     RUN, Told, asked, authority, call_started, caught, changing, continued, done, doubt, doubted, doubted_twice, ended,
     finished, first, first_at, going_on, hit, intended, named, nothing, of_epoch, request, resolved, resumed, returned,
@@ -183,6 +183,29 @@ fn i9_a_flipped_byte_a_missing_event_a_lost_blob() {
         assert_eq!(found.invariant, Invariant::I9, "{found}");
         assert!(found.to_string().contains(word), "{found}");
     }
+}
+
+#[test]
+fn a_judge_looks_again_at_what_changed_and_at_everything_once_it_forgets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.db");
+    let sound = sound();
+    write(&path, &sound);
+    let alter = |sql: &str| Connection::open(&path).expect("a file").execute(sql, []).expect("a change");
+    let mut judge = Judge::of(&path);
+    assert_eq!(judge.check(&nothing()), []);
+    alter("UPDATE events SET at = 8 WHERE seq = 4");
+    assert_eq!(judge.check(&nothing()), [], "its row names the same end, so it is not read again");
+    judge.forget();
+    assert!(judge.check(&nothing()).iter().any(|found| found.seq == Some(4)), "everything is read");
+    alter("UPDATE events SET at = 7 WHERE seq = 4");
+    judge.forget();
+    assert_eq!(judge.check(&nothing()), []);
+    alter("UPDATE runs SET seq = seq - 1");
+    let found = judge.check(&nothing());
+    assert!(found.iter().any(|found| found.what.contains("row ends")), "a run whose row changed: {found:?}");
+    assert_eq!(judge.standings().expect("it can be read").len(), 1);
+    assert!(judge.mentions(RUN, "component") && !judge.mentions(RUN, "no such word"));
 }
 
 #[test]
