@@ -31,7 +31,7 @@ struct Case {
     try_it: fn(&mut Store) -> Result<(), String>,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case {
         defect: "skip-sync",
         work: Workload::Posts,
@@ -39,10 +39,16 @@ const CASES: [Case; 7] = [
         try_it: sends_after_syncs,
     },
     Case {
+        defect: "skip-sync",
+        work: Workload::Files,
+        found: &["was made before what would undo it was synced"],
+        try_it: writes_between_syncs,
+    },
+    Case {
         defect: "skip-file-sync",
         work: Workload::Files,
         found: &["was recorded before its file was synced"],
-        try_it: records_after_syncs,
+        try_it: writes_between_syncs,
     },
     Case { defect: "repeat-doubt", work: Workload::Posts, found: &["I4"], try_it: killed_after_the_answer },
     Case { defect: "resend-doubt", work: Workload::Posts, found: &["I4", "I6"], try_it: killed_after_the_answer },
@@ -94,18 +100,22 @@ fn sends_after_syncs(store: &mut Store) -> Result<(), String> {
     Ok(())
 }
 
-/// Nor does anything but a power loss show that a file was not synced which its call's record says was written.
-fn records_after_syncs(store: &mut Store) -> Result<(), String> {
+/// Nor does anything but a power loss show that a file was changed before its undo entry was safe, or was not synced when its call's
+/// record said that it was written.
+fn writes_between_syncs(store: &mut Store) -> Result<(), String> {
     let record = store.work().join("calls.txt");
     let run = store.begin(Workload::Files)?;
     let mut command = strace::with_record(&store.command(&store.words(&run)), &record);
     let ended = host::run(&mut command, Disturb::Nothing)?;
-    let (writes, late) = strace::appends_before_syncs(&record)?;
-    if writes == 0 {
+    let strace::Appends { all, early, late } = strace::appends(&record)?;
+    if all == 0 {
         return Err(format!("no write was seen: {}{}", ended.out, ended.err));
     }
+    if early > 0 {
+        return Err(format!("{early} of {all} times a write was made before what would undo it was synced"));
+    }
     if late > 0 {
-        return Err(format!("{late} of {writes} times a write was recorded before its file was synced"));
+        return Err(format!("{late} of {all} times a write was recorded before its file was synced"));
     }
     Ok(())
 }

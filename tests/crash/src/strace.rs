@@ -73,22 +73,35 @@ pub(crate) fn posts_after_syncs(record: &Path) -> Result<(u64, u64), String> {
     Ok((posts, unsynced))
 }
 
-/// How often a file was appended to whose call does nothing else, and how often it had not been synced when the journal was next: by
-/// then the call's end is in it.
-pub(crate) fn appends_before_syncs(record: &Path) -> Result<(u64, u64), String> {
+/// Appends to a file, each by a call that does nothing else and beside which no other writes anything.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Appends {
+    pub(crate) all: u64,
+    /// Those that came while the journal was written and not synced: what would undo them was not safe. Not the first one, which the
+    /// creation of its file goes before: that was announced, and is recorded by then.
+    pub(crate) early: u64,
+    /// Those that were not synced when the journal was next: by then the call's end is in it.
+    pub(crate) late: u64,
+}
+
+/// What was synced before and after each of them.
+pub(crate) fn appends(record: &Path) -> Result<Appends, String> {
     let text = std::fs::read_to_string(record).map_err(|error| error.to_string())?;
-    let (mut writes, mut late, mut unsynced) = (0, 0, false);
+    let mut found = Appends { all: 0, early: 0, late: 0 };
+    let (mut unsynced_append, mut unsynced_journal) = (false, false);
     for line in text.lines() {
         let syncs = line.contains("fdatasync(") || line.contains("fsync(");
         if line.contains(APPENDED) {
-            unsynced = !syncs;
-            writes += u64::from(!syncs);
-        } else if syncs && line.contains("journal.db-wal>") {
-            late += u64::from(unsynced);
-            unsynced = false;
+            unsynced_append = !syncs;
+            found.early += u64::from(!syncs && unsynced_journal && found.all > 0);
+            found.all += u64::from(!syncs);
+        } else if line.contains("journal.db-wal>") {
+            unsynced_journal = !syncs;
+            found.late += u64::from(syncs && unsynced_append);
+            unsynced_append &= !syncs;
         }
     }
-    Ok((writes, late))
+    Ok(found)
 }
 
 /// The end of such a file's name in a record: [`crate::workload`] has it.
@@ -99,17 +112,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_before_the_sync_of_its_file_is_seen() -> Result<(), Box<dyn std::error::Error>> {
+    fn a_write_before_the_sync_of_its_undo_and_a_record_before_that_of_the_file_are_seen()
+    -> Result<(), Box<dyn std::error::Error>> {
         let file = tempfile::NamedTempFile::new()?;
         let written = "7 pwrite64(12</w/data/t00001-log.txt>, \"line\"..., 8, 0) = 8\n";
         let synced = "7 fsync(12</w/data/t00001-log.txt>) = 0\n";
-        let recorded = "7 fdatasync(9</w/journal.db-wal>) = 0\n";
+        let recorded = "7 pwrite64(9</w/journal.db-wal>, \"x\"..., 24, 56) = 24\n";
+        let safe = "7 fdatasync(9</w/journal.db-wal>) = 0\n";
+        let (all, early, late) = (2, 0, 0);
+        let created = format!("{recorded}{written}{synced}");
         for (text, expected) in [
-            (format!("{recorded}{written}{synced}{recorded}"), (1, 0)),
-            (format!("{recorded}{written}{recorded}{recorded}{written}{synced}{recorded}"), (2, 1)),
+            (format!("{created}{recorded}{safe}{written}{synced}{recorded}{safe}"), Appends { all, early, late }),
+            (format!("{created}{recorded}{safe}{written}{recorded}{safe}{synced}"), Appends { all, early, late: 1 }),
+            (format!("{created}{safe}{recorded}{written}{synced}{recorded}{safe}"), Appends { all, early: 1, late }),
         ] {
             std::fs::write(file.path(), text)?;
-            assert_eq!(appends_before_syncs(file.path())?, expected);
+            assert_eq!(appends(file.path())?, expected);
         }
         Ok(())
     }
