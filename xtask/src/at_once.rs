@@ -17,6 +17,9 @@ const NAME: &str = "rustc-with-lints-and-docs";
 /// Where our crates are. What tests have cargo build elsewhere is not ours, though the wrapper is asked for that as well.
 const OURS: &str = "AGENT_HOST_XTASK_OURS";
 
+/// Whether they are documented, too. Those of the guests are not: what they are in a component is not all that `cargo doc` shows.
+const DOCS: &str = "AGENT_HOST_XTASK_DOCS";
+
 /// What rustdoc is not told of what rustc is told: what to make, and where to put it. The value may be the next word.
 const OF_RUSTC_ALONE: [&str; 3] = ["--emit", "--out-dir", "-C"];
 
@@ -31,9 +34,15 @@ pub(crate) fn wrapper(places: &Places) -> Result<PathBuf> {
 }
 
 /// Has a cargo lint and document what it compiles, where that was asked for.
-pub(crate) fn ask(places: &Places, cargo: &mut Command) {
+pub(crate) fn lint_and_document(places: &Places, cargo: &mut Command) {
+    lint(places, cargo);
+    cargo.env(DOCS, "yes");
+}
+
+/// Has a cargo lint what it compiles, where that was asked for.
+pub(crate) fn lint(places: &Places, cargo: &mut Command) {
     if let Some(wrapper) = &places.at_once {
-        cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(OURS, &places.repo);
+        cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(OURS, &places.repo).env_remove(DOCS);
     }
 }
 
@@ -45,7 +54,8 @@ pub(crate) fn as_rustc() -> Option<ExitCode> {
         return Some(ended(Command::new(rustc).args(arguments)));
     }
     let compiled = ended(&mut linting(&rustc, &arguments));
-    let documented = documentation(&arguments).filter(|_| compiled == ExitCode::SUCCESS);
+    let documents = std::env::var_os(DOCS).is_some() && compiled == ExitCode::SUCCESS;
+    let documented = documentation(&arguments).filter(|_| documents);
     Some(documented.map_or(compiled, |mut rustdoc| ended(&mut rustdoc)))
 }
 

@@ -70,7 +70,8 @@ fn without_compiling(places: &Places, report: &mut Report) -> Result<()> {
     })?;
     report
         .step("lints of the guests' native code", || lints(cargo_in_tools(places).args(["clippy", "--workspace"])))?;
-    report.step("documentation", || documentation(places))?;
+    report.step("documentation", || documentation(host(places)))?;
+    report.step("documentation of the guests", || documentation(cargo_in_tools(places)))?;
     let target = report.step("wasm target", || WasmTarget::set_up(places))?;
     report.step("lints of the components", || component_lints(places, &target))
 }
@@ -79,7 +80,7 @@ fn without_compiling(places: &Places, report: &mut Report) -> Result<()> {
 pub(crate) fn host(places: &Places) -> Command {
     let mut command = cargo();
     command.current_dir(&places.repo);
-    at_once::ask(places, &mut command);
+    at_once::lint_and_document(places, &mut command);
     command
 }
 
@@ -99,12 +100,10 @@ fn component_lints(places: &Places, target: &WasmTarget) -> Result<()> {
     run_shown(clippy.args(["--", "--deny", "warnings"]))
 }
 
-fn documentation(places: &Places) -> Result<()> {
-    for mut command in [host(places), cargo_in_tools(places)] {
-        command.env("RUSTDOCFLAGS", "--deny warnings");
-        run_shown(command.args(["doc", "--workspace", "--no-deps", "--locked"]))?;
-    }
-    Ok(())
+/// Of one workspace.
+pub(crate) fn documentation(mut cargo: Command) -> Result<()> {
+    cargo.env("RUSTDOCFLAGS", "--deny warnings");
+    run_shown(cargo.args(["doc", "--workspace", "--no-deps", "--locked"]))
 }
 
 fn licences(places: &Places) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::tools;
 use crate::wasm_target::WasmTarget;
 
 pub(crate) const HELP: &str = "\
-cargo xtask crash [--short | --release-figures] [--seed N] [METHOD…]
+cargo xtask crash [--short | --release-figures] [--seed N] [--workload W1…W5] [METHOD…]
 
 Builds agent-host and the guests, then kills, stops, starves and fails the built program while it works, and has an independent
 checker judge what it recovers: docs/crash-tests.md says what is done. The methods are failpoints, kills, two-hosts, disk,
@@ -22,7 +22,8 @@ without one named, all run. The seed is printed, and repeats the choices; the si
 
   --short            what `test` runs, and what is run without a flag: 300 kills, 100 takeovers, each point with 3 workloads,
                      20,000 simulated runs
-  --release-figures  10,000 kills, 2,000 takeovers, each hit of each point with 5 workloads, 1,000,000 simulated runs: hours";
+  --release-figures  10,000 kills, 2,000 takeovers, each hit of each point with 5 workloads, 1,000,000 simulated runs: hours
+  --workload W4      tries the points with this work alone, so that the hours can be spent in parts; may be given again";
 
 /// The method that is a test of agent-host, since it simulates what is below the journal.
 const SIMULATION: &str = "simulation";

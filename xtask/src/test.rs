@@ -52,7 +52,8 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     check::before_compiling(places, depth, report)?;
     let target = report.step("wasm target", || WasmTarget::set_up(places))?;
     let places = &places.checked_at_once()?;
-    report.step("tools and test guests, their lints and docs", || tools::build(places, &target))?;
+    report.step("tools and test guests, and their lints", || tools::build(places, &target))?;
+    report.step("documentation of the guests", || check::documentation(tools::cargo_in_tools(places)))?;
     report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places), places))?;
     report.step("agent-host and its tests, their lints and docs", || {
         run_shown(host(places).args(["build", "--workspace", "--all-targets", "--locked"]))

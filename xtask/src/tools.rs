@@ -57,7 +57,7 @@ pub(crate) fn build(places: &Places, target: &WasmTarget) -> Result<()> {
 pub(crate) fn cargo_in_tools(places: &Places) -> std::process::Command {
     let mut command = cargo();
     command.current_dir(&places.tools).env("CARGO_TARGET_DIR", &places.tools_target);
-    at_once::ask(places, &mut command);
+    at_once::lint(places, &mut command);
     command
 }
 

@@ -7,7 +7,7 @@ use crate::host::{self, Build, Disturb};
 use crate::report::Progress;
 use crate::store::{Faults, Left, Store};
 use crate::workload::Workload;
-use crate::{NOT_HERE, Scale, strace, two_hosts};
+use crate::{Ask, NOT_HERE, strace, two_hosts};
 
 /// The variable that plants a defect in the test build.
 const PLANT: &str = "AGENT_HOST_DEFECT";
@@ -57,7 +57,7 @@ const CASES: [Case; 8] = [
     Case { defect: "ignore-epoch", work: Workload::Posts, found: &["I8", "I9", "former host"], try_it: overtaken },
 ];
 
-pub(crate) fn run(_scale: Scale, _seed: u64, progress: &Progress) -> Result<String, String> {
+pub(crate) fn run(_ask: &Ask, progress: &Progress) -> Result<String, String> {
     strace::works().map_err(|why| format!("{NOT_HERE}{why}"))?;
     let mut said = Vec::new();
     progress.expect(CASES.len() as u64);

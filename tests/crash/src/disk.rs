@@ -15,7 +15,7 @@ use crate::side_by_side;
 use crate::store::{Faults, Left, Store};
 use crate::strace::{self, Fault};
 use crate::workload::Workload;
-use crate::{NOT_HERE, Scale};
+use crate::{Ask, NOT_HERE, Scale};
 
 /// Says that this program runs inside the namespace: scale and seed follow.
 const INSIDE: &str = "--inside-mount-namespace";
@@ -39,7 +39,8 @@ const CALLS_MAX: u64 = 120;
 /// Failing calls in one store.
 const FAULTS_PER_STORE: usize = 25;
 
-pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
+pub(crate) fn run(ask: &Ask, progress: &Progress) -> Result<String, String> {
+    let (scale, seed) = (ask.scale, ask.seed);
     let (failing, full) = thread::scope(|scope| {
         let full = scope.spawn(|| full(scale, seed));
         (

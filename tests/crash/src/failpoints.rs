@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Scale;
 use crate::dice::Dice;
 use crate::host::{Build, Disturb};
 use crate::report::Progress;
 use crate::side_by_side;
 use crate::store::{Faults, Left, Store};
 use crate::workload::Workload;
+use crate::{Ask, Scale};
 
 /// The variable that arms one.
 pub(crate) const ARM: &str = "AGENT_HOST_FAILPOINT";
@@ -50,13 +50,18 @@ struct Plan {
     steps: Vec<Step>,
 }
 
-pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
-    let workloads: &[Workload] = match scale {
+pub(crate) fn run(ask: &Ask, progress: &Progress) -> Result<String, String> {
+    let all: &[Workload] = match ask.scale {
         Scale::Short => &[Workload::Files, Workload::Posts, Workload::Mixed],
         Scale::Release => &Workload::ALL,
     };
-    let plans = in_stores(workloads, |workload, store| {
-        Planner { workload: *workload, scale, dice: Dice::of(seed, workload.name(), 0) }.plan(store)
+    let chosen = all.iter().filter(|workload| ask.only.is_empty() || ask.only.contains(workload));
+    let workloads: Vec<Workload> = chosen.copied().collect();
+    if workloads.is_empty() {
+        return Err("the short form tries no point with this work".to_owned());
+    }
+    let plans = in_stores(&workloads, |workload, store| {
+        Planner { workload: *workload, scale: ask.scale, dice: Dice::of(ask.seed, workload.name(), 0) }.plan(store)
     })?;
     progress.expect(plans.iter().map(|plan| plan.steps.len() as u64).sum());
     let of_plan = |plan: &'_ Plan| {

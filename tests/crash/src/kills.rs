@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use crate::Scale;
 use crate::dice::Dice;
 use crate::host::{Build, Disturb};
 use crate::report::Progress;
 use crate::side_by_side;
 use crate::store::{Active, Left, Store};
 use crate::workload::Workload;
+use crate::{Ask, Scale};
 
 /// Kills in one store: many, so that one recovery meets what another left.
 const KILLS_PER_STORE: u64 = 100;
@@ -20,8 +20,8 @@ const ROUNDS_PER_KILL: u64 = 20;
 /// One in so many disturbances of a long run is a polite request to stop.
 const STOPS_ONE_IN: u64 = 3;
 
-pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
-    let kills = match scale {
+pub(crate) fn run(ask: &Ask, progress: &Progress) -> Result<String, String> {
+    let kills = match ask.scale {
         Scale::Short => 300,
         Scale::Release => 10_000,
     };
@@ -29,7 +29,7 @@ pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String
     let counts = side_by_side::each(u64::div_ceil(kills, KILLS_PER_STORE), |number| {
         let mut store = Store::new(Build::Plain, &Workload::ALL)?;
         let kills = KILLS_PER_STORE.min(kills - number * KILLS_PER_STORE);
-        let loops = Loop { dice: Dice::of(seed, "kills", number), kills };
+        let loops = Loop { dice: Dice::of(ask.seed, "kills", number), kills };
         let turned = loops.turn(&mut store, progress);
         turned.map_err(|problem| format!("store {number}: {problem}\n  kept in {}", store.keep().display()))
     })?;

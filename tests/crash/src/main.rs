@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::report::{Progress, Verdict};
+use crate::workload::Workload;
 
 /// How much is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,26 +36,37 @@ enum Scale {
     Release,
 }
 
+/// What a method is asked for.
+struct Ask {
+    scale: Scale,
+    seed: u64,
+    /// With which work alone points are tried, where not with all of it.
+    only: Vec<Workload>,
+}
+
 /// A way to disturb, and what came of it in a sentence.
-type Method = fn(Scale, u64, &Progress) -> Result<String, String>;
+type Method = fn(&Ask, &Progress) -> Result<String, String>;
 
 /// What a method says first where this machine does not allow it.
 const NOT_HERE: &str = "not here: ";
 
 const METHODS: [(&str, Method); 5] = [
-    ("failpoints", failpoints::run),
+    (FAILPOINTS, failpoints::run),
     ("kills", kills::run),
     ("two-hosts", two_hosts::run),
     ("disk", disk::run),
     ("defects", defects::run),
 ];
 
-const USAGE: &str = "agent-crash [--short | --release-figures] [--seed N] [METHOD…]; methods: failpoints, kills, two-hosts, disk, defects";
+const USAGE: &str = "agent-crash [--short | --release-figures] [--seed N] [--workload W1…W5] [METHOD…]; methods: failpoints, kills, \
+                     two-hosts, disk, defects; `--workload` is for failpoints alone, and may be given again";
+
+/// The method whose work can be chosen.
+const FAILPOINTS: &str = "failpoints";
 
 /// What the command line asks for.
 struct Choice {
-    scale: Scale,
-    seed: u64,
+    ask: Ask,
     methods: Vec<(&'static str, Method)>,
 }
 
@@ -70,10 +82,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    println!("crash: seed {} (again with `--seed {}`)", choice.seed, choice.seed);
+    println!("crash: seed {} (again with `--seed {}`)", choice.ask.seed, choice.ask.seed);
     let started = Instant::now();
     let verdicts: Vec<Verdict> =
-        choice.methods.iter().map(|(name, method)| try_method(name, *method, &choice)).collect();
+        choice.methods.iter().map(|(name, method)| try_method(name, *method, &choice.ask)).collect();
     let count = |wanted: fn(&Verdict) -> bool| verdicts.iter().filter(|verdict| wanted(verdict)).count();
     let held = count(|verdict| matches!(verdict, Verdict::Held(_)));
     let failed = count(|verdict| matches!(verdict, Verdict::Broken(_)));
@@ -87,9 +99,9 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn try_method(name: &'static str, method: Method, choice: &Choice) -> Verdict {
+fn try_method(name: &'static str, method: Method, ask: &Ask) -> Verdict {
     let progress = Progress::begin(name);
-    let verdict = match method(choice.scale, choice.seed, &progress) {
+    let verdict = match method(ask, &progress) {
         Ok(what) => Verdict::Held(what),
         Err(problem) => match problem.strip_prefix(NOT_HERE) {
             Some(why) => Verdict::NotHere(why.to_owned()),
@@ -103,15 +115,20 @@ fn try_method(name: &'static str, method: Method, choice: &Choice) -> Verdict {
 impl Choice {
     fn read(words: &[String]) -> Result<Self, String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
-        let mut choice = Self { scale: Scale::Short, seed: u64::try_from(now).unwrap_or(0), methods: Vec::new() };
+        let ask = Ask { scale: Scale::Short, seed: u64::try_from(now).unwrap_or(0), only: Vec::new() };
+        let mut choice = Self { ask, methods: Vec::new() };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--short" => choice.scale = Scale::Short,
-                "--release-figures" => choice.scale = Scale::Release,
+                "--short" => choice.ask.scale = Scale::Short,
+                "--release-figures" => choice.ask.scale = Scale::Release,
                 "--seed" => {
                     let number = words.next().and_then(|number| number.parse().ok());
-                    choice.seed = number.ok_or("`--seed` takes a number")?;
+                    choice.ask.seed = number.ok_or("`--seed` takes a number")?;
+                }
+                "--workload" => {
+                    let work = words.next().and_then(|name| Workload::named(name));
+                    choice.ask.only.push(work.ok_or("`--workload` takes one of W1 to W5")?);
                 }
                 name => {
                     let method = METHODS.into_iter().find(|(known, _)| *known == name);
@@ -119,7 +136,12 @@ impl Choice {
                 }
             }
         }
-        if choice.methods.is_empty() {
+        if !choice.ask.only.is_empty() && choice.methods.iter().any(|(name, _)| *name != FAILPOINTS) {
+            return Err("`--workload` chooses the work of `failpoints` alone".to_owned());
+        }
+        if choice.methods.is_empty() && !choice.ask.only.is_empty() {
+            choice.methods = vec![(FAILPOINTS, failpoints::run)];
+        } else if choice.methods.is_empty() {
             choice.methods = METHODS.to_vec();
         }
         Ok(choice)

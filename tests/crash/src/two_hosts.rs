@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::Scale;
 use crate::dice::Dice;
 use crate::host::{self, Build, Disturb};
 use crate::report::Progress;
 use crate::side_by_side;
 use crate::store::{Active, Left, SUSPENDED_APPROVAL, SUSPENDED_DOUBT, Store};
 use crate::workload::{Notes, Workload};
+use crate::{Ask, Scale};
 
 /// Rounds in one store.
 const ROUNDS_PER_STORE: u64 = 25;
@@ -56,15 +56,15 @@ pub(crate) struct Counts {
     busy: u64,
 }
 
-pub(crate) fn run(scale: Scale, seed: u64, progress: &Progress) -> Result<String, String> {
-    let rounds = match scale {
+pub(crate) fn run(ask: &Ask, progress: &Progress) -> Result<String, String> {
+    let rounds = match ask.scale {
         Scale::Short => 100,
         Scale::Release => 2_000,
     };
     progress.expect(rounds);
     let counts = side_by_side::each(u64::div_ceil(rounds, ROUNDS_PER_STORE), |number| {
         let mut store = Store::with(Build::Plain, &Workload::ALL, Notes::None)?;
-        let mut dice = Dice::of(seed, "two hosts", number);
+        let mut dice = Dice::of(ask.seed, "two hosts", number);
         let mut counts = Counts::default();
         let mut rounds = || {
             while counts.taken_over < ROUNDS_PER_STORE.min(rounds - number * ROUNDS_PER_STORE) {

@@ -46,6 +46,11 @@ impl Workload {
         }
     }
 
+    /// The one whose name begins so.
+    pub(crate) fn named(short: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|workload| workload.name().split(' ').next() == Some(short))
+    }
+
     /// Whether it makes writes that may be in doubt.
     pub(crate) fn may_doubt(self) -> bool {
         match self {
