@@ -54,14 +54,14 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     let places = &places.checked_at_once()?;
     report.step("tools and test guests, and their lints", || tools::build(places, &target))?;
     report.step("documentation of the guests", || check::documentation(tools::cargo_in_tools(places)))?;
-    report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places), places))?;
+    report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places)))?;
     report.step("agent-host and its tests, their lints and docs", || {
         run_shown(host(places).args(["build", "--workspace", "--all-targets", "--locked"]))
     })?;
     let (programs, around) = report
         .step("agent-host with failpoints, and what its tests need", || programs_and_surroundings(places, depth))?;
     report.step("tools in other languages", || languages::build_tools(places, || programs.plain(places)))?;
-    let mut host_tests = tests(host(places), places);
+    let mut host_tests = tests(host(places));
     programs.tell(places, &mut host_tests);
     around.tell(&mut host_tests);
     report.tests("tests of the host", &mut host_tests)?;
@@ -95,10 +95,9 @@ fn programs_and_surroundings(places: &Places, depth: Depth) -> Result<(Programs,
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.
-fn tests(mut cargo: Command, places: &Places) -> Command {
+fn tests(mut cargo: Command) -> Command {
     if has_nextest() {
-        cargo.args(["nextest", "run", "--config-file"]).arg(places.repo.join(".config/nextest.toml"));
-        cargo.args(["--test-threads", &threads().to_string()]);
+        cargo.args(["nextest", "run", "--test-threads", &threads().to_string()]);
     } else {
         cargo.args(["test", "--no-fail-fast", "--all-targets"]);
     }
