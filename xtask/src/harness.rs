@@ -20,10 +20,6 @@ pub(crate) const OPTIMISED: [&str; 6] = [
     "profile.dev.package.agent-host.opt-level=2",
 ];
 
-/// What the test build can do beside. The benchmark's switches, which nothing switches here, are in it to be linted: `cargo xtask
-/// test` lints what it compiles.
-const FAILPOINTS: &str = "failpoints,agent-sandbox/switchable-layers";
-
 /// The two programs under test.
 pub(crate) struct Programs {
     /// As users have it.
@@ -45,7 +41,7 @@ impl Programs {
 
     fn build_with(places: &Places, options: &[&str]) -> Result<Self> {
         // The plain one last: it is what stays in the target folder.
-        let failpoints = build_one(places, "failpoints", &[&["--features", FAILPOINTS], options].concat())?;
+        let failpoints = build_one(places, "failpoints", &[&["--features", "failpoints"], options].concat())?;
         let plain = build_one(places, "plain", options)?;
         Ok(Self { plain, failpoints })
     }
