@@ -58,8 +58,8 @@ const METHODS: [(&str, Method); 5] = [
     ("defects", defects::run),
 ];
 
-const USAGE: &str = "agent-crash [--short | --release-figures] [--seed N] [--workload W1…W5] [METHOD…]; methods: failpoints, kills, \
-                     two-hosts, disk, defects; `--workload` is for failpoints alone, and may be given again";
+const USAGE: &str = "agent-crash --list | [--short | --release-figures] [--seed N] [--workload W1…W5] [METHOD…]; methods: \
+                     failpoints, kills, two-hosts, disk, defects; `--workload` is for failpoints alone, and may be given again";
 
 /// The method whose work can be chosen.
 const FAILPOINTS: &str = "failpoints";
@@ -74,6 +74,10 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let Some(ended) = disk::inside(&words) {
         return ended;
+    }
+    if words == ["--list"] {
+        METHODS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
     }
     let choice = match Choice::read(&words) {
         Ok(choice) => choice,
@@ -145,5 +149,31 @@ impl Choice {
             choice.methods = METHODS.to_vec();
         }
         Ok(choice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The methods and the work that are chosen, or the problem.
+    fn read(words: &str) -> Result<(Vec<&'static str>, Vec<Workload>), String> {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let choice = Choice::read(&words)?;
+        Ok((choice.methods.iter().map(|(name, _)| *name).collect(), choice.ask.only))
+    }
+
+    #[test]
+    fn without_a_method_all_are_meant() {
+        assert_eq!(read("--seed 17"), Ok((METHODS.map(|(name, _)| name).to_vec(), vec![])));
+        assert_eq!(read("disk kills"), Ok((vec!["disk", "kills"], vec![])));
+    }
+
+    #[test]
+    fn work_is_chosen_for_failpoints_alone() {
+        let chosen = Ok((vec![FAILPOINTS], vec![Workload::Mixed, Workload::Long]));
+        assert_eq!(read("--workload W4 --workload W5 --seed 17"), chosen);
+        assert!(read("failpoints --workload W6").is_err_and(|problem| problem.contains("W1 to W5")));
+        assert!(read("kills --workload W1").is_err_and(|problem| problem.contains("`failpoints` alone")));
     }
 }

@@ -27,10 +27,8 @@ pub(crate) struct Programs(BTreeMap<(String, String), PathBuf>);
 impl Programs {
     /// Builds them and asks cargo where they are.
     pub(crate) fn build() -> Result<Self, String> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
+        let mut command = cargo();
         command.args(["test", "--workspace", "--locked", "--no-run", "--message-format", "json"]);
-        command.current_dir(repository()).stderr(Stdio::inherit());
         let output = command.output().map_err(|error| format!("cargo does not start: {error}"))?;
         if !output.status.success() {
             return Err("the Rust tests do not build".to_owned());
@@ -68,16 +66,36 @@ impl Programs {
     }
 }
 
-/// Sees that the crash harness has the method of a case. It is a step of its own, `cargo xtask crash`.
-pub(crate) fn see_method(case: &Case) -> (Figures, Vec<String>) {
-    const HARNESS: &str = "tests/crash/src/main.rs";
-    let method = case.form.method.as_deref().unwrap_or_default();
-    let source = std::fs::read_to_string(repository().join(HARNESS)).unwrap_or_default();
-    let figures = Figures { outcome: format!("crash {method}"), ..Figures::default() };
-    if !method.is_empty() && source.contains(&format!("(\"{method}\", ")) {
-        return (figures, Vec::new());
+/// The methods of the crash harness, which is a step of its own: `cargo xtask crash`.
+pub(crate) struct Methods(Vec<String>);
+
+impl Methods {
+    /// Builds the harness and asks it.
+    pub(crate) fn ask() -> Result<Self, String> {
+        let mut command = cargo();
+        command.args(["run", "--quiet", "--locked", "--bin", "agent-crash", "--", "--list"]);
+        let output = command.output().map_err(|error| format!("cargo does not start: {error}"))?;
+        if !output.status.success() {
+            return Err("the crash harness does not say its methods".to_owned());
+        }
+        Ok(Self(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()))
     }
-    (figures, vec![format!("`cargo xtask crash` has no method `{method}`")])
+
+    /// Sees that the method of a case is there.
+    pub(crate) fn see(&self, case: &Case) -> (Figures, Vec<String>) {
+        let method = case.form.method.as_deref().unwrap_or_default();
+        let figures = Figures { outcome: format!("crash {method}"), ..Figures::default() };
+        let problem = || format!("`cargo xtask crash` has no method `{method}`");
+        let there = self.0.iter().any(|known| known == method);
+        (figures, (!there).then(problem).into_iter().collect())
+    }
+}
+
+/// The cargo that started this program, in the host's workspace.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(repository()).stderr(Stdio::inherit());
+    command
 }
 
 /// A test program in a message of cargo's.

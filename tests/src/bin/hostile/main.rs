@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use agent_tests::repository;
 
 use crate::case::{Case, Driver};
-use crate::coded::{Coded, Programs};
+use crate::coded::{Coded, Methods, Programs};
 use crate::ids::Suite;
 use crate::table::{Line, Table};
 
@@ -62,8 +62,9 @@ fn run(choice: &Choice, confined: Result<(), String>) -> Result<bool, String> {
         return Err("no case has such an identifier".to_owned());
     }
     let table = Table::begin(confined);
-    let coded = suite.cases.iter().any(|case| case.form.driver == Driver::Rust);
-    let programs = if coded { Some(Programs::build()?) } else { None };
+    let has = |driver| suite.cases.iter().any(|case| case.form.driver == driver);
+    let programs = if has(Driver::Rust) { Some(Programs::build()?) } else { None };
+    let methods = if has(Driver::Crash) { Some(Methods::ask()?) } else { None };
     attack::warm_up()?;
     let started = Instant::now();
     let table = Mutex::new(table);
@@ -72,7 +73,7 @@ fn run(choice: &Choice, confined: Result<(), String>) -> Result<bool, String> {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(case) = suite.cases.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    for line in carry_out(case, programs.as_ref(), choice.coded) {
+                    for line in carry_out(case, programs.as_ref(), methods.as_ref(), choice.coded) {
                         table::locked(&table).add(line);
                     }
                 }
@@ -84,15 +85,15 @@ fn run(choice: &Choice, confined: Result<(), String>) -> Result<bool, String> {
 }
 
 /// Runs one case, and once more for each `[[without]]`.
-fn carry_out(case: &Case, programs: Option<&Programs>, coded: Coded) -> Vec<Line> {
+fn carry_out(case: &Case, programs: Option<&Programs>, methods: Option<&Methods>, coded: Coded) -> Vec<Line> {
+    let missing = || (judge::Figures::default(), vec!["what carries it out was not built".to_owned()]);
     match case.form.driver {
         Driver::Rust => {
-            let missing = || (judge::Figures::default(), vec!["the Rust tests were not built".to_owned()]);
             let (figures, problems) = programs.map_or_else(missing, |programs| programs.run(case, coded));
             return vec![Line::of(case, figures, problems)];
         }
         Driver::Crash => {
-            let (figures, problems) = coded::see_method(case);
+            let (figures, problems) = methods.map_or_else(missing, |methods| methods.see(case));
             return vec![Line::of(case, figures, problems)];
         }
         Driver::Host => {}
