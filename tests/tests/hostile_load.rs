@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use agent_tests::server::{Manner, Server};
@@ -118,6 +118,23 @@ fn compiling_stops_at_its_memory() {
     );
     world.write("hostile.wasm", component(1));
     assert_eq!(list(&world).code, Some(0), "an ordinary component needs less");
+    // The program that these tests run is larger than this.
+    std::fs::write(world.home().join("settings.toml"), "compile_memory = \"64MiB\"\n").expect("a file");
+    world.write("hostile.wasm", component(2));
+    assert_eq!(list(&world).code, Some(0), "what the program itself takes is not the component's");
+}
+
+/// Who starts the program may have limited it already: a worker keeps to that, and compiles what fits.
+#[test]
+fn a_limit_that_was_there_before_stays() {
+    let world = world("", "hostile.wasm", &component(1));
+    let plain = world.command(&["tool", "list", "--tools", "hostile.wasm"]);
+    let mut limited = Command::new("sh");
+    // 1 GiB, where `compile_memory` is 2 GiB.
+    limited.args(["-c", "ulimit -d 1048576 && exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    limited.current_dir(world.work()).envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let said = world.said(&limited.output().expect("the program starts"));
+    assert_eq!(said.code, Some(0), "{said:?}");
 }
 
 #[test]

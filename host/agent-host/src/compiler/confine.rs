@@ -7,11 +7,14 @@
 use std::io;
 
 use rustix::process::{
-    Resource, Rlimit, Signal, getppid, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
+    Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
 };
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
 };
+
+/// Address space beyond the memory it may take: the program itself, its libraries, and what allocators reserve and do not touch.
+const SPACE_BYTES_BESIDE: u64 = 512 << 20;
 
 /// Bytes that a worker may write to files: its complaint goes to one in memory.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -31,7 +34,11 @@ pub fn confine(memory_bytes: u64, cpu_seconds: u64, parent: i32) -> io::Result<(
     if getppid().is_none_or(|pid| pid.as_raw_nonzero().get() != parent) {
         return Err(io::Error::other("the process that wanted the answer is gone"));
     }
-    limit(Resource::As, memory_bytes, memory_bytes)?;
+    // Memory that can be written, and is this process's own; the program is not, however large a build of it is. Mappings that
+    // are shared would not be counted: the calls below allow none, and the space bounds them where there is no such list.
+    limit(Resource::Data, memory_bytes, memory_bytes)?;
+    let space = memory_bytes.saturating_add(SPACE_BYTES_BESIDE);
+    limit(Resource::As, space, space)?;
     limit(Resource::Cpu, cpu_seconds, cpu_seconds + KILL_GRACE_S)?;
     limit(Resource::Core, 0, 0)?;
     limit(Resource::Fsize, FILE_BYTES_MAX, FILE_BYTES_MAX)?;
@@ -40,8 +47,10 @@ pub fn confine(memory_bytes: u64, cpu_seconds: u64, parent: i32) -> io::Result<(
     Ok(())
 }
 
+/// Limits that this process was started with may be lower, and cannot be raised.
 fn limit(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
-    Ok(setrlimit(resource, Rlimit { current: Some(current), maximum: Some(maximum) })?)
+    let before = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    Ok(setrlimit(resource, Rlimit { current: Some(current.min(before)), maximum: Some(maximum.min(before)) })?)
 }
 
 /// What is not listed answers as if this kernel did not have it, so that the C library takes older ways that can be looked at
@@ -89,10 +98,12 @@ const ALLOWED: [i64; 28] = [
 ];
 
 /// What is allowed only in one way: standard input and output and no other descriptor that came along, threads and no
-/// processes, memory that holds no code, signals to itself.
+/// processes, memory of its own that holds no code, signals to itself.
 fn conditional() -> Result<Vec<(i64, Vec<SeccompRule>)>, seccompiler::Error> {
     let is = |argument, value: u64| condition(argument, SeccompCmpOp::Eq, value);
     let not_executable = || condition(2, SeccompCmpOp::MaskedEq(flag(libc::PROT_EXEC)), 0);
+    let private =
+        condition(3, SeccompCmpOp::MaskedEq(flag(libc::MAP_SHARED | libc::MAP_PRIVATE)), flag(libc::MAP_PRIVATE))?;
     let thread = condition(0, SeccompCmpOp::MaskedEq(flag(libc::CLONE_THREAD)), flag(libc::CLONE_THREAD))?;
     let said = || -> Result<_, seccompiler::Error> { Ok(vec![rule(is(0, 1)?)?, rule(is(0, 2)?)?]) };
     Ok(vec![
@@ -100,7 +111,7 @@ fn conditional() -> Result<Vec<(i64, Vec<SeccompRule>)>, seccompiler::Error> {
         (libc::SYS_write, said()?),
         (libc::SYS_writev, said()?),
         (libc::SYS_clone, vec![rule(thread)?]),
-        (libc::SYS_mmap, vec![rule(not_executable()?)?]),
+        (libc::SYS_mmap, vec![SeccompRule::new(vec![not_executable()?, private])?]),
         (libc::SYS_mprotect, vec![rule(not_executable()?)?]),
         (libc::SYS_tgkill, vec![rule(is(0, u64::from(std::process::id()))?)?]),
     ])

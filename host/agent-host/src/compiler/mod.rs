@@ -21,7 +21,7 @@ use self::slots::Slots;
 /// What one compile may take. `settings.toml` may raise or lower it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// Address space of the worker.
+    /// Memory that the worker takes, beside the program itself.
     pub memory: Bytes,
     /// Processor time, of all its threads together.
     pub time: Duration,
@@ -51,7 +51,7 @@ impl CompileLimits {
     }
 }
 
-/// Threads of one worker. More hardly help, and each takes address space from what the limit leaves.
+/// Threads of one worker. More hardly help, and the stack of each takes from what the limit leaves.
 const THREADS_MAX: usize = 8;
 
 /// Starts a worker for each compile.

@@ -16,7 +16,7 @@ pub const OUT_OF_MEMORY: i32 = 12;
 /// `agent-host compile-worker`.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
-    /// Address space at most, in bytes.
+    /// Memory at most, in bytes, beside the program itself.
     #[arg(long)]
     memory_bytes: u64,
     /// Processor time at most, in seconds.
