@@ -78,7 +78,7 @@ pub(crate) fn simulation(places: &Places) -> Command {
 /// The same for a release: optimised, since it takes long.
 fn every_seed(places: &Places) -> Command {
     let mut cargo = simulation(places);
-    cargo.args(OPTIMISED).env(SEEDS, SEEDS_RELEASE.to_string());
+    cargo.args(OPTIMISED).args(["--", "--nocapture"]).env(SEEDS, SEEDS_RELEASE.to_string());
     cargo
 }
 

@@ -10,6 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::workload::tool_words;
+
 /// How long one start of the program may take where nothing disturbs it: the bound of I12.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,6 +33,21 @@ impl Build {
             Self::Plain => "AGENT_HOST_TEST_RELEASELIKE_BIN",
             Self::Failpoints => "AGENT_HOST_TEST_BIN",
         })
+    }
+
+    /// Where the state of the user is: beside the build, so that each component is compiled once.
+    pub(crate) fn home(self) -> PathBuf {
+        self.program().parent().unwrap_or(Path::new("/")).join("test-home")
+    }
+
+    /// Has it compile what the work calls, however long that takes: then nothing but a disturbance holds a run up.
+    pub(crate) fn warm_up(self) -> Result<(), String> {
+        let folder = tempfile::tempdir().map_err(|error| format!("no folder to work in: {error}"))?;
+        let words: Vec<String> = ["tool", "list"].map(str::to_owned).into_iter().chain(tool_words()).collect();
+        let listed = command(&self.program(), &self.home(), folder.path(), &words).output();
+        let listed = listed.map_err(|error| format!("the program does not start: {error}"))?;
+        let said = || format!("its tools do not load: {}", String::from_utf8_lossy(&listed.stderr));
+        listed.status.success().then_some(()).ok_or_else(said)
     }
 }
 

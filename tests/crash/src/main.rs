@@ -24,6 +24,7 @@ mod workload;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::host::Build;
 use crate::report::{Progress, Verdict};
 use crate::workload::Workload;
 
@@ -87,6 +88,10 @@ fn main() -> ExitCode {
         }
     };
     println!("crash: seed {} (again with `--seed {}`)", choice.ask.seed, choice.ask.seed);
+    if let Err(problem) = [Build::Plain, Build::Failpoints].into_iter().try_for_each(Build::warm_up) {
+        println!("error: {problem}");
+        return ExitCode::FAILURE;
+    }
     let started = Instant::now();
     let verdicts: Vec<Verdict> =
         choice.methods.iter().map(|(name, method)| try_method(name, *method, &choice.ask)).collect();

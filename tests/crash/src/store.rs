@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use agent_checker::evidence::{Ack, Evidence, Spent, lines};
@@ -160,11 +160,6 @@ impl Store {
         self.folder.path().join(JOURNAL)
     }
 
-    /// Where the state of the user is: beside the build, so that each component is compiled once.
-    pub(crate) fn home(&self) -> PathBuf {
-        self.build.program().parent().unwrap_or(Path::new("/")).join("test-home")
-    }
-
     /// The workloads that it knows undisturbed.
     pub(crate) fn learnt(&self) -> Vec<Workload> {
         self.references.keys().copied().collect()
@@ -192,7 +187,7 @@ impl Store {
     }
 
     pub(crate) fn command(&self, words: &[String]) -> std::process::Command {
-        let mut command = host::command(&self.build.program(), &self.home(), &self.work(), words);
+        let mut command = host::command(&self.build.program(), &self.build.home(), &self.work(), words);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -402,7 +397,7 @@ impl Store {
         if !self.journal().exists() {
             return Ok(());
         }
-        let key = std::fs::read(self.home().join("host.key")).ok().and_then(|key| key.try_into().ok());
+        let key = std::fs::read(self.build.home().join("host.key")).ok().and_then(|key| key.try_into().ok());
         let evidence = Evidence {
             acks: lines(&self.folder.path().join("acks.jsonl"))?,
             hits: Some(self.counter.hits()?.split_off(self.foreign_hits)),

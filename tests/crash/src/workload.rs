@@ -33,6 +33,12 @@ pub(crate) enum Workload {
     Long,
 }
 
+/// The words that name the tools of all work.
+pub(crate) fn tool_words() -> Vec<String> {
+    let paths = [tool("calc"), tool("files"), tool("notes"), guest("polite")];
+    paths.into_iter().flat_map(|path| ["--tools".to_owned(), path]).collect()
+}
+
 impl Workload {
     pub(crate) const ALL: [Self; 5] = [Self::Pure, Self::Files, Self::Posts, Self::Mixed, Self::Long];
 
@@ -76,9 +82,7 @@ impl Workload {
         let asking = if self.may_ask() { ASKING } else { "" };
         fs::write(work.join("policy.toml"), policy(url) + asking).map_err(told)?;
         let mut words: Vec<String> = ["run", "--json"].map(str::to_owned).to_vec();
-        for path in [tool("calc"), tool("files"), tool("notes"), guest("polite")] {
-            words.extend(["--tools".to_owned(), path]);
-        }
+        words.extend(tool_words());
         words.extend(["--policy", "policy.toml", "--model"].map(str::to_owned));
         words.push(format!("scripted:{}", script.display()));
         words.extend(["--max-turns", "500", "--max-tool-calls", "5000", "--max-time", "10m"].map(str::to_owned));

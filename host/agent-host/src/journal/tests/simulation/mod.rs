@@ -19,8 +19,8 @@ use ledger::Ledger;
 use play::{Ending, Play};
 use world::World;
 
-/// Seeds that an ordinary test run plays. `cargo xtask crash` plays ten times as many, and all those of a release on request.
-const SEEDS: u64 = 2_000;
+/// Seeds that an ordinary test run plays. `cargo xtask crash` plays forty times as many, and all those of a release on request.
+const SEEDS: u64 = 500;
 /// Seeds within which each mutation must be caught.
 const MUTATED_SEEDS: u64 = 2_000;
 
@@ -46,7 +46,19 @@ fn nothing_is_lost_or_repeated_whenever_the_power_goes() {
 
 fn first_failure(first: u64, seeds: u64, step: u64, mutation: Mutation) -> Option<String> {
     let mut all = (first..seeds).step_by(usize::try_from(step).unwrap());
-    all.find_map(|seed| play(seed, mutation).err().map(|what| format!("seed {seed}: {what}")))
+    all.find_map(|seed| {
+        tell_of(seed, seeds);
+        play(seed, mutation).err().map(|what| format!("seed {seed}: {what}"))
+    })
+}
+
+/// What takes half an hour says how far it is.
+#[expect(clippy::print_stderr, reason = "for a developer at a terminal")]
+fn tell_of(seed: u64, seeds: u64) {
+    const TOLD_OF: u64 = 50_000;
+    if seeds > TOLD_OF && seed.is_multiple_of(TOLD_OF) {
+        eprintln!("simulation: {seed} of {seeds} seeds");
+    }
 }
 
 /// The harness is believed because it finds what it is there to find.
