@@ -10,7 +10,7 @@ use crate::process::{cargo, run_shown, run_within};
 use crate::report::{Attempt, Report};
 use crate::tools::cargo_in_tools;
 use crate::wasm_target::WasmTarget;
-use crate::{dev_tool, expect_only, features};
+use crate::{at_once, dev_tool, expect_only, features};
 
 pub(crate) const HELP: &str = "\
 cargo xtask check [--quick]
@@ -45,13 +45,13 @@ const ADVISORIES_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     let depth = Depth::from_arguments(arguments)?;
     let mut report = Report::new();
-    let outcome = steps(places, depth, &mut report);
+    let outcome = before_compiling(places, depth, &mut report).and_then(|()| without_compiling(places, &mut report));
     report.print_steps();
-    outcome.map(drop)
+    outcome
 }
 
-/// All checks. Returns the wasm target, which the last of them needs.
-pub(crate) fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<WasmTarget> {
+/// What needs no compiler.
+pub(crate) fn before_compiling(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     report.step("format", || format(places))?;
     report.step("features of dependencies", || features::agree(places))?;
     report.step("spelling", || run_shown(Command::new(dev_tool::typos(places)?).current_dir(&places.repo)))?;
@@ -59,22 +59,28 @@ pub(crate) fn steps(places: &Places, depth: Depth, report: &mut Report) -> Resul
         report.step("licences and sources of dependencies", || licences(places))?;
         report.attempt("advisories about dependencies", || advisories(places))?;
     }
+    Ok(())
+}
+
+/// What a compiler says without compiling. `test` asks it while it compiles: [`at_once`].
+fn without_compiling(places: &Places, report: &mut Report) -> Result<()> {
     report.step("lints of the host", || lints(host(places).args(["clippy", "--workspace"])))?;
     report.step("lints of the host, all features", || {
         lints(host(places).args(["clippy", "--workspace", "--all-features"]))
     })?;
     report
         .step("lints of the guests' native code", || lints(cargo_in_tools(places).args(["clippy", "--workspace"])))?;
-    report.step("documentation", || documentation(places))?;
+    report.step("documentation", || documentation(host(places)))?;
+    report.step("documentation of the guests", || documentation(cargo_in_tools(places)))?;
     let target = report.step("wasm target", || WasmTarget::set_up(places))?;
-    report.step("lints of the components", || component_lints(places, &target))?;
-    Ok(target)
+    report.step("lints of the components", || component_lints(places, &target))
 }
 
 /// A cargo that works in the host workspace.
 pub(crate) fn host(places: &Places) -> Command {
     let mut command = cargo();
     command.current_dir(&places.repo);
+    at_once::lint_and_document(places, &mut command);
     command
 }
 
@@ -94,12 +100,10 @@ fn component_lints(places: &Places, target: &WasmTarget) -> Result<()> {
     run_shown(clippy.args(["--", "--deny", "warnings"]))
 }
 
-fn documentation(places: &Places) -> Result<()> {
-    for mut command in [host(places), cargo_in_tools(places)] {
-        command.env("RUSTDOCFLAGS", "--deny warnings");
-        run_shown(command.args(["doc", "--workspace", "--no-deps", "--locked"]))?;
-    }
-    Ok(())
+/// Of one workspace.
+pub(crate) fn documentation(mut cargo: Command) -> Result<()> {
+    cargo.env("RUSTDOCFLAGS", "--deny warnings");
+    run_shown(cargo.args(["doc", "--workspace", "--no-deps", "--locked"]))
 }
 
 fn licences(places: &Places) -> Result<()> {

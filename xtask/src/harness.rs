@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::at_once;
 use crate::check::host;
 use crate::places::Places;
 use crate::process::run_shown;
@@ -18,6 +19,19 @@ pub(crate) const OPTIMISED: [&str; 6] = [
     "profile.dev.package.agent-sandbox.opt-level=2",
     "--config",
     "profile.dev.package.agent-host.opt-level=2",
+];
+
+/// What nothing else of `cargo xtask test` compiles, and it lints what it compiles: the benchmark of the sandbox, and its example.
+const BENCHMARK: [&str; 9] = [
+    "--package",
+    "agent-sandbox",
+    "--features",
+    "agent-sandbox/switchable-layers",
+    "--bins",
+    "--bench",
+    "call",
+    "--example",
+    "bare-mcp-server",
 ];
 
 /// The two programs under test.
@@ -41,7 +55,9 @@ impl Programs {
 
     fn build_with(places: &Places, options: &[&str]) -> Result<Self> {
         // The plain one last: it is what stays in the target folder.
-        let failpoints = build_one(places, "failpoints", &[&["--features", "failpoints"], options].concat())?;
+        let beside: &[&str] = if places.at_once.is_some() { &BENCHMARK } else { &[] };
+        let failpoints = ["--features", "agent-host/failpoints"];
+        let failpoints = build_one(places, "failpoints", &[&failpoints, beside, options].concat())?;
         let plain = build_one(places, "plain", options)?;
         Ok(Self { plain, failpoints })
     }
@@ -64,7 +80,10 @@ impl Programs {
 
 /// Builds one and copies it away, since the next build puts another in its place.
 fn build_one(places: &Places, name: &str, options: &[&str]) -> Result<PathBuf> {
-    run_shown(host(places).args(["build", "--locked", "--package", "agent-host"]).args(options))?;
+    let mut build = host(places);
+    // What stands in the documentation is the same with other features.
+    at_once::lint(places, &mut build);
+    run_shown(build.args(["build", "--locked", "--package", "agent-host"]).args(options))?;
     let folder = places.target.join("test-programs").join(name);
     fs::create_dir_all(&folder)?;
     let (from, to) = (places.target.join("debug/agent-host"), folder.join("agent-host"));

@@ -1,6 +1,7 @@
 //! Everything a developer types, as `cargo xtask VERB`. This file reads the verb and hands over to its file; it knows
 //! nothing of how a verb works. CI calls `cargo xtask test` and nothing else.
 
+mod at_once;
 mod bench;
 mod check;
 mod collector;
@@ -76,7 +77,7 @@ const VERBS: [Verb; 12] = [
 ];
 
 fn main() -> ExitCode {
-    if let Some(ended) = fuzz::instrument::as_rustc() {
+    if let Some(ended) = at_once::as_rustc().or_else(fuzz::instrument::as_rustc) {
         return ended;
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();

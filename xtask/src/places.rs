@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::at_once;
 use crate::talk::say;
 
 /// Where things are.
+#[derive(Clone)]
 pub(crate) struct Places {
     /// The root of the checkout.
     pub(crate) repo: PathBuf,
@@ -28,6 +30,8 @@ pub(crate) struct Places {
     pub(crate) dev: PathBuf,
     /// This program. The system would later call it deleted: a build of the whole workspace puts another of the same source there.
     pub(crate) own: PathBuf,
+    /// What lints and documents our crates while they are compiled, where that is asked for.
+    pub(crate) at_once: Option<PathBuf>,
 }
 
 impl Places {
@@ -47,11 +51,17 @@ impl Places {
             wasm_toolchain: cache.join("wasm-toolchain"),
             languages: cache.join("languages"),
             dev: cache.join("dev"),
+            at_once: None,
             own,
             tools_target,
             tools,
             repo,
         })
+    }
+
+    /// The same, where our crates are linted and documented while they are compiled.
+    pub(crate) fn checked_at_once(&self) -> Result<Self> {
+        Ok(Self { at_once: Some(at_once::wrapper(self)?), ..self.clone() })
     }
 }
 

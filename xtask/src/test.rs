@@ -17,14 +17,16 @@ use crate::process::{answers, run_shown};
 use crate::report::Report;
 use crate::surroundings::Surroundings;
 use crate::tools;
+use crate::wasm_target::WasmTarget;
 
 pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
 
-Runs everything CI runs: `check`, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
+Runs everything CI runs: what `check` does, `setup`, `tools`, the native tests of the guests, and all tests of the host workspace
 against the built program, the built tools, a real model server, a real collector, compilers of other languages, and the official
 clients and conformance suite of the Model Context Protocol, and the hostile suite; then it gives each fuzz target ten seconds,
-and runs the short form of the crash harness. Stops at the first step that fails. cargo-nextest is used where it is installed. The
+and runs the short form of the crash harness. Our crates are linted and documented while they are compiled, which reads each
+dependency once and not twice. Stops at the first step that fails. cargo-nextest is used where it is installed. The
 summary comes last, closed by one line: N passed, N failed.
 
   --quick   leave out the model server, the fuzz targets, licences and dependencies";
@@ -47,16 +49,19 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     if depth == Depth::Full {
         fuzz::check_compiler()?;
     }
-    let target = check::steps(places, depth, report)?;
-    report.step("tools and test guests", || tools::build(places, &target))?;
-    report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places), places))?;
-    report.step("agent-host and the tests of the host", || {
+    check::before_compiling(places, depth, report)?;
+    let target = report.step("wasm target", || WasmTarget::set_up(places))?;
+    let places = &places.checked_at_once()?;
+    report.step("tools and test guests, and their lints", || tools::build(places, &target))?;
+    report.step("documentation of the guests", || check::documentation(tools::cargo_in_tools(places)))?;
+    report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places)))?;
+    report.step("agent-host and its tests, their lints and docs", || {
         run_shown(host(places).args(["build", "--workspace", "--all-targets", "--locked"]))
     })?;
     let (programs, around) = report
         .step("agent-host with failpoints, and what its tests need", || programs_and_surroundings(places, depth))?;
     report.step("tools in other languages", || languages::build_tools(places, || programs.plain(places)))?;
-    let mut host_tests = tests(host(places), places);
+    let mut host_tests = tests(host(places));
     programs.tell(places, &mut host_tests);
     around.tell(&mut host_tests);
     report.tests("tests of the host", &mut host_tests)?;
@@ -90,9 +95,9 @@ fn programs_and_surroundings(places: &Places, depth: Depth) -> Result<(Programs,
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.
-fn tests(mut cargo: Command, places: &Places) -> Command {
+fn tests(mut cargo: Command) -> Command {
     if has_nextest() {
-        cargo.args(["nextest", "run", "--config-file"]).arg(places.repo.join(".config/nextest.toml"));
+        cargo.args(["nextest", "run"]);
     } else {
         cargo.args(["test", "--no-fail-fast", "--all-targets"]);
     }

@@ -8,11 +8,11 @@ use agent_tool_docs::wit;
 use anyhow::{Context, Result};
 use wit_parser::Resolve;
 
-use crate::expect_only;
 use crate::places::Places;
 use crate::process::{cargo, run_shown};
 use crate::talk::say;
 use crate::wasm_target::WasmTarget;
+use crate::{at_once, expect_only};
 
 pub(crate) const HELP: &str = "\
 cargo xtask tools
@@ -57,6 +57,7 @@ pub(crate) fn build(places: &Places, target: &WasmTarget) -> Result<()> {
 pub(crate) fn cargo_in_tools(places: &Places) -> std::process::Command {
     let mut command = cargo();
     command.current_dir(&places.tools).env("CARGO_TARGET_DIR", &places.tools_target);
+    at_once::lint(places, &mut command);
     command
 }
 

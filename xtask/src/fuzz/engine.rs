@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Target, instrument};
+use crate::at_once;
 use crate::check::host;
 use crate::places::Places;
 use crate::process::{run, run_shown};
@@ -62,6 +63,7 @@ impl Engine {
     /// Builds the program. Features are those of the whole workspace, so that no dependency is compiled once more.
     pub(super) fn build(places: &Places) -> Result<Self> {
         let mut build = host(places);
+        at_once::lint(places, &mut build);
         build.args(["build", "--locked", "--workspace", "--bin", "fuzz", "--features", "agent-fuzz/engine"]);
         run_shown(build.env("RUSTC_WORKSPACE_WRAPPER", instrument::wrapper(places)?))?;
         Ok(Self {

@@ -7,15 +7,18 @@ use std::ffi::OsString;
 use std::fs;
 use std::hash::{Hash as _, Hasher as _};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
+use crate::at_once::{checks, with_checks, wrapped};
 use crate::places::Places;
 
 /// How the name begins under which this program is the wrapper.
 const NAME: &str = "rustc-with-counters-";
+/// The same where it also lints: what only the fuzz targets compile is compiled nowhere else.
+const LINTING_NAME: &str = "rustc-with-counters-and-lints-";
 
 /// The crates whose code guides the search: what is tested, and the targets, whose own checks are goals too.
 const CRATES: [&str; 4] = ["agent_core", "agent_tool_docs", "agent_sandbox", "fuzz"];
@@ -36,12 +39,13 @@ const FLAGS: [&str; 8] = [
 /// The wrapper's path. Cargo takes builds by another path for other builds, so the path names the flags: changed flags build
 /// anew.
 pub(super) fn wrapper(places: &Places) -> Result<PathBuf> {
+    let name = if places.at_once.is_some() { LINTING_NAME } else { NAME };
     let mut flags = DefaultHasher::new();
     FLAGS.hash(&mut flags);
     CRATES.hash(&mut flags);
     let folder = places.target.join("fuzz");
     fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{NAME}{:016x}", flags.finish()));
+    let path = folder.join(format!("{name}{:016x}", flags.finish()));
     if fs::read_link(&path).ok().as_ref() != Some(&places.own) {
         let _ = fs::remove_file(&path);
         symlink(&places.own, &path).with_context(|| format!("cannot create `{}`", path.display()))?;
@@ -51,17 +55,13 @@ pub(super) fn wrapper(places: &Places) -> Result<PathBuf> {
 
 /// If this program was started as the wrapper: what rustc said.
 pub(crate) fn as_rustc() -> Option<ExitCode> {
-    let mut words = std::env::args_os();
-    let own = words.next()?;
-    if !Path::new(&own).file_name()?.to_str()?.starts_with(NAME) {
-        return None;
-    }
-    let rustc = words.next()?;
-    let arguments: Vec<OsString> = words.collect();
+    let (rustc, arguments) = wrapped(|name| name.starts_with(NAME))?;
     let counted: &[&str] = if is_ours(&arguments) { &FLAGS } else { &[] };
-    let ended = Command::new(rustc).args(&arguments).args(counted).status();
-    let code = ended.ok().and_then(|status| u8::try_from(status.code()?).ok());
-    Some(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    let lints = std::env::args_os().next().is_some_and(|own| own.to_string_lossy().contains(LINTING_NAME));
+    let checks = if lints { checks(&rustc, &arguments) } else { Vec::new() };
+    let mut compiler = Command::new(&rustc);
+    compiler.args(&arguments).args(counted);
+    Some(with_checks(compiler, checks))
 }
 
 fn is_ours(arguments: &[OsString]) -> bool {
