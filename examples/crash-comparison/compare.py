@@ -35,6 +35,10 @@ class Peer:
         pass
 
 
+# Where `agent-host tool build` leaves the payment tool.
+PAY = HERE.parents[1] / "tools/target/wasm32-wasip2/release/pay.wasm"
+
+
 class Ours:
     """agent-host with one of the two agents."""
 
@@ -45,10 +49,7 @@ class Ours:
         shutil.copytree(HERE / "agents", folder / "agents")
         (folder / "pay").mkdir()
         shutil.copy(HERE / "pay/tool.toml", folder / "pay")
-        built = HERE.parents[1] / "tools/target/wasm32-wasip2/release/pay.wasm"
-        if not built.is_file():
-            sys.exit("the payment tool is not built: `agent-host tool build --yes examples/crash-comparison/pay`")
-        shutil.copy(built, folder / "pay")
+        shutil.copy(PAY, folder / "pay")
         # The built component is named by where it is, here beside its manifest.
         manifest = folder / "pay/tool.toml"
         manifest.write_text(manifest.read_text().replace("../../../tools/target/wasm32-wasip2/release/", ""))
@@ -130,6 +131,9 @@ def main():
     arguments.add_argument("--agent-host", default=shutil.which("agent-host") or "agent-host", metavar="PROGRAM")
     arguments.add_argument("--rounds", type=int, default=3, help="rounds for each moment of the kill")
     given = arguments.parse_args()
+    # Before the minutes that the others take.
+    if not PAY.is_file():
+        sys.exit("the payment tool is not built: `agent-host tool build --yes examples/crash-comparison/pay`")
     program = str(pathlib.Path(given.agent_host).resolve()) if os.sep in given.agent_host else given.agent_host
     systems = [
         Peer(f"LangGraph {version('langgraph')}", "langgraph_payer.py"),
