@@ -136,8 +136,15 @@ fn not_started(command: &Command, error: std::io::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Whatever links the two were named through: a crate that is not found to be ours is not checked.
 fn manifest_is_below(folder: &Path) -> bool {
-    std::env::var_os("CARGO_MANIFEST_DIR").is_some_and(|manifest| Path::new(&manifest).starts_with(folder))
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    manifest.is_some_and(|manifest| is_below(&manifest, folder))
+}
+
+fn is_below(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    real(path).starts_with(real(folder))
 }
 
 /// The command that lints what rustc compiles with these arguments.
@@ -238,6 +245,19 @@ mod tests {
         ] {
             assert_eq!(told(documentation(&words(text))), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_crate_is_ours_by_whatever_name_the_checkout_has() -> std::io::Result<()> {
+        let folder = std::env::temp_dir().join(format!("agent-host-at-once-{}", std::process::id()));
+        fs::create_dir_all(folder.join("checkout/xtask"))?;
+        std::os::unix::fs::symlink(folder.join("checkout"), folder.join("link"))?;
+        let ours = [["checkout", "checkout"], ["checkout", "link"], ["link", "checkout"]];
+        let found = ours.map(|[crates, root]| is_below(&folder.join(crates).join("xtask"), &folder.join(root)));
+        let stranger = is_below(&folder, &folder.join("checkout"));
+        fs::remove_dir_all(&folder)?;
+        assert_eq!((found, stranger), ([true; 3], false));
+        Ok(())
     }
 
     #[test]
