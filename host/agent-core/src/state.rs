@@ -2,6 +2,7 @@
 //! events always gives the same state. `machine` reads it to say what comes next.
 
 mod calls;
+pub mod checkpoint;
 pub mod folding;
 mod trial;
 mod turns;
@@ -61,6 +62,8 @@ pub struct State {
     has_asked: bool,
     /// The epoch of what it shares with the run that it was forked from.
     copied: Option<u64>,
+    /// How many of its messages were said in earlier runs.
+    carried: usize,
     conversation: Conversation,
 }
 
@@ -145,7 +148,7 @@ impl State {
         Ok(Self {
             run: first.run.clone(),
             authorities: started.tools.iter().map(|tool| tool.authority.clone()).collect(),
-            descriptors: started.tools.iter().map(|tool| tool.descriptor.clone()).collect(),
+            descriptors: descriptors(&started.tools),
             messages: Arc::new(match conversation {
                 Conversation::Kept => vec![Message::from_user(started.input.clone())],
                 Conversation::LeftOut => Vec::new(),
@@ -164,6 +167,7 @@ impl State {
             places: places(&started.tools),
             has_asked: false,
             copied: started.forked_from.as_ref().map(|_| first.epoch),
+            carried: 0,
             conversation,
             started: started.clone(),
         })
@@ -209,6 +213,7 @@ impl State {
     /// Puts the conversation of earlier runs before this one's: once, before the run is driven. Whoever only looks at a run
     /// does without.
     pub fn carry(&mut self, earlier: Vec<Message>) {
+        self.carried = earlier.len();
         self.messages = Arc::new(session::joined(earlier, self.started.earlier.left_out, &self.messages));
     }
 
@@ -354,7 +359,7 @@ impl State {
         }
         let RunRebased { agent, agent_file, instructions, models, tools } = body.clone();
         self.authorities = tools.iter().map(|tool| tool.authority.clone()).collect();
-        self.descriptors = tools.iter().map(|tool| tool.descriptor.clone()).collect();
+        self.descriptors = descriptors(&tools);
         self.places = places(&tools);
         self.started = RunStarted { agent, agent_file, instructions, models, tools, ..self.started.clone() };
         match &mut self.phase {
@@ -374,6 +379,11 @@ impl State {
 /// Where a call stands: their numbers rise, with gaps where those of clients have ended.
 fn place(calls: &[PendingCall], number: CallNumber) -> Option<usize> {
     calls.binary_search_by_key(&number.0, |call| call.number.0).ok()
+}
+
+/// The tools as the model sees them.
+fn descriptors(tools: &[LockedTool]) -> Arc<[ToolDescriptor]> {
+    tools.iter().map(|tool| tool.descriptor.clone()).collect()
 }
 
 /// The first of each wire name, as the model's provider knows tools.

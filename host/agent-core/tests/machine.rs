@@ -25,6 +25,8 @@ mod adoption;
 mod again;
 #[path = "machine/approvals.rs"]
 mod approvals;
+#[path = "machine/checkpoints.rs"]
+mod checkpoints;
 #[path = "machine/doubts.rs"]
 mod doubts;
 #[path = "machine/moving.rs"]

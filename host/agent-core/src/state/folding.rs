@@ -18,6 +18,12 @@ impl Folding {
         Self { conversation: Conversation::LeftOut, ..Self::default() }
     }
 
+    /// Goes on from a state that was folded before.
+    #[must_use]
+    pub fn from_state(state: State) -> Self {
+        Self { state: Some(state), ..Self::default() }
+    }
+
     /// The state so far; `None` before the first event, and after one that does not follow.
     #[must_use]
     pub fn state(&self) -> Option<&State> {

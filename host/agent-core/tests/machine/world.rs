@@ -28,6 +28,7 @@ use agent_core::run_events::{
     DoubtPolicy, Durability, LockedTool, ModelChoice, Record, RunResumed, RunStarted, Strictness, ToolMode,
 };
 use agent_core::state::State;
+use agent_core::state::checkpoint::Checkpoint;
 use agent_core::stop::StopReason;
 use agent_core::tool::ToolDescriptor;
 use agent_core::units::{Bytes, Fuel, Millis, UnixMillis};
@@ -77,6 +78,9 @@ impl World {
         self.state.check(&next.event).unwrap_or_else(|error| panic!("{error}: {:?}", next.event));
         self.state.apply(&next).unwrap_or_else(|error| panic!("{error}: {:?}", next.event));
         self.events.push(next);
+        if let Some(stored) = stored(&self.state) {
+            assert_eq!(restored(&stored, &self.state), self.state, "what comes of a checkpoint is the state");
+        }
     }
 
     pub(crate) fn next(&self) -> Action {
@@ -283,4 +287,15 @@ pub(crate) fn with_budget(change: impl FnOnce(&mut Budget)) -> World {
     let mut budget = Budget::STANDARD;
     change(&mut budget);
     World::new(&no_rules(), budget)
+}
+
+/// The checkpoint of a state at rest, as it is stored.
+pub(crate) fn stored(state: &State) -> Option<String> {
+    state.checkpoint().map(|checkpoint| serde_json::to_string(&checkpoint).unwrap())
+}
+
+/// The state that a checkpoint of the run of `state` is of.
+pub(crate) fn restored(stored: &str, state: &State) -> State {
+    let checkpoint: Checkpoint<'static> = serde_json::from_str(stored).unwrap();
+    checkpoint.into_state(state.run.clone())
 }
