@@ -13,6 +13,7 @@ fn a_build_for_use_cannot_switch_a_defence_off_kill_itself_or_ask_another_resolv
     };
     let (program, test_build) = (words("AGENT_HOST_TEST_RELEASELIKE_BIN"), words("AGENT_HOST_TEST_BIN"));
     for switch in [
+        "AGENT_HOST_CHECKPOINT_EVERY",
         "AGENT_HOST_DEFENCE_OFF",
         "AGENT_HOST_DEFECT",
         "AGENT_HOST_FAILPOINT",

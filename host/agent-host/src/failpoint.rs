@@ -5,6 +5,8 @@
 //! - `AGENT_HOST_FAILPOINT=NAME#N` kills this process when NAME is hit for the N-th time; `NAME#N=ACT` does ACT instead: `kill`,
 //!   `error` (only where the point can fail), `abort`, `delay`, `hang`. Several are separated by commas.
 //! - `AGENT_HOST_FAILPOINT_LOG=FILE` lists every hit: its name, how often it was hit by then, and `!` where it can fail.
+//! - `AGENT_HOST_CHECKPOINT_EVERY=N` has a checkpoint of a run due after each so many events, and a run that is taken up from one folded
+//!   from its beginning, too: it has to come to the same state.
 //! - `AGENT_HOST_CLOCK_SET_BY=N` has the wall clock stand so many milliseconds later, or earlier where N is negative.
 
 use std::io;
@@ -36,6 +38,23 @@ pub fn hit_or_fail(name: &'static str) -> io::Result<()> {
         return Err(io::Error::other("a test lets this step fail"));
     }
     Ok(())
+}
+
+/// After how many events a test has the next checkpoint of a run due.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn checkpoint_every() -> Option<u64> {
+    static EVERY: std::sync::LazyLock<Option<u64>> = std::sync::LazyLock::new(|| {
+        std::env::var("AGENT_HOST_CHECKPOINT_EVERY").ok().and_then(|number| number.parse().ok())
+    });
+    *EVERY
+}
+
+/// A build for use goes by the length of the run.
+#[cfg(not(feature = "failpoints"))]
+#[must_use]
+pub const fn checkpoint_every() -> Option<u64> {
+    None
 }
 
 /// By how many milliseconds a test has the wall clock set.

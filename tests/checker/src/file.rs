@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use sha2::{Digest as _, Sha256};
 
 use crate::{Invariant, Violation};
@@ -12,7 +12,7 @@ use crate::{Invariant, Violation};
 /// `AgHj`.
 const APPLICATION_ID: i64 = 0x4167_486a;
 /// The format that this program knows.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// Content by its SHA-256.
 pub(crate) type Blobs = HashMap<[u8; 32], Vec<u8>>;
@@ -103,6 +103,12 @@ impl Snapshot {
         self.ask(|connection| connection.query_row(sql, [], |row| number(row, 0)))
     }
 
+    /// Bytes of checkpoints.
+    pub(crate) fn checkpoint_bytes(&self) -> Result<u64, String> {
+        let sql = "SELECT coalesce(sum(octet_length(state) + 192), 0) FROM checkpoints";
+        self.ask(|connection| connection.query_row(sql, [], |row| number(row, 0)))
+    }
+
     /// Brings what is known of the blobs up to date, and says which of the new ones are damaged.
     pub(crate) fn learn_blobs(&self, blobs: &mut Blobs, damage: &mut Vec<Violation>) -> Result<(), String> {
         let digests: HashSet<[u8; 32]> = self.ask(|connection| {
@@ -146,6 +152,9 @@ impl Snapshot {
     ) -> Result<Run, String> {
         let events = self.ask(|connection| events(connection, &end.run, blobs, damage))?;
         chain(end, &events, host_key, damage);
+        if let Some(kept) = self.ask(|connection| checkpoint(connection, &end.run))? {
+            check_checkpoint(&end.run, &kept, &events, host_key, damage);
+        }
         Ok(Run { id: end.run.clone(), events })
     }
 }
@@ -210,7 +219,7 @@ fn events(
 
 /// Whether a run's events hang together and end where its row says.
 fn chain(row: &End, events: &[Event], host_key: Option<&[u8; 32]>, damage: &mut Vec<Violation>) {
-    let mark_key = host_key.map(|key| hmac(key, b"agent-host derive 1\0journal mark 1"));
+    let mark_key = host_key.map(mark_key);
     let (mut seq, mut head) = (0, [0; 32]);
     for event in events {
         seq += 1;
@@ -240,10 +249,52 @@ fn chain(row: &End, events: &[Event], host_key: Option<&[u8; 32]>, damage: &mut 
     }
 }
 
+/// What a run's fold is kept as.
+struct Checkpoint {
+    seq: u64,
+    head: [u8; 32],
+    fold: String,
+    state: String,
+    mark: Vec<u8>,
+}
+
+fn checkpoint(connection: &Connection, run: &str) -> rusqlite::Result<Option<Checkpoint>> {
+    let sql = "SELECT seq, head, fold, state, mac FROM checkpoints WHERE run = ?1";
+    let row = |row: &Row<'_>| {
+        let (seq, head) = (number(row, 0)?, hash_column(row, 1)?);
+        Ok(Checkpoint { seq, head, fold: row.get(2)?, state: row.get(3)?, mark: row.get(4)? })
+    };
+    connection.query_row(sql, [run], row).optional()
+}
+
+/// Whether a checkpoint is of the events that are there. What it says of them, the program compares itself in the harness's runs.
+fn check_checkpoint(
+    run: &str,
+    kept: &Checkpoint,
+    events: &[Event],
+    host_key: Option<&[u8; 32]>,
+    damage: &mut Vec<Violation>,
+) {
+    let last = events.iter().find(|event| event.seq == kept.seq);
+    if last.is_none_or(|last| last.hash != kept.head) {
+        damage.push(broken(run, Some(kept.seq), "its checkpoint is not of the event that it names"));
+    }
+    let state = Sha256::digest(kept.state.as_bytes());
+    let (seq, domain) = (kept.seq.to_le_bytes(), &b"agent-host checkpoint 1"[..]);
+    let over = hash_of_fields(&[domain, run.as_bytes(), &seq, &kept.head, kept.fold.as_bytes(), &state]);
+    if host_key.is_some_and(|key| kept.mark != hmac(&mark_key(key), &over)) {
+        damage.push(broken(run, Some(kept.seq), "its checkpoint does not carry the host's mark"));
+    }
+}
+
+/// The key that this host's marks are made with.
+fn mark_key(host_key: &[u8; 32]) -> [u8; 32] {
+    hmac(host_key, b"agent-host derive 1\0journal mark 1")
+}
+
 pub(crate) fn hash_of(run: &str, event: &Event) -> [u8; 32] {
     let body = Sha256::digest(event.body.as_bytes());
-    let mut hasher = Sha256::new();
-    let fields: [&[u8]; 9] = [
+    hash_of_fields(&[
         b"agent-host journal event 1",
         &event.prev_hash,
         run.as_bytes(),
@@ -253,7 +304,11 @@ pub(crate) fn hash_of(run: &str, event: &Event) -> [u8; 32] {
         event.kind.as_bytes(),
         &event.version.to_le_bytes(),
         &body,
-    ];
+    ])
+}
+
+fn hash_of_fields(fields: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
     for field in fields {
         hasher.update((field.len() as u64).to_le_bytes());
         hasher.update(field);

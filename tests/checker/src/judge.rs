@@ -26,6 +26,8 @@ pub(crate) struct Known {
     pub(crate) bytes: u64,
     /// Bytes of key-value stores.
     pub(crate) entries_bytes: u64,
+    /// Bytes of checkpoints.
+    pub(crate) checkpoint_bytes: u64,
     host_key: Option<[u8; 32]>,
 }
 
@@ -142,6 +144,7 @@ impl Known {
         };
         self.bytes = snapshot.bytes()?;
         self.entries_bytes = snapshot.entries_bytes()?;
+        self.checkpoint_bytes = snapshot.checkpoint_bytes()?;
         snapshot.learn_blobs(&mut self.blobs, &mut self.damage)?;
         let mut before = std::mem::take(&mut self.runs);
         for end in snapshot.ends()? {

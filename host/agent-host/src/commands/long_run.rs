@@ -1,5 +1,5 @@
-//! `agent-host long-run RUN EVENTS`, in a test build only: a run of as many events as no test can wait for, recorded through the
-//! store as a fork is. It begins as another run did, whose tools it has; its turns are alike, with failures of the model and
+//! `agent-host long-run RUN EVENTS`, in a test build only: a run of as many events as no test can wait for, recorded event
+//! by event as the driver does it. It begins as another run did, whose tools it has; its turns are alike, with failures of the model and
 //! changes of files in each, and at its end the model has answered. Each call was told something, which is kept as in a run that is
 //! recorded in full: what makes long runs large.
 
@@ -15,13 +15,16 @@ use agent_core::model::{ModelFailure, ModelFailureKind, ModelReply, ProposedCall
 use agent_core::name::CallNumber;
 use agent_core::outcome::{Content, Metering, Said, ToolOutcome};
 use agent_core::path_state::{Becoming, Mark, PathKind, PathMark, Stamp};
+use agent_core::run_events::{Durability, RunStarted};
 use agent_core::state::State;
 use agent_core::units::{Bytes, Fuel, UnixMillis};
 use anyhow::Context;
 
 use super::{opened, taking};
 use crate::clock;
+use crate::driver::recorder::Recorder;
 use crate::journal::Journal as _;
+use crate::journal::log::Durable;
 
 /// Requests of a turn that get no reply.
 const FAILURES: u64 = 10;
@@ -54,23 +57,23 @@ pub fn long_run(args: &LongRunArgs) -> anyhow::Result<ExitCode> {
     let source = journal.find_run(Some(&args.run))?;
     let state = taking::look(&journal, &source)?;
     let sample = Sample::of(&state)?;
-    let begun = state.last_at();
-    let at = |seq: u64| UnixMillis(begun.0 + seq);
     let turns = args.events.saturating_sub(3) / TURN;
-    // Before the events that name them: these come in one transaction.
-    let told = (0..turns).map(|turn| journal.put_blob(&transcript(turn, args.told)));
-    let told = told.collect::<Result<Vec<_>, _>>()?;
-    let events = (0..).zip(told).flat_map(|(turn, told)| sample.turn(turn, told)).chain(Sample::end(turns));
-    let mut more = (0..).zip(events).map(|(seq, event)| (at(seq), event));
-    let run = clock::new_run()?;
-    let mut first = |recorded: agent_core::event::Recorded| match recorded.event {
-        Event::RunStarted(started) => {
-            Some((begun, agent_core::run_events::RunStarted { session: None, ..started }.into()))
+    // Its turns wait for no disk.
+    let started = RunStarted { session: None, durability: Durability::Relaxed, ..state.started };
+    let (log, first) = journal.start_run(clock::new_run()?, clock::now(), started)?;
+    let recorder = Recorder::new(log, State::begin(&first)?);
+    for turn in 0..turns {
+        let told = journal.put_blob(&transcript(turn, args.told))?;
+        for event in sample.turn(turn, told) {
+            recorder.record(event, Durable::Later)?;
         }
-        _ => None,
-    };
-    journal.begin_from(&run, (&source, 1), &mut first, &mut more)?;
-    writeln!(std::io::stdout(), "{run} {}", 1 + turns * TURN + 2)?;
+    }
+    for event in Sample::end(turns) {
+        recorder.record(event, Durable::Later)?;
+    }
+    let (run, seq) = (first.run, recorder.state().seq);
+    drop(recorder);
+    writeln!(std::io::stdout(), "{run} {seq}")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,7 +14,7 @@ use crate::journal::log::RunLog;
 /// A run that this process holds.
 pub type Held = (State, Box<dyn RunLog>);
 
-/// Takes a run over, and folds it while it is read: its events are not held.
+/// Takes a run over, and folds it while it is read, from its checkpoint on: its events are not held.
 ///
 /// # Errors
 /// Where it cannot be taken over, or does not hang together.
@@ -34,11 +34,7 @@ pub fn take_or(
 ) -> anyhow::Result<Held> {
     let mut folding = Folding::default();
     let mut progress = Progress::new("reading events");
-    let mut each = |recorded| {
-        progress.step();
-        folding.see(&recorded);
-    };
-    let log = journal.resume_into(run, take_over, &mut each).map_err(say)?;
+    let log = journal.take_up(run, take_over, &mut folding, &mut || progress.step()).map_err(say)?;
     Ok((whole(folding, run)?, log))
 }
 

@@ -55,6 +55,7 @@ impl Recorder {
         state.check(&event).context("it is not recorded, and the run is as it was")?;
         let recorded = self.log.append_with(self.now(), event, durable, changes)?;
         state.apply(&recorded).context("the run's state does not allow what has just happened")?;
+        self.log.keep_checkpoint(&state);
         Ok(recorded)
     }
 
@@ -78,7 +79,9 @@ impl Recorder {
     pub fn record_last(&self, ended: RunEnded) -> anyhow::Result<()> {
         let mut state = self.state();
         let recorded = self.log.append_last(self.now(), ended.into())?;
-        state.apply(&recorded).context("the run's state does not allow what has just happened")
+        state.apply(&recorded).context("the run's state does not allow what has just happened")?;
+        self.log.keep_checkpoint(&state);
+        Ok(())
     }
 
     /// The state. The lock must not be held over an await.

@@ -3,6 +3,7 @@
 use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
 use agent_core::run_events::Durability;
+use agent_core::state::State;
 use agent_core::units::UnixMillis;
 
 use super::BLOB_BYTES_MAX;
@@ -65,6 +66,10 @@ pub trait RunLog: Send + Sync {
 
     /// How often the disk was made to keep what this log had appended.
     fn syncs(&self) -> u64;
+
+    /// Keeps a checkpoint of the run, where one is due and nothing is going on in it, and drops it once the run has its answer.
+    /// `state` is the fold up to the last event. Where that fails, the run is only read from further back when it is taken up.
+    fn keep_checkpoint(&self, _state: &State) {}
 }
 
 impl Durable {

@@ -41,6 +41,7 @@ use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
 use agent_core::name::{Name, RunId};
 use agent_core::run_events::RunStarted;
+use agent_core::state::folding::Folding;
 use agent_core::units::{Bytes, UnixMillis};
 use agent_sandbox::kv::StoreSize;
 
@@ -107,6 +108,25 @@ pub trait Journal: Send + Sync {
         let mut events = Vec::new();
         let log = self.resume_into(run, take_over, &mut |recorded| events.push(recorded))?;
         Ok((events, log))
+    }
+
+    /// As [`Journal::resume_into`], for who needs no more than the fold of the run: where a checkpoint of it is kept, only what comes
+    /// after that is read, with a `step` for each event.
+    ///
+    /// # Errors
+    /// See [`Journal::resume_into`]. Damage before a checkpoint is for [`Journal::verify`] to find.
+    fn take_up(
+        &self,
+        run: &RunId,
+        take_over: TakeOver,
+        folding: &mut Folding,
+        step: &mut dyn FnMut(),
+    ) -> Result<Box<dyn RunLog>, JournalError> {
+        let mut each = |recorded| {
+            step();
+            folding.see(&recorded);
+        };
+        self.resume_into(run, take_over, &mut each)
     }
 
     /// Reads the events of a run into `each`, whoever wrote them. What was read counts only where this returns well.

@@ -1,4 +1,4 @@
-//! Reading a whole run: each event is checked against the chain, and against this host's mark where only our own count.
+//! Reading a run to its end: each event is checked against the chain, and against this host's mark where only our own count.
 
 use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
@@ -31,7 +31,7 @@ pub(super) struct Reading<'a> {
 /// Takes each event as it is read. That the run hangs together is known only at its end.
 pub(super) type Each<'a> = &'a mut dyn FnMut(Recorded);
 
-/// A run that was read to its end and hangs together.
+/// A run that was read to its end, and what was read of it hangs together.
 pub(super) struct Whole {
     pub(super) chain: Chain,
     durability: Option<Durability>,
@@ -41,6 +41,12 @@ impl<'a> Reading<'a> {
     /// Before the first event.
     pub(super) fn begin(run: RunId, marker: &'a Marker, trust: Trust, each: Each<'a>) -> Self {
         Self { allowance: Allowance::begin(marker), trust, chain: Chain::begin(run), durability: None, each }
+    }
+
+    /// After the last of the events whose fold was kept, of a run of this host.
+    pub(super) fn go_on(chain: Chain, durability: Durability, marker: &'a Marker, each: Each<'a>) -> Self {
+        let allowance = Allowance::begin(marker);
+        Self { allowance, trust: Trust::OursOnly, chain, durability: Some(durability), each }
     }
 
     /// Takes the next event.

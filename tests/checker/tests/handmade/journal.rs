@@ -19,6 +19,8 @@ CREATE TABLE runs (number INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, seq INT
 CREATE TABLE events (run TEXT NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
   version INTEGER NOT NULL, body TEXT, blob BLOB, prev_hash BLOB NOT NULL, hash BLOB NOT NULL, mac BLOB,
   PRIMARY KEY (run, seq)) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints (number INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL, head BLOB NOT NULL,
+  fold TEXT NOT NULL, state TEXT NOT NULL, mac BLOB NOT NULL) STRICT;
 CREATE TABLE blobs (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;";
 
 /// An event before it is chained: epoch, kind, body.
@@ -41,7 +43,7 @@ pub(crate) fn write(path: &Path, events: &[Told]) -> Vec<[u8; 32]> {
 fn write_at(path: &Path, events: &[Told], time: impl Fn(usize) -> u64) -> Vec<[u8; 32]> {
     let connection = Connection::open(path).expect("a file");
     connection.pragma_update(None, "application_id", 0x4167_486a).expect("it is set");
-    connection.pragma_update(None, "user_version", 1).expect("it is set");
+    connection.pragma_update(None, "user_version", 2).expect("it is set");
     connection.execute_batch(SCHEMA).expect("tables");
     for bytes in [&b"component"[..], b"transcript", b"old"] {
         put(&connection, bytes);

@@ -168,11 +168,19 @@ fn i8_an_epoch_that_goes_back() {
 
 #[test]
 fn i9_a_flipped_byte_a_missing_event_a_lost_blob() {
-    let mutations: [(&str, &str); 4] = [
+    let mutations: [(&str, &str); 6] = [
         ("UPDATE events SET at = 8 WHERE seq = 4", "does not have its hash"),
         ("DELETE FROM events WHERE seq = 4", "missing"),
         ("DELETE FROM events WHERE seq = 10", "row ends"),
         ("UPDATE blobs SET bytes = x'00' WHERE number = 2", "other content"),
+        (
+            "INSERT INTO checkpoints SELECT 1, run, 4, zeroblob(32), 'x', '{}', x'00' FROM runs",
+            "not of the event that it names",
+        ),
+        (
+            "INSERT INTO checkpoints SELECT 1, run, 99, head, 'x', '{}', x'00' FROM runs",
+            "not of the event that it names",
+        ),
     ];
     for (sql, word) in mutations {
         let folder = tempfile::tempdir().expect("a folder");

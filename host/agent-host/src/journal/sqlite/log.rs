@@ -7,12 +7,15 @@ use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
 use agent_core::name::RunId;
 use agent_core::run_events::{Durability, RunStarted};
+use agent_core::state::State;
+use agent_core::state::checkpoint::is_due;
 use agent_core::units::UnixMillis;
 use rusqlite::Connection;
 
 use super::store::{Share, Store};
-use super::{entries, index, reserve, rows};
+use super::{checkpoints, entries, index, reserve, rows};
 use crate::defect::{Defect, is_planted};
+use crate::failpoint;
 use crate::journal::chain::{Chain, Stored};
 use crate::journal::error::JournalError;
 use crate::journal::lease::{Holder, Presence, TakeOver};
@@ -25,6 +28,8 @@ pub(super) struct SqliteLog {
     durability: Durability,
     chain: Mutex<Chain>,
     syncs: AtomicU64,
+    /// The number of the last event that is in the run's checkpoint, or in one that could not be kept.
+    checkpoint: AtomicU64,
 }
 
 impl RunLog for SqliteLog {
@@ -77,12 +82,53 @@ impl RunLog for SqliteLog {
     fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
     }
+
+    fn keep_checkpoint(&self, state: &State) {
+        let last = self.checkpoint.load(Ordering::Relaxed);
+        if state.stopped.as_ref().is_some_and(|stopped| !stopped.stop.is_resumable()) {
+            return self.drop_checkpoint(last);
+        }
+        let due = failpoint::checkpoint_every().map(|every| state.seq.saturating_sub(last) >= every);
+        if !due.unwrap_or_else(|| is_due(last, state.seq)) {
+            return;
+        }
+        let Some(checkpoint) = state.checkpoint() else { return };
+        // Whether it can be kept or not: the next one is due when as many events have come.
+        self.checkpoint.store(state.seq, Ordering::Relaxed);
+        let kept = serde_json::to_string(&checkpoint).map_err(anyhow::Error::from).and_then(|text| self.keep(&text));
+        if let Err(error) = kept {
+            tracing::debug!(run = %state.run, error = format!("{error:#}"), "no checkpoint of the run was kept");
+        }
+    }
 }
 
 impl SqliteLog {
-    fn of(store: &Arc<Store>, durability: Durability, chain: Chain) -> Self {
+    fn of(store: &Arc<Store>, durability: Durability, (chain, checkpoint): (Chain, u64)) -> Self {
         store.join(durability);
-        Self { store: Arc::clone(store), durability, chain: Mutex::new(chain), syncs: AtomicU64::new(0) }
+        let (store, chain, checkpoint) = (Arc::clone(store), Mutex::new(chain), AtomicU64::new(checkpoint));
+        Self { store, durability, chain, syncs: AtomicU64::new(0), checkpoint }
+    }
+
+    /// Nobody takes up a run that has its answer.
+    fn drop_checkpoint(&self, last: u64) {
+        if last == 0 {
+            return;
+        }
+        self.checkpoint.store(0, Ordering::Relaxed);
+        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        let removed = self.store.write(Level::Written, |connection| {
+            checkpoints::remove(connection, &chain.run).map_err(|error| self.store.error(error))
+        });
+        if let Err(error) = removed {
+            tracing::debug!(run = %chain.run, %error, "the checkpoint of the run was not removed");
+        }
+    }
+
+    fn keep(&self, state: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(state.len() <= checkpoints::STATE_BYTES_MAX, "{} bytes are too long", state.len());
+        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing depends on it, and it is in the log after the events that are in it.
+        Ok(self.store.write(Level::Written, |connection| checkpoints::keep(&self.store, connection, &chain, state))?)
     }
 }
 
@@ -117,13 +163,13 @@ pub(super) fn start(
     })?;
     (chain.seq, chain.head) = (first.seq, first.hash);
     let recorded = Recorded { run: chain.run.clone(), seq: first.seq, epoch: first.epoch, at, event };
-    Ok((SqliteLog::of(store, durability, chain), recorded))
+    Ok((SqliteLog::of(store, durability, (chain, 0)), recorded))
 }
 
-/// Takes the run whose intact end is `chain`, under the next epoch.
+/// Takes the run whose intact end is `chain` and whose last checkpoint is that of number `checkpoint`, under the next epoch.
 pub(super) fn take(
     store: &Arc<Store>,
-    mut chain: Chain,
+    (mut chain, checkpoint): (Chain, u64),
     durability: Durability,
     take_over: TakeOver,
 ) -> Result<SqliteLog, JournalError> {
@@ -132,7 +178,7 @@ pub(super) fn take(
         claim(store, connection, &chain)
     })?;
     chain.epoch = epoch;
-    Ok(SqliteLog::of(store, durability, chain))
+    Ok(SqliteLog::of(store, durability, (chain, checkpoint)))
 }
 
 /// Appends one event to the run whose intact end is `chain`, under the next epoch, and gives the run back.

@@ -1,6 +1,7 @@
 //! The journal that runs are kept in: one SQLite file. `docs/journal.md` describes it.
 
 mod beginning;
+mod checkpoints;
 mod cut_off;
 mod entries;
 mod error;
@@ -31,6 +32,7 @@ use agent_core::digest::Digest;
 use agent_core::event::{Event, Recorded};
 use agent_core::name::{Name, RunId};
 use agent_core::run_events::{RunAdopted, RunStarted};
+use agent_core::state::folding::Folding;
 use agent_core::units::{Bytes, UnixMillis};
 use agent_sandbox::kv::StoreSize;
 use rusqlite::{Connection, OptionalExtension as _};
@@ -47,6 +49,7 @@ use super::runs::{RunSummary, Wanted};
 use super::stores::{Foreign, StoreChanges, StoresHeld};
 use super::verify::{Verified, Walk};
 use super::{Journal, Shared};
+use crate::failpoint;
 use store::Store;
 
 /// The largest file that is checked as a whole after an unclean stop: about a second. The events of the run that is resumed
@@ -176,6 +179,37 @@ impl SqliteJournal {
     }
 }
 
+impl SqliteJournal {
+    /// What comes before a run is read that is to be taken up.
+    fn make_ready(&self, run: &RunId, take_over: TakeOver) -> Result<(), JournalError> {
+        let store = &self.store;
+        let former = store.read(|connection| log::check_free(store, connection, run, take_over))?;
+        if former.is_some() {
+            store.read(|connection| quick_check(store, connection))?;
+        }
+        store.at_work()?;
+        if former.is_some() {
+            store.settle()?;
+        }
+        reserve::keep(store.folder());
+        Ok(())
+    }
+
+    /// For a test: whether the events of a run fold to the state that came of its checkpoint.
+    fn compare_with_fold(&self, run: &RunId, found: &Folding) -> Result<(), JournalError> {
+        let mut whole = Folding::default();
+        self.read_into(run, &mut |recorded| whole.see(&recorded))?;
+        assert_eq!(found.state(), whole.state(), "a checkpoint of run {run} is not the fold of its events");
+        Ok(())
+    }
+
+    /// Takes the run that was read, whose last checkpoint is that of number `kept`.
+    fn hold(&self, whole: Whole, kept: u64, take_over: TakeOver) -> Result<Box<dyn RunLog>, JournalError> {
+        let durability = whole.durability()?;
+        Ok(Box::new(log::take(&self.store, (whole.chain, kept), durability, take_over)?))
+    }
+}
+
 impl Journal for SqliteJournal {
     fn start_run(
         &self,
@@ -194,20 +228,25 @@ impl Journal for SqliteJournal {
         take_over: TakeOver,
         each: &mut dyn FnMut(Recorded),
     ) -> Result<Box<dyn RunLog>, JournalError> {
+        self.make_ready(run, take_over)?;
+        let whole = self.store.read(|connection| read(&self.store, connection, run, (Trust::OursOnly, each)))?;
+        self.hold(whole, 0, take_over)
+    }
+
+    fn take_up(
+        &self,
+        run: &RunId,
+        take_over: TakeOver,
+        folding: &mut Folding,
+        step: &mut dyn FnMut(),
+    ) -> Result<Box<dyn RunLog>, JournalError> {
+        self.make_ready(run, take_over)?;
         let store = &self.store;
-        let former = store.read(|connection| log::check_free(store, connection, run, take_over))?;
-        if former.is_some() {
-            store.read(|connection| quick_check(store, connection))?;
+        let (whole, kept) = store.read(|connection| read_into_fold(store, connection, run, (&mut *folding, step)))?;
+        if failpoint::checkpoint_every().is_some() {
+            self.compare_with_fold(run, folding)?;
         }
-        store.at_work()?;
-        if former.is_some() {
-            store.settle()?;
-        }
-        reserve::keep(store.folder());
-        let whole = store.read(|connection| read(store, connection, run, (Trust::OursOnly, each)))?;
-        let durability = whole.durability()?;
-        let log = log::take(store, whole.chain, durability, take_over)?;
-        Ok(Box::new(log))
+        self.hold(whole, kept, take_over)
     }
 
     fn read_into(&self, run: &RunId, each: &mut dyn FnMut(Recorded)) -> Result<(), JournalError> {
@@ -326,8 +365,33 @@ fn read(
     (trust, each): (Trust, Each<'_>),
 ) -> Result<Whole, JournalError> {
     let mut reading = Reading::begin(run.clone(), &store.marker, trust, each);
-    rows::read(connection, run, |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
+    rows::read(connection, (run, 0), |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
     reading.end(end_of(store, connection, run)?)
+}
+
+/// Folds a run of this host, from its checkpoint on if there is one, and checks that what was read hangs together with that; also the
+/// number of the last event that is in the checkpoint, or 0.
+fn read_into_fold(
+    store: &Store,
+    connection: &Connection,
+    run: &RunId,
+    (folding, step): (&mut Folding, &mut dyn FnMut()),
+) -> Result<(Whole, u64), JournalError> {
+    let from = checkpoints::find(&store.marker, connection, run).map(|(state, chain)| {
+        let durability = state.started.durability;
+        *folding = Folding::from_state(state);
+        (chain, durability)
+    });
+    let mut each = |recorded| {
+        step();
+        folding.see(&recorded);
+    };
+    let (kept, mut reading) = match from {
+        Some((chain, durability)) => (chain.seq, Reading::go_on(chain, durability, &store.marker, &mut each)),
+        None => (0, Reading::begin(run.clone(), &store.marker, Trust::OursOnly, &mut each)),
+    };
+    rows::read(connection, (run, kept), |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
+    Ok((reading.end(end_of(store, connection, run)?)?, kept))
 }
 
 /// Reads the first events of a run of this host, up to a number, and checks that they hang together.
@@ -345,7 +409,7 @@ fn read_first(
         let is_enough = last.take().is_some_and(|recorded| each(recorded).is_break()) || stored.seq == upto;
         if is_enough { Err(None) } else { Ok(()) }
     };
-    match rows::read(connection, run, see).map_err(|(_, error)| store.error(error))? {
+    match rows::read(connection, (run, 0), see).map_err(|(_, error)| store.error(error))? {
         Err(None) => Ok(()),
         Err(Some(error)) => Err(error),
         Ok(()) => {
@@ -369,7 +433,7 @@ fn verify(
         step();
         walk.see(&stored)
     };
-    let seen = rows::read(connection, run, &mut see)
+    let seen = rows::read(connection, (run, 0), &mut see)
         .map_err(|(seq, error)| Damage { seq, kind: DamageKind::Unreadable(error.to_string()) })
         .and_then(|seen| seen);
     Ok(walk.end(end, seen))

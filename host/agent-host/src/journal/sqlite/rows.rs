@@ -18,25 +18,29 @@ const INLINE_BYTES_MAX: usize = 768;
 
 macro_rules! select {
     ($rest:literal) => {
+        select!("", $rest)
+    };
+    ($index:literal, $rest:literal) => {
         concat!(
-            "SELECT e.seq, e.epoch, e.at, e.kind, e.version, e.prev_hash, e.hash, e.mac, e.body, e.blob, b.bytes ",
-            "FROM events e LEFT JOIN blobs b ON b.digest = e.blob WHERE e.run = ?1 ",
+            "SELECT e.seq, e.epoch, e.at, e.kind, e.version, e.prev_hash, e.hash, e.mac, e.body, e.blob, b.bytes FROM events e ",
+            $index,
+            " LEFT JOIN blobs b ON b.digest = e.blob WHERE e.run = ?1 ",
             $rest
         )
     };
 }
 
-/// Hands the stored events of a run to `see`, in order, until it fails. A failure of the store itself comes with the number
-/// of the event that could not be read.
+/// Hands the stored events of a run after number `seq` to `see`, in order, until it fails. A failure of the store itself comes with
+/// the number of the event that could not be read.
 pub(super) fn read<E>(
     connection: &Connection,
-    run: &RunId,
+    (run, seq): (&RunId, u64),
     mut see: impl FnMut(Stored) -> Result<(), E>,
 ) -> Result<Result<(), E>, (u64, rusqlite::Error)> {
-    let mut reached = 1;
+    let mut reached = seq.saturating_add(1);
     let mut read = || {
-        let mut statement = connection.prepare_cached(select!("ORDER BY e.seq"))?;
-        let mut rows = statement.query([run.as_str()])?;
+        let mut statement = connection.prepare_cached(select!("AND e.seq > ?2 ORDER BY e.seq"))?;
+        let mut rows = statement.query((run.as_str(), seq.cast_signed()))?;
         while let Some(row) = rows.next()? {
             let stored = from_row(row)?;
             reached = stored.seq.saturating_add(1);
@@ -75,9 +79,19 @@ pub(super) fn read_after(
     Ok(page)
 }
 
-/// Hands the events of a run to `see` that say what it holds, in order, unchecked.
+/// The event of a run with that number, unchecked.
+pub(super) fn read_at(connection: &Connection, run: &RunId, seq: u64) -> rusqlite::Result<Option<Stored>> {
+    let mut statement = connection.prepare_cached(select!("AND e.seq = ?2"))?;
+    statement.query_row((run.as_str(), seq.cast_signed()), from_row).optional()
+}
+
+/// Hands the events of a run to `see` that say what it holds, in order, unchecked. By an index that
+/// has no others: whoever takes up a run asks this first.
 pub(super) fn read_terms(connection: &Connection, run: &RunId, mut see: impl FnMut(Stored)) -> rusqlite::Result<()> {
-    let sql = select!("AND e.kind IN ('RunStarted', 'RunRebased', 'RunAdopted', 'GrantWidened') ORDER BY e.seq");
+    let sql = select!(
+        "INDEXED BY terms",
+        "AND e.kind IN ('RunStarted', 'RunRebased', 'RunAdopted', 'GrantWidened') ORDER BY e.seq"
+    );
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([run.as_str()])?;
     while let Some(row) = rows.next()? {

@@ -17,7 +17,7 @@ use crate::journal::error::JournalError;
 const APPLICATION_ID: i64 = 0x4167_486a;
 
 /// The layout below. Another layout is another number, and a newer number is refused.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// How long a writer waits for another process's transaction. They take microseconds; a stopped process holds one for ever.
 pub(super) const BUSY_MS_MAX: u64 = 5_000;
@@ -40,9 +40,23 @@ const LOG_PAGES: i64 = 4_000;
 /// The longest value, and row, that is read or written: the largest blob and what stands beside it.
 const ENTRY_BYTES_MAX: i32 = BLOB_BYTES_MAX as i32 + (64 << 10);
 
-/// Every table, exactly as it is stored in the file: another text is another file. Blobs stand last: the end of a file that was
-/// cut short is then missed by whoever reads a run.
-const TABLES: [(&str, &str); 7] = [
+const CHECKPOINTS: &str = "CREATE TABLE checkpoints (
+  number INTEGER PRIMARY KEY,
+  run TEXT NOT NULL UNIQUE CHECK (length(run) = 26),
+  seq INTEGER NOT NULL CHECK (seq >= 1),
+  head BLOB NOT NULL CHECK (length(head) = 32),
+  fold TEXT NOT NULL,
+  state TEXT NOT NULL,
+  mac BLOB NOT NULL CHECK (length(mac) = 32)
+) STRICT";
+
+/// What says what a run holds is found without the rest of it.
+const TERMS: &str = "CREATE INDEX terms ON events (run, seq)
+  WHERE kind IN ('RunStarted', 'RunRebased', 'RunAdopted', 'GrantWidened')";
+
+/// Every table and index, exactly as it is stored in the file: another text is another file. Blobs stand last: the end of a file that
+/// was cut short is then missed by whoever reads a run.
+const TABLES: [(&str, &str); 9] = [
     (
         "entries",
         "CREATE TABLE entries (
@@ -115,6 +129,8 @@ const TABLES: [(&str, &str); 7] = [
   CHECK ((body IS NULL) <> (blob IS NULL))
 ) STRICT, WITHOUT ROWID",
     ),
+    ("terms", TERMS),
+    ("checkpoints", CHECKPOINTS),
     (
         "blobs",
         "CREATE TABLE blobs (
@@ -126,8 +142,8 @@ const TABLES: [(&str, &str); 7] = [
 ];
 
 /// What brings a file of an older format to the next one: the statements from format 1 to 2 stand first, and so on. They end
-/// with the tables above, exactly as they stand there. There is no older format yet.
-const MIGRATIONS: [&str; 0] = [];
+/// with the tables and indices above, exactly as they stand there, in any order. Format 1 had no checkpoints and no index of terms.
+const MIGRATIONS: [&[&str]; 1] = [&[CHECKPOINTS, TERMS]];
 
 const _: () = assert!(FORMAT == 1 + MIGRATIONS.len() as i64, "each format but the first has the way to it");
 
@@ -205,14 +221,14 @@ fn lay_out(path: &Path, connection: &mut Connection) -> Result<(), JournalError>
 }
 
 /// Brings the file to the format after the last of `steps`, all of them in one transaction: after a kill it is as before.
-fn migrate(path: &Path, connection: &mut Connection, steps: &[&str]) -> Result<(), JournalError> {
+fn migrate(path: &Path, connection: &mut Connection, steps: &[&[&str]]) -> Result<(), JournalError> {
     let sqlite = |source| error::from_sqlite(path, source);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     // Another process may have been first.
     let (_, found) = identity(&transaction).map_err(sqlite)?;
     let done = usize::try_from(found - 1).unwrap_or(usize::MAX);
-    for step in steps.iter().skip(done) {
-        transaction.execute_batch(step).map_err(sqlite)?;
+    for sql in steps.iter().skip(done).copied().flatten() {
+        transaction.execute_batch(sql).map_err(sqlite)?;
     }
     let format = i64::try_from(steps.len()).unwrap_or(i64::MAX).saturating_add(1);
     transaction.pragma_update(None, "user_version", format).map_err(sqlite)?;
@@ -229,10 +245,12 @@ fn create_tables(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 
 fn check_tables(path: &Path, connection: &Connection) -> Result<(), JournalError> {
     let found: Vec<(String, String)> = connection
-        .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
         .and_then(|mut all| all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
         .map_err(|source| error::from_sqlite(path, source))?;
-    if found.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).eq(TABLES) {
+    let mut known = TABLES;
+    known.sort_unstable();
+    if found.iter().map(|(name, sql)| (name.as_str(), sql.as_str())).eq(known) {
         return Ok(());
     }
     Err(JournalError::NotJournal { path: path.to_path_buf(), why: "its tables are not those of a journal" })
@@ -287,9 +305,12 @@ mod tests {
         (format, names)
     }
 
-    const STEPS: [&str; 2] = [
-        "CREATE TABLE labels (run TEXT NOT NULL, label TEXT NOT NULL) STRICT; INSERT INTO labels SELECT run, 'old' FROM runs;",
-        "DROP TABLE labels; CREATE TABLE notes (run TEXT NOT NULL) STRICT;",
+    const STEPS: [&[&str]; 2] = [
+        &[
+            "CREATE TABLE labels (run TEXT NOT NULL, label TEXT NOT NULL) STRICT",
+            "INSERT INTO labels SELECT run, 'old' FROM runs",
+        ],
+        &["DROP TABLE labels", "CREATE TABLE notes (run TEXT NOT NULL) STRICT"],
     ];
 
     /// Of two processes that began a journal in the same moment, one gave up: it was told at once that the file had been busy for
@@ -332,7 +353,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let mut connection = of_format_1(&path);
-        let broken = [STEPS[0], "CREATE TABLE runs (x)"];
+        let broken: [&[&str]; 2] = [STEPS[0], &["CREATE TABLE runs (x)"]];
         assert!(migrate(&path, &mut connection, &broken).is_err());
         drop(connection);
         assert_eq!(state(&Connection::open(&path).unwrap()), (1, vec!["runs".to_owned()]));

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::schema::BUSY_MAX;
 use super::store::Store;
-use super::{end_of, index, listing, log};
+use super::{checkpoints, end_of, index, listing, log};
 use crate::journal::at_work::Alone;
 use crate::journal::error::JournalError;
 use crate::journal::lease::TakeOver;
@@ -280,6 +280,7 @@ fn remove_rows(connection: &Connection, run: &RunId) -> rusqlite::Result<()> {
     for sql in ["DELETE FROM events WHERE run = ?1", "DELETE FROM runs WHERE run = ?1"] {
         connection.prepare_cached(sql)?.execute([run.as_str()])?;
     }
+    checkpoints::remove(connection, run)?;
     index::remove(connection, run)
 }
 

@@ -103,10 +103,10 @@ fn a_page_ends_where_it_holds_enough() {
 fn a_newer_format_is_refused() {
     let home = Home::new();
     record_run(&home.open(), &run_id(1));
-    home.tamper("PRAGMA user_version = 2");
+    home.tamper("PRAGMA user_version = 3");
     assert_eq!(
         refusal(&home),
-        "the journal `~/.agent-host/journal.db` has format 2, this agent-host knows formats up to 1"
+        "the journal `~/.agent-host/journal.db` has format 3, this agent-host knows formats up to 2"
     );
 }
 

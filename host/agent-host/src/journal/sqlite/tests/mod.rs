@@ -1,5 +1,6 @@
 //! The journal in its file: what only a real file shows.
 
+mod checkpoints;
 mod damage;
 mod disk;
 mod files;
