@@ -85,11 +85,16 @@ impl Ended {
     }
 }
 
+/// After how many events a checkpoint is due. The program compares what comes of one with the fold of all events.
+const CHECKPOINT_EVERY: &str = "5";
+
 /// The program with these words, not yet started: nothing of this machine's own environment reaches it.
 pub(crate) fn command(program: &Path, home: &Path, work: &Path, words: &[String]) -> Command {
     let mut command = Command::new(program);
     command.args(words).current_dir(work).env_clear().env("AGENT_HOST_HOME", home).env("HOME", work);
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("NO_COLOR", "1");
+    // Runs are short here, and are to be taken up from checkpoints all the same.
+    command.env("AGENT_HOST_CHECKPOINT_EVERY", CHECKPOINT_EVERY);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
