@@ -1,5 +1,5 @@
 //! A run of a million events in a file of about 1 GiB: every verb reads it in memory that does not grow with it, and it is taken up in a time
-//! that grows with it and not faster. Recorded by the program itself, through the store; forty thousand events where nobody asks for the
+//! that grows with it and not faster. Recorded by the program itself, through the store; twenty thousand events where nobody asks for the
 //! whole (`AGENT_HOST_TEST_EVENTS`).
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
@@ -13,7 +13,7 @@ use agent_tests::process::look;
 use agent_tests::{World, tool};
 
 /// Events, where the environment says nothing.
-const EVENTS: u64 = 40_000;
+const EVENTS: u64 = 20_000;
 
 /// What each call was told, in bytes. With the events themselves that makes more than 1 KiB for each event.
 const TOLD_BYTES: u64 = 24 << 10;

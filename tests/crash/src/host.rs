@@ -28,6 +28,11 @@ pub(crate) enum Build {
 }
 
 impl Build {
+    /// Every second store is that of a test build, which takes runs up from checkpoints: they are too short for any other.
+    pub(crate) fn of_store(number: u64) -> Self {
+        if number.is_multiple_of(2) { Self::Plain } else { Self::Failpoints }
+    }
+
     pub(crate) fn program(self) -> PathBuf {
         given(match self {
             Self::Plain => "AGENT_HOST_TEST_RELEASELIKE_BIN",

@@ -27,7 +27,7 @@ pub(crate) fn run(ask: &Ask, progress: &Progress) -> Result<String, String> {
     };
     progress.expect(kills);
     let counts = side_by_side::each(u64::div_ceil(kills, KILLS_PER_STORE), |number| {
-        let mut store = Store::new(Build::Plain, &Workload::ALL)?;
+        let mut store = Store::new(Build::of_store(number), &Workload::ALL)?;
         let kills = KILLS_PER_STORE.min(kills - number * KILLS_PER_STORE);
         let loops = Loop { dice: Dice::of(ask.seed, "kills", number), kills };
         let turned = loops.turn(&mut store, progress);

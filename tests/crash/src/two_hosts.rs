@@ -63,7 +63,7 @@ pub(crate) fn run(ask: &Ask, progress: &Progress) -> Result<String, String> {
     };
     progress.expect(rounds);
     let counts = side_by_side::each(u64::div_ceil(rounds, ROUNDS_PER_STORE), |number| {
-        let mut store = Store::with(Build::Plain, &Workload::ALL, Notes::None)?;
+        let mut store = Store::with(Build::of_store(number), &Workload::ALL, Notes::None)?;
         let mut dice = Dice::of(ask.seed, "two hosts", number);
         let mut counts = Counts::default();
         let mut rounds = || {
