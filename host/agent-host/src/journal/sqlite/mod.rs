@@ -365,7 +365,7 @@ fn read(
     (trust, each): (Trust, Each<'_>),
 ) -> Result<Whole, JournalError> {
     let mut reading = Reading::begin(run.clone(), &store.marker, trust, each);
-    rows::read(connection, (run, 0), |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
+    rows::read(connection, (run, None), |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
     reading.end(end_of(store, connection, run)?)
 }
 
@@ -387,11 +387,11 @@ fn read_into_fold(
         folding.see(&recorded);
     };
     let (kept, mut reading) = match from {
-        Some((chain, durability)) => (chain.seq, Reading::go_on(chain, durability, &store.marker, &mut each)),
-        None => (0, Reading::begin(run.clone(), &store.marker, Trust::OursOnly, &mut each)),
+        Some((chain, durability)) => (Some(chain.seq), Reading::go_on(chain, durability, &store.marker, &mut each)),
+        None => (None, Reading::begin(run.clone(), &store.marker, Trust::OursOnly, &mut each)),
     };
     rows::read(connection, (run, kept), |stored| reading.see(&stored)).map_err(|(_, error)| store.error(error))??;
-    Ok((reading.end(end_of(store, connection, run)?)?, kept))
+    Ok((reading.end(end_of(store, connection, run)?)?, kept.unwrap_or(0)))
 }
 
 /// Reads the first events of a run of this host, up to a number, and checks that they hang together.
@@ -409,7 +409,7 @@ fn read_first(
         let is_enough = last.take().is_some_and(|recorded| each(recorded).is_break()) || stored.seq == upto;
         if is_enough { Err(None) } else { Ok(()) }
     };
-    match rows::read(connection, (run, 0), see).map_err(|(_, error)| store.error(error))? {
+    match rows::read(connection, (run, None), see).map_err(|(_, error)| store.error(error))? {
         Err(None) => Ok(()),
         Err(Some(error)) => Err(error),
         Ok(()) => {
@@ -433,7 +433,7 @@ fn verify(
         step();
         walk.see(&stored)
     };
-    let seen = rows::read(connection, (run, 0), &mut see)
+    let seen = rows::read(connection, (run, None), &mut see)
         .map_err(|(seq, error)| Damage { seq, kind: DamageKind::Unreadable(error.to_string()) })
         .and_then(|seen| seen);
     Ok(walk.end(end, seen))

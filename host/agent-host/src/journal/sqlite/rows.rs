@@ -30,17 +30,19 @@ macro_rules! select {
     };
 }
 
-/// Hands the stored events of a run after number `seq` to `see`, in order, until it fails. A failure of the store itself comes with
-/// the number of the event that could not be read.
+/// Hands the stored events of a run to `see`, in order, until it fails: all of them, or those after a number. A failure of the store
+/// itself comes with the number of the event that could not be read.
 pub(super) fn read<E>(
     connection: &Connection,
-    (run, seq): (&RunId, u64),
+    (run, after): (&RunId, Option<u64>),
     mut see: impl FnMut(Stored) -> Result<(), E>,
 ) -> Result<Result<(), E>, (u64, rusqlite::Error)> {
-    let mut reached = seq.saturating_add(1);
+    let mut reached = after.unwrap_or(0).saturating_add(1);
+    // What a stranger's file has under a number that no event can have is damage like any other.
+    let after = after.map_or(i64::MIN, u64::cast_signed);
     let mut read = || {
         let mut statement = connection.prepare_cached(select!("AND e.seq > ?2 ORDER BY e.seq"))?;
-        let mut rows = statement.query((run.as_str(), seq.cast_signed()))?;
+        let mut rows = statement.query((run.as_str(), after))?;
         while let Some(row) = rows.next()? {
             let stored = from_row(row)?;
             reached = stored.seq.saturating_add(1);
@@ -85,8 +87,8 @@ pub(super) fn read_at(connection: &Connection, run: &RunId, seq: u64) -> rusqlit
     statement.query_row((run.as_str(), seq.cast_signed()), from_row).optional()
 }
 
-/// Hands the events of a run to `see` that say what it holds, in order, unchecked. By an index that
-/// has no others: whoever takes up a run asks this first.
+/// Hands the events of a run to `see` that say what it holds, in order, unchecked. By an index that has no others: whoever takes up a
+/// run asks this first.
 pub(super) fn read_terms(connection: &Connection, run: &RunId, mut see: impl FnMut(Stored)) -> rusqlite::Result<()> {
     let sql = select!(
         "INDEXED BY terms",

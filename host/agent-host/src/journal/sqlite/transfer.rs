@@ -46,7 +46,7 @@ pub(super) fn stored_into(
             ControlFlow::Break(()) => Err(None),
         }
     };
-    match rows::read(connection, (run, 0), see).map_err(|(_, error)| store.error(error))? {
+    match rows::read(connection, (run, None), see).map_err(|(_, error)| store.error(error))? {
         Ok(()) => {}
         Err(None) => return Ok(()),
         Err(Some(damage)) => return Err(JournalError::RunDamaged { run: run.clone(), damage }),

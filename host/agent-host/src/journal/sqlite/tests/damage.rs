@@ -48,6 +48,8 @@ fn every_column_is_covered_by_the_chain() {
         ("DELETE FROM blobs WHERE CAST(bytes AS TEXT) LIKE '%four%'", 3, DamageKind::BodyMissing),
         ("UPDATE runs SET head = zeroblob(32)", 4, DamageKind::OutOfChain),
         ("UPDATE runs SET seq = 3", 4, DamageKind::OutOfChain),
+        ("PRAGMA ignore_check_constraints = ON; UPDATE events SET seq = 0 WHERE seq = 4", 1, DamageKind::Missing),
+        ("PRAGMA ignore_check_constraints = ON; UPDATE events SET seq = -1 WHERE seq = 4", 1, DamageKind::Missing),
     ];
     for (sql, seq, kind) in cases {
         assert_eq!(found_after(sql), Some(Damage { seq, kind }), "{sql}");
