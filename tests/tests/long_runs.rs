@@ -1,6 +1,6 @@
 //! A run of a million events in a file of about 1 GiB: every verb reads it in memory that does not grow with it, and it is taken up in a time
-//! that grows with it and not faster. Recorded by the program itself, through the store; twenty thousand events where nobody asks for the
-//! whole (`AGENT_HOST_TEST_EVENTS`).
+//! that grows with it and not faster. Recorded by the program itself, event by event as in a drive; twenty thousand events where nobody asks
+//! for the whole (`AGENT_HOST_TEST_EVENTS`).
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 

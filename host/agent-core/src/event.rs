@@ -1,4 +1,5 @@
-//! Events: the facts of a run, past tense, as the journal stores them. State is their fold; nothing else is stored.
+//! Events: the facts of a run, past tense, as the journal stores them. State is their fold; a
+//! stored fold (`state::checkpoint`) is only ever an optimisation.
 //!
 //! The journal keeps an event as kind, version and JSON body. A body is read back only by its own kind and version: an
 //! unknown kind, field or newer version is an error, never a guess.

@@ -40,6 +40,7 @@ const LOG_PAGES: i64 = 4_000;
 /// The longest value, and row, that is read or written: the largest blob and what stands beside it.
 const ENTRY_BYTES_MAX: i32 = BLOB_BYTES_MAX as i32 + (64 << 10);
 
+/// The folds of long runs, one of each.
 const CHECKPOINTS: &str = "CREATE TABLE checkpoints (
   number INTEGER PRIMARY KEY,
   run TEXT NOT NULL UNIQUE CHECK (length(run) = 26),
@@ -54,8 +55,8 @@ const CHECKPOINTS: &str = "CREATE TABLE checkpoints (
 const TERMS: &str = "CREATE INDEX terms ON events (run, seq)
   WHERE kind IN ('RunStarted', 'RunRebased', 'RunAdopted', 'GrantWidened')";
 
-/// Every table and index, exactly as it is stored in the file: another text is another file. Blobs stand last: the end of a file that
-/// was cut short is then missed by whoever reads a run.
+/// Every table and index, exactly as it is stored in the file: another text is another file. Blobs stand last in a
+/// file that begins so: the end of one that was cut short is then missed by whoever reads a run.
 const TABLES: [(&str, &str); 9] = [
     (
         "entries",
