@@ -30,7 +30,7 @@ installed.
 /// The oldest Node.js that jco runs on.
 const NODE_MAJOR_MIN: u32 = 20;
 /// The tests that begin and build a tool in each language, those of the bundled ones, and those of what others build.
-const TESTS: [&str; 3] = ["languages", "other_languages", "foreign_builds"];
+const TESTS: [&str; 3] = ["languages::", "other_languages::", "foreign_builds::"];
 
 /// The verb.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
@@ -45,8 +45,8 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     build_tools(places, || programs.plain(places))?;
     let mut tests = check::host(places);
     programs.tell(places, &mut tests);
-    tests.args(["test", "--locked", "--workspace"]);
-    run_shown(tests.args(TESTS.iter().flat_map(|test| ["--test", test])))
+    tests.args(["test", "--locked", "--workspace", "--test", "host", "--"]);
+    run_shown(tests.args(TESTS))
 }
 
 /// Builds the bundled tools that are not in Rust, as a user would, where something changed; `program` is agent-host.

@@ -36,7 +36,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     let mut tests = host(places);
     programs.tell(places, &mut tests);
     peers.tell(&mut tests);
-    run_shown(tests.args(["test", "--locked", "--workspace", "--test", "mcp_peers"]))
+    run_shown(tests.args(["test", "--locked", "--workspace", "--test", "host", "mcp_peers::"]))
 }
 
 /// What the program is tried with.

@@ -56,11 +56,11 @@ impl Programs {
         (Figures { outcome: outcome.to_owned(), took_ms, ..Figures::default() }, problems)
     }
 
-    /// `[PACKAGE ]TARGET::TEST`.
+    /// `PACKAGE TARGET::TEST`, or a test of the built program without these.
     fn find(&self, case: &Case) -> Result<(&PathBuf, String), String> {
         let named = case.form.test.as_deref().unwrap_or_default();
-        let (package, path) = named.split_once(' ').unwrap_or(("agent-tests", named));
-        let (target, test) = path.split_once("::").ok_or(format!("`{named}` names no test"))?;
+        let elsewhere = named.split_once(' ').and_then(|(package, path)| Some((package, path.split_once("::")?)));
+        let (package, (target, test)) = elsewhere.unwrap_or(("agent-tests", ("host", named)));
         let program = self.0.get(&(package.to_owned(), target.to_owned()));
         Ok((program.ok_or(format!("`{package}` has no test target `{target}`"))?, test.to_owned()))
     }
