@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: hostile and polite calls side by side for many minutes. `cargo xtask test` has half a minute of it.
+//! `cargo xtask soak`: hostile and polite calls side by side for many minutes. `cargo xtask test` has a quarter of a minute of it.
 
 use anyhow::{Context, Result, bail};
 

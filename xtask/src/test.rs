@@ -26,8 +26,8 @@ Runs everything CI runs: what `check` does, `setup`, `tools`, the native tests o
 against the built program, the built tools, a real model server, a real collector, compilers of other languages, and the official
 clients and conformance suite of the Model Context Protocol, and the hostile suite; then it gives each fuzz target ten seconds,
 and runs the short form of the crash harness. Our crates are linted and documented while they are compiled, which reads each
-dependency once and not twice. Stops at the first step that fails. cargo-nextest is used where it is installed. The
-summary comes last, closed by one line: N passed, N failed.
+dependency once and not twice. Half as many tests again as there are processors run at a time. Stops at the first step that
+fails. cargo-nextest is used where it is installed. The summary comes last, closed by one line: N passed, N failed.
 
   --quick   leave out the model server, the fuzz targets, licences and dependencies";
 
@@ -55,11 +55,7 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     report.step("tools and test guests, and their lints", || tools::build(places, &target))?;
     report.step("documentation of the guests", || check::documentation(tools::cargo_in_tools(places)))?;
     report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places)))?;
-    report.step("agent-host and its tests, their lints and docs", || {
-        run_shown(host(places).args(["build", "--workspace", "--all-targets", "--locked"]))
-    })?;
-    let (programs, around) = report
-        .step("agent-host with failpoints, and what its tests need", || programs_and_surroundings(places, depth))?;
+    let (programs, around) = programs_and_surroundings(places, depth, report)?;
     report.step("tools in other languages", || languages::build_tools(places, || programs.plain(places)))?;
     let mut host_tests = tests(host(places));
     programs.tell(places, &mut host_tests);
@@ -84,25 +80,37 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     report.tests("crash harness", crash::suite(places, &programs).arg("--short"))
 }
 
-/// Both at a time: the one waits for the compilation of a single crate, the other for the network.
-fn programs_and_surroundings(places: &Places, depth: Depth) -> Result<(Programs, Surroundings)> {
+/// Both at a time: the one waits for compilers, the other for the network.
+fn programs_and_surroundings(places: &Places, depth: Depth, report: &mut Report) -> Result<(Programs, Surroundings)> {
     thread::scope(|scope| {
-        let programs = scope.spawn(|| Programs::build(places));
-        let around = Surroundings::bring(places, depth);
-        let programs = programs.join().unwrap_or_else(|panic| resume_unwind(panic));
-        Ok((programs?, around?))
+        let around = scope.spawn(|| Surroundings::bring(places, depth));
+        report.step("agent-host and its tests, their lints and docs", || {
+            run_shown(host(places).args(["build", "--workspace", "--all-targets", "--locked"]))
+        })?;
+        let programs = report.step("agent-host with failpoints", || Programs::build(places))?;
+        let around = report.step("what the tests need around it, begun with the build", || {
+            around.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })?;
+        Ok((programs, around))
     })
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.
 fn tests(mut cargo: Command) -> Command {
+    let at_once = tests_at_once().to_string();
     if has_nextest() {
-        cargo.args(["nextest", "run"]);
+        cargo.args(["nextest", "run"]).env("NEXTEST_TEST_THREADS", at_once);
     } else {
-        cargo.args(["test", "--no-fail-fast", "--all-targets"]);
+        cargo.args(["test", "--no-fail-fast", "--all-targets"]).env("RUST_TEST_THREADS", at_once);
     }
     cargo.args(["--workspace", "--locked"]);
     cargo
+}
+
+/// Half as many again as there are processors: much of what tests do is to wait, for a deadline or for somebody who does not answer.
+fn tests_at_once() -> usize {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    processors + processors.div_ceil(2)
 }
 
 fn has_nextest() -> bool {

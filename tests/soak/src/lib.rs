@@ -1,7 +1,7 @@
 //! The soak: one process in which hostile guests attack without pause while a polite one is called and timed. What must hold
 //! is that nothing is left behind (memory, descriptors, threads) and that the polite caller hardly notices.
 //!
-//! `main` runs it for minutes, `cargo xtask test` for half a minute. `place` holds the sandbox, `server` what the guests reach,
+//! `main` runs it for minutes, `cargo xtask test` for a quarter of one. `place` holds the sandbox, `server` what the guests reach,
 //! `work` the calls, `sample` what the process holds, `times` how long calls took, `findings` what came of it.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for developers, which fails by panicking")]
