@@ -16,6 +16,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use crate::places::Places;
+use crate::wasm_target::TARGET;
 
 /// The name under which this program is the wrapper.
 const NAME: &str = "rustc-with-lints-and-docs";
@@ -23,7 +24,8 @@ const NAME: &str = "rustc-with-lints-and-docs";
 /// Where our crates are. What tests have cargo build elsewhere is not ours, though the wrapper is asked for that as well.
 const OURS: &str = "AGENT_HOST_XTASK_OURS";
 
-/// Whether they are documented, too. Those of the guests are not: what they are in a component is not all that `cargo doc` shows.
+/// Whether they are documented, too. A guest is documented as what it is in a component, and its SDK as what tests see, which have
+/// more of it. What a guest declares for this machine alone is left to `cargo doc`, which `check` starts.
 const DOCS: &str = "AGENT_HOST_XTASK_DOCS";
 
 /// What is said to rustc alone: what to make, and where to put it.
@@ -56,6 +58,11 @@ pub(crate) fn lint(places: &Places, cargo: &mut Command) {
     if let Some(wrapper) = &places.at_once {
         cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(OURS, &places.repo).env_remove(DOCS);
     }
+}
+
+/// Has a cargo only compile.
+pub(crate) fn leave_out(cargo: &mut Command) {
+    cargo.env_remove("RUSTC_WORKSPACE_WRAPPER");
 }
 
 /// If this program was started as the wrapper: what rustc said, or else who checks beside it.
@@ -159,11 +166,12 @@ fn linting(rustc: &OsStr, words: &[&str]) -> Option<Command> {
 }
 
 /// The command that documents what rustc compiles with these arguments; `None` where `cargo doc` would not: for tests, build
-/// scripts, and questions about the compiler.
+/// scripts, and questions about the compiler. And for a library in a component, which is documented elsewhere.
 fn documentation(words: &[&str]) -> Option<Command> {
     let name = after(words, "--crate-name")?;
     let folder = Path::new(after(words, "--out-dir")?).join("documentation").join(name);
-    if name.starts_with("build_script_") || words.contains(&"--test") {
+    let is_in_component = words.contains(&TARGET) && after(words, "--crate-type") == Some("lib");
+    if name.starts_with("build_script_") || words.contains(&"--test") || is_in_component {
         return None;
     }
     let mut rustdoc = Command::new(std::env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into()));
@@ -242,6 +250,7 @@ mod tests {
         for text in [
             "--crate-name agent_core src/lib.rs --test --out-dir /t",
             "--crate-name build_script_build build.rs --crate-type bin --out-dir /t",
+            "--crate-name agent_host_tool src/lib.rs --crate-type lib --target wasm32-wasip2 --out-dir /t",
         ] {
             assert_eq!(told(documentation(&words(text))), None, "{text}");
         }

@@ -31,6 +31,10 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
 pub(crate) fn build(places: &Places, target: &WasmTarget) -> Result<()> {
     let mut build = cargo_in_tools(places);
     target.prepare(&mut build);
+    if places.at_once.is_some() && target.is_of_another_rustc() {
+        say("the components are not linted and documented: no clippy reads what another rustc made");
+        at_once::leave_out(&mut build);
+    }
     run_shown(build.args(["build", "--release", "--target", "wasm32-wasip2"]))?;
     let built = places.tools_target.join("wasm32-wasip2/release");
     let tools = folders_with(&places.tools, "tool.toml")?;
@@ -57,7 +61,7 @@ pub(crate) fn build(places: &Places, target: &WasmTarget) -> Result<()> {
 pub(crate) fn cargo_in_tools(places: &Places) -> std::process::Command {
     let mut command = cargo();
     command.current_dir(&places.tools).env("CARGO_TARGET_DIR", &places.tools_target);
-    at_once::lint(places, &mut command);
+    at_once::lint_and_document(places, &mut command);
     command
 }
 

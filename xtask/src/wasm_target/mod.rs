@@ -20,7 +20,7 @@ use crate::places::{Places, lock};
 use crate::talk::say;
 
 /// The target of every component: WASI 0.2.
-const TARGET: &str = "wasm32-wasip2";
+pub(crate) const TARGET: &str = "wasm32-wasip2";
 /// The variable by which cargo takes flags for the target alone.
 const FLAGS_VARIABLE: &str = "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS";
 
@@ -59,6 +59,11 @@ impl WasmTarget {
             command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         }
         command.envs(self.variables());
+    }
+
+    /// Whether components are compiled by another rustc than all else.
+    pub(crate) fn is_of_another_rustc(&self) -> bool {
+        matches!(self, Self::OtherRustc { .. })
     }
 
     /// What has to be set for a cargo that compiles components.
