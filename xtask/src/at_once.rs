@@ -28,6 +28,10 @@ const OURS: &str = "AGENT_HOST_XTASK_OURS";
 /// more of it. What a guest declares for this machine alone is left to `cargo doc`, which `check` starts.
 const DOCS: &str = "AGENT_HOST_XTASK_DOCS";
 
+/// Whether the tests of what is built are built with it. They hold all that a library or program does, which is then linted with them
+/// and not twice: nothing of ours is left out of its tests.
+const TESTS: &str = "AGENT_HOST_XTASK_TESTS";
+
 /// What is said to rustc alone: what to make, and where to put it.
 const ABOUT_WHAT_IS_MADE: [&str; 3] = ["--emit", "--out-dir", "--json"];
 
@@ -60,6 +64,11 @@ pub(crate) fn lint(places: &Places, cargo: &mut Command) {
     }
 }
 
+/// Tells it that the tests of all that this cargo compiles are among it.
+pub(crate) fn tests_are_built_too(cargo: &mut Command) {
+    cargo.env(TESTS, "yes");
+}
+
 /// Has a cargo only compile.
 pub(crate) fn leave_out(cargo: &mut Command) {
     cargo.env_remove("RUSTC_WORKSPACE_WRAPPER");
@@ -70,16 +79,26 @@ pub(crate) fn as_rustc() -> Option<ExitCode> {
     let (rustc, arguments) = wrapped(|name| name == NAME)?;
     let mut compiler = Command::new(&rustc);
     compiler.args(&arguments);
+    if is_ours() {
+        // Of a library without its tests, nobody else says what is never used.
+        compiler.args(["--deny", "warnings"]);
+    }
     Some(with_checks(compiler, checks(&rustc, &arguments)))
 }
 
 /// Who checks what rustc compiles with these arguments: nobody where it is not ours, or nothing is compiled.
 pub(crate) fn checks(rustc: &OsStr, arguments: &[OsString]) -> Vec<Command> {
-    let is_ours = std::env::var_os(OURS).is_some_and(|ours| manifest_is_below(Path::new(&ours)));
     let words: Option<Vec<&str>> = arguments.iter().map(|word| word.to_str()).collect();
-    let Some(words) = words.filter(|_| is_ours) else { return Vec::new() };
+    let Some(words) = words.filter(|_| is_ours()) else { return Vec::new() };
+    let is_linted = std::env::var_os(TESTS).is_none() || !has_tests(&words);
     let documentation = documentation(&words).filter(|_| std::env::var_os(DOCS).is_some());
-    linting(rustc, &words).into_iter().chain(documentation).collect()
+    linting(rustc, &words).filter(|_| is_linted).into_iter().chain(documentation).collect()
+}
+
+/// Whether this is a library or program, and not its tests, an example or a benchmark.
+fn has_tests(words: &[&str]) -> bool {
+    let source = words.iter().map(Path::new).find(|word| word.extension().is_some_and(|extension| extension == "rs"));
+    !words.contains(&"--test") && source.is_some_and(|source| source.iter().any(|folder| folder == "src"))
 }
 
 /// Compiles and checks at once. The checkers' words come after the compiler's: cargo reads them line by line.
@@ -141,6 +160,11 @@ fn not_started(command: &Command, error: std::io::Error) -> ExitCode {
     let cannot = format!("cannot start `{}`", command.get_program().display());
     crate::talk::complain(&anyhow::Error::new(error).context(cannot));
     ExitCode::FAILURE
+}
+
+/// Whether the crate that cargo has compiled is one of ours.
+fn is_ours() -> bool {
+    std::env::var_os(OURS).is_some_and(|ours| manifest_is_below(Path::new(&ours)))
 }
 
 /// Whatever links the two were named through: a crate that is not found to be ours is not checked.
@@ -239,6 +263,30 @@ mod tests {
         let of_program =
             told(documentation(&words("--crate-name agent_host src/main.rs --crate-type bin --out-dir /t")));
         assert!(of_program.is_some_and(|told| told.contains("--document-private-items")));
+    }
+
+    #[test]
+    fn only_libraries_and_programs_are_linted_with_their_tests() {
+        for source in ["host/agent-core/src/lib.rs", "src/main.rs", "/r/tests/src/bin/hostile/main.rs"] {
+            assert!(has_tests(&words(&format!("--crate-name c {source} --crate-type lib"))), "{source}");
+            assert!(!has_tests(&words(&format!("--crate-name c {source} --test"))), "{source}");
+        }
+        for source in ["host/agent-sandbox/examples/bare.rs", "benches/call/main.rs", "tests/tests/main.rs", "build.rs"]
+        {
+            assert!(!has_tests(&words(&format!("--crate-name c {source} --crate-type bin"))), "{source}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_host_is_left_out_of_its_tests() -> Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository")?;
+        let workspace = fs::read_to_string(root.join("Cargo.toml"))?;
+        let members = workspace.lines().find(|line| line.starts_with("members = ")).context("the members")?;
+        for member in members.split('"').skip(1).step_by(2) {
+            let manifest = fs::read_to_string(root.join(member).join("Cargo.toml"))?;
+            assert!(!manifest.lines().any(|line| line.trim() == "test = false"), "`{member}` would not be linted");
+        }
+        Ok(())
     }
 
     #[test]

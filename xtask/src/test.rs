@@ -6,6 +6,7 @@ use std::thread;
 
 use anyhow::Result;
 
+use crate::at_once;
 use crate::check::{self, Depth, host};
 use crate::crash;
 use crate::fuzz;
@@ -84,7 +85,9 @@ fn programs_and_surroundings(places: &Places, depth: Depth, report: &mut Report)
     thread::scope(|scope| {
         let around = scope.spawn(|| Surroundings::bring(places, depth));
         report.step("agent-host and its tests, their lints and docs", || {
-            run_shown(host(places).args(["build", "--workspace", "--all-targets", "--locked"]))
+            let mut build = host(places);
+            at_once::tests_are_built_too(&mut build);
+            run_shown(build.args(["build", "--workspace", "--all-targets", "--locked"]))
         })?;
         let programs = report.step("agent-host with failpoints", || Programs::build(places))?;
         let around = report.step("what the tests need around it, begun with the build", || {
