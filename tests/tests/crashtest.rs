@@ -120,7 +120,7 @@ fn a_host_that_repeats_what_may_have_happened_or_forgets_what_it_used_does_not_p
         let world = laid_out(&server.url());
         world.write("agent/replies.toml", PAYS.replace("URL", &server.url()));
         assert!(plain(&world, &["trust", "--yes", "agent/agent.toml"]).status.success());
-        let words = ["crashtest", "agent/agent.toml", "--yes", "--points", "40"];
+        let words = ["crashtest", "agent/agent.toml", "--yes", "--points", "20"];
         let said = world.said(&run(&world, "AGENT_HOST_TEST_BIN", &words, defect));
         assert_eq!(said.code, Some(i32::from(defect.is_some())), "{defect:?}: {said:?}");
         let judged = found.unwrap_or("nothing was repeated silently");
