@@ -50,3 +50,19 @@ mod telemetry;
 mod tools;
 mod trying_tools;
 mod two_in_flight;
+
+/// Cargo compiles what is named here alone: a file that is forgotten would be a test that nobody runs.
+#[test]
+fn every_file_beside_this_one_is_named_here() -> std::io::Result<()> {
+    for entry in std::fs::read_dir(agent_tests::repository().join("tests/tests"))? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let is_named = name == "main" || include_str!("main.rs").contains(&format!("\nmod {name};\n"));
+        assert!(
+            is_named || path.extension().is_none_or(|extension| extension != "rs"),
+            "`{}` is not run",
+            path.display()
+        );
+    }
+    Ok(())
+}
