@@ -27,9 +27,11 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     expect_only(&[], arguments)?;
     ensure!(places.repo.join(AGENT).is_file(), "this checkout has no `{AGENT}`");
     say("1 of 3: the tools, compiled to WebAssembly components");
-    tools::build(places, &WasmTarget::set_up(places)?)?;
+    tools::compile(places, &WasmTarget::set_up(places)?)?;
     say("2 of 3: agent-host");
-    run_shown(cargo().args(["build", "--package", "agent-host"]).current_dir(&places.repo))?;
+    let programs = ["build", "--package", "agent-host", "--package", tools::KEEPER.1];
+    run_shown(cargo().args(programs).current_dir(&places.repo))?;
+    tools::put_in_place(places)?;
     say("3 of 3: the run");
     Demo::new(places)?.run()
 }

@@ -38,8 +38,16 @@ pub(crate) fn run_shown(command: &mut Command) -> Result<()> {
 
 /// Runs a program and returns what it wrote to stdout.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot start {}", shown(command)))?;
-    text_of(command, &output)
+    Ok(String::from_utf8_lossy(&read_bytes(command)?).into_owned())
+}
+
+/// The same, for what is no text.
+pub(crate) fn read_bytes(command: &mut Command) -> Result<Vec<u8>> {
+    let Output { status, stdout, stderr } =
+        command.output().with_context(|| format!("cannot start {}", shown(command)))?;
+    let complaint = String::from_utf8_lossy(&stderr);
+    ensure!(status.success(), "{} failed ({status}): {}", shown(command), complaint.trim());
+    Ok(stdout)
 }
 
 /// Runs a program that may hang, on a network for instance, and ends it after `limit`.
@@ -75,12 +83,6 @@ pub(crate) fn shown(command: &Command) -> String {
 
 fn quoted(word: &str) -> String {
     if word.is_empty() || word.contains([' ', '"', '\'', '$']) { format!("{word:?}") } else { word.to_owned() }
-}
-
-fn text_of(command: &Command, output: &Output) -> Result<String> {
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{} failed ({}): {}", shown(command), output.status, complaint.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn ended(command: &Command, status: ExitStatus) -> Result<()> {

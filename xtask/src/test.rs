@@ -53,9 +53,10 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     check::before_compiling(places, depth, report)?;
     let target = report.step("wasm target", || WasmTarget::set_up(places))?;
     let places = &places.checked_at_once()?;
-    report.step("tools and test guests, their lints and docs", || tools::build(places, &target))?;
+    report.step("tools and test guests, their lints and docs", || tools::compile(places, &target))?;
     report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places)))?;
     let (programs, around) = programs_and_surroundings(places, depth, report)?;
+    report.step("tools and test guests, put in place", || tools::put_in_place(places))?;
     report.step("tools in other languages", || languages::build_tools(places, || programs.plain(places)))?;
     let mut host_tests = tests(host(places));
     programs.tell(places, &mut host_tests);

@@ -1,15 +1,15 @@
 //! `cargo xtask tools`: builds every component of the repository. It does for all bundled tools at once what `agent-host
 //! tool build` does for one, and does not need agent-host for it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use agent_tool_docs::wit;
 use anyhow::{Context, Result};
-use wit_parser::Resolve;
 
+use crate::check::host;
 use crate::places::Places;
-use crate::process::{cargo, run_shown};
+use crate::process::{cargo, read_bytes, run_shown};
 use crate::talk::say;
 use crate::wasm_target::WasmTarget;
 use crate::{at_once, expect_only};
@@ -27,26 +27,41 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     build(places, &WasmTarget::set_up(places)?)
 }
 
+/// The program that keeps the comments of WIT files, and its package. No part of this one, which would then take half a minute to
+/// compile before it says a word.
+pub(crate) const KEEPER: (&str, &str) = ("keep-wit-comments", "agent-tool-docs");
+
 /// Builds all guests and puts them into their places.
 pub(crate) fn build(places: &Places, target: &WasmTarget) -> Result<()> {
+    compile(places, target)?;
+    run_shown(host(places).args(["build", "--locked", "--package", KEEPER.1]))?;
+    put_in_place(places)
+}
+
+/// Compiles all guests.
+pub(crate) fn compile(places: &Places, target: &WasmTarget) -> Result<()> {
     let mut build = cargo_in_tools(places);
     target.prepare(&mut build);
     if places.at_once.is_some() && target.is_of_another_rustc() {
         say("the components are not linted and documented: no clippy reads what another rustc made");
         at_once::leave_out(&mut build);
     }
-    run_shown(build.args(["build", "--release", "--target", "wasm32-wasip2"]))?;
+    run_shown(build.args(["build", "--release", "--target", "wasm32-wasip2"]))
+}
+
+/// Puts what was compiled into its places. The host's workspace is built, or its [`KEEPER`].
+pub(crate) fn put_in_place(places: &Places) -> Result<()> {
     let built = places.tools_target.join("wasm32-wasip2/release");
     let tools = folders_with(&places.tools, "tool.toml")?;
     for folder in &tools {
-        let component = described(component_of(&built, folder)?, &folder.join("wit"))?;
+        let component = described(places, &built.join(file_name(folder)), &folder.join("wit"))?;
         place(&component, folder, folder)?;
     }
     let guests = folders_with(&places.repo.join("tests/guests"), "Cargo.toml")?;
     fs::create_dir_all(&places.guests)?;
     // As strangers' toolchains leave them: without the comments of their WIT.
     for folder in &guests {
-        place(&component_of(&built, folder)?, folder, &places.guests)?;
+        place(&component_at(&built.join(file_name(folder)))?, folder, &places.guests)?;
     }
     say(&format!(
         "{} tools are beside their tool.toml, {} test guests in {}",
@@ -58,7 +73,7 @@ pub(crate) fn build(places: &Places, target: &WasmTarget) -> Result<()> {
 }
 
 /// A cargo that works in the guest workspace.
-pub(crate) fn cargo_in_tools(places: &Places) -> std::process::Command {
+pub(crate) fn cargo_in_tools(places: &Places) -> Command {
     let mut command = cargo();
     command.current_dir(&places.tools).env("CARGO_TARGET_DIR", &places.tools_target);
     at_once::lint_and_document(places, &mut command);
@@ -74,21 +89,21 @@ pub(crate) fn folders_with(parent: &Path, file: &str) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// A component with the comments of its WIT, as `agent-host tool build` would leave it. The files are our own: no bounds are needed.
-fn described(component: Vec<u8>, folder: &Path) -> Result<Vec<u8>> {
-    if !folder.is_dir() {
-        return Ok(component);
+/// A component with the comments of its WIT, as `agent-host tool build` would leave it.
+fn described(places: &Places, built: &Path, wit: &Path) -> Result<Vec<u8>> {
+    if !wit.is_dir() {
+        return component_at(built);
     }
-    let mut resolve = Resolve::default();
-    let cannot = || format!("cannot keep the comments of the WIT in `{}`", folder.display());
-    let (package, _) = resolve.push_dir(folder).with_context(cannot)?;
-    wit::embed(component, &resolve, package).with_context(cannot)
+    let component = File::open(built).with_context(|| missing(built))?;
+    read_bytes(Command::new(places.target.join("debug").join(KEEPER.0)).arg(wit).stdin(component))
 }
 
-/// The component that was built in `folder`.
-fn component_of(built: &Path, folder: &Path) -> Result<Vec<u8>> {
-    let from = built.join(file_name(folder));
-    fs::read(&from).with_context(|| format!("the build left no `{}`", from.display()))
+fn component_at(built: &Path) -> Result<Vec<u8>> {
+    fs::read(built).with_context(|| missing(built))
+}
+
+fn missing(built: &Path) -> String {
+    format!("the build left no `{}`", built.display())
 }
 
 fn file_name(folder: &Path) -> String {
