@@ -45,15 +45,21 @@ const ADVISORIES_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     let depth = Depth::from_arguments(arguments)?;
     let mut report = Report::new();
-    let outcome = before_compiling(places, depth, &mut report).and_then(|()| without_compiling(places, &mut report));
+    let outcome = at_first(places, &mut report)
+        .and_then(|()| by_programs_of_others(places, depth, &mut report))
+        .and_then(|()| without_compiling(places, &mut report));
     report.print_steps();
     outcome
 }
 
-/// What needs no compiler.
-pub(crate) fn before_compiling(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
+/// What needs no compiler and no network.
+pub(crate) fn at_first(places: &Places, report: &mut Report) -> Result<()> {
     report.step("format", || format(places))?;
-    report.step("features of dependencies", || features::agree(places))?;
+    report.step("features of dependencies", || features::agree(places))
+}
+
+/// What programs check that have to be brought along first. They are awaited much more than they work, so `test` compiles meanwhile.
+pub(crate) fn by_programs_of_others(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     report.step("spelling", || run_shown(Command::new(dev_tool::typos(places)?).current_dir(&places.repo)))?;
     if depth == Depth::Full {
         report.step("licences and sources of dependencies", || licences(places))?;

@@ -71,6 +71,12 @@ impl Report {
         result
     }
 
+    /// Adds the steps that somebody took beside these.
+    pub(crate) fn add(&mut self, beside: Self) {
+        self.steps.extend(beside.steps);
+        self.tally.add(&beside.tally);
+    }
+
     /// Prints all steps, each with its time and its end.
     pub(crate) fn print_steps(&self) {
         print("");

@@ -50,10 +50,10 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     if depth == Depth::Full {
         fuzz::check_compiler()?;
     }
-    check::before_compiling(places, depth, report)?;
+    check::at_first(places, report)?;
     let target = report.step("wasm target", || WasmTarget::set_up(places))?;
     let places = &places.checked_at_once()?;
-    report.step("tools and test guests, their lints and docs", || tools::compile(places, &target))?;
+    guests_and_checks(places, &target, depth, report)?;
     report.tests("native tests of the guests", &mut tests(tools::cargo_in_tools(places)))?;
     let (programs, around) = programs_and_surroundings(places, depth, report)?;
     report.step("tools and test guests, put in place", || tools::put_in_place(places))?;
@@ -81,7 +81,22 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     report.tests("crash harness", crash::suite(places, &programs).arg("--short"))
 }
 
-/// Both at a time: the one waits for compilers, the other for the network.
+/// Both at a time: the one waits for the compiler, the other for the network.
+fn guests_and_checks(places: &Places, target: &WasmTarget, depth: Depth, report: &mut Report) -> Result<()> {
+    thread::scope(|scope| {
+        let beside = scope.spawn(|| {
+            let mut report = Report::new();
+            let outcome = check::by_programs_of_others(places, depth, &mut report);
+            (report, outcome)
+        });
+        let compiled = report.step("tools and test guests, their lints and docs", || tools::compile(places, target));
+        let (steps, checked) = beside.join().unwrap_or_else(|panic| resume_unwind(panic));
+        report.add(steps);
+        checked.and(compiled)
+    })
+}
+
+/// The same of the host.
 fn programs_and_surroundings(places: &Places, depth: Depth, report: &mut Report) -> Result<(Programs, Surroundings)> {
     thread::scope(|scope| {
         let around = scope.spawn(|| Surroundings::bring(places, depth));
