@@ -24,6 +24,9 @@ const NAME: &str = "rustc-with-lints-and-docs";
 /// Where our crates are. What tests have cargo build elsewhere is not ours, though the wrapper is asked for that as well.
 const OURS: &str = "AGENT_HOST_XTASK_OURS";
 
+/// Whether they are linted by clippy.
+const LINTS: &str = "AGENT_HOST_XTASK_LINTS";
+
 /// Whether they are documented, too. A guest is documented as what it is in a component, and its SDK as what tests see, which have
 /// more of it. What a guest declares for this machine alone is left to `cargo doc`, which `check` starts.
 const DOCS: &str = "AGENT_HOST_XTASK_DOCS";
@@ -60,13 +63,18 @@ pub(crate) fn lint_and_document(places: &Places, cargo: &mut Command) {
 /// Has a cargo lint what it compiles, where that was asked for.
 pub(crate) fn lint(places: &Places, cargo: &mut Command) {
     if let Some(wrapper) = &places.at_once {
-        cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(OURS, &places.repo).env_remove(DOCS);
+        cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(OURS, &places.repo).env(LINTS, "yes").env_remove(DOCS);
     }
 }
 
 /// Tells it that the tests of all that this cargo compiles are among it.
 pub(crate) fn tests_are_built_too(cargo: &mut Command) {
     cargo.env(TESTS, "yes");
+}
+
+/// Has a cargo only compile what was linted and documented with other features. What rustc warns of is an error all the same.
+pub(crate) fn checked_with_other_features(cargo: &mut Command) {
+    cargo.env_remove(LINTS).env_remove(DOCS);
 }
 
 /// Has a cargo only compile.
@@ -90,9 +98,13 @@ pub(crate) fn as_rustc() -> Option<ExitCode> {
 pub(crate) fn checks(rustc: &OsStr, arguments: &[OsString]) -> Vec<Command> {
     let words: Option<Vec<&str>> = arguments.iter().map(|word| word.to_str()).collect();
     let Some(words) = words.filter(|_| is_ours()) else { return Vec::new() };
-    let is_linted = std::env::var_os(TESTS).is_none() || !has_tests(&words);
-    let documentation = documentation(&words).filter(|_| std::env::var_os(DOCS).is_some());
+    let is_linted = asked(LINTS) && !(asked(TESTS) && has_tests(&words));
+    let documentation = documentation(&words).filter(|_| asked(DOCS));
     linting(rustc, &words).filter(|_| is_linted).into_iter().chain(documentation).collect()
+}
+
+fn asked(what: &str) -> bool {
+    std::env::var_os(what).is_some()
 }
 
 /// Whether this is a library or program, and not its tests, an example or a benchmark.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::at_once;
 use crate::check::host;
 use crate::places::Places;
-use crate::process::run_shown;
+use crate::process::{run, run_shown};
 
 /// Has cargo optimise what is ours as well. A release build would compile every dependency anew.
 pub(crate) const OPTIMISED: [&str; 6] = [
@@ -21,18 +21,11 @@ pub(crate) const OPTIMISED: [&str; 6] = [
     "profile.dev.package.agent-host.opt-level=2",
 ];
 
-/// What nothing else of `cargo xtask test` compiles, and it lints what it compiles: the benchmark of the sandbox, and its example.
-const BENCHMARK: [&str; 9] = [
-    "--package",
-    "agent-sandbox",
-    "--features",
-    "agent-sandbox/switchable-layers",
-    "--bins",
-    "--bench",
-    "call",
-    "--example",
-    "bare-mcp-server",
-];
+/// What test builds have beyond the program that people use, and what the benchmark of the sandbox and its example ask for.
+pub(crate) const TEST_FEATURES: [&str; 2] = ["--features", "agent-host/failpoints,agent-sandbox/switchable-layers"];
+
+/// What a program that kills itself has beyond the other.
+const FAILPOINTS: [&str; 2] = ["--features", "agent-host/failpoints"];
 
 /// The two programs under test.
 pub(crate) struct Programs {
@@ -43,7 +36,7 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds both. They share every dependency; only agent-host itself is compiled twice.
+    /// Builds both. They share every dependency; only agent-host and its sandbox are compiled twice.
     pub(crate) fn build(places: &Places) -> Result<Self> {
         Self::build_with(places, &[])
     }
@@ -53,13 +46,18 @@ impl Programs {
         Self::build_with(places, &OPTIMISED)
     }
 
+    /// Takes the one that a build of the workspace with [`TEST_FEATURES`] left, and builds the other.
+    pub(crate) fn beside_workspace(places: &Places) -> Result<Self> {
+        let failpoints = copied_away(places, "failpoints")?;
+        let mut build = host(places);
+        at_once::checked_with_other_features(&mut build);
+        Ok(Self { plain: build_one(places, build, "plain", &[])?, failpoints })
+    }
+
     fn build_with(places: &Places, options: &[&str]) -> Result<Self> {
         // The plain one last: it is what stays in the target folder.
-        let beside: &[&str] = if places.at_once.is_some() { &BENCHMARK } else { &[] };
-        let failpoints = ["--features", "agent-host/failpoints"];
-        let failpoints = build_one(places, "failpoints", &[&failpoints, beside, options].concat())?;
-        let plain = build_one(places, "plain", options)?;
-        Ok(Self { plain, failpoints })
+        let failpoints = build_one(places, host(places), "failpoints", &[&FAILPOINTS, options].concat())?;
+        Ok(Self { plain: build_one(places, host(places), "plain", options)?, failpoints })
     }
 
     /// The program as users have it, with a state folder of its own.
@@ -78,12 +76,18 @@ impl Programs {
     }
 }
 
+/// Puts the program that people use back into the target folder, where a build of the tests left theirs.
+pub(crate) fn leave_plain(places: &Places) -> Result<()> {
+    run(host(places).args(["build", "--quiet", "--locked", "--package", "agent-host"]))
+}
+
 /// Builds one and copies it away, since the next build puts another in its place.
-fn build_one(places: &Places, name: &str, options: &[&str]) -> Result<PathBuf> {
-    let mut build = host(places);
-    // What stands in the documentation is the same with other features.
-    at_once::lint(places, &mut build);
+fn build_one(places: &Places, mut build: Command, name: &str, options: &[&str]) -> Result<PathBuf> {
     run_shown(build.args(["build", "--locked", "--package", "agent-host"]).args(options))?;
+    copied_away(places, name)
+}
+
+fn copied_away(places: &Places, name: &str) -> Result<PathBuf> {
     let folder = places.target.join("test-programs").join(name);
     fs::create_dir_all(&folder)?;
     let (from, to) = (places.target.join("debug/agent-host"), folder.join("agent-host"));

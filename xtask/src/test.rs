@@ -10,7 +10,7 @@ use crate::at_once;
 use crate::check::{self, Depth, host};
 use crate::crash;
 use crate::fuzz;
-use crate::harness::Programs;
+use crate::harness::{self, Programs, TEST_FEATURES};
 use crate::hostile;
 use crate::languages;
 use crate::places::Places;
@@ -59,9 +59,11 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     report.step("tools and test guests, put in place", || tools::put_in_place(places))?;
     report.step("tools in other languages", || languages::build_tools(places, || programs.plain(places)))?;
     let mut host_tests = tests(host(places));
+    host_tests.args(TEST_FEATURES);
     programs.tell(places, &mut host_tests);
     around.tell(&mut host_tests);
-    report.tests("tests of the host", &mut host_tests)?;
+    let tested = report.tests("tests of the host", &mut host_tests);
+    tested.and(harness::leave_plain(places))?;
     // Its cases that are Rust tests were run by the step before.
     report.tests("hostile suite", hostile::suite(places, &programs).arg("--coded-ran-before"))?;
     if depth == Depth::Full {
@@ -69,14 +71,14 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     }
     report.tests(
         "examples in the host's documentation",
-        host(places).args(["test", "--workspace", "--locked", "--doc"]),
+        host(places).args(["test", "--workspace", "--locked", "--doc"]).args(TEST_FEATURES),
     )?;
     let mut guest_examples = tools::cargo_in_tools(places);
     report.tests(
         "examples in the guests' documentation",
         guest_examples.args(["test", "--workspace", "--locked", "--doc"]),
     )?;
-    report.tests("simulated loss of power", &mut crash::simulation(places))?;
+    report.tests("simulated loss of power", crash::simulation(places).args(TEST_FEATURES))?;
     // Last: it takes the longest.
     report.tests("crash harness", crash::suite(places, &programs).arg("--short"))
 }
@@ -103,9 +105,9 @@ fn programs_and_surroundings(places: &Places, depth: Depth, report: &mut Report)
         report.step("agent-host and its tests, their lints and docs", || {
             let mut build = host(places);
             at_once::tests_are_built_too(&mut build);
-            run_shown(build.args(["build", "--workspace", "--all-targets", "--locked"]))
+            run_shown(build.args(["build", "--workspace", "--all-targets", "--locked"]).args(TEST_FEATURES))
         })?;
-        let programs = report.step("agent-host with failpoints", || Programs::build(places))?;
+        let programs = report.step("agent-host as users have it", || Programs::beside_workspace(places))?;
         let around = report.step("what the tests need around it, begun with the build", || {
             around.join().unwrap_or_else(|panic| resume_unwind(panic))
         })?;
