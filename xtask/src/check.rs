@@ -52,7 +52,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     outcome
 }
 
-/// What needs no compiler and no network.
+/// What needs neither a compiler nor a program of others.
 pub(crate) fn at_first(places: &Places, report: &mut Report) -> Result<()> {
     report.step("format", || format(places))?;
     report.step("features of dependencies", || features::agree(places))

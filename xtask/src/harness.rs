@@ -22,7 +22,7 @@ pub(crate) const OPTIMISED: [&str; 6] = [
 ];
 
 /// What test builds have beyond the program that people use, and what the benchmark of the sandbox and its example ask for.
-pub(crate) const TEST_FEATURES: [&str; 2] = ["--features", "agent-host/failpoints,agent-sandbox/switchable-layers"];
+pub(crate) const TEST_FEATURES: &str = "agent-host/failpoints,agent-sandbox/switchable-layers";
 
 /// What a program that kills itself has beyond the other.
 const FAILPOINTS: [&str; 2] = ["--features", "agent-host/failpoints"];
@@ -73,6 +73,7 @@ impl Programs {
         command.env("AGENT_HOST_TEST_RELEASELIKE_BIN", &self.plain);
         command.env("AGENT_HOST_TEST_TOOLS", &places.tools);
         command.env("AGENT_HOST_TEST_GUESTS", &places.guests);
+        command.env("AGENT_HOST_TEST_FEATURES", TEST_FEATURES);
     }
 }
 

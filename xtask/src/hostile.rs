@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::check::host;
 use crate::collector;
-use crate::harness::Programs;
+use crate::harness::{self, Programs};
 use crate::places::Places;
 use crate::process::run_shown;
 use crate::tools;
@@ -41,7 +41,8 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<()> {
     if !flags.is_empty() {
         suite.env(LONG, "yes");
     }
-    run_shown(&mut suite)
+    // It builds all tests, to run those among its cases.
+    run_shown(&mut suite).and(harness::leave_plain(places))
 }
 
 /// The command that runs the suite.

@@ -58,27 +58,21 @@ fn steps(places: &Places, depth: Depth, report: &mut Report) -> Result<()> {
     let (programs, around) = programs_and_surroundings(places, depth, report)?;
     report.step("tools and test guests, put in place", || tools::put_in_place(places))?;
     report.step("tools in other languages", || languages::build_tools(places, || programs.plain(places)))?;
-    let mut host_tests = tests(host(places));
-    host_tests.args(TEST_FEATURES);
-    programs.tell(places, &mut host_tests);
-    around.tell(&mut host_tests);
-    let tested = report.tests("tests of the host", &mut host_tests);
+    let tested = tests_of_programs(places, &programs, &around, report);
     tested.and(harness::leave_plain(places))?;
-    // Its cases that are Rust tests were run by the step before.
-    report.tests("hostile suite", hostile::suite(places, &programs).arg("--coded-ran-before"))?;
     if depth == Depth::Full {
         fuzz::step(places, report)?;
     }
     report.tests(
         "examples in the host's documentation",
-        host(places).args(["test", "--workspace", "--locked", "--doc"]).args(TEST_FEATURES),
+        host(places).args(["test", "--workspace", "--locked", "--doc", "--features", TEST_FEATURES]),
     )?;
     let mut guest_examples = tools::cargo_in_tools(places);
     report.tests(
         "examples in the guests' documentation",
         guest_examples.args(["test", "--workspace", "--locked", "--doc"]),
     )?;
-    report.tests("simulated loss of power", crash::simulation(places).args(TEST_FEATURES))?;
+    report.tests("simulated loss of power", crash::simulation(places).args(["--features", TEST_FEATURES]))?;
     // Last: it takes the longest.
     report.tests("crash harness", crash::suite(places, &programs).arg("--short"))
 }
@@ -105,7 +99,8 @@ fn programs_and_surroundings(places: &Places, depth: Depth, report: &mut Report)
         report.step("agent-host and its tests, their lints and docs", || {
             let mut build = host(places);
             at_once::tests_are_built_too(&mut build);
-            run_shown(build.args(["build", "--workspace", "--all-targets", "--locked"]).args(TEST_FEATURES))
+            build.args(["build", "--workspace", "--all-targets", "--locked", "--features", TEST_FEATURES]);
+            run_shown(&mut build)
         })?;
         let programs = report.step("agent-host as users have it", || Programs::beside_workspace(places))?;
         let around = report.step("what the tests need around it, begun with the build", || {
@@ -113,6 +108,16 @@ fn programs_and_surroundings(places: &Places, depth: Depth, report: &mut Report)
         })?;
         Ok((programs, around))
     })
+}
+
+fn tests_of_programs(places: &Places, programs: &Programs, around: &Surroundings, report: &mut Report) -> Result<()> {
+    let mut of_host = tests(host(places));
+    of_host.args(["--features", TEST_FEATURES]);
+    programs.tell(places, &mut of_host);
+    around.tell(&mut of_host);
+    report.tests("tests of the host", &mut of_host)?;
+    // Its cases that are Rust tests were run by the step before.
+    report.tests("hostile suite", hostile::suite(places, programs).arg("--coded-ran-before"))
 }
 
 /// All tests of a workspace but those in its documentation, which nextest does not run.

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use agent_tests::repository;
+use agent_tests::{given, repository};
 use serde_json::Value;
 
 use crate::case::Case;
 use crate::judge::Figures;
+
+/// The variable that says with which features the tests are built.
+const FEATURES: &str = "AGENT_HOST_TEST_FEATURES";
 
 /// What becomes of coded cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,7 @@ impl Programs {
     pub(crate) fn build() -> Result<Self, String> {
         let mut command = cargo();
         command.args(["test", "--workspace", "--locked", "--no-run", "--message-format", "json"]);
+        command.args(["--features", &given(FEATURES).to_string_lossy()]);
         let output = command.output().map_err(|error| format!("cargo does not start: {error}"))?;
         if !output.status.success() {
             return Err("the Rust tests do not build".to_owned());
