@@ -124,17 +124,30 @@ fn compiling_stops_at_its_memory() {
     assert_eq!(list(&world).code, Some(0), "what the program itself takes is not the component's");
 }
 
-/// Who starts the program may have limited it already: a worker keeps to that, and compiles what fits.
+/// Who starts the program may have limited it already: a worker keeps to that, compiles what fits, and says who limited it.
 #[test]
 fn a_limit_that_was_there_before_stays() {
     let world = world("", "hostile.wasm", &component(1));
+    // Where `compile_memory` is 2 GiB.
+    let said = list_within(&world, 1 << 20);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    // The sandbox itself takes most of the smaller one.
+    world.write("hostile.wasm", one_heavy(300_000));
+    let said = list_within(&world, 512 << 10);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("error[compile_limit]"), "{said:?}");
+    assert!(said.err.contains("the 512 MiB of memory that this process was started with"), "{said:?}");
+    assert!(said.err.contains("`ulimit -d`") && !said.err.contains("compile_memory"), "{said:?}");
+}
+
+/// Lists the tool where a shell has left the program so much memory.
+fn list_within(world: &World, kibibytes: u32) -> Said {
     let plain = world.command(&["tool", "list", "--tools", "hostile.wasm"]);
     let mut limited = Command::new("sh");
-    // 1 GiB, where `compile_memory` is 2 GiB.
-    limited.args(["-c", "ulimit -d 1048576 && exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    let limit = format!("ulimit -d {kibibytes} && exec \"$0\" \"$@\"");
+    limited.args(["-c", &limit]).arg(plain.get_program()).args(plain.get_args());
     limited.current_dir(world.work()).envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let said = world.said(&limited.output().expect("the program starts"));
-    assert_eq!(said.code, Some(0), "{said:?}");
+    world.said(&limited.output().expect("the program starts"))
 }
 
 #[test]

@@ -151,6 +151,9 @@ fn with_cure(error: LoadError) -> anyhow::Error {
     match &error {
         LoadError::CompileLimit(CompileLimit::Time(_)) => smaller("raise `compile_time` in settings.toml"),
         LoadError::CompileLimit(CompileLimit::Memory(_)) => smaller("raise `compile_memory` in settings.toml"),
+        LoadError::CompileLimit(CompileLimit::MemoryFromOutside(_)) => {
+            smaller("start agent-host with a higher limit: `ulimit -d` and `ulimit -v` tell it")
+        }
         LoadError::CompilerBroke(_) => {
             let hint = "build it with another release of its toolchain; and report it, with the component, where agent-host is \
                         developed";

@@ -55,6 +55,9 @@ pub enum CompileLimit {
     /// Memory.
     #[error("compiling the component takes more than {0} of memory")]
     Memory(Bytes),
+    /// Memory, where whoever started this process left it less than it would have allowed.
+    #[error("compiling the component takes more than the {0} of memory that this process was started with")]
+    MemoryFromOutside(Bytes),
     /// The compiler's own stack.
     #[error("compiling the component takes more stack than the compiler has")]
     Stack,

@@ -37,7 +37,7 @@ pub fn confine(memory_bytes: u64, cpu_seconds: u64, parent: i32) -> io::Result<(
     // Memory that can be written, and is this process's own; the program is not, however large a build of it is. Mappings that
     // are shared would not be counted: the calls below allow none, and the space bounds them where there is no such list.
     limit(Resource::Data, memory_bytes, memory_bytes)?;
-    let space = memory_bytes.saturating_add(SPACE_BYTES_BESIDE);
+    let space = space_beside(memory_bytes);
     limit(Resource::As, space, space)?;
     limit(Resource::Cpu, cpu_seconds, cpu_seconds + KILL_GRACE_S)?;
     limit(Resource::Core, 0, 0)?;
@@ -45,6 +45,17 @@ pub fn confine(memory_bytes: u64, cpu_seconds: u64, parent: i32) -> io::Result<(
     // A kernel without seccomp leaves the limits above, which are what ends a bomb.
     let _ = forbid_other_calls();
     Ok(())
+}
+
+/// The memory that a worker of this process has, where that is less than it would be given: whoever started this process left it no more.
+pub fn less_from_outside(memory_bytes: u64) -> Option<u64> {
+    let left = |resource, asked: u64| getrlimit(resource).maximum.filter(|left| *left < asked);
+    let (data, space) = (left(Resource::Data, memory_bytes), left(Resource::As, space_beside(memory_bytes)));
+    data.into_iter().chain(space).min()
+}
+
+fn space_beside(memory_bytes: u64) -> u64 {
+    memory_bytes.saturating_add(SPACE_BYTES_BESIDE)
 }
 
 /// Limits that this process was started with may be lower, and cannot be raised.

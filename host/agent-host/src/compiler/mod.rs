@@ -77,7 +77,10 @@ impl WorkerProcesses {
         Ok(match worker.hear(Instant::now() + patience)? {
             Heard::TooLate => Err(CompileLimit::Time(self.limits.time).into()),
             Heard::TooLong => Err(CompileLimit::Memory(self.limits.memory).into()),
-            Heard::Out(answer) => worker.end()?.map(|()| answer).map_err(|ended| ended.means(&self.limits)),
+            Heard::Out(answer) => worker.end()?.map(|()| answer).map_err(|ended| {
+                let less = confine::less_from_outside(self.limits.memory.0).map(Bytes);
+                ended.means(&self.limits, less)
+            }),
         })
     }
 }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use agent_core::units::Bytes;
 use agent_sandbox::compile::{CompileError, CompileLimit, CompileRequest};
 use agent_sandbox::defence::{Defence, is_off};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -122,8 +123,8 @@ impl Drop for WorkerProcess {
 }
 
 impl BadEnd {
-    /// What the end means to whoever wanted the component compiled.
-    pub fn means(&self, limits: &CompileLimits) -> CompileError {
+    /// What the end means to whoever wanted the component compiled, where the worker may have been left less memory than its limit.
+    pub fn means(&self, limits: &CompileLimits, less: Option<Bytes>) -> CompileError {
         let Some(status) = self.status else {
             return CompileError::Failed("the compiler did not end".to_owned());
         };
@@ -132,7 +133,7 @@ impl BadEnd {
         if signal == Some(Signal::XCPU.as_raw()) {
             CompileLimit::Time(limits.time).into()
         } else if status.code() == Some(worker::OUT_OF_MEMORY) || said(&OUT_OF_MEMORY_WORDS) {
-            CompileLimit::Memory(limits.memory).into()
+            less.map_or(CompileLimit::Memory(limits.memory), CompileLimit::MemoryFromOutside).into()
         } else if said(&["has overflowed its stack"]) {
             CompileLimit::Stack.into()
         } else if signal == Some(Signal::KILL.as_raw()) {
@@ -176,7 +177,15 @@ mod tests {
 
     fn meaning(status: i32, complaint: &str) -> String {
         let end = BadEnd { status: Some(ExitStatus::from_raw(status)), complaint: complaint.to_owned() };
-        end.means(&CompileLimits::STANDARD).to_string()
+        end.means(&CompileLimits::STANDARD, None).to_string()
+    }
+
+    #[test]
+    fn less_memory_than_the_limit_is_told_as_what_it_is() {
+        let status = Some(ExitStatus::from_raw(libc_signal(Signal::ABORT)));
+        let end = BadEnd { status, complaint: "memory allocation of 4096 bytes failed\n".to_owned() };
+        let means = end.means(&CompileLimits::STANDARD, Some(Bytes(96 << 20))).to_string();
+        assert!(means.contains("the 96.0 MiB of memory that this process was started with"), "{means}");
     }
 
     #[test]
