@@ -126,7 +126,9 @@ fn tests(mut cargo: Command) -> Command {
     if has_nextest() {
         cargo.args(["nextest", "run"]).env("NEXTEST_TEST_THREADS", at_once);
     } else {
-        cargo.args(["test", "--no-fail-fast", "--all-targets"]).env("RUST_TEST_THREADS", at_once);
+        // As nextest does: not the benchmark, which these features would have run as if it were a test.
+        cargo.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests", "--examples"]);
+        cargo.env("RUST_TEST_THREADS", at_once);
     }
     cargo.args(["--workspace", "--locked"]);
     cargo
